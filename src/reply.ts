@@ -1,0 +1,41 @@
+/** What a reply is made of, in the order it happens. Adapters render what their platform can. */
+export type ReplyEvent =
+  /** More of the answer. The deltas since the last `message` are a draft of the next one. */
+  | { readonly type: "text"; readonly delta: string }
+  /** One answer is complete; a turn may have several. Replaces the draft that the deltas made. */
+  | { readonly type: "message"; readonly text: string }
+  /** Follow-up questions the person may ask next. */
+  | { readonly type: "suggestions"; readonly items: readonly string[] }
+  /** What the agent is doing, e.g. the name of a tool that runs. Not part of the answer. */
+  | { readonly type: "status"; readonly text: string }
+  /** From aparte itself, not from the agent. */
+  | { readonly type: "notice"; readonly code: NoticeCode; readonly text: string }
+  /** The agent hands over to a human. `detail` is whatever the service sent along. */
+  | { readonly type: "handoff"; readonly detail?: unknown }
+  /** The agent ended the session; the next message starts afresh. */
+  | { readonly type: "end" }
+  /** What the turn cost, in tokens of the service's model. */
+  | { readonly type: "usage"; readonly input?: number; readonly output?: number; readonly total?: number };
+
+/**
+ * Why a notice is given:
+ * - `new-conversation`: the service had lost the conversation, a new one began.
+ * - `busy`: a turn runs and `overlap` is `reject`. `full`: too many turns wait. Neither was taken.
+ * - `duplicate`: this event was handled before. Adapters stay silent.
+ * - `merged`: a later message carries this one's words; its reply answers both. Adapters stay silent.
+ * - `interrupted`: a later message stopped this turn. `stopped`: the person or the application did.
+ * - `answer-lost`: the process died after the turn was sent and the service cannot be asked for the answer.
+ * - `limited`: the person or tenant has used up its turns for now. Not taken.
+ * - `custom`: said by a middleware of the application.
+ */
+export type NoticeCode =
+  | "new-conversation"
+  | "busy"
+  | "full"
+  | "duplicate"
+  | "merged"
+  | "interrupted"
+  | "stopped"
+  | "answer-lost"
+  | "limited"
+  | "custom";

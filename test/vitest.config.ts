@@ -1,0 +1,24 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+
+const source = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
+
+export default defineConfig({
+  test: {
+    root: source("."),
+    include: ["test/**/*.test.ts"],
+    // Real servers and real processes: slow machines need room, and nothing here waits without an event.
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+    coverage: { include: ["src/**", "adapters/**"] },
+  },
+  resolve: {
+    // The tests import the package by its public name and get the sources.
+    alias: [
+      { find: /^aparte$/, replacement: source("src/index.ts") },
+      { find: /^aparte\/testing$/, replacement: source("src/testing.ts") },
+      { find: /^aparte\/(slack|discord|botkit|web)$/, replacement: `${source("adapters")}/$1/index.ts` },
+      { find: /^aparte\/(coze|sonaops|dialogflow-cx)$/, replacement: `${source("src/backends")}/$1/index.ts` },
+    ],
+  },
+});
