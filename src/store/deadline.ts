@@ -1,0 +1,72 @@
+import { AparteError, asAparteError } from "../errors.ts";
+import type { LaneOwner, Lanes, Records, Store } from "./store.ts";
+
+/**
+ * The same store with a deadline on every call, and every failure as an {@link AparteError}: `store-failed`, or
+ * `store-timeout` when no answer came within `deadlineMs`. A call that ran out of time may still have been
+ * carried out.
+ */
+export function withDeadline(store: Store, deadlineMs: number): Store {
+  const bound = <T>(what: string, run: () => Promise<T>) => bounded(what, run, deadlineMs);
+  const { records } = store;
+  return {
+    name: store.name,
+    shared: store.shared,
+    durable: store.durable,
+    records: {
+      get: <T>(key: string) => bound("read", () => records.get<T>(key)),
+      set: (key, value, ttlMs) => bound("write", () => records.set(key, value, ttlMs)),
+      setIfAbsent: (key, value, ttlMs) => bound("write", () => records.setIfAbsent(key, value, ttlMs)),
+      delete: (key) => bound("delete", () => records.delete(key)),
+      entries: (prefix) => boundedEntries(records, prefix, bound),
+    },
+    join: (owner: LaneOwner): Lanes => {
+      const lanes = store.join(owner);
+      return {
+        begin: (turn) => bound("take a turn", () => lanes.begin(turn)),
+        note: (grant, facts) => bound("note a turn", () => lanes.note(grant, facts)),
+        save: (grant, record) => bound("write", () => lanes.save(grant, record)),
+        end: (grant, record) => bound("end a turn", () => lanes.end(grant, record)),
+        withdraw: (lane, key) => bound("withdraw a turn", () => lanes.withdraw(lane, key)),
+        renew: (grants) => bound("renew leases", () => lanes.renew(grants)),
+        takeOver: () => bound("take over turns", () => lanes.takeOver()),
+        leave: () => bound("leave", () => lanes.leave()),
+      };
+    },
+    close: () => bound("close", () => store.close()),
+  };
+}
+
+async function* boundedEntries<T>(
+  records: Records,
+  prefix: string,
+  bound: <R>(what: string, run: () => Promise<R>) => Promise<R>,
+): AsyncGenerator<[string, T]> {
+  const iterator = records.entries<T>(prefix)[Symbol.asyncIterator]();
+  for (;;) {
+    const step = await bound("list", () => iterator.next());
+    if (step.done) return;
+    yield step.value;
+  }
+}
+
+async function bounded<T>(what: string, run: () => Promise<T>, deadlineMs: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const deadline = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(
+        new AparteError(
+          "store-timeout",
+          `The store did not answer within ${deadlineMs} ms (${what}). Look whether its server is up.`,
+        ),
+      );
+    }, deadlineMs);
+  });
+  try {
+    return await Promise.race([run(), deadline]);
+  } catch (error) {
+    throw asAparteError(error, "store-failed", `The store failed (${what}). The cause is kept in the error.`);
+  } finally {
+    clearTimeout(timer);
+  }
+}

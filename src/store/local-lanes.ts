@@ -1,0 +1,199 @@
+import { AparteError } from "../errors.ts";
+import {
+  type Begun,
+  eventMemoryMs,
+  type Grant,
+  type LaneOwner,
+  type Lanes,
+  type NewTurn,
+  type Records,
+  type SessionRecord,
+  sessionKey,
+} from "./store.ts";
+
+interface Waiting {
+  readonly turn: NewTurn;
+  owner: LaneOwner | undefined;
+}
+
+interface Running {
+  grant: Grant;
+  owner: LaneOwner | undefined;
+  /** `performance.now()` at which the lease runs out. */
+  until: number;
+}
+
+interface Lane {
+  running: Running;
+  readonly waiting: Waiting[];
+}
+
+/** How many events one generation of {@link SeenEvents} holds before it is dropped early. */
+const maxEvents = 500_000;
+
+/** Remembers events for at least `eventMemoryMs`, in two generations, so that forgetting costs nothing. */
+class SeenEvents {
+  #young = new Set<string>();
+  #old = new Set<string>();
+  #born = performance.now();
+
+  /** @returns false if the event was seen before. */
+  add(event: string): boolean {
+    if (performance.now() - this.#born > eventMemoryMs || this.#young.size >= maxEvents) {
+      this.#old = this.#young;
+      this.#young = new Set();
+      this.#born = performance.now();
+    }
+    if (this.#young.has(event) || this.#old.has(event)) return false;
+    this.#young.add(event);
+    return true;
+  }
+
+  delete(event: string): void {
+    this.#young.delete(event);
+    this.#old.delete(event);
+  }
+}
+
+/** The lanes of one process, kept in its memory; a lane that is idle takes no room. */
+export class LocalLanes {
+  readonly #lanes = new Map<string, Lane>();
+  readonly #seen = new SeenEvents();
+  readonly #records: Records;
+  #fence = 0;
+
+  constructor(records: Records) {
+    this.#records = records;
+  }
+
+  join(owner: LaneOwner): Lanes {
+    return {
+      begin: (turn) => this.#begin(turn, owner),
+      note: async (grant, facts) => {
+        const running = this.#held(grant);
+        running.grant = { ...running.grant, facts };
+      },
+      save: async (grant, record) => {
+        this.#held(grant);
+        await this.#records.set(sessionKey(grant.lane), record);
+      },
+      end: (grant, record) => this.#end(grant, record),
+      withdraw: async (lane, key) => {
+        const waiting = this.#lanes.get(lane)?.waiting ?? [];
+        const index = waiting.findIndex((entry) => entry.turn.key === key);
+        if (index >= 0) waiting.splice(index, 1);
+        return index >= 0;
+      },
+      renew: async (grants) => grants.filter((grant) => !this.#renew(grant, owner)),
+      takeOver: async () => this.#takeOver(owner),
+      leave: async () => this.#leave(owner),
+    };
+  }
+
+  async #begin(turn: NewTurn, owner: LaneOwner): Promise<Begun> {
+    const event = `${turn.lane} ${turn.key}`;
+    if (!this.#seen.add(event)) return { is: "duplicate" };
+    const lane = this.#lanes.get(turn.lane);
+    if (lane !== undefined) {
+      if (turn.overlap === "reject") return { is: "busy" };
+      if (lane.waiting.length >= turn.limit) return { is: "full" };
+      lane.waiting.push({ turn, owner });
+      if (turn.overlap === "interrupt") {
+        lane.running.owner?.interrupted(turn.lane, lane.running.grant.turn.key);
+      }
+      return { is: "wait", ahead: lane.waiting.length };
+    }
+    const grant: Grant = { ...this.#numbered(turn), merged: [], attempt: 1 };
+    this.#lanes.set(turn.lane, { running: { grant, owner, until: leaseEnd(owner) }, waiting: [] });
+    try {
+      const record = await this.#records.get<SessionRecord>(sessionKey(turn.lane));
+      return { is: "run", grant: { ...grant, record: record ?? null } };
+    } catch (error) {
+      // Not taken: a later delivery of the same event may try again.
+      this.#seen.delete(event);
+      this.#next(turn.lane);
+      throw error;
+    }
+  }
+
+  async #end(grant: Grant, record: SessionRecord | null | undefined): Promise<void> {
+    this.#held(grant);
+    try {
+      if (record === null) await this.#records.delete(sessionKey(grant.lane));
+      else if (record !== undefined) await this.#records.set(sessionKey(grant.lane), record);
+    } finally {
+      this.#next(grant.lane);
+    }
+  }
+
+  /** Grants the lane to those that wait, or drops it. */
+  #next(name: string): void {
+    const lane = this.#lanes.get(name);
+    const head = lane?.waiting.shift();
+    if (lane === undefined || head === undefined) {
+      this.#lanes.delete(name);
+      return;
+    }
+    const merged: Waiting[] = [];
+    let last = head;
+    while (canMerge(last.turn, lane.waiting[0]?.turn)) {
+      merged.push(last);
+      last = lane.waiting.shift() as Waiting;
+    }
+    const turns = merged.map(({ turn }) => ({ key: turn.key, body: turn.body }));
+    const grant: Grant = { ...this.#numbered(last.turn), merged: turns, attempt: 1 };
+    const { owner } = last;
+    lane.running = { grant, owner, until: owner === undefined ? 0 : leaseEnd(owner) };
+    for (const { turn, owner } of merged) owner?.merged(name, turn.key);
+    owner?.granted(grant);
+  }
+
+  #numbered(turn: NewTurn): Pick<Grant, "lane" | "turn" | "fence"> {
+    this.#fence += 1;
+    return { lane: turn.lane, turn: { key: turn.key, body: turn.body }, fence: this.#fence };
+  }
+
+  #held(grant: Grant): Running {
+    const running = this.#lanes.get(grant.lane)?.running;
+    if (running?.grant.fence !== grant.fence) {
+      throw new AparteError("lease-lost", "The turn's lease ran out and another owner took it over.");
+    }
+    return running;
+  }
+
+  #renew(grant: Grant, owner: LaneOwner): boolean {
+    const running = this.#lanes.get(grant.lane)?.running;
+    if (running?.grant.fence !== grant.fence) return false;
+    running.until = leaseEnd(owner);
+    return true;
+  }
+
+  #takeOver(owner: LaneOwner): Grant[] {
+    const now = performance.now();
+    const grants: Grant[] = [];
+    for (const lane of this.#lanes.values()) {
+      if (lane.running.until > now) continue;
+      this.#fence += 1;
+      const { grant } = lane.running;
+      const taken: Grant = { ...grant, fence: this.#fence, attempt: grant.attempt + 1 };
+      lane.running = { grant: taken, owner, until: leaseEnd(owner) };
+      grants.push(taken);
+    }
+    return grants;
+  }
+
+  #leave(owner: LaneOwner): void {
+    for (const lane of this.#lanes.values()) {
+      for (const entry of lane.waiting) if (entry.owner === owner) entry.owner = undefined;
+    }
+  }
+}
+
+function canMerge(turn: NewTurn, next: NewTurn | undefined): next is NewTurn {
+  const merges = turn.overlap === "merge" || turn.overlap === "interrupt";
+  return merges && next?.overlap === turn.overlap && next.mergeKey === turn.mergeKey;
+}
+
+function leaseEnd(owner: LaneOwner): number {
+  return performance.now() + owner.leaseMs;
+}
