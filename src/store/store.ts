@@ -64,13 +64,13 @@ export interface NewTurn {
   readonly mergeKey: string;
   /** How many turns may wait behind the running one. */
   readonly limit: number;
-  /** All that another process needs to run the turn. */
-  readonly body: JsonValue;
+  /** All that another process needs to run the turn; `JSON.stringify` keeps it whole. */
+  readonly body: unknown;
 }
 
 export interface TakenTurn {
   readonly key: string;
-  readonly body: JsonValue;
+  readonly body: unknown;
 }
 
 /** The right to run a turn: nobody else runs one in this lane until it ends or its lease runs out. */

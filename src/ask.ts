@@ -1,0 +1,111 @@
+import type { AskCall, Backend, FileInput, JsonValue, RecoverCall } from "./backend.ts";
+import { conversationId, dropConversation, type HeldSession, keepState } from "./conversation.ts";
+import { AparteError } from "./errors.ts";
+import type { ReplyEvent } from "./reply.ts";
+
+/** One turn with an agent. */
+export interface Question {
+  readonly session: HeldSession;
+  readonly agent: string;
+  readonly backend: Backend;
+  readonly text: string;
+  readonly files: readonly FileInput[];
+  readonly signal: AbortSignal;
+  /** Names the conversation where it is opened now. */
+  readonly title: string | undefined;
+  readonly alwaysFind: boolean;
+  readonly note: (facts: JsonValue) => void;
+}
+
+/**
+ * Asks the agent in the session's conversation. Where the service has lost the conversation, a new one is
+ * opened, the person is told, and the turn goes on: once, and only while nothing has been said.
+ */
+export async function* ask(question: Question): AsyncGenerator<ReplyEvent> {
+  let hasSpoken = false;
+  try {
+    for await (const event of question.backend.ask(await callOf(question))) {
+      hasSpoken = true;
+      yield event;
+    }
+  } catch (error) {
+    if (hasSpoken || !(error instanceof AparteError) || error.code !== "conversation-lost") throw error;
+    dropConversation(question.session, question.agent);
+    const call = await callOf(question);
+    yield {
+      type: "notice",
+      code: "new-conversation",
+      text: "Our earlier conversation is gone, so we start a new one.",
+    };
+    yield* question.backend.ask(call);
+  }
+}
+
+/** What became of the answer to a turn that was running when its process died. */
+export async function* recover(question: Question, facts: JsonValue | undefined): AsyncGenerator<ReplyEvent> {
+  const { backend, session, agent } = question;
+  const hasConversation = session.conversation(agent)?.id !== undefined;
+  // Without a conversation there was nothing the turn could have been sent to.
+  if (!hasConversation) {
+    yield* ask(question);
+    return;
+  }
+  const call: RecoverCall = { ...(await callOf(question)), ...(facts === undefined ? {} : { facts }) };
+  const recovered = (await backend.recover?.(call)) ?? "unknown";
+  if (recovered === "not-sent") yield* ask(question);
+  else if (recovered === "unknown") {
+    yield {
+      type: "notice",
+      code: "answer-lost",
+      text: "I was interrupted, and my answer to your last message is lost. Please send it again.",
+    };
+  } else yield* recovered;
+}
+
+async function callOf(question: Question): Promise<AskCall> {
+  const { session, agent, backend, text, files, signal, title, alwaysFind, note } = question;
+  const id = await conversationId({ session, agent, backend, signal, title, alwaysFind });
+  const state = session.conversation(agent)?.state;
+  return {
+    sessionName: session.name,
+    agent,
+    conversationId: id,
+    text,
+    files,
+    signal,
+    ...(state === undefined ? {} : { state }),
+    keep: (kept) => keepState(session, agent, kept),
+    note,
+  };
+}
+
+/** How long a backend may take to stop cleanly (cancel at the service) after its signal was aborted. */
+const graceMs = 5_000;
+
+/** Passes events on, and throws the signal's reason once it is aborted, even if the source never ends. */
+export async function* untilAborted<T>(source: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
+  const iterator = source[Symbol.asyncIterator]();
+  let onAbort = () => {};
+  let timer: NodeJS.Timeout | undefined;
+  const overdue = new Promise<never>((_, reject) => {
+    onAbort = () => {
+      timer = setTimeout(() => reject(signal.reason), graceMs);
+    };
+    signal.addEventListener("abort", onAbort);
+  });
+  overdue.catch(() => {}); // Looked at only while an event is awaited.
+  if (signal.aborted) onAbort();
+  try {
+    for (;;) {
+      const step = await Promise.race([iterator.next(), overdue]);
+      if (signal.aborted) throw signal.reason;
+      if (step.done) return;
+      yield step.value;
+    }
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+    clearTimeout(timer);
+    // Not awaited: a backend that does not end must not hold the lane.
+    iterator.return?.().catch(() => {});
+  }
+}

@@ -1,0 +1,262 @@
+import { randomUUID } from "node:crypto";
+import type { JsonValue } from "./backend.ts";
+import { AparteError } from "./errors.ts";
+import { describeError, type Logger } from "./logger.ts";
+import type { Begun, Grant, LaneOwner, Lanes, NewTurn, SessionRecord, Store } from "./store/store.ts";
+import type { StopReason } from "./turn.ts";
+
+/** How a turn got on in its lane. */
+export type Entry =
+  | { readonly is: "run"; readonly held: HeldLane }
+  /** `left`: this process closes, and another one will run the turn. */
+  | { readonly is: "duplicate" | "full" | "busy" | "merged" | "withdrawn" | "left" };
+
+/** What ends a turn's waiting. */
+type Woken = Grant | "merged" | "left";
+
+/** The part of a lease that is kept free: a send that starts later might reach the platform after its end. */
+const sendMargin = 0.1;
+
+/** A lane whose turn this process runs, for as long as the lease is renewed. */
+export class HeldLane {
+  readonly grant: Grant;
+  readonly #lanes: Lanes;
+  readonly #leave: () => void;
+  readonly #abort = new AbortController();
+  /** Called once when the lease is found to be lost. */
+  onLost: () => void = () => {};
+  #until: number;
+  #isLost = false;
+
+  constructor(grant: Grant, lanes: Lanes, until: number, leave: () => void) {
+    this.grant = grant;
+    this.#lanes = lanes;
+    this.#until = until;
+    this.#leave = leave;
+  }
+
+  /**
+   * Aborted when the turn must stop. `signal.reason` is an {@link AparteError} (`lease-lost`) or a
+   * {@link StopReason}.
+   */
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** Whether the lease still runs, by this process's monotonic clock: after a freeze it is found out at once. */
+  get isHeld(): boolean {
+    if (performance.now() >= this.#until) this.lose();
+    return !this.#isLost;
+  }
+
+  /** @throws {AparteError} `lease-lost` */
+  assertHeld(): void {
+    if (!this.isHeld) throw leaseLost();
+  }
+
+  renewed(until: number): void {
+    this.#until = until;
+  }
+
+  lose(): void {
+    if (this.#isLost) return;
+    this.#isLost = true;
+    this.#abort.abort(leaseLost());
+    this.onLost();
+  }
+
+  /** @param reason why, or the error that the reply shall end with. */
+  stop(reason: StopReason | AparteError): void {
+    this.#abort.abort(reason);
+  }
+
+  note(facts: JsonValue): Promise<void> {
+    return this.#lanes.note(this.grant, facts);
+  }
+
+  save(record: SessionRecord): Promise<void> {
+    return this.#lanes.save(this.grant, record);
+  }
+
+  async end(record?: SessionRecord | null): Promise<void> {
+    this.#leave();
+    await this.#lanes.end(this.grant, record);
+  }
+
+  /** Lets the lease run out: another owner, or this process after its restart, goes on with the turn. */
+  abandon(): void {
+    this.#leave();
+  }
+}
+
+export interface LaneClientOptions {
+  readonly store: Store;
+  readonly leaseMs: number;
+  readonly waitMs: number;
+  readonly logger: Logger;
+  /** Runs a turn whose owner died. */
+  readonly takenOver: (held: HeldLane) => void;
+}
+
+/** This process's part in the lanes: enters turns, waits for their grants, renews leases, takes over. */
+export class LaneClient {
+  readonly #options: LaneClientOptions;
+  readonly #lanes: Lanes;
+  readonly #held = new Map<string, HeldLane>();
+  readonly #waiting = new Map<string, (entry: Woken) => void>();
+  #timer: NodeJS.Timeout | undefined;
+  #ticking: Promise<void> | undefined;
+  #left = false;
+
+  constructor(options: LaneClientOptions) {
+    this.#options = options;
+    const owner: LaneOwner = {
+      id: randomUUID(),
+      leaseMs: options.leaseMs,
+      granted: (grant) => this.#granted(grant),
+      merged: (lane, key) => this.#waiting.get(name(lane, key))?.("merged"),
+      interrupted: (lane, key) => this.#held.get(name(lane, key))?.stop("interrupted"),
+    };
+    this.#lanes = options.store.join(owner);
+  }
+
+  /** Looks for turns that died with another process, now and from then on. */
+  start(): void {
+    if (this.#timer !== undefined || this.#left) return;
+    this.#timer = setInterval(() => this.#tick(), this.#options.leaseMs / 3);
+    this.#timer.unref();
+    this.#tick();
+  }
+
+  /**
+   * Takes a turn into its lane and waits until it may run.
+   * @param taken called when the turn is recorded, with how many come first.
+   * @param signal takes the turn out again while it waits.
+   * @throws {AparteError} `store-…`: the turn was not taken, as far as is known; `wait-timeout`.
+   */
+  async enter(turn: NewTurn, taken: (begun: Begun) => void, signal?: AbortSignal): Promise<Entry> {
+    this.start();
+    const id = name(turn.lane, turn.key);
+    // The grant of a waiting turn may come before the answer of `begin`.
+    let wake: (entry: Woken) => void = () => {};
+    const woken = new Promise<Woken>((resolve) => {
+      wake = resolve;
+    });
+    const from = performance.now();
+    let begun: Begun;
+    const earlier = this.#waiting.get(id);
+    if (earlier === undefined) this.#waiting.set(id, wake);
+    try {
+      begun = await this.#lanes.begin(turn);
+    } catch (error) {
+      if (earlier === undefined) this.#waiting.delete(id);
+      throw error;
+    }
+    if (begun.is === "run") {
+      this.#waiting.delete(id);
+      const held = this.#hold(begun.grant, from);
+      taken(begun);
+      return { is: "run", held };
+    }
+    if (begun.is !== "wait") {
+      if (earlier === undefined) this.#waiting.delete(id);
+      taken(begun);
+      return begun;
+    }
+    this.#waiting.set(id, wake);
+    taken(begun);
+    return this.#wait(turn, woken, signal);
+  }
+
+  async #wait(turn: NewTurn, woken: Promise<Woken>, signal?: AbortSignal): Promise<Entry> {
+    const id = name(turn.lane, turn.key);
+    let giveUp: (why: "late" | "left") => void = () => {};
+    const impatient = new Promise<"late" | "left">((resolve) => {
+      giveUp = resolve;
+    });
+    const timer = setTimeout(() => giveUp("late"), this.#options.waitMs);
+    timer.unref();
+    const leave = () => giveUp("left");
+    signal?.addEventListener("abort", leave);
+    if (signal?.aborted) leave();
+    try {
+      let entry = await Promise.race([woken, impatient]);
+      if (entry === "late" || entry === "left") {
+        const why = entry;
+        if (await this.#lanes.withdraw(turn.lane, turn.key)) {
+          if (why === "left") return { is: "withdrawn" };
+          throw new AparteError("wait-timeout", "The turn waited too long behind others and was not run.");
+        }
+        entry = await woken; // Its turn has just come.
+      }
+      if (entry === "merged" || entry === "left") return { is: entry };
+      return { is: "run", held: this.#held.get(id) ?? this.#hold(entry, performance.now()) };
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", leave);
+      this.#waiting.delete(id);
+    }
+  }
+
+  #granted(grant: Grant): void {
+    const held = this.#hold(grant, performance.now());
+    const waiting = this.#waiting.get(name(grant.lane, grant.turn.key));
+    if (waiting !== undefined) waiting(grant);
+    // Nobody waits here: the answer of `begin` was lost on its way, or the caller gave up.
+    else this.#options.takenOver(held);
+  }
+
+  #hold(grant: Grant, from: number): HeldLane {
+    const id = name(grant.lane, grant.turn.key);
+    const held: HeldLane = new HeldLane(grant, this.#lanes, this.#leaseEnd(from), () => {
+      if (this.#held.get(id) === held) this.#held.delete(id);
+    });
+    this.#held.set(id, held);
+    return held;
+  }
+
+  #leaseEnd(from: number): number {
+    return from + this.#options.leaseMs * (1 - sendMargin);
+  }
+
+  #tick(): void {
+    this.#ticking ??= this.#renewAndTakeOver()
+      // A store that is away is told by the turns that fail; leases that run out meanwhile stop their turns.
+      .catch((error) => this.#options.logger.warn("leases could not be renewed", describeError(error)))
+      .finally(() => {
+        this.#ticking = undefined;
+      });
+  }
+
+  async #renewAndTakeOver(): Promise<void> {
+    const held = [...this.#held.values()];
+    const from = performance.now();
+    const lost = new Set(await this.#lanes.renew(held.map(({ grant }) => grant)));
+    for (const lane of held) {
+      if (lost.has(lane.grant)) lane.lose();
+      else lane.renewed(this.#leaseEnd(from));
+    }
+    if (this.#left) return;
+    for (const grant of await this.#lanes.takeOver()) this.#options.takenOver(this.#hold(grant, from));
+  }
+
+  /** Takes no turn any more; those that wait are left to other processes. Leases go on being renewed. */
+  async leave(): Promise<void> {
+    this.#left = true;
+    await this.#lanes.leave();
+    for (const wake of this.#waiting.values()) wake("left");
+  }
+
+  stop(): void {
+    this.#left = true;
+    clearInterval(this.#timer);
+  }
+}
+
+function leaseLost(): AparteError {
+  return new AparteError("lease-lost", "The turn's lease ran out; another process goes on with the turn.");
+}
+
+function name(lane: string, key: string): string {
+  return `${lane} ${key}`;
+}

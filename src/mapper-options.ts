@@ -1,0 +1,184 @@
+import { Keyv } from "keyv";
+import type { Backend } from "./backend.ts";
+import { consoleLogger, type Logger } from "./logger.ts";
+import { optionInvalid, refuseUnknown } from "./options.ts";
+import { type Scope, type Speaker, scopes } from "./speaker.ts";
+import { keyvStore } from "./store/keyv.ts";
+import { memoryStore } from "./store/memory.ts";
+import type { Overlap, Store } from "./store/store.ts";
+import type { Message } from "./turn.ts";
+
+export interface MapperOptions {
+  /** The agents by name; the first one answers unless a message is routed elsewhere. */
+  readonly agents: { readonly [name: string]: Backend };
+  /**
+   * The key of all session names: at least 16 characters that nobody can guess, the same in all processes and
+   * for all time. A list allows rotation: the first signs, sessions that the others named are still found.
+   */
+  readonly secret: string | readonly string[];
+  /** From `openStore(url)`, or any Keyv 5. @default a store in memory, lost on restart */
+  readonly store?: Store | Keyv;
+  /** Which parts of a speaker make a session. @default "user" */
+  readonly scope?: Scope;
+  /** What a message does that arrives while a turn runs. @default "queue" */
+  readonly overlap?: Overlap;
+  /** How many turns of a session may wait. @default 100 */
+  readonly queueLimit?: number;
+  /** The agent for a message; undefined leaves it to the person's own choice, then to the first agent. */
+  readonly route?: (message: Message) => string | undefined | Promise<string | undefined>;
+  /**
+   * The application's own id for a person, so that one person on several platforms has one session;
+   * undefined keeps the platform's.
+   */
+  readonly identify?: (speaker: Speaker) => string | undefined | Promise<string | undefined>;
+  /** Names a new conversation. @default the first message's first line; the backend cuts it */
+  readonly title?: (message: Message) => string | undefined;
+  /**
+   * `"intent"`: a conversation is looked for at the service only where a process died while opening it.
+   * `"always"`: also wherever the store knows none, for a store that was lost. @default "intent"
+   */
+  readonly recover?: "intent" | "always";
+  /** Deadline of one store call in milliseconds. @default 1000 */
+  readonly storeMs?: number;
+  /** How long a process that has died keeps its turns from others, in milliseconds. @default 10000 */
+  readonly leaseMs?: number;
+  /** How long a turn may wait in its lane, in milliseconds. @default 900000 */
+  readonly waitMs?: number;
+  /** How long a turn may run, in milliseconds. @default 600000 */
+  readonly turnMs?: number;
+  /** @default warnings and errors to the console */
+  readonly logger?: Logger;
+}
+
+/** The options, checked and filled in. */
+export interface Settings {
+  readonly agents: ReadonlyMap<string, Backend>;
+  readonly firstAgent: string;
+  readonly secrets: readonly [string, ...string[]];
+  readonly store: Store;
+  readonly scope: Scope;
+  readonly overlap: Overlap;
+  readonly queueLimit: number;
+  readonly route: MapperOptions["route"];
+  readonly identify: MapperOptions["identify"];
+  readonly title: (message: Message) => string | undefined;
+  readonly alwaysFind: boolean;
+  readonly storeMs: number;
+  readonly leaseMs: number;
+  readonly waitMs: number;
+  readonly turnMs: number;
+  readonly logger: Logger;
+}
+
+const known = [
+  "agents",
+  "secret",
+  "store",
+  "scope",
+  "overlap",
+  "queueLimit",
+  "route",
+  "identify",
+  "title",
+  "recover",
+  "storeMs",
+  "leaseMs",
+  "waitMs",
+  "turnMs",
+  "logger",
+] as const satisfies readonly (keyof MapperOptions)[];
+
+const overlaps: readonly string[] = ["queue", "merge", "interrupt", "reject"] satisfies Overlap[];
+
+/** The fewest characters of a secret. */
+const secretLength = 16;
+
+/** @throws {AparteError} `option-invalid` with the option's name as `field`. */
+export function checkOptions(options: MapperOptions): Settings {
+  refuseUnknown(options, known);
+  const { scope = "user", overlap = "queue", recover = "intent", route, identify, title, logger } = options;
+  if (typeof scope !== "function" && !scopes.includes(scope)) {
+    throw optionInvalid("scope", `must be a function or one of: ${scopes.join(", ")}`);
+  }
+  if (!overlaps.includes(overlap)) throw optionInvalid("overlap", `must be one of: ${overlaps.join(", ")}`);
+  if (recover !== "intent" && recover !== "always") {
+    throw optionInvalid("recover", 'must be "intent" or "always"');
+  }
+  for (const [field, hook] of Object.entries({ route, identify, title })) {
+    if (hook !== undefined && typeof hook !== "function") throw optionInvalid(field, "must be a function");
+  }
+  const agents = checkAgents(options.agents);
+  const [firstAgent = ""] = agents.keys();
+  return {
+    agents,
+    firstAgent,
+    secrets: checkSecrets(options.secret),
+    store: checkStore(options.store),
+    scope,
+    overlap,
+    queueLimit: checkNumber("queueLimit", options.queueLimit, 100),
+    route,
+    identify,
+    title: title ?? firstLine,
+    alwaysFind: recover === "always",
+    storeMs: checkNumber("storeMs", options.storeMs, 1_000),
+    leaseMs: checkNumber("leaseMs", options.leaseMs, 10_000),
+    waitMs: checkNumber("waitMs", options.waitMs, 900_000),
+    turnMs: checkNumber("turnMs", options.turnMs, 600_000),
+    logger: logger ?? consoleLogger,
+  };
+}
+
+function checkAgents(agents: MapperOptions["agents"]): ReadonlyMap<string, Backend> {
+  if (typeof agents !== "object" || agents === null) {
+    throw optionInvalid("agents", "must be an object of backends by agent name, e.g. { helper: coze({ … }) }");
+  }
+  const entries = Object.entries(agents);
+  if (entries.length === 0) throw optionInvalid("agents", "must name at least one agent");
+  for (const [name, backend] of entries) {
+    if (name === "") throw optionInvalid("agents", "must not hold an agent without a name");
+    const isBackend =
+      typeof backend === "object" &&
+      backend !== null &&
+      typeof backend.name === "string" &&
+      typeof backend.open === "function" &&
+      typeof backend.ask === "function";
+    if (!isBackend) throw optionInvalid(`agents.${name}`, "must be a backend with name, open and ask");
+  }
+  return new Map(entries);
+}
+
+function checkSecrets(secret: MapperOptions["secret"]): readonly [string, ...string[]] {
+  const [first, ...others] = Array.isArray(secret) ? secret : [secret];
+  const problem = `must be at least ${secretLength} characters, or a list of such; set APARTE_SECRET to a random text`;
+  for (const value of [first, ...others]) {
+    if (typeof value !== "string" || value.length < secretLength) throw optionInvalid("secret", problem);
+  }
+  return [first, ...others];
+}
+
+function checkStore(store: MapperOptions["store"]): Store {
+  if (store === undefined) return memoryStore();
+  if (typeof store === "object" && store !== null) {
+    if ("records" in store && typeof store.join === "function") return store;
+    if (isKeyv(store)) return keyvStore(store);
+  }
+  throw optionInvalid("store", "must be a Keyv, or what openStore(url) returns (await it)");
+}
+
+/** By shape: a Keyv of another copy of the package is a Keyv too. */
+function isKeyv(store: object): store is Keyv {
+  return store instanceof Keyv || ("get" in store && "set" in store && "opts" in store);
+}
+
+function checkNumber(field: string, value: number | undefined, fallback: number): number {
+  if (value === undefined) return fallback;
+  if (typeof value !== "number" || !Number.isFinite(value) || value <= 0) {
+    throw optionInvalid(field, "must be a number above 0");
+  }
+  return value;
+}
+
+function firstLine(message: Message): string | undefined {
+  return message.text.trim().split("\n", 1)[0]?.trim() || message.files?.[0]?.name;
+}
