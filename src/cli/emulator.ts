@@ -1,0 +1,105 @@
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import type { Emulator } from "../emulators/emulator.ts";
+import { AparteError } from "../errors.ts";
+
+interface Settings {
+  readonly port: number;
+  readonly persist?: string;
+}
+
+interface Started {
+  readonly emulator: Emulator;
+  /** PEM; goes to a file of its own, never to the terminal. */
+  readonly privateKey?: string;
+  /** What else a client has to know, printed as it is. */
+  readonly facts: Readonly<Record<string, string>>;
+}
+
+/** One entry for each emulator that can be started alone. */
+const services: Readonly<Record<string, (settings: Settings) => Promise<Started>>> = {
+  coze: async (settings) => {
+    const { startCozeEmulator } = await import("../emulators/coze/index.ts");
+    const emulator = await startCozeEmulator(settings);
+    const { appId, keyId, botId, privateKey } = emulator;
+    return { emulator, privateKey, facts: { appId, keyId, botId } };
+  },
+};
+
+const usage = `Usage: npm run emulator -- [--service ${Object.keys(services).join("|")}] [--port N] [--persist FILE]`;
+
+/** A wrong argument: told on stderr, ends with 2. */
+class UsageError extends Error {}
+
+async function main(): Promise<void> {
+  const { service, settings } = readArguments(process.argv.slice(2));
+  const start = Object.hasOwn(services, service) ? services[service] : undefined;
+  if (start === undefined) {
+    throw new UsageError(`There is no emulator "${service}". Known: ${Object.keys(services).join(", ")}.`);
+  }
+  // Before anything is started: a signal in between must not leave a key behind.
+  const stopped = new Promise<void>((resolveStop) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolveStop());
+  });
+  const { emulator, privateKey, facts } = await start(settings);
+  const key = privateKey === undefined ? undefined : await writeKey(privateKey, settings.persist);
+  const line = { service, baseURL: emulator.baseURL, ...facts, ...(key ? { privateKeyFile: key.file } : {}) };
+  process.stdout.write(`${JSON.stringify(line)}\n`);
+  await stopped;
+  await emulator.close();
+  await key?.remove();
+}
+
+function readArguments(args: readonly string[]): { service: string; settings: Settings } {
+  const { service, port, persist } = parse(args);
+  if (!/^\d+$/.test(port) || Number(port) > 65_535) {
+    throw new UsageError(`--port must be a number from 0 to 65535 (0 takes a free one), not "${port}".`);
+  }
+  if (persist === "") throw new UsageError("--persist must name a file.");
+  return {
+    service,
+    settings: { port: Number(port), ...(persist === undefined ? {} : { persist: resolve(persist) }) },
+  };
+}
+
+function parse(args: readonly string[]): { service: string; port: string; persist?: string } {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        service: { type: "string", default: "coze" },
+        port: { type: "string", default: "0" },
+        persist: { type: "string" },
+      },
+    }).values;
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** Beside the kept file the key stays; a key that is made anew each time goes with the process. */
+async function writeKey(
+  privateKey: string,
+  persist: string | undefined,
+): Promise<{ file: string; remove: () => Promise<void> }> {
+  const folder = persist === undefined ? await mkdtemp(join(tmpdir(), "aparte-emulator-")) : undefined;
+  const file = folder === undefined ? `${persist}.private-key.pem` : join(folder, "private-key.pem");
+  await writeFile(file, privateKey, { mode: 0o600 });
+  // The mode above counts only for a new file.
+  await chmod(file, 0o600);
+  return {
+    file,
+    remove: async () => {
+      if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+main().catch((error: unknown) => {
+  const isTold = error instanceof UsageError || error instanceof AparteError;
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  if (error instanceof UsageError) process.stderr.write(`${usage}\n`);
+  process.exitCode = isTold ? 2 : 1;
+});

@@ -1,0 +1,53 @@
+import type { Call } from "./protocol.ts";
+
+/** Where a running chat tells what happens. */
+export interface Sink {
+  emit(event: string, data: unknown): void;
+  /** Breaks the connection; what is emitted after it is heard by nobody. */
+  cut(): void;
+  /** The chat is over: nothing more comes. */
+  end(): void;
+}
+
+/** For a chat that is polled: nobody listens. */
+export const silent: Sink = { emit: () => {}, cut: () => {}, end: () => {} };
+
+/** An event stream as `/v3/chat` writes it, with what the request's fault does to it. */
+export function openStream(call: Call): { readonly sink: Sink; readonly response: Response } {
+  const { cut, hangAfter } = call.streamFault;
+  const encoder = new TextEncoder();
+  let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  let events = 0;
+  const body = new ReadableStream<Uint8Array>({
+    start(started) {
+      controller = started;
+    },
+    cancel() {
+      controller = undefined;
+    },
+  });
+  const breakOff = () => {
+    controller = undefined;
+    call.cut();
+  };
+  const emit = (event: string, data: unknown) => {
+    if (hangAfter !== undefined && events >= hangAfter) return;
+    // No blank behind the colons: so it is captured from the service.
+    controller?.enqueue(encoder.encode(`event:${event}\ndata:${JSON.stringify(data)}\n\n`));
+    events += 1;
+    if (events === cut) breakOff();
+  };
+  if (cut === 0) breakOff();
+  return {
+    sink: {
+      emit,
+      cut: breakOff,
+      end() {
+        emit("done", "[DONE]");
+        if (hangAfter === undefined || events < hangAfter) controller?.close();
+        controller = undefined;
+      },
+    },
+    response: new Response(body, { headers: { "content-type": "text/event-stream" } }),
+  };
+}

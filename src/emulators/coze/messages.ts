@@ -1,0 +1,140 @@
+import { contentOf, enteredMessage } from "./content.ts";
+import { type Desk, ownConversation } from "./conversations.ts";
+import { metaDataOf, optionalInteger, optionalText, readBody, requiredQuery } from "./fields.ts";
+import { type Call, Refusal, type Route } from "./protocol.ts";
+import type { Conversation, Message } from "./state.ts";
+
+export function messageRoutes(desk: Desk): readonly Route[] {
+  const { state } = desk;
+
+  function open({ request, query }: Call) {
+    const identity = desk.identify(request);
+    return {
+      identity,
+      conversation: ownConversation(state, requiredQuery(query, "conversation_id"), identity),
+    };
+  }
+
+  function find(call: Call, conversation: Conversation): Message {
+    const id = requiredQuery(call.query, "message_id");
+    const message = visible(state.messagesOf(conversation.id)).find((each) => each.id === id);
+    if (message === undefined) throw new Refusal(4005, "message not found");
+    return message;
+  }
+
+  async function create(call: Call) {
+    const { identity, conversation } = open(call);
+    const entered = enteredMessage(await readBody(call.request), "conversation", { state, identity });
+    const message = state.addMessage({
+      ...entered,
+      conversationId: conversation.id,
+      sectionId: conversation.sectionId,
+      chatId: "",
+      botId: "",
+    });
+    return { data: wireMessage(message) };
+  }
+
+  async function list(call: Call) {
+    const { conversation } = open(call);
+    const body = await readBody(call.request);
+    const order = optionalText(body, "order") ?? "desc";
+    if (order !== "asc" && order !== "desc") throw new Refusal(4000, "order must be asc or desc");
+    const limit = optionalInteger(body.limit, "limit", { min: 1, max: 50, otherwise: 50 });
+    const chatId = optionalText(body, "chat_id");
+    const all = visible(state.messagesOf(conversation.id)).filter(
+      (message) => chatId === undefined || message.chatId === chatId,
+    );
+    if (order === "desc") all.reverse();
+    const { page, hasMore } = pageOf(
+      all,
+      optionalText(body, "before_id"),
+      optionalText(body, "after_id"),
+      limit,
+    );
+    return {
+      data: page.map(wireMessage),
+      first_id: page.at(0)?.id ?? "0",
+      last_id: page.at(-1)?.id ?? "0",
+      has_more: hasMore,
+    };
+  }
+
+  function retrieve(call: Call) {
+    return { data: wireMessage(find(call, open(call).conversation)) };
+  }
+
+  async function modify(call: Call) {
+    const { identity, conversation } = open(call);
+    const message = find(call, conversation);
+    const body = await readBody(call.request);
+    if (body.content !== undefined) {
+      Object.assign(message, contentOf({ content_type: message.contentType, ...body }, { state, identity }));
+    }
+    if (body.meta_data !== undefined) message.metaData = metaDataOf(body);
+    message.updatedAt = state.now();
+    state.saveMessage(message);
+    // Under `message`, not `data`: the one call of the service that does so.
+    return { message: wireMessage(message) };
+  }
+
+  function remove(call: Call) {
+    const message = find(call, open(call).conversation);
+    state.dropMessage(message);
+    return { data: wireMessage(message) };
+  }
+
+  return [
+    { method: "POST", path: "/v1/conversation/message/create", handle: create },
+    { method: "POST", path: "/v1/conversation/message/list", handle: list },
+    { method: "GET", path: "/v1/conversation/message/retrieve", handle: retrieve },
+    { method: "POST", path: "/v1/conversation/message/modify", handle: modify },
+    { method: "POST", path: "/v1/conversation/message/delete", handle: remove },
+  ];
+}
+
+export function wireMessage(message: Message): Readonly<Record<string, unknown>> {
+  return {
+    id: message.id,
+    conversation_id: message.conversationId,
+    bot_id: message.botId,
+    chat_id: message.chatId,
+    section_id: message.sectionId,
+    role: message.role,
+    type: message.type,
+    content: message.content,
+    content_type: message.contentType,
+    meta_data: message.metaData,
+    created_at: message.createdAt,
+    updated_at: message.updatedAt,
+  };
+}
+
+/** Questions and answers: what a conversation shows of itself. The rest belongs to its chat alone. */
+function visible(messages: readonly Message[]): Message[] {
+  return messages.filter((message) => message.type === "question" || message.type === "answer");
+}
+
+/**
+ * A page of a list that is already in its order. `before_id` (the last page's `first_id`) asks for the `limit`
+ * messages in front of it, `after_id` (its `last_id`) for those behind. `"0"` names no place.
+ */
+function pageOf(
+  list: readonly Message[],
+  beforeId: string | undefined,
+  afterId: string | undefined,
+  limit: number,
+): { page: readonly Message[]; hasMore: boolean } {
+  const after = placeOf(list, afterId);
+  const before = placeOf(list, beforeId);
+  const range = list.slice(after === undefined ? 0 : after + 1, before);
+  const page = before === undefined ? range.slice(0, limit) : range.slice(-limit);
+  return { page, hasMore: range.length > limit };
+}
+
+function placeOf(list: readonly Message[], id: string | undefined): number | undefined {
+  if (id === undefined || id === "" || id === "0") return undefined;
+  const index = list.findIndex((message) => message.id === id);
+  if (index < 0) throw new Refusal(4005, "message not found");
+  return index;
+}
