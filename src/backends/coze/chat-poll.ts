@@ -1,0 +1,28 @@
+import type { AskCall } from "../../backend.ts";
+import { AparteError } from "../../errors.ts";
+import type { ReplyEvent } from "../../reply.ts";
+import { type ChatProgress, chatRequest, startChat } from "./chat.ts";
+import type { CozeClient } from "./client.ts";
+import { CozeFailure } from "./failure.ts";
+import type { Question } from "./question.ts";
+import { fetchRest } from "./recover.ts";
+import { readChat } from "./wire.ts";
+
+/** Asks in the polling way, for agents that cannot stream: start, look until it has ended, fetch the answers. */
+export async function* pollChat(
+  client: CozeClient,
+  turn: AskCall,
+  question: Question,
+  progress: ChatProgress,
+): AsyncGenerator<ReplyEvent> {
+  try {
+    const request = chatRequest(client, turn, question);
+    const answer = await startChat(client, turn, progress, () => client.call(request));
+    progress.began(readChat(answer.data).id);
+  } catch (error) {
+    // The answer to the start was lost, the chat may run all the same: it is looked for.
+    if (!(error instanceof CozeFailure && error.mayHaveRun)) throw error;
+  }
+  const late = new AparteError("backend-timeout", "Coze: the chat's answer could not be fetched in time.");
+  yield* fetchRest(client, turn, progress, client.settings.chatTimeout, late);
+}

@@ -1,0 +1,151 @@
+import type { SharedTokens } from "../../backend.ts";
+import { TokenCache } from "../../token.ts";
+import { CozeFailure, conversationRefusal, refusal } from "./failure.ts";
+import { aborted, Deadline, lost, readAnswer, repeating } from "./http.ts";
+import { TokenMint } from "./jwt.ts";
+import type { CozeSettings } from "./options.ts";
+import type { Fields } from "./wire.ts";
+
+export interface CozeRequest {
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string | undefined>>;
+  /** Sent as JSON, or as a form. */
+  readonly body?: object | FormData;
+  /** A repeat does no harm even if the request was carried out. */
+  readonly isHarmless: boolean;
+  /** The request is about one conversation: "not found" means that this is gone. */
+  readonly isAboutConversation?: boolean;
+  readonly sessionName: string;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The token caches by issuer, so that two agents of one app share a session's token. Held weakly: they live as
+ * long as a backend uses them.
+ */
+const caches = new Map<string, WeakRef<TokenCache>>();
+
+function cacheOf(issuer: string): TokenCache {
+  const known = caches.get(issuer)?.deref();
+  if (known !== undefined) return known;
+  const cache = new TokenCache({ issuer });
+  caches.set(issuer, new WeakRef(cache));
+  return cache;
+}
+
+/** Requests to Coze in a session's name: with its token, with deadlines, repeated where that does no harm. */
+export class CozeClient {
+  readonly settings: CozeSettings;
+  readonly #tokens: TokenCache;
+  readonly #mint: TokenMint;
+
+  constructor(settings: CozeSettings) {
+    this.settings = settings;
+    this.#tokens = cacheOf(settings.issuer);
+    this.#mint = new TokenMint(settings);
+  }
+
+  shareTokens(shelf: SharedTokens): void {
+    this.#tokens.share(shelf);
+  }
+
+  async token(sessionName: string, signal: AbortSignal): Promise<string> {
+    return await this.#withToken(sessionName, signal, async (token) => token);
+  }
+
+  /** Sends the request and returns the whole answer, of which Coze says that all went well. */
+  async call(request: CozeRequest): Promise<Fields> {
+    return await this.#repeating(request, async (token) => {
+      const deadline = new Deadline(request.signal, this.settings.requestTimeout);
+      try {
+        const response = await this.#fetch(request, token, deadline.signal);
+        return await readAnswer(response, request.isAboutConversation ? conversationRefusal : refusal);
+      } catch (error) {
+        throw lost(error, request.signal, deadline);
+      } finally {
+        deadline.end();
+      }
+    });
+  }
+
+  /**
+   * Sends the request and opens the stream of events that answers it. The stream lives under `deadline`, which
+   * the caller ends. What `open` throws counts as the answer: it may be repeated as other refusals are.
+   */
+  async stream<T>(
+    request: CozeRequest,
+    deadline: Deadline,
+    open: (body: ReadableStream<Uint8Array>) => Promise<T>,
+  ): Promise<T> {
+    return await this.#repeating(request, async (token) => {
+      deadline.restart();
+      try {
+        const response = await this.#fetch(request, token, deadline.signal);
+        const isStream = response.headers.get("content-type")?.includes("text/event-stream");
+        if (response.ok && isStream && response.body !== null) return await open(response.body);
+        // Coze refuses a stream with a JSON answer and HTTP 200.
+        await readAnswer(response, request.isAboutConversation ? conversationRefusal : refusal);
+        const certainty = { mayHaveRun: true, passing: false };
+        throw new CozeFailure("backend-protocol", "the answer is no stream", certainty, {});
+      } catch (error) {
+        throw lost(error, request.signal, deadline);
+      }
+    });
+  }
+
+  async #repeating<T>(request: CozeRequest, send: (token: string) => Promise<T>): Promise<T> {
+    const { sessionName, signal, isHarmless } = request;
+    const { retryDelay } = this.settings;
+    return await repeating(() => this.#withToken(sessionName, signal, send), {
+      isHarmless,
+      retryDelay,
+      signal,
+    });
+  }
+
+  /** A refused token is minted anew once. A request that is refused for its token has not run. */
+  async #withToken<T>(
+    sessionName: string,
+    signal: AbortSignal,
+    send: (token: string) => Promise<T>,
+  ): Promise<T> {
+    const { sessionContext } = this.settings;
+    const isMade = typeof sessionContext === "function";
+    const context = isMade ? sessionContext(sessionName) : sessionContext;
+    const key = isMade ? `${sessionName}:${JSON.stringify(context)}` : sessionName;
+    const mint = (ends: AbortSignal) => this.#mint.mint({ sessionName, context }, ends);
+    for (let isFresh = false; ; isFresh = true) {
+      const token = await this.#tokens.get(key, mint, signal).catch((error: unknown) => {
+        throw signal.aborted ? aborted(signal) : error;
+      });
+      try {
+        return await send(token);
+      } catch (error) {
+        if (!(error instanceof CozeFailure && error.tokenRefused)) throw error;
+        this.#tokens.refused(key, token);
+        if (isFresh) throw error;
+      }
+    }
+  }
+
+  #fetch(request: CozeRequest, token: string, signal: AbortSignal): Promise<Response> {
+    const { method, path, query = {}, body } = request;
+    const url = new URL(this.settings.baseURL + path);
+    for (const [name, value] of Object.entries(query)) {
+      if (value !== undefined) url.searchParams.set(name, value);
+    }
+    const isForm = body instanceof FormData;
+    return this.settings.fetch(url, {
+      method,
+      headers: {
+        authorization: `Bearer ${token}`,
+        ...(isForm || body === undefined ? {} : { "content-type": "application/json" }),
+      },
+      ...(body === undefined ? {} : { body: isForm ? body : JSON.stringify(body) }),
+      // A redirect would turn a POST into a GET, and may lead the token elsewhere.
+      redirect: "manual",
+      signal,
+    });
+  }
+}

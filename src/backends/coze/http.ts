@@ -1,0 +1,156 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { AparteError } from "../../errors.ts";
+import { CozeFailure, type FailureFacts, refusal } from "./failure.ts";
+import { type Fields, fieldsOf, numberOf, parsed, textOf } from "./wire.ts";
+
+/** How often a request that may be repeated is repeated. */
+const repeats = 3;
+
+/** The longest pause between two tries that we make, or that a `Retry-After` can make us wait. */
+const longestPauseMs = 8000;
+
+/** A time limit on top of a caller's signal. End it in `finally`, so that it leaves the caller's signal. */
+export class Deadline {
+  readonly #outer: AbortSignal;
+  readonly #controller = new AbortController();
+  readonly #timer: NodeJS.Timeout;
+  readonly #follow = (): void => this.#controller.abort(this.#outer.reason);
+  /** Whether the time ran out, and not the caller's patience. */
+  isOver = false;
+
+  constructor(outer: AbortSignal, ms: number) {
+    this.#outer = outer;
+    this.#timer = setTimeout(() => {
+      this.isOver = true;
+      this.#controller.abort(new DOMException("The time ran out.", "TimeoutError"));
+    }, ms);
+    if (outer.aborted) this.#follow();
+    else outer.addEventListener("abort", this.#follow, { once: true });
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Starts the time anew. */
+  restart(): void {
+    this.#timer.refresh();
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+    this.#outer.removeEventListener("abort", this.#follow);
+  }
+
+  /** Ends what runs under this deadline, too. */
+  abort(): void {
+    this.end();
+    this.#controller.abort();
+  }
+}
+
+/** The error of a call whose signal was aborted: the caller's own reason where it is one of aparte's. */
+export function aborted(signal: AbortSignal): AparteError {
+  const reason: unknown = signal.reason;
+  if (reason instanceof AparteError) return reason;
+  const isTimeout = reason instanceof Error && reason.name === "TimeoutError";
+  return isTimeout
+    ? new AparteError("turn-timeout", "The call was not done when its time ran out.", { cause: reason })
+    : new AparteError("turn-cancelled", "The call was cancelled.", { cause: reason });
+}
+
+/** Waits. @throws {AparteError} when `signal` is aborted. */
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  try {
+    await delay(ms, undefined, { signal });
+  } catch {
+    throw aborted(signal);
+  }
+}
+
+/** These errors come before a byte of the request was sent. */
+const unsentCodes = new Set([
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "UND_ERR_CONNECT_TIMEOUT",
+]);
+
+/** What became of a request that threw: aborted by the caller, too late, or lost on the way. */
+export function lost(error: unknown, outer: AbortSignal, deadline: Deadline): AparteError {
+  if (error instanceof AparteError) return error;
+  if (outer.aborted) return aborted(outer);
+  if (deadline.isOver) {
+    const certainty = { mayHaveRun: true, passing: true };
+    return new CozeFailure("backend-timeout", "no answer came in time", certainty, { cause: error });
+  }
+  const sent = !unsentCodes.has(String(fieldsOf(fieldsOf(error).cause).code));
+  const what = sent
+    ? "the connection broke before the answer was whole"
+    : "the service cannot be reached; check the network and baseURL";
+  return new CozeFailure("backend-unavailable", what, { mayHaveRun: sent, passing: true }, { cause: error });
+}
+
+/**
+ * Repeats what failed for now, with growing pauses.
+ * @param isHarmless a repeat does no harm even if the request was carried out. Otherwise it is repeated only
+ *   where it certainly was not.
+ */
+export async function repeating<T>(
+  send: () => Promise<T>,
+  { isHarmless, retryDelay, signal }: { isHarmless: boolean; retryDelay: number; signal: AbortSignal },
+): Promise<T> {
+  for (let failed = 0; ; failed++) {
+    try {
+      return await send();
+    } catch (error) {
+      const again = error instanceof CozeFailure && error.passing && (isHarmless || !error.mayHaveRun);
+      if (!again || failed === repeats) throw error;
+      // Spread, so that the many who were refused together do not come back together.
+      const ownPause = retryDelay * 2 ** failed * (0.5 + Math.random() / 2);
+      const asked = error.retryAfterMs ?? 0;
+      if (asked > longestPauseMs) throw error;
+      await pause(Math.min(Math.max(ownPause, asked), longestPauseMs), signal);
+    }
+  }
+}
+
+/** An answer's body, as far as it is an object. */
+export async function readBody(response: Response): Promise<Fields> {
+  return fieldsOf(parsed(await response.text()));
+}
+
+/**
+ * The whole answer where it is Coze's and tells of success.
+ * @throws {CozeFailure}
+ */
+export async function readAnswer(
+  response: Response,
+  failureOf: (facts: FailureFacts) => CozeFailure = refusal,
+): Promise<Fields> {
+  const body = await readBody(response);
+  const number = numberOf(body.code);
+  // The cancel call's documented answer has no code.
+  if (response.ok && (number === 0 || (number === undefined && "data" in body))) return body;
+  throw failureOf({
+    number: number === 0 ? undefined : number,
+    status: response.status,
+    words: textOf(body.msg),
+    logid: logidOf(response, body),
+    retryAfterMs: retryAfterOf(response),
+  });
+}
+
+export function logidOf(response: Response, body: Fields): string | undefined {
+  return textOf(fieldsOf(body.detail).logid) || response.headers.get("x-tt-logid") || undefined;
+}
+
+/** `Retry-After` in seconds or as a date. */
+export function retryAfterOf(response: Response): number | undefined {
+  const value = response.headers.get("retry-after");
+  if (value === null) return undefined;
+  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+  return Number.isFinite(ms) && ms >= 0 ? ms : undefined;
+}

@@ -1,0 +1,67 @@
+import type { AskCall, Backend } from "../../backend.ts";
+import { AparteError } from "../../errors.ts";
+import type { ReplyEvent } from "../../reply.ts";
+import { ChatProgress, cancelChat, freeConversation } from "./chat.ts";
+import { pollChat } from "./chat-poll.ts";
+import { streamChat } from "./chat-stream.ts";
+import { CozeClient } from "./client.ts";
+import { clear, find, history, open, remove, rename } from "./conversations.ts";
+import { upload } from "./files.ts";
+import { type CozeOptions, readOptions } from "./options.ts";
+import { composeQuestion } from "./question.ts";
+import { recover } from "./recover.ts";
+import { fieldsOf, textOf } from "./wire.ts";
+
+export type { CozeOptions, CozeSessionContext } from "./options.ts";
+
+/** A session of nobody, to try the key with. */
+const probeSession = "aparte-probe";
+
+/**
+ * An agent on Coze (coze.cn, coze.com). Every session has an access token of its own, whose `session_name` keeps
+ * its conversations, variables and files apart from all others.
+ *
+ * @throws {AparteError} `option-invalid` with the option's name, at once.
+ */
+export function coze(options: CozeOptions): Required<Backend> {
+  const client = new CozeClient(readOptions(options));
+  return {
+    name: "coze",
+    open: (call) => open(client, call),
+    find: (call) => find(client, call),
+    ask: (turn) => ask(client, turn),
+    recover: (turn) => recover(client, turn, turn.facts),
+    rename: (call) => rename(client, call),
+    clear: (call) => clear(client, call),
+    remove: (call) => remove(client, call),
+    history: (call) => history(client, call),
+    upload: (call) => upload(client, call),
+    cancel: (call) => cancelChat(client, call, textOf(fieldsOf(call.facts).chatId)),
+    accessToken: ({ sessionName, signal }) => client.token(sessionName, signal),
+    probe: async (signal) => {
+      await client.token(probeSession, signal);
+    },
+    attach: ({ sharedTokens }) => {
+      if (sharedTokens !== undefined) client.shareTokens(sharedTokens);
+    },
+  };
+}
+
+async function* ask(client: CozeClient, turn: AskCall): AsyncGenerator<ReplyEvent> {
+  const question = await composeQuestion(client, turn);
+  const progress = new ChatProgress(turn);
+  try {
+    yield* (client.settings.stream ? streamChat : pollChat)(client, turn, question, progress);
+  } finally {
+    // The next recovery tells this turn's question from its own by it.
+    if (progress.chatId !== undefined) turn.keep?.({ chatId: progress.chatId });
+    if (progress.state === "running" && !isTakenOver(turn.signal)) {
+      await freeConversation(client, turn, progress.chatId);
+    }
+  }
+}
+
+/** Another process goes on with the turn, or will: it fetches the answer, so the chat must run on. */
+function isTakenOver({ reason }: AbortSignal): boolean {
+  return reason instanceof AparteError && (reason.code === "lease-lost" || reason.code === "closed");
+}

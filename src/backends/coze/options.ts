@@ -1,0 +1,282 @@
+import { createHash, createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
+import type { JsonValue } from "../../backend.ts";
+import { optionInvalid, refuseUnknown } from "../../options.ts";
+
+/** For whom Coze counts and bills a session's use (flagship plans). Coze's own field names. */
+export interface CozeSessionContext {
+  readonly device_info?: { readonly device_id?: string; readonly custom_consumer?: string };
+}
+
+export interface CozeOptions {
+  /** The OAuth app's id (type "normal", client "service"). */
+  readonly appId: string;
+  /** The public key's fingerprint, as the OAuth app's page shows it. */
+  readonly keyId: string;
+  /** The private key as PEM text, PKCS#8 or PKCS#1. Literal `\n` and stray blanks are forgiven. */
+  readonly privateKey: string;
+  /** The agent's id, a string of digits. It must be published to the API channel. */
+  readonly botId: string;
+  /** Which Coze the key belongs to: coze.cn or coze.com. @default "cn" */
+  readonly region?: "cn" | "com";
+  /** The API's address, in place of `region`. @default "https://api.coze.cn" */
+  readonly baseURL?: string;
+  /** Asks for tokens of this account or organization. Not together with `enterpriseId`. */
+  readonly accountId?: string;
+  /** Asks for tokens of this enterprise (privilege apps). Not together with `accountId`. */
+  readonly enterpriseId?: string;
+  /** What the token may do, passed on to the token request (channel apps need it). */
+  readonly scope?: { readonly [key: string]: JsonValue };
+  /** Signed into the token: the same for all sessions, or made from the session's name. */
+  readonly sessionContext?: CozeSessionContext | ((sessionName: string) => CozeSessionContext | undefined);
+  /** The channel in which conversations are opened and searched. @default Coze's "1024", the API */
+  readonly connectorId?: string;
+  /** How long a token lives, in seconds, 1 to 86399. @default 3600 */
+  readonly tokenTtlSeconds?: number;
+  /** False asks in the polling way, for agents that cannot stream. @default true */
+  readonly stream?: boolean;
+  /** Values for `{{name}}` in the agent's prompt. */
+  readonly customVariables?: { readonly [name: string]: string };
+  /** Input of the start node, for agents in chatflow mode. */
+  readonly parameters?: { readonly [name: string]: JsonValue };
+  /** Sent with every conversation and chat: at most 14 pairs, keys of 1 to 64, values of 1 to 512 characters. */
+  readonly metaData?: { readonly [key: string]: string };
+  /** The longest a plain request may take, in milliseconds. @default 30_000 */
+  readonly requestTimeout?: number;
+  /** The longest silence of a stream, in milliseconds. @default 120_000 */
+  readonly idleTimeout?: number;
+  /** The longest a whole chat may take, in milliseconds. @default 600_000 */
+  readonly chatTimeout?: number;
+  /**
+   * How long to wait for a chat that runs on without us, in milliseconds: an earlier one that keeps the
+   * conversation busy, or this one after its stream was cut. @default 60_000
+   */
+  readonly waitTimeout?: number;
+  /** Time between two looks at a running chat, in milliseconds. Coze allows one a second. @default 1000 */
+  readonly pollInterval?: number;
+  /** The first pause before a request is repeated, in milliseconds; doubled each time. @default 500 */
+  readonly retryDelay?: number;
+  /** Used in place of the global `fetch`. */
+  readonly fetch?: typeof fetch;
+}
+
+/** The options, checked and with their defaults. */
+export interface CozeSettings {
+  readonly appId: string;
+  readonly keyId: string;
+  readonly key: KeyObject;
+  readonly botId: string;
+  /** Without a trailing slash. */
+  readonly baseURL: string;
+  /** Path of the token endpoint. */
+  readonly tokenPath: string;
+  readonly scope: CozeOptions["scope"];
+  readonly sessionContext: CozeOptions["sessionContext"];
+  readonly connectorId: string | undefined;
+  readonly tokenTtlSeconds: number;
+  readonly stream: boolean;
+  readonly customVariables: CozeOptions["customVariables"];
+  readonly parameters: CozeOptions["parameters"];
+  readonly metaData: CozeOptions["metaData"];
+  readonly requestTimeout: number;
+  readonly idleTimeout: number;
+  readonly chatTimeout: number;
+  readonly waitTimeout: number;
+  readonly pollInterval: number;
+  readonly retryDelay: number;
+  readonly fetch: typeof fetch;
+  /** Digest of all that makes two tokens of one session differ, apart from a `sessionContext` function. */
+  readonly issuer: string;
+}
+
+const optionNames: Record<keyof CozeOptions, true> = {
+  appId: true,
+  keyId: true,
+  privateKey: true,
+  botId: true,
+  region: true,
+  baseURL: true,
+  accountId: true,
+  enterpriseId: true,
+  scope: true,
+  sessionContext: true,
+  connectorId: true,
+  tokenTtlSeconds: true,
+  stream: true,
+  customVariables: true,
+  parameters: true,
+  metaData: true,
+  requestTimeout: true,
+  idleTimeout: true,
+  chatTimeout: true,
+  waitTimeout: true,
+  pollInterval: true,
+  retryDelay: true,
+  fetch: true,
+};
+
+/**
+ * Checks the options.
+ * @throws {AparteError} `option-invalid` with the option's name.
+ */
+export function readOptions(options: CozeOptions): CozeSettings {
+  refuseUnknown(options, Object.keys(optionNames));
+  for (const name of ["appId", "keyId", "privateKey", "botId"] as const) checkText(name, options[name]);
+  for (const name of ["accountId", "enterpriseId", "connectorId"] as const) {
+    if (options[name] !== undefined) checkText(name, options[name]);
+  }
+  if (options.accountId !== undefined && options.enterpriseId !== undefined) {
+    throw optionInvalid(
+      "enterpriseId",
+      "and accountId exclude each other: give the one that the OAuth app is for",
+    );
+  }
+  const { tokenTtlSeconds = 3600, stream = true, scope, sessionContext, parameters } = options;
+  if (!Number.isInteger(tokenTtlSeconds) || tokenTtlSeconds < 1 || tokenTtlSeconds > 86_399) {
+    throw optionInvalid("tokenTtlSeconds", "must be a whole number from 1 to 86399");
+  }
+  if (typeof stream !== "boolean") throw optionInvalid("stream", "must be true or false");
+  if (scope !== undefined && !isObject(scope)) throw optionInvalid("scope", "must be an object");
+  if (sessionContext !== undefined && typeof sessionContext !== "function" && !isObject(sessionContext)) {
+    throw optionInvalid(
+      "sessionContext",
+      "must be an object, or a function that makes it from a session's name",
+    );
+  }
+  if (parameters !== undefined && !isObject(parameters))
+    throw optionInvalid("parameters", "must be an object");
+  checkTexts("customVariables", options.customVariables);
+  checkMetaData(options.metaData);
+  if (options.fetch !== undefined && typeof options.fetch !== "function") {
+    throw optionInvalid("fetch", "must be a function");
+  }
+  const baseURL = readBaseURL(options);
+  const key = readPrivateKey(options.privateKey);
+  const tokenPath = tokenPathOf(options);
+  return {
+    appId: options.appId,
+    keyId: options.keyId,
+    key,
+    botId: options.botId,
+    baseURL,
+    tokenPath,
+    scope,
+    sessionContext,
+    connectorId: options.connectorId,
+    tokenTtlSeconds,
+    stream,
+    customVariables: options.customVariables,
+    parameters,
+    metaData: options.metaData,
+    requestTimeout: milliseconds("requestTimeout", options.requestTimeout, 30_000),
+    idleTimeout: milliseconds("idleTimeout", options.idleTimeout, 120_000),
+    chatTimeout: milliseconds("chatTimeout", options.chatTimeout, 600_000),
+    waitTimeout: milliseconds("waitTimeout", options.waitTimeout, 60_000),
+    pollInterval: milliseconds("pollInterval", options.pollInterval, 1000),
+    retryDelay: milliseconds("retryDelay", options.retryDelay, 500),
+    fetch: options.fetch ?? ((...request) => globalThis.fetch(...request)),
+    issuer: digest([
+      baseURL,
+      tokenPath,
+      options.appId,
+      options.keyId,
+      createPublicKey(key).export({ type: "spki", format: "pem" }).toString(),
+      scope,
+      typeof sessionContext === "function" ? undefined : sessionContext,
+      tokenTtlSeconds,
+    ]),
+  };
+}
+
+/** PKCS#8 or PKCS#1, as it comes out of files, environment variables and copied JSON. */
+function readPrivateKey(text: string): KeyObject {
+  const [, label, body] =
+    /-----BEGIN ([A-Z ]+)-----(.*)-----END \1-----/s.exec(text.replace(/\\[rn]/g, "\n")) ?? [];
+  const lines = body?.replace(/\s+/g, "").match(/.{1,64}/g) ?? [];
+  const pem = [`-----BEGIN ${label}-----`, ...lines, `-----END ${label}-----`].join("\n");
+  let key: KeyObject;
+  try {
+    key = createPrivateKey(pem);
+  } catch {
+    // The parser's error is not kept as the cause: nothing that saw the key goes further.
+    throw optionInvalid(
+      "privateKey",
+      "is no private key: give the PEM text, from -----BEGIN to -----END … KEY-----",
+    );
+  }
+  if (key.asymmetricKeyType !== "rsa")
+    throw optionInvalid("privateKey", "must be an RSA key: Coze takes RS256 only");
+  if ((key.asymmetricKeyDetails?.modulusLength ?? 0) < 2048) {
+    throw optionInvalid("privateKey", "must have at least 2048 bits");
+  }
+  return key;
+}
+
+function readBaseURL({ baseURL, region }: CozeOptions): string {
+  if (region !== undefined && region !== "cn" && region !== "com") {
+    throw optionInvalid("region", 'must be "cn" or "com"');
+  }
+  if (baseURL === undefined) return `https://api.coze.${region ?? "cn"}`;
+  if (region !== undefined) throw optionInvalid("region", "and baseURL exclude each other: give one of them");
+  checkText("baseURL", baseURL);
+  const url = URL.canParse(baseURL) ? new URL(baseURL) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol)) {
+    throw optionInvalid("baseURL", 'must be an http or https address such as "https://api.coze.cn"');
+  }
+  if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") {
+    throw optionInvalid("baseURL", "must be an address alone, without a user name, a query or a fragment");
+  }
+  return url.href.replace(/\/+$/, "");
+}
+
+function tokenPathOf({ accountId, enterpriseId }: CozeOptions): string {
+  const root = "/api/permission/oauth2";
+  if (accountId !== undefined) return `${root}/account/${encodeURIComponent(accountId)}/token`;
+  if (enterpriseId !== undefined) return `${root}/enterprise_id/${encodeURIComponent(enterpriseId)}/token`;
+  return `${root}/token`;
+}
+
+/** Two pairs are aparte's own: Coze takes 16. */
+function checkMetaData(metaData: CozeOptions["metaData"]): void {
+  checkTexts("metaData", metaData);
+  const pairs = Object.entries(metaData ?? {});
+  const fits = ([key, value]: [string, string]): boolean =>
+    key.length >= 1 && key.length <= 64 && value.length >= 1 && value.length <= 512;
+  if (pairs.length > 14 || !pairs.every(fits)) {
+    throw optionInvalid(
+      "metaData",
+      "takes at most 14 pairs, keys of 1 to 64 and values of 1 to 512 characters",
+    );
+  }
+  if (pairs.some(([key]) => key.startsWith("aparte"))) {
+    throw optionInvalid("metaData", 'must not have keys that begin with "aparte": aparte uses them itself');
+  }
+}
+
+function checkTexts(name: string, value: unknown): void {
+  if (value === undefined) return;
+  if (!isObject(value) || !Object.values(value).every((entry) => typeof entry === "string")) {
+    throw optionInvalid(name, "must be an object of strings");
+  }
+}
+
+function checkText(name: string, value: unknown): void {
+  if (typeof value !== "string" || value.trim() === "")
+    throw optionInvalid(name, "must be a string and not empty");
+}
+
+function milliseconds(name: string, value: number | undefined, otherwise: number): number {
+  if (value === undefined) return otherwise;
+  // Longer timers than 2^31 - 1 milliseconds fire at once.
+  if (!Number.isFinite(value) || value <= 0 || value > 2_147_483_647) {
+    throw optionInvalid(name, "must be a number of milliseconds above 0");
+  }
+  return value;
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function digest(parts: readonly unknown[]): string {
+  return createHash("sha256").update(JSON.stringify(parts)).digest("base64url").slice(0, 22);
+}

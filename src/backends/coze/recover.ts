@@ -1,0 +1,85 @@
+import type { AskCall, Recovered } from "../../backend.ts";
+import { AparteError } from "../../errors.ts";
+import type { ReplyEvent } from "../../reply.ts";
+import { ChatProgress, deliver, newestQuestion, replyOf, waitForChat } from "./chat.ts";
+import type { CozeClient } from "./client.ts";
+import { CozeFailure } from "./failure.ts";
+import { questionText } from "./question.ts";
+import { type CozeMessage, fieldsOf, readableText, textOf } from "./wire.ts";
+
+/** What became of a turn that was sent: its chat, or its answers, or that Coze does not have the turn. */
+type Trace = { readonly chatId: string } | { readonly answers: readonly CozeMessage[] } | "not-sent";
+
+/** Fetches the answer of a turn whose process died. Never sends the turn. */
+export async function recover(client: CozeClient, turn: AskCall, facts: unknown): Promise<Recovered> {
+  const progress = new ChatProgress({});
+  const trace = await traceOf(client, turn, textOf(fieldsOf(facts).chatId));
+  if (trace === "not-sent") return "not-sent";
+  if ("answers" in trace) return trace.answers.length > 0 ? messages(trace.answers, progress) : "unknown";
+  try {
+    const chat = await waitForChat(client, turn, trace.chatId, client.settings.chatTimeout);
+    if (chat === undefined)
+      throw new AparteError("backend-timeout", "Coze: the chat does not come to its end.");
+    if (chat.status === "canceled" || chat.status === "cancelled") return "unknown";
+    turn.keep?.({ chatId: trace.chatId });
+    return replyOf(client, turn, chat, progress);
+  } catch (error) {
+    // 4001: Coze has forgotten the chat, not the conversation.
+    if (error instanceof CozeFailure && error.number === 4001) return "unknown";
+    throw error;
+  }
+}
+
+/**
+ * Fetches what the person has not got of a turn that was sent: it was polled for, or its stream was cut. The
+ * turn is never sent again, since it may have run; so no error from here invites to.
+ * @param ms how long to wait for the chat to end.
+ * @throws {AparteError} `broken` when the chat is not found, does not end, or cannot be asked for.
+ */
+export async function* fetchRest(
+  client: CozeClient,
+  turn: AskCall,
+  progress: ChatProgress,
+  ms: number,
+  broken: AparteError,
+): AsyncGenerator<ReplyEvent> {
+  try {
+    const trace = await traceOf(client, turn, progress.chatId);
+    if (trace === "not-sent") throw broken;
+    if ("answers" in trace) {
+      if (trace.answers.length === 0) throw broken;
+      return yield* messages(trace.answers, progress);
+    }
+    progress.began(trace.chatId);
+    const chat = await waitForChat(client, turn, trace.chatId, ms);
+    if (chat === undefined) throw broken;
+    yield* replyOf(client, turn, chat, progress);
+  } catch (error) {
+    const invitesToRepeat = error instanceof CozeFailure && error.retryable;
+    throw invitesToRepeat ? new AparteError(broken.code, broken.message, { cause: error }) : error;
+  }
+}
+
+/**
+ * By the chat's id where it is known. Otherwise by the conversation's newest question, which is this turn's if
+ * it says the same and does not belong to the turn before (people do say "yes" twice).
+ */
+async function traceOf(client: CozeClient, turn: AskCall, chatId: string | undefined): Promise<Trace> {
+  if (chatId !== undefined) return { chatId };
+  const question = await newestQuestion(client, turn);
+  const before = textOf(fieldsOf(turn.state).chatId);
+  const isOurs =
+    question !== undefined &&
+    readableText(question).trim() === questionText(turn).trim() &&
+    (before === undefined || question.chatId !== before);
+  if (!isOurs) return "not-sent";
+  return question.chatId === undefined ? { answers: question.answers } : { chatId: question.chatId };
+}
+
+async function* messages(
+  answers: readonly CozeMessage[],
+  progress: ChatProgress,
+): AsyncGenerator<ReplyEvent> {
+  progress.state = "over";
+  for (const answer of answers) yield* deliver(answer, progress);
+}
