@@ -91,8 +91,8 @@ export class HeldLane {
 
 export interface LaneClientOptions {
   readonly store: Store;
-  readonly leaseMs: number;
-  readonly waitMs: number;
+  readonly leaseTime: number;
+  readonly waitTimeout: number;
   readonly logger: Logger;
   /** Runs a turn whose owner died. */
   readonly takenOver: (held: HeldLane) => void;
@@ -112,7 +112,7 @@ export class LaneClient {
     this.#options = options;
     const owner: LaneOwner = {
       id: randomUUID(),
-      leaseMs: options.leaseMs,
+      leaseMs: options.leaseTime,
       granted: (grant) => this.#granted(grant),
       merged: (lane, key) => this.#waiting.get(name(lane, key))?.("merged"),
       interrupted: (lane, key) => this.#held.get(name(lane, key))?.stop("interrupted"),
@@ -123,7 +123,7 @@ export class LaneClient {
   /** Looks for turns that died with another process, now and from then on. */
   start(): void {
     if (this.#timer !== undefined || this.#left) return;
-    this.#timer = setInterval(() => this.#tick(), this.#options.leaseMs / 3);
+    this.#timer = setInterval(() => this.#tick(), this.#options.leaseTime / 3);
     this.#timer.unref();
     this.#tick();
   }
@@ -174,7 +174,7 @@ export class LaneClient {
     const impatient = new Promise<"late" | "left">((resolve) => {
       giveUp = resolve;
     });
-    const timer = setTimeout(() => giveUp("late"), this.#options.waitMs);
+    const timer = setTimeout(() => giveUp("late"), this.#options.waitTimeout);
     timer.unref();
     const leave = () => giveUp("left");
     signal?.addEventListener("abort", leave);
@@ -216,7 +216,7 @@ export class LaneClient {
   }
 
   #leaseEnd(from: number): number {
-    return from + this.#options.leaseMs * (1 - sendMargin);
+    return from + this.#options.leaseTime * (1 - sendMargin);
   }
 
   #tick(): void {

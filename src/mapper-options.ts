@@ -39,13 +39,13 @@ export interface MapperOptions {
    */
   readonly recover?: "intent" | "always";
   /** Deadline of one store call in milliseconds. @default 1000 */
-  readonly storeMs?: number;
+  readonly storeTimeout?: number;
   /** How long a process that has died keeps its turns from others, in milliseconds. @default 10000 */
-  readonly leaseMs?: number;
+  readonly leaseTime?: number;
   /** How long a turn may wait in its lane, in milliseconds. @default 900000 */
-  readonly waitMs?: number;
+  readonly waitTimeout?: number;
   /** How long a turn may run, in milliseconds. @default 600000 */
-  readonly turnMs?: number;
+  readonly turnTimeout?: number;
   /** @default warnings and errors to the console */
   readonly logger?: Logger;
 }
@@ -63,10 +63,10 @@ export interface Settings {
   readonly identify: MapperOptions["identify"];
   readonly title: (message: Message) => string | undefined;
   readonly alwaysFind: boolean;
-  readonly storeMs: number;
-  readonly leaseMs: number;
-  readonly waitMs: number;
-  readonly turnMs: number;
+  readonly storeTimeout: number;
+  readonly leaseTime: number;
+  readonly waitTimeout: number;
+  readonly turnTimeout: number;
   readonly logger: Logger;
 }
 
@@ -81,10 +81,10 @@ const known = [
   "identify",
   "title",
   "recover",
-  "storeMs",
-  "leaseMs",
-  "waitMs",
-  "turnMs",
+  "storeTimeout",
+  "leaseTime",
+  "waitTimeout",
+  "turnTimeout",
   "logger",
 ] as const satisfies readonly (keyof MapperOptions)[];
 
@@ -121,10 +121,10 @@ export function checkOptions(options: MapperOptions): Settings {
     identify,
     title: title ?? firstLine,
     alwaysFind: recover === "always",
-    storeMs: checkNumber("storeMs", options.storeMs, 1_000),
-    leaseMs: checkNumber("leaseMs", options.leaseMs, 10_000),
-    waitMs: checkNumber("waitMs", options.waitMs, 900_000),
-    turnMs: checkNumber("turnMs", options.turnMs, 600_000),
+    storeTimeout: checkNumber("storeTimeout", options.storeTimeout, 1_000),
+    leaseTime: checkNumber("leaseTime", options.leaseTime, 10_000),
+    waitTimeout: checkNumber("waitTimeout", options.waitTimeout, 900_000),
+    turnTimeout: checkNumber("turnTimeout", options.turnTimeout, 600_000),
     logger: logger ?? consoleLogger,
   };
 }

@@ -33,7 +33,7 @@ export interface Mapping {
 }
 
 /** How long `close()` waits for running turns, in milliseconds. */
-const drainMs = 25_000;
+const drainTimeout = 25_000;
 
 /**
  * Gives each speaker a session of its own with each agent, and runs the session's turns one at a time, in
@@ -58,8 +58,8 @@ export class SessionMapper {
   /** @throws {AparteError} `option-invalid` with the option's name as `field`. */
   constructor(options: MapperOptions) {
     this.#settings = checkOptions(options);
-    const { store, storeMs, leaseMs, waitMs, logger, agents } = this.#settings;
-    this.#store = withDeadline(store, storeMs);
+    const { store, storeTimeout, leaseTime, waitTimeout, logger, agents } = this.#settings;
+    this.#store = withDeadline(store, storeTimeout);
     this.#names = new SessionNames(this.#settings, this.#store.records);
     this.#runner = new TurnRunner({
       settings: this.#settings,
@@ -72,8 +72,8 @@ export class SessionMapper {
     });
     this.#lanes = new LaneClient({
       store: this.#store,
-      leaseMs,
-      waitMs,
+      leaseTime,
+      waitTimeout,
       logger,
       takenOver: (held) => this.#track(this.#runner.takeOver(held)),
     });
@@ -189,7 +189,7 @@ export class SessionMapper {
     this.#assertOpen();
     const backend = this.#backend(agent);
     const { name, record } = await this.#session(speaker);
-    const signal = AbortSignal.timeout(this.#settings.turnMs);
+    const signal = AbortSignal.timeout(this.#settings.turnTimeout);
     const { alwaysFind } = this.#settings;
     const id =
       record?.conversations[agent]?.id ??
@@ -240,7 +240,7 @@ export class SessionMapper {
   /** All that is kept of a session, here and at the services. Undefined for a speaker without one. */
   async export(speaker: Speaker): Promise<SessionExport | undefined> {
     const { name, record } = await this.#session(speaker);
-    const signal = AbortSignal.timeout(this.#settings.turnMs);
+    const signal = AbortSignal.timeout(this.#settings.turnTimeout);
     return record === undefined ? undefined : exportSession(name, record, this.#settings.agents, signal);
   }
 
@@ -255,10 +255,10 @@ export class SessionMapper {
   /**
    * Takes nothing new, ends what runs (and what waits, unless the store keeps it for the next process), and
    * closes the store.
-   * @param options.drainMs how long to wait for that, in milliseconds; 25000 by default
+   * @param options.drainTimeout how long to wait for that, in milliseconds; 25000 by default
    */
-  close(options: { readonly drainMs?: number } = {}): Promise<void> {
-    this.#closing ??= this.#close(options.drainMs ?? drainMs);
+  close(options: { readonly drainTimeout?: number } = {}): Promise<void> {
+    this.#closing ??= this.#close(options.drainTimeout ?? drainTimeout);
     return this.#closing;
   }
 

@@ -85,7 +85,7 @@ export class TurnRunner {
   dropFiles(lane: string, key: string): void {
     const name = `${lane} ${key}`;
     if (!this.#files.has(name)) return;
-    setTimeout(() => this.#files.delete(name), this.#options.settings.turnMs).unref();
+    setTimeout(() => this.#files.delete(name), this.#options.settings.turnTimeout).unref();
   }
 
   /** Runs a turn to the end of its delivery, and ends it in its lane. Failures are told by the reply. */
@@ -96,10 +96,10 @@ export class TurnRunner {
     source: ReplySource,
     delivered: Promise<void>,
   ): Promise<void> {
-    const { turnMs, logger } = this.#options.settings;
+    const { turnTimeout, logger } = this.#options.settings;
     const timer = setTimeout(() => {
-      held.stop(new AparteError("turn-timeout", `The turn took longer than ${turnMs} ms and was stopped.`));
-    }, turnMs);
+      held.stop(new AparteError("turn-timeout", `The turn took longer than ${turnTimeout} ms and was stopped.`));
+    }, turnTimeout);
     const facts = new TurnFacts(held, (error) => logger.warn("a turn could not be noted", describeError(error)));
     source.held = () => held.isHeld;
     source.cancel = (reason) => held.stop(reason);
