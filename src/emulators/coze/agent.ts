@@ -14,7 +14,7 @@ export type AgentStep =
   | { readonly type: "follow-up"; readonly text: string }
   | { readonly type: "action"; readonly name: string; readonly arguments: string }
   /** The chat fails after the words of `text`. */
-  | { readonly type: "fail"; readonly text: string; readonly code: number };
+  | { readonly type: "fail"; readonly text: string; readonly code: number; readonly msg: string };
 
 export interface AgentPlan {
   /** Refused before anything begins: JSON in place of a stream. */
@@ -56,7 +56,10 @@ export function planAnswer(turn: AgentTurn): AgentPlan {
     return { ...pace, steps: [{ type: "answer", text: answer, breaks: failure }] };
   }
   if (failure !== undefined) {
-    return { ...pace, steps: [{ type: "fail", text: "I was about to", code: Number(failure) }] };
+    return {
+      ...pace,
+      steps: [{ type: "fail", text: "I was about to", code: Number(failure), msg: "failed on request" }],
+    };
   }
   if (/^\s*act\s*$/i.test(text)) {
     return { ...pace, steps: [{ type: "action", name: "ask_person", arguments: '{"question":"Shall I?"}' }] };

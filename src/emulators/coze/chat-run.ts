@@ -76,7 +76,8 @@ async function play(run: ChatRun, step: AgentStep): Promise<boolean> {
         await pause(run);
         run.sink.emit("conversation.message.delta", streamed(draft(run, "answer", word), run.state.newId()));
       }
-      fail(run, step.code);
+      chat.lastError = { code: step.code, msg: step.msg };
+      finish(run, "failed");
       return true;
   }
 }
@@ -103,11 +104,6 @@ function finish(run: ChatRun, status: ChatStatus): void {
   const event = chat.status === "canceled" ? "completed" : chat.status;
   sink.emit(`conversation.chat.${event}`, wireChat(chat));
   sink.end();
-}
-
-function fail(run: ChatRun, code: number): void {
-  run.chat.lastError = { code, msg: "failed on request" };
-  finish(run, "failed");
 }
 
 function setStatus({ chat, state }: ChatRun, status: ChatStatus): void {

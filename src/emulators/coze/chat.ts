@@ -230,5 +230,5 @@ function readChat(body: Fields, desk: Desk, identity: Identity): AskedChat {
 function planned(call: Call, plan: AgentPlan): AgentPlan {
   if (plan.early !== undefined) throw new Refusal(plan.early, "refused on request");
   const failed = call.streamFault.chatFailed;
-  return failed === undefined ? plan : { steps: [{ type: "fail", text: "", code: failed.code }] };
+  return failed === undefined ? plan : { steps: [{ type: "fail", text: "", ...failed }] };
 }

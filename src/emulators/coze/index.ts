@@ -259,12 +259,12 @@ export async function startCozeEmulator(options: CozeEmulatorOptions = {}): Prom
   }
 }
 
-async function readSetup(state: CozeState, { bots }: ReadOptions): Promise<Setup> {
+async function readSetup(state: CozeState, { bots, privateKey }: ReadOptions): Promise<Setup> {
   const before = state.setup;
   const setup: Setup = {
     appId: before?.appId ?? state.newId(),
     keyId: before?.keyId ?? newToken("pat").slice(4),
-    privateKey: before?.privateKey ?? (await newPrivateKey()),
+    privateKey: privateKey ?? before?.privateKey ?? (await newPrivateKey()),
     accountId: before?.accountId ?? state.newId(),
     personalToken: before?.personalToken ?? newToken("pat"),
     botIds: bots.map(({ id }, index) => id ?? before?.botIds[index] ?? state.newId()),

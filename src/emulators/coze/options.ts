@@ -1,3 +1,4 @@
+import { createPrivateKey } from "node:crypto";
 import { AparteError } from "../../errors.ts";
 
 export interface CozeBot {
@@ -19,6 +20,12 @@ export interface CozeEmulatorOptions {
   readonly persist?: string;
   /** The bots of the account; `botId` is the first one. @default one published bot */
   readonly bots?: readonly CozeBot[];
+  /**
+   * The OAuth app's RSA key as PKCS#8 PEM. Making one takes some tenths of a second: tests that start many emulators
+   * may give them the same.
+   * @default the kept one, else a new one
+   */
+  readonly privateKey?: string;
   /** No token lives longer than this many seconds, whatever is asked for. @default 86399 */
   readonly tokenTtlSeconds?: number;
   /** Milliseconds before each word of an answer; 0 streams word by word without waiting. @default 0 */
@@ -40,6 +47,7 @@ export interface ReadOptions {
   readonly host: string;
   readonly persist: string | undefined;
   readonly bots: readonly CozeBot[];
+  readonly privateKey: string | undefined;
   readonly tokenTtlSeconds: number;
   readonly wordDelayMs: number;
   readonly maxFileBytes: number;
@@ -68,6 +76,7 @@ const checks: { readonly [Name in keyof CozeEmulatorOptions]-?: Check } = {
     holds: (value) => Array.isArray(value) && value.length > 0 && value.every(isBot),
     expected: "a list of at least one { id?: digits, published?: boolean }, each id once",
   },
+  privateKey: { holds: isRsaKey, expected: "an RSA private key as PKCS#8 PEM" },
   tokenTtlSeconds: integer(1, 86_399),
   wordDelayMs: integer(0, 60_000),
   maxFileBytes: integer(1, 2 ** 40),
@@ -100,12 +109,22 @@ export function readOptions(options: CozeEmulatorOptions): ReadOptions {
     host: options.host ?? "127.0.0.1",
     persist: options.persist,
     bots: options.bots ?? [{}],
+    privateKey: options.privateKey,
     tokenTtlSeconds: options.tokenTtlSeconds ?? 86_399,
     wordDelayMs: options.wordDelayMs ?? 0,
     maxFileBytes: options.maxFileBytes ?? 512 * 1024 * 1024,
     region: options.region,
     now: options.now ?? Date.now,
   };
+}
+
+function isRsaKey(value: unknown): boolean {
+  if (typeof value !== "string" || !value.includes("BEGIN PRIVATE KEY")) return false;
+  try {
+    return createPrivateKey(value).asymmetricKeyType === "rsa";
+  } catch {
+    return false;
+  }
 }
 
 function isBot(value: unknown, index: number, all: readonly unknown[]): boolean {

@@ -1,4 +1,5 @@
 import type { ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Server, ServerRequest } from "srvx";
 import { serve } from "srvx/node";
@@ -108,7 +109,8 @@ async function answered(
     streamFault: hit?.fault ?? {},
   };
   const answer = await match.route.handle(call);
-  if (hit?.fault.dropResponse) cut();
+  // Before a single byte of the answer: to the client it looks as if the service died at its work.
+  if (hit?.fault.dropResponse) connectionOf(request)?.destroy();
   return answer;
 }
 
@@ -168,9 +170,13 @@ function router(routes: readonly Route[]) {
 
 /** Sends what is written, then ends the connection in the midst of its answer. */
 function breakOff(request: ServerRequest): void {
-  const response = request.runtime?.node?.res as ServerResponse | undefined;
+  const connection = connectionOf(request);
   // The writes of this turn of the loop reach the socket in the next ones.
-  setImmediate(() => setImmediate(() => response?.socket?.destroySoon()));
+  setImmediate(() => setImmediate(() => connection?.destroySoon()));
+}
+
+function connectionOf(request: ServerRequest): Socket | undefined {
+  return (request.runtime?.node?.res as ServerResponse | undefined)?.socket ?? undefined;
 }
 
 function portOf(server: Server): number {
