@@ -26,6 +26,7 @@ export type ReplyEvent =
  * - `interrupted`: a later message stopped this turn. `stopped`: the person or the application did.
  * - `answer-lost`: the process died after the turn was sent and the service cannot be asked for the answer.
  * - `limited`: the person or tenant has used up its turns for now. Not taken.
+ * - `too-long`: the message has more characters than the agent reads. It was not sent.
  */
 export type NoticeCode =
   | "new-conversation"
@@ -36,7 +37,8 @@ export type NoticeCode =
   | "interrupted"
   | "stopped"
   | "answer-lost"
-  | "limited";
+  | "limited"
+  | "too-long";
 
 /** Notices of which the person needs not be told: another reply says all there is to say. */
 export const silentNotices: ReadonlySet<NoticeCode> = new Set(["duplicate", "merged", "interrupted"]);

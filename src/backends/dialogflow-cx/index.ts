@@ -1,0 +1,227 @@
+import { isDeepStrictEqual } from "node:util";
+import type { AskCall, Backend } from "../../backend.ts";
+import { AparteError } from "../../errors.ts";
+import type { ReplyEvent } from "../../reply.ts";
+import { Client } from "./client.ts";
+import { type DialogflowCxOptions, readOptions, type Settings } from "./options.ts";
+import { type DialogflowInput, type DialogflowTurn, readInput, requestBody } from "./query.ts";
+import { type DetectIntentResponse, readResponse, refuseToolCalls, replyEvents } from "./reply-events.ts";
+import { defaultSecret, type PlaceSeal, placeSeal } from "./sealed-place.ts";
+import {
+  isConversationId,
+  newConversationId,
+  planSession,
+  type SessionPlan,
+  stateAfter,
+  withoutPlace,
+} from "./session.ts";
+import { tokenFunction, tokenSource } from "./token.ts";
+
+export type { ServiceAccountKey } from "./credentials.ts";
+export type { DialogflowCxOptions, JsonObject, PerTurn } from "./options.ts";
+export type { DialogflowInput, DialogflowTurn } from "./query.ts";
+export type { PayloadReply } from "./reply-events.ts";
+
+/** The longest that a request for a token may take. */
+const tokenTimeout = 10_000;
+
+/**
+ * A backend for a Dialogflow CX agent (Conversational Agents), over REST v3.
+ *
+ * A session lapses at the service after `sessionTtl`. Page and parameters are kept, encrypted, and sent back
+ * with the first turn after that, so that a person who returns goes on where they were.
+ *
+ * @throws {AparteError} `option-invalid` with the option's name as `field`.
+ */
+export function dialogflowCx(options: DialogflowCxOptions): Backend {
+  return new DialogflowCx(readOptions(options));
+}
+
+class DialogflowCx implements Backend {
+  readonly name = "dialogflow-cx";
+  readonly #settings: Settings;
+  readonly #client: Client;
+  readonly #seal: PlaceSeal | undefined;
+
+  constructor(settings: Settings) {
+    const { credentials, accessToken, baseURL, now, fetch } = settings;
+    this.#settings = settings;
+    this.#client = new Client({
+      ...settings,
+      tokens:
+        credentials === undefined
+          ? tokenFunction(accessToken ?? noToken)
+          : tokenSource(credentials, { baseURL, now, fetch, timeout: tokenTimeout }),
+      quotaProject: credentials?.kind === "authorized-user" ? credentials.quotaProject : undefined,
+    });
+    const [secret = defaultSecret(credentials), ...older] = settings.stateSecrets;
+    this.#seal = settings.revive ? placeSeal([secret, ...older], settings.maxStateBytes) : undefined;
+  }
+
+  /** The service has no call to open a session: a new id in the first turn does it. */
+  async open({ sessionName, agent, signal }: Parameters<Backend["open"]>[0]): Promise<string> {
+    signal.throwIfAborted();
+    return newConversationId(sessionName, agent);
+  }
+
+  async *ask(call: AskCall): AsyncGenerator<ReplyEvent> {
+    const { conversationId } = call;
+    if (!isConversationId(conversationId)) {
+      throw new AparteError(
+        "conversation-lost",
+        "This conversation's id was not made by the Dialogflow CX backend.",
+      );
+    }
+    if (call.files.length > 0) {
+      throw new AparteError(
+        "backend-rejected",
+        "Dialogflow CX takes no files. Send the message without them.",
+      );
+    }
+    const { agent, now, maxTextLength } = this.#settings;
+    const owner = { agent, conversationId };
+    const plan = await planSession(owner, call.state, now(), this.#seal);
+    const turn = {
+      sessionName: call.sessionName,
+      agent: call.agent,
+      text: call.text,
+      startsSession: plan.starts,
+    };
+    const input = readInput(this.#settings, turn);
+    const length = "text" in input ? Array.from(input.text).length : 0;
+    if (length > maxTextLength) {
+      yield { type: "notice", code: "too-long", text: tooLong(length, maxTextLength) };
+      return;
+    }
+    // Ends the request when the reader leaves early, too.
+    const left = new AbortController();
+    const signal = AbortSignal.any([call.signal, left.signal]);
+    try {
+      yield* this.#run({ ...call, signal }, turn, input, plan);
+    } finally {
+      left.abort();
+    }
+  }
+
+  /** Lists a session's entity types, which asks for the same role as a turn does and changes nothing. */
+  async probe(signal: AbortSignal): Promise<void> {
+    const session = newConversationId("probe", this.#settings.agent);
+    await this.#client.call(
+      `${this.#settings.sessionParent}/sessions/${session}/entityTypes`,
+      undefined,
+      signal,
+    );
+  }
+
+  async *#run(
+    call: AskCall,
+    turn: DialogflowTurn,
+    input: DialogflowInput,
+    plan: SessionPlan,
+  ): AsyncGenerator<ReplyEvent> {
+    let hasSpoken = false;
+    try {
+      for await (const event of this.#say(call, turn, input, plan)) {
+        hasSpoken = true;
+        yield event;
+      }
+    } catch (error) {
+      // Refused, so it did not run: most likely the page is gone from the agent since.
+      const wasRefused = error instanceof AparteError && error.code === "backend-rejected";
+      if (!wasRefused || hasSpoken || plan.place === undefined) throw error;
+      yield* this.#say(call, turn, input, withoutPlace(plan));
+    }
+  }
+
+  async *#say(
+    call: AskCall,
+    turn: DialogflowTurn,
+    input: DialogflowInput,
+    plan: SessionPlan,
+  ): AsyncGenerator<ReplyEvent> {
+    const { agent, sessionTtl, now } = this.#settings;
+    const sentAt = now();
+    const body = requestBody(this.#settings, turn, input, plan.place);
+    const shown: DetectIntentResponse["messages"][number][] = [];
+    let isNoticed = !plan.isForgotten;
+    let final: DetectIntentResponse | undefined;
+    for await (const response of this.#responses(plan, body, call.signal)) {
+      if (!isNoticed) {
+        isNoticed = true;
+        yield {
+          type: "notice",
+          code: "new-conversation",
+          text: plan.place === undefined ? forgotten : halfForgotten,
+        };
+      }
+      if (response.isPartial) {
+        shown.push(...response.messages);
+        yield* replyEvents(response.messages, this.#settings, turn);
+        continue;
+      }
+      final = response;
+      const owner = { agent, conversationId: call.conversationId };
+      const { hasEnded, place } = response;
+      call.keep?.(await stateAfter({ owner, plan, sentAt, ttl: sessionTtl, hasEnded, place }, this.#seal));
+      const rest = response.messages.slice(countRepeated(response.messages, shown));
+      yield* replyEvents(rest, this.#settings, turn);
+      refuseToolCalls(response.messages);
+      refuseSilence(response, shown.length);
+      if (hasEnded) yield { type: "end" };
+    }
+    if (final === undefined) {
+      throw new AparteError(
+        "backend-stream-cut",
+        "Dialogflow's answer ended without a final part. Ask again.",
+      );
+    }
+  }
+
+  async *#responses(
+    plan: SessionPlan,
+    body: object,
+    signal: AbortSignal,
+  ): AsyncGenerator<DetectIntentResponse> {
+    const session = `${this.#settings.sessionParent}/sessions/${plan.id}`;
+    if (!this.#settings.stream) {
+      yield readResponse(await this.#client.call(`${session}:detectIntent`, body, signal));
+      return;
+    }
+    for await (const element of this.#client.stream(`${session}:serverStreamingDetectIntent`, body, signal)) {
+      yield readResponse(element);
+    }
+  }
+}
+
+const forgotten = "We have not spoken for a while, and I could not go on where we were. We begin anew.";
+const halfForgotten =
+  "We have not spoken for a while. I know where we were, but not all of what you told me.";
+
+function tooLong(length: number, max: number): string {
+  return `Your message has ${length} characters, and I can read ${max} at most. Please send it in shorter parts.`;
+}
+
+/**
+ * How many messages of the final answer were already shown as partial ones. The service flushes a queue, so
+ * there should be none; whether the last answer may hold all of them again is not documented.
+ */
+function countRepeated(
+  messages: DetectIntentResponse["messages"],
+  shown: DetectIntentResponse["messages"],
+): number {
+  return isDeepStrictEqual(messages.slice(0, shown.length), shown) ? shown.length : 0;
+}
+
+/** A failed webhook is told beside an answer; where it left no answer at all, the turn has failed. */
+function refuseSilence({ messages, webhookFailures }: DetectIntentResponse, shown: number): void {
+  const [code] = webhookFailures;
+  if (code === undefined || messages.length > 0 || shown > 0) return;
+  throw new AparteError(
+    "backend-failed",
+    `The agent's webhook failed (gRPC code ${code}), and the agent said nothing.`,
+  );
+}
+
+async function noToken(): Promise<string> {
+  return "";
+}
