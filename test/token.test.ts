@@ -7,26 +7,23 @@ const forever = new AbortController().signal;
 /** Mints `t1`, `t2` … once `release` is called; from the start unless it is held. */
 function minter(ttlMs = 3_600_000) {
   let gate = Promise.resolve();
-  const state = {
-    minted: 0,
-    failWith: undefined as Error | undefined,
-    signals: [] as AbortSignal[],
-    hold(): () => void {
-      let release = () => {};
-      gate = new Promise((resolve) => {
-        release = resolve;
-      });
-      return release;
-    },
-    mint: (async (signal) => {
-      state.signals.push(signal);
-      const number = ++state.minted;
-      await gate;
-      if (state.failWith !== undefined) throw state.failWith;
-      return { token: `t${number}`, ttlMs };
-    }) satisfies Mint,
+  const state = { minted: 0, failWith: undefined as Error | undefined, signals: [] as AbortSignal[] };
+  const hold = (): (() => void) => {
+    let release = () => {};
+    gate = new Promise((resolve) => {
+      release = resolve;
+    });
+    return release;
   };
-  return state;
+  const mint: Mint = async (signal) => {
+    state.signals.push(signal);
+    state.minted += 1;
+    const token = `t${state.minted}`;
+    await gate;
+    if (state.failWith !== undefined) throw state.failWith;
+    return { token, ttlMs };
+  };
+  return Object.assign(state, { hold, mint });
 }
 
 function cache(options: { max?: number } = {}) {

@@ -1,0 +1,686 @@
+import { createPrivateKey, generateKeyPairSync } from "node:crypto";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { type CozeOptions, coze } from "aparte/coze";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { AskCall, FileInput } from "../../src/backend.ts";
+import { type CozeEmulator, startCozeEmulator } from "../../src/emulators/coze/index.ts";
+import { AparteError } from "../../src/errors.ts";
+import type { ReplyEvent } from "../../src/reply.ts";
+
+let emulator: CozeEmulator;
+const agent = "helper";
+const closers: (() => Promise<void>)[] = [];
+
+beforeEach(async () => {
+  emulator = await startCozeEmulator();
+});
+afterEach(async () => {
+  await emulator.close();
+  for (const close of closers.splice(0)) await close();
+});
+
+function backend(options: Partial<CozeOptions> = {}) {
+  const { appId, keyId, privateKey, botId, baseURL } = emulator;
+  return coze({ appId, keyId, privateKey, botId, baseURL, pollInterval: 10, retryDelay: 1, ...options });
+}
+
+function call(sessionName = "ada") {
+  return { sessionName, agent, signal: new AbortController().signal };
+}
+
+async function opened(service = backend(), sessionName = "ada") {
+  const session = call(sessionName);
+  const conversationId = await service.open(session);
+  const turn = (text: string, more: Partial<AskCall> = {}): AskCall => ({
+    ...session,
+    conversationId,
+    text,
+    files: [],
+    ...more,
+  });
+  return { service, session, conversationId, turn, conversation: { ...session, conversationId } };
+}
+
+async function all(events: AsyncIterable<ReplyEvent>): Promise<ReplyEvent[]> {
+  const list: ReplyEvent[] = [];
+  for await (const event of events) list.push(event);
+  return list;
+}
+
+const messagesOf = (events: readonly ReplyEvent[]) =>
+  events.flatMap((event) => (event.type === "message" ? [event.text] : []));
+
+const draftOf = (events: readonly ReplyEvent[]) =>
+  events.map((event) => (event.type === "text" ? event.delta : "")).join("");
+
+async function failure(promise: Promise<unknown>): Promise<AparteError> {
+  const error = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(AparteError);
+  return error as AparteError;
+}
+
+const codeOf = async (promise: Promise<unknown>) => (await failure(promise)).code;
+
+const requestsTo = (path: string) => emulator.requests().filter((request) => request.path === path).length;
+
+/** A server of a few lines, for what the emulator does not do. */
+async function serve(answer: (request: IncomingMessage, response: ServerResponse) => void): Promise<string> {
+  const server = createServer(answer);
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  closers.push(async () => {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+const json = (response: ServerResponse, body: object, status = 200) =>
+  response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+
+/** Answers the token request, and each chat with what `chat` writes. */
+function chatServer(chat: (response: ServerResponse, request: IncomingMessage) => void): Promise<string> {
+  return serve((request, response) => {
+    request.resume();
+    const path = request.url?.split("?")[0];
+    if (path?.endsWith("/token")) {
+      return json(response, { access_token: "czs_x", expires_in: Math.floor(Date.now() / 1000) + 900 });
+    }
+    if (path === "/v3/chat") return chat(response, request);
+    return json(response, { code: 0, data: {} });
+  });
+}
+
+const streamOf = (...frames: string[]) => frames.map((frame) => `${frame}\n\n`).join("");
+
+const frame = (event: string, data: object) => `event:${event}\ndata:${JSON.stringify(data)}`;
+
+const answer = (content: string, more: object = {}) => ({
+  id: "m1",
+  chat_id: "c1",
+  role: "assistant",
+  type: "answer",
+  content,
+  content_type: "text",
+  ...more,
+});
+
+const chatObject = (more: object = {}) => ({
+  id: "c1",
+  status: "completed",
+  last_error: { code: 0, msg: "" },
+  required_action: { type: "", submit_tool_outputs: { tool_calls: [] } },
+  ...more,
+});
+
+function sse(response: ServerResponse, text: string, end = true): void {
+  response.writeHead(200, { "content-type": "text/event-stream" });
+  response.write(text);
+  if (end) response.end();
+}
+
+describe("coze options", () => {
+  const base = { appId: "1", keyId: "k", botId: "7" };
+  let pem: string;
+  beforeAll(() => {
+    pem = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey.export({
+      type: "pkcs8",
+      format: "pem",
+    }) as string;
+  });
+  const fieldOf = (options: object): string | undefined => {
+    try {
+      coze(options as CozeOptions);
+      return undefined;
+    } catch (error) {
+      expect(error).toMatchObject({ code: "option-invalid" });
+      return (error as AparteError).field;
+    }
+  };
+
+  it("names the wrong option", () => {
+    const good = { ...base, privateKey: pem };
+    expect(fieldOf(good)).toBeUndefined();
+    const wrong: [string, object][] = [
+      ["appID", { appID: "1" }],
+      ["appId", { appId: "" }],
+      ["botId", { botId: 7 }],
+      ["keyId", { keyId: undefined }],
+      ["baseURL", { baseURL: "api.coze.cn" }],
+      ["baseURL", { baseURL: "https://u:p@api.coze.cn" }],
+      ["region", { region: "us" }],
+      ["region", { region: "cn", baseURL: "https://api.coze.cn" }],
+      ["enterpriseId", { accountId: "1", enterpriseId: "2" }],
+      ["tokenTtlSeconds", { tokenTtlSeconds: 86_400 }],
+      ["stream", { stream: "yes" }],
+      ["customVariables", { customVariables: { a: 1 } }],
+      ["metaData", { metaData: { aparte: "mine" } }],
+      ["requestTimeout", { requestTimeout: 0 }],
+    ];
+    for (const [field, options] of wrong)
+      expect([field, fieldOf({ ...good, ...options })]).toEqual([field, field]);
+  });
+
+  it("forgives how a key was copied, and refuses what is no RSA key of 2048 bits", () => {
+    const pkcs1 = createPrivateKey(pem).export({ type: "pkcs1", format: "pem" }) as string;
+    const flat = pem.trim().replaceAll("\n", " ");
+    const forgiven = [
+      pem,
+      pkcs1,
+      pem.replaceAll("\n", "\\n"),
+      pem.replaceAll("\n", "\r\n   "),
+      ` "${flat}" `,
+    ];
+    for (const privateKey of forgiven) expect(fieldOf({ ...base, privateKey })).toBeUndefined();
+
+    const small = generateKeyPairSync("rsa", { modulusLength: 1024 }).privateKey;
+    const curve = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
+    const asPem = (key: typeof small) => key.export({ type: "pkcs8", format: "pem" });
+    for (const privateKey of ["no key", asPem(small), asPem(curve), pem.slice(0, 200)]) {
+      expect(fieldOf({ ...base, privateKey })).toBe("privateKey");
+    }
+  });
+});
+
+describe("coze tokens", () => {
+  it("signs once a session for fifty calls and for two agents of one app", async () => {
+    const first = backend();
+    const second = backend();
+    const tokens = await Promise.all(
+      Array.from({ length: 50 }, (_, at) => (at % 2 ? first : second).accessToken(call())),
+    );
+    expect(new Set(tokens).size).toBe(1);
+    expect(emulator.signatures).toBe(1);
+    expect(emulator.jwts()[0]).toMatchObject({
+      sessionName: "ada",
+      audience: new URL(emulator.baseURL).host,
+      durationSeconds: 3600,
+    });
+    await first.accessToken(call("bob"));
+    expect(emulator.signatures).toBe(2);
+  });
+
+  it("asks at the account's or enterprise's path, with scope and session context", async () => {
+    const scope = { account_permission: { permission_list: ["Connector.botChat"] } };
+    await backend({ accountId: "42", scope }).accessToken(call());
+    await backend({ enterpriseId: "volcano_1", tokenTtlSeconds: 60 }).accessToken(call());
+    const sessionContext = (sessionName: string) => ({ device_info: { custom_consumer: sessionName } });
+    await backend({ sessionContext }).accessToken(call());
+    expect(emulator.jwts()).toMatchObject([
+      { path: "/api/permission/oauth2/account/42/token", scope },
+      { path: "/api/permission/oauth2/enterprise_id/volcano_1/token", durationSeconds: 60 },
+      { sessionContext: { device_info: { custom_consumer: "ada" } } },
+    ]);
+  });
+
+  it("mints anew once when the token is refused, and gives up at the second refusal", async () => {
+    const { service, turn } = await opened();
+    emulator.expireTokens();
+    expect(messagesOf(await all(service.ask(turn("hello"))))).toHaveLength(1);
+    expect(emulator.signatures).toBe(2);
+
+    emulator.fail({ path: "/v3/chat", code: 700012006 });
+    expect(messagesOf(await all(service.ask(turn("again"))))).toHaveLength(1);
+    expect(emulator.signatures).toBe(3);
+
+    emulator.fail({ path: "/v3/chat", status: 401, code: 4100, times: 2 });
+    expect(await codeOf(all(service.ask(turn("once more"))))).toBe("backend-auth");
+    expect(emulator.signatures).toBe(4);
+    expect(emulator.chats()).toHaveLength(2);
+  });
+
+  it("signs again with a new JWT when the token request fails for now", async () => {
+    emulator.fail({ path: "/api/permission/oauth2/token", status: 503, times: 2 });
+    emulator.fail({ path: "/api/permission/oauth2/token", dropResponse: true });
+    await backend().accessToken(call());
+    expect(emulator.signatures).toBe(2);
+  });
+
+  it("goes by the service's clock when the local one is wrong", async () => {
+    const ahead = 5 * 3_600_000;
+    const far = await startCozeEmulator({ now: () => Date.now() + ahead });
+    closers.push(() => far.close());
+    const { appId, keyId, privateKey, botId, baseURL } = far;
+    const service = coze({ appId, keyId, privateKey, botId, baseURL });
+    const { turn } = await opened(service);
+    await all(service.ask(turn("hello")));
+    await service.accessToken(call("bob"));
+    expect(far.signatures).toBe(2);
+    expect(far.requests().filter((request) => request.path.endsWith("/token"))).toHaveLength(3);
+  });
+
+  it("probes the key, and hints at the region when Coze does not know it", async () => {
+    await backend().probe(call().signal);
+    const error = await failure(backend({ keyId: "other" }).probe(call().signal));
+    expect(error.code).toBe("backend-auth");
+    expect(error.message).toContain("coze.com is unknown at coze.cn");
+  });
+});
+
+describe("coze conversations", () => {
+  it("opens one with its name cut and a mark, and finds the newest of the session and agent", async () => {
+    const service = backend({ metaData: { team: "blue" } });
+    expect(await service.find(call())).toBeUndefined();
+    await service.open({ ...call(), title: "first" });
+    const second = await service.open({ ...call(), title: `👩‍👩‍👧‍👦 ${"long ".repeat(40)}` });
+    await service.open({ ...call(), agent: "sales" });
+    await service.open(call("bob"));
+    const [, made] = emulator.conversations();
+    expect(made?.name.length).toBeGreaterThan(90);
+    expect(made?.name.length).toBeLessThanOrEqual(100);
+    expect(made?.metaData).toMatchObject({ aparte: "ada/helper", team: "blue" });
+    expect(await service.find(call())).toBe(second);
+  });
+
+  it("finds the mark behind many pages", async () => {
+    const service = backend();
+    const id = await service.open(call());
+    for (let count = 0; count < 60; count++) await service.open({ ...call(), agent: "sales" });
+    expect(await service.find(call())).toBe(id);
+  });
+
+  it("finds the conversation whose answer was lost, and takes no older one for it", async () => {
+    const service = backend();
+    const older = await service.open(call());
+    emulator.fail({ path: "/v1/conversation/create", dropResponse: true });
+    const id = await service.open(call());
+    expect(emulator.conversations().map((each) => each.id)).toEqual([older, id]);
+
+    emulator.fail({ path: "/v1/conversation/create", status: 502, body: "<html>" });
+    const third = await service.open(call());
+    expect(emulator.conversations().map((each) => each.id)).toEqual([older, id, third]);
+  });
+
+  it("does not take a failing list for an empty one", async () => {
+    emulator.fail({ path: "/v1/conversations", status: 500, times: 10 });
+    expect(await codeOf(backend().find(call()))).toBe("backend-unavailable");
+    expect(await codeOf(backend({ botId: "1" }).open(call()))).toBe("backend-rejected");
+  });
+
+  it("renames, clears, and deletes, also what is already gone", async () => {
+    const { service, turn, conversation } = await opened();
+    await all(service.ask(turn("my name is Ada")));
+    await service.rename({ ...conversation, title: "n".repeat(150) });
+    expect(emulator.conversations()[0]?.name).toBe("n".repeat(100));
+    await service.clear(conversation);
+    expect(messagesOf(await all(service.ask(turn("what is my name?"))))[0]).toContain("not told");
+    await service.remove(conversation);
+    await service.remove(conversation);
+    expect(emulator.conversations()).toEqual([]);
+    expect(await codeOf(service.clear(conversation))).toBe("conversation-lost");
+    expect(await codeOf(service.rename({ ...conversation, title: "x" }))).toBe("conversation-lost");
+  });
+
+  it("tells the history, oldest first, over many pages", async () => {
+    const { service, turn, conversation } = await opened();
+    for (let count = 0; count < 30; count++) await all(service.ask(turn(`number ${count}`)));
+    const history = await service.history(conversation);
+    expect(history).toHaveLength(60);
+    expect(history[0]).toMatchObject({ role: "user", text: "number 0" });
+    expect(history[59]?.role).toBe("agent");
+    expect(history[0]?.at).toBeGreaterThan(1_600_000_000_000);
+  });
+});
+
+describe.each([{ stream: true }, { stream: false }])("coze chat, stream: $stream", ({ stream }) => {
+  it("yields the answers, suggestions and usage, and tells the chat's id", async () => {
+    const { service, turn } = await opened(backend({ stream }));
+    const notes: unknown[] = [];
+    const kept: unknown[] = [];
+    const asked = turn("twice and suggest", {
+      note: (facts) => notes.push(facts),
+      keep: (state) => kept.push(state),
+    });
+    const events = await all(service.ask(asked));
+    const [chat] = emulator.chats();
+    expect(messagesOf(events)).toHaveLength(2);
+    if (stream) expect(draftOf(events)).toBe(messagesOf(events).join(""));
+    expect(events.slice(-2)).toMatchObject([
+      { type: "suggestions", items: ["What is my name?", "What did I tell you?", "Use a tool."] },
+      { type: "usage", input: 3 },
+    ]);
+    expect(notes).toEqual([{ chatId: chat?.id }]);
+    expect(kept).toEqual([{ chatId: chat?.id }]);
+    expect(chat).toMatchObject({ userId: "ada", status: "completed" });
+  });
+
+  it("sends files, with their names where there is no text", async () => {
+    const { service, turn } = await opened(backend({ stream }));
+    const photo: FileInput = { name: "photo.png", data: new Uint8Array([1, 2]) };
+    const paper: FileInput = { name: "paper.pdf", load: async () => new Uint8Array([3]) };
+    const [answer] = messagesOf(await all(service.ask(turn("look", { files: [photo, paper] }))));
+    expect(answer).toContain('"photo.png" (image, 2 bytes), "paper.pdf" (file, 1 bytes)');
+    const [silent] = messagesOf(await all(service.ask(turn("", { files: [photo] }))));
+    expect(silent).toContain('You said: "photo.png"');
+    const broken: FileInput = { name: "x.txt", load: () => Promise.reject(new Error("gone")) };
+    expect(await codeOf(all(service.ask(turn("see", { files: [broken] }))))).toBe("input-invalid");
+  });
+
+  it("maps what the service refuses, with its log id, and without its words", async () => {
+    const { service, turn } = await opened(backend({ stream }));
+    const codes = {
+      4000: "backend-rejected",
+      4011: "backend-quota",
+      4101: "backend-auth",
+      4105: "backend-refused-content",
+    };
+    for (const [code, ours] of Object.entries(codes)) {
+      emulator.fail({ path: "/v3/chat", code: Number(code), msg: "you said: secret words" });
+      const error = await failure(all(service.ask(turn("hello"))));
+      expect([code, error.code]).toEqual([code, ours]);
+      expect(error.message).not.toContain("secret");
+      expect(error.traceId).toMatch(/^\d+$/);
+    }
+    expect(emulator.chats()).toEqual([]);
+  });
+
+  it("tells that the conversation is lost, before anything is said", async () => {
+    const { service, turn, conversationId } = await opened(backend({ stream }));
+    emulator.deleteConversation(conversationId);
+    expect(await codeOf(all(service.ask(turn("hello"))))).toBe("conversation-lost");
+    const mine = await opened(service);
+    const foreign = { ...mine.turn("hello"), sessionName: "bob" };
+    expect(await codeOf(all(service.ask(foreign)))).toBe("conversation-lost");
+  });
+
+  it("tries again what was refused before it ran, and tells when to come back", async () => {
+    const { service, turn } = await opened(backend({ stream }));
+    for (const code of [4009, 4013, 4020]) emulator.fail({ path: "/v3/chat", code });
+    expect(messagesOf(await all(service.ask(turn("hello"))))).toHaveLength(1);
+    emulator.fail({ path: "/v3/chat", status: 429, body: "slow down", headers: { "retry-after": "60" } });
+    const error = await failure(all(service.ask(turn("hello"))));
+    expect(error).toMatchObject({ code: "backend-rate-limited", retryAfterMs: 60_000 });
+    expect(emulator.chats()).toHaveLength(1);
+  });
+
+  it("fails with a chat that fails, and never sends it again", async () => {
+    const { service, turn } = await opened(backend({ stream }));
+    const error = await failure(all(service.ask(turn("fail: 4013"))));
+    expect(error).toMatchObject({ code: "backend-failed", retryable: false });
+    expect(await codeOf(all(service.ask(turn("fail: 4011"))))).toBe("backend-quota");
+    expect(emulator.chats()).toHaveLength(2);
+  });
+
+  it("shows the wanted tool and refuses to act", async () => {
+    const { service, turn } = await opened(backend({ stream }));
+    const seen: ReplyEvent[] = [];
+    const asking = (async () => {
+      for await (const event of service.ask(turn("act"))) seen.push(event);
+    })();
+    expect(await codeOf(asking)).toBe("action-required");
+    expect(seen).toEqual([{ type: "status", text: "ask_person" }]);
+    expect(messagesOf(await all(service.ask(turn("hello"))))).toHaveLength(1);
+  });
+
+  it("waits for a chat that still runs, within its bound", async () => {
+    const { service, turn, session, conversationId } = await opened(backend({ stream, waitTimeout: 100 }));
+    const token = await service.accessToken(session);
+    const begun = emulator.once("chat");
+    const other = new AbortController();
+    const running = fetch(`${emulator.baseURL}/v3/chat?conversation_id=${conversationId}`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+      body: JSON.stringify({
+        bot_id: emulator.botId,
+        user_id: "ada",
+        stream: true,
+        additional_messages: [{ role: "user", content: "fail: hang", content_type: "text" }],
+      }),
+      signal: other.signal,
+    });
+    const { id } = await begun;
+    expect(await codeOf(all(service.ask(turn("hello"))))).toBe("conversation-busy");
+    const patient = backend({ stream });
+    const asking = all(patient.ask(turn("hello")));
+    await emulator.once("request", (request) => request.path === "/v3/chat");
+    await service.cancel({ ...turn(""), facts: { chatId: id } });
+    expect(messagesOf(await asking)).toHaveLength(1);
+    other.abort();
+    await running.catch(() => {});
+  });
+
+  it("finds the answer when the answer to the start was lost, without asking again", async () => {
+    const { service, turn } = await opened(backend({ stream }));
+    const first = await all(service.ask(turn("yes")));
+    emulator.fail({ path: "/v3/chat", dropResponse: true });
+    const events = await all(service.ask(turn("yes", { state: { chatId: emulator.chats()[0]?.id ?? "" } })));
+    expect(messagesOf(events)[0]).not.toBe(messagesOf(first)[0]);
+    expect(messagesOf(events)[0]).toContain("Turn 2.");
+    expect(requestsTo("/v3/chat")).toBe(2);
+  });
+
+  it("cancels at the service when it is aborted", async () => {
+    const { service, turn, conversation } = await opened(backend({ stream }));
+    const stop = new AbortController();
+    const begun = emulator.once("chat");
+    const asking = all(service.ask(turn("fail: hang", { signal: stop.signal })));
+    await begun;
+    stop.abort();
+    expect(await codeOf(asking)).toBe("turn-cancelled");
+    expect(emulator.chats()[0]?.status).toBe("canceled");
+    await service.cancel(conversation);
+    expect(messagesOf(await all(service.ask(turn("hello"))))).toHaveLength(1);
+  });
+});
+
+describe("coze stream", () => {
+  it("names the tool that runs", async () => {
+    const { service, turn } = await opened();
+    const events = await all(service.ask(turn("use a tool")));
+    expect(events[0]).toEqual({ type: "status", text: "count_turns" });
+  });
+
+  it("fetches the rest of a stream that was cut, with a word as without one", async () => {
+    const { service, turn } = await opened();
+    for (const cut of [0, 1, 4]) {
+      emulator.fail({ path: "/v3/chat", cut });
+      const events = await all(service.ask(turn(`cut after ${cut}`)));
+      expect(messagesOf(events)).toHaveLength(1);
+      expect(messagesOf(events)[0]).toContain(`cut after ${cut}`);
+      expect(events.at(-1)?.type).toBe("usage");
+    }
+    expect(emulator.chats()).toHaveLength(3);
+  });
+
+  it("gives no answer twice after a cut", async () => {
+    const { service, turn } = await opened();
+    // created, in_progress, the words of the first answer, its end, one word of the second.
+    const words = 'Turn 1. You said: "twice".'.split(" ").length;
+    emulator.fail({ path: "/v3/chat", cut: 2 + words + 2 });
+    const events = await all(service.ask(turn("twice")));
+    expect(messagesOf(events)).toEqual([
+      'Turn 1. You said: "twice".',
+      'Once more. Turn 1. You said: "twice".',
+    ]);
+  });
+
+  it("fetches the rest of a stream that falls silent", async () => {
+    const { service, turn } = await opened(backend({ idleTimeout: 50 }));
+    emulator.fail({ path: "/v3/chat", hangAfter: 3 });
+    expect(messagesOf(await all(service.ask(turn("hello"))))).toHaveLength(1);
+  });
+
+  it("says that the stream was cut when the chat does not end, and frees the conversation", async () => {
+    const { service, turn } = await opened(backend({ idleTimeout: 50, waitTimeout: 50 }));
+    const error = await failure(all(service.ask(turn("fail: hang"))));
+    expect(error).toMatchObject({ code: "backend-stream-cut", retryable: false });
+    expect(emulator.chats()[0]?.status).toBe("canceled");
+  });
+
+  it("bounds the whole chat", async () => {
+    const { service, turn } = await opened(backend({ chatTimeout: 50 }));
+    expect(await codeOf(all(service.ask(turn("fail: hang"))))).toBe("backend-timeout");
+    expect(emulator.chats()[0]?.status).toBe("canceled");
+  });
+
+  it("leaves the chat running when another process goes on with the turn", async () => {
+    const { service, turn } = await opened();
+    const stop = new AbortController();
+    const begun = emulator.once("chat");
+    const asking = all(service.ask(turn("slow: 20 hello", { signal: stop.signal })));
+    const { id } = await begun;
+    stop.abort(new AparteError("lease-lost", "The lease is lost."));
+    expect(await codeOf(asking)).toBe("lease-lost");
+    expect(requestsTo("/v3/chat/cancel")).toBe(0);
+    const recovered = await service.recover({ ...turn("slow: 20 hello"), facts: { chatId: id } });
+    expect(typeof recovered === "string" ? recovered : messagesOf(await all(recovered))).toHaveLength(1);
+  });
+
+  it("cancels when the reader leaves", async () => {
+    const { service, turn } = await opened();
+    for await (const event of service.ask(turn("slow: 20 one two three"))) {
+      if (event.type === "text") break;
+    }
+    expect(emulator.chats()[0]?.status).toBe("canceled");
+  });
+
+  it("reads every spelling that Coze has", async () => {
+    const { turn } = await opened();
+    const done = ['data:"[DONE]"', "data: [DONE]", "data:{}"];
+    const bodies = done.map((data) =>
+      streamOf(
+        frame("conversation.chat.created", chatObject({ status: "created" })),
+        ": still there",
+        frame("conversation.message.delta", answer("", { reasoning_content: "hmm" })),
+        frame("conversation.message.delta", answer("你好")),
+        frame("conversation.audio.delta", answer("AAAA", { content_type: "audio" })),
+        frame("conversation.message.completed", answer("你好")),
+        frame("conversation.message.completed", answer('{"msg_type":"x"}', { id: "m2", type: "verbose" })),
+        frame("conversation.chat.completed", chatObject()),
+        `event:done\n${data}`,
+      ),
+    );
+    for (const body of bodies) {
+      const baseURL = await chatServer((response) => {
+        // Byte by byte, so that characters and lines are torn.
+        response.writeHead(200, { "content-type": "text/event-stream; charset=utf-8" });
+        for (const byte of Buffer.from(body)) response.write(Uint8Array.of(byte));
+        response.end();
+      });
+      const events = await all(backend({ baseURL }).ask(turn("hi")));
+      expect(events).toEqual([
+        { type: "text", delta: "你好" },
+        { type: "message", text: "你好" },
+      ]);
+    }
+  });
+
+  it("takes both shapes of a failed chat, an error event, and an error event in place of a chat", async () => {
+    const { turn } = await opened();
+    const created = frame("conversation.chat.created", chatObject({ status: "created" }));
+    const bare = frame("conversation.chat.failed", { code: 4011, msg: "no tokens" });
+    const whole = frame(
+      "conversation.chat.failed",
+      chatObject({ status: "failed", last_error: { code: 4011, msg: "" } }),
+    );
+    const error = frame("error", { code: 4011, msg: "no tokens" });
+    for (const body of [
+      streamOf(created, bare),
+      streamOf(created, whole),
+      streamOf(created, error),
+      streamOf(error),
+    ]) {
+      const baseURL = await chatServer((response) => sse(response, body));
+      expect(await codeOf(all(backend({ baseURL }).ask(turn("hi"))))).toBe("backend-quota");
+    }
+  });
+
+  it("reuses the connection of a stream that ended well", async () => {
+    const ports = new Set<number | undefined>();
+    const { turn } = await opened();
+    const baseURL = await chatServer((response, request) => {
+      ports.add(request.socket.remotePort);
+      sse(
+        response,
+        streamOf(frame("conversation.chat.completed", chatObject()), 'event:done\ndata:"[DONE]"'),
+      );
+    });
+    for (let count = 0; count < 6; count++) await all(backend({ baseURL }).ask(turn("hi")));
+    // The next chat may begin while the last one's connection still comes to its end.
+    expect(ports.size).toBeLessThanOrEqual(2);
+  });
+
+  it("does not send a chat again that may have run", async () => {
+    let chats = 0;
+    const { turn } = await opened();
+    const baseURL = await chatServer((response) => {
+      chats += 1;
+      response.writeHead(502, { "content-type": "text/html" }).end("<html>");
+    });
+    const error = await failure(all(backend({ baseURL }).ask(turn("hi"))));
+    expect([error.code, error.retryable, chats]).toEqual(["backend-stream-cut", false, 1]);
+  });
+
+  it("sends a chat again whose request never left this machine", async () => {
+    let failures = 2;
+    const flaky: typeof fetch = async (url, init) => {
+      if (!String(url).includes("/v3/chat") || failures === 0) return await fetch(url, init);
+      failures -= 1;
+      const cause = Object.assign(new Error("connect"), { code: "ECONNREFUSED" });
+      throw new TypeError("fetch failed", { cause });
+    };
+    const { service, turn } = await opened(backend({ fetch: flaky }));
+    expect(messagesOf(await all(service.ask(turn("hi"))))).toHaveLength(1);
+    failures = Number.POSITIVE_INFINITY;
+    expect(await codeOf(all(service.ask(turn("hi"))))).toBe("backend-unavailable");
+    expect(emulator.chats()).toHaveLength(1);
+  });
+});
+
+describe("coze recovery", () => {
+  const messages = async (recovered: Awaited<ReturnType<ReturnType<typeof coze>["recover"]>>) =>
+    typeof recovered === "string" ? recovered : messagesOf(await all(recovered));
+
+  it("waits for the chat and fetches its answer", async () => {
+    const { service, turn } = await opened();
+    const asked = turn("slow: 5 hello");
+    const begun = emulator.once("chat");
+    const dead = service.ask(asked)[Symbol.asyncIterator]();
+    void dead.next();
+    const { id } = await begun;
+    const other = backend();
+    expect(await messages(await other.recover({ ...asked, facts: { chatId: id } }))).toHaveLength(1);
+    expect(emulator.chats()).toHaveLength(1);
+  });
+
+  it("finds the turn by its words, unless they are the turn before", async () => {
+    const { service, turn } = await opened();
+    expect(await service.recover(turn("yes"))).toBe("not-sent");
+    await all(service.ask(turn("yes")));
+    expect(await messages(await service.recover(turn("yes")))).toEqual(['Turn 1. You said: "yes".']);
+    const state = { chatId: emulator.chats()[0]?.id ?? "" };
+    expect(await service.recover(turn("yes", { state }))).toBe("not-sent");
+    expect(await service.recover(turn("no"))).toBe("not-sent");
+  });
+
+  it("does not know what became of a cancelled chat, and tells of a failed one", async () => {
+    const { service, turn } = await opened();
+    await failure(all(service.ask(turn("fail: 4011"))));
+    const facts = { chatId: emulator.chats()[0]?.id ?? "" };
+    const recovered = await service.recover({ ...turn("fail: 4011"), facts });
+    expect(typeof recovered === "string" ? recovered : await codeOf(all(recovered))).toBe("backend-quota");
+    expect(await service.recover({ ...turn("x"), facts: { chatId: "404" } })).toBe("unknown");
+  });
+});
+
+describe("coze deadlines", () => {
+  it("ends a request that hangs, and a request whose caller has left", async () => {
+    emulator.fail({ path: "/v1/conversation/create", hang: true, times: 9 });
+    emulator.fail({ path: "/v1/conversations", hang: true, times: 9 });
+    expect(await codeOf(backend({ requestTimeout: 50 }).open(call()))).toBe("backend-timeout");
+    const leave = new AbortController();
+    const hangs = emulator.fail({ path: "/v1/files/upload", hang: true });
+    const file = { name: "a.txt", data: new Uint8Array([1]) };
+    const uploading = backend().upload({ ...call(), signal: leave.signal, file });
+    await hangs.hit;
+    leave.abort();
+    expect(await codeOf(uploading)).toBe("turn-cancelled");
+  });
+});
+
+afterAll(() => {
+  expect(closers).toEqual([]);
+});
