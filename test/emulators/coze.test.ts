@@ -1,6 +1,6 @@
 import { generateKeyPairSync, randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ChatEventType, CozeAPI, getJWTToken, RoleType, type StreamChatData } from "@coze/api";
@@ -309,6 +309,15 @@ describe("The Coze emulator, judged by the official client", () => {
     expect(rest.has_more).toBe(false);
     const back = await messages.list(id, { before_id: rest.first_id });
     expect(back.data.map(({ content }) => content)).toEqual(["second"]);
+    const third = await messages.create(id, {
+      role: RoleType.User,
+      content: "third",
+      content_type: "text",
+      meta_data: {},
+    });
+    const near = await messages.list(id, { order: "asc", before_id: third.id, limit: 1 });
+    expect(near.data.map(({ content }) => content)).toEqual(["second"]);
+    await messages.delete(id, third.id);
     await messages.update(id, first.id, { content: "changed", content_type: "text" });
     expect((await messages.retrieve(id, first.id)).content).toBe("changed");
     await messages.delete(id, first.id);
@@ -920,22 +929,24 @@ describe("A fault", () => {
 
   it("does no work for a request it held and whose sender is gone", async () => {
     const emulator = await start();
-    const { token } = await session(emulator, "ada");
-    const fault = emulator.fail({ path: "/v1/conversation/create", hang: true });
+    const { token, create } = await session(emulator, "ada");
+    const id = await create();
+    const fault = emulator.fail({ method: "DELETE", path: "/v1/conversations/", hang: true });
     const leaving = new AbortController();
-    const request = fetch(`${emulator.baseURL}/v1/conversation/create`, {
-      method: "POST",
+    const request = fetch(`${emulator.baseURL}/v1/conversations/${id}`, {
+      method: "DELETE",
       headers: { authorization: `Bearer ${token}` },
       signal: leaving.signal,
     });
     await fault.hit;
     leaving.abort();
     await expect(request).rejects.toThrow();
-    const ada = await session(emulator, "ada");
-    await ada.create();
+    // Two more round trips, so that the emulator has seen the connection end.
+    await create();
     fault.lift();
-    await ada.create();
-    expect(emulator.conversations()).toHaveLength(2);
+    await create();
+    expect(emulator.conversations().map((conversation) => conversation.id)).toContain(id);
+    expect(emulator.requests().find(({ method }) => method === "DELETE")?.status).toBe(499);
   });
 
   it("makes tokens worthless, of one session or of all", async () => {
@@ -1014,6 +1025,22 @@ describe("A Coze emulator", () => {
 
     const third = await start({ persist });
     expect(third.conversations().map(({ id: left }) => left)).not.toContain(id);
+  });
+
+  it("has on disk what it acknowledged, so that a kill loses nothing", async () => {
+    const emulator = await start({ persist: join(folder, "coze.db") });
+    const ada = await session(emulator, "ada");
+    const id = await ada.create();
+    await ada.say(id, "my name is Ada");
+    // The files as they are at this moment are what a killed process leaves behind.
+    const left = join(folder, "left");
+    await mkdir(left);
+    for (const name of await readdir(folder)) {
+      if (name.startsWith("coze.db")) await copyFile(join(folder, name), join(left, name));
+    }
+    const heir = await start({ persist: join(left, "coze.db") });
+    expect(heir.conversations()).toEqual(emulator.conversations());
+    expect(heir.chats()).toMatchObject([{ conversationId: id, status: "completed" }]);
   });
 
   it("calls a chat failed that ran when it died", async () => {

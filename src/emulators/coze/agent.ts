@@ -33,7 +33,7 @@ const quotedMessages = 50;
  * It remembers what its conversation told it and nothing else, so that memory and isolation can be seen:
  * - `my name is Ada`, `I am called Ada`, `ich heiße Ada`, `我叫小明`, then `what is my name?`
  * - `remember that the code is 42`, then `what did I tell you?`
- * - anything else is repeated: `Turn 3. You said: "…". Before that you told me: "a", "b".`
+ * - `help` lists all this; anything else is repeated: `Turn 3. You said: "…". Before that you told me: "a", "b".`
  *
  * And it does on request what real agents do now and then (anywhere in the text unless noted):
  * - `suggest`: three follow-up questions. `twice`: two answers. `use a tool`: a tool call before the answer.
@@ -89,8 +89,19 @@ export function wordsOf(text: string): readonly string[] {
   return text.match(/\s*\S+\s*$|\s*\S+/g) ?? (text === "" ? [] : [text]);
 }
 
+const help = `I am a stand-in agent without a model. I remember what this conversation tells me:
+
+- \`my name is …\`, then \`what is my name?\`
+- \`remember that …\`, then \`what did I tell you?\`
+
+And on request I do what real agents do now and then:
+
+- \`suggest\`, \`twice\`, \`use a tool\`, \`act\`, \`long 5000\`, \`slow: 200\`
+- \`fail: 4013\`, \`fail: early 4011\`, \`fail: cut\`, \`fail: hang\``;
+
 function answerTo(turn: AgentTurn): string {
   const number = turn.before.length + 1;
+  if (/^\s*help\s*$/i.test(turn.text)) return help;
   const long = /\blong\s+(\d{1,6})\b/i.exec(turn.text)?.[1];
   if (long !== undefined) return longMarkdown(number, Number(long));
   const told = turn.before.slice(-quotedMessages).map(quoted).join(", ");

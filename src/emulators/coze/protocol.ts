@@ -28,8 +28,6 @@ export interface Call {
   /** The named parts of the route's path, e.g. `{ id: "75…" }`. */
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
-  /** Ends with the connection: nobody reads the answer any more. */
-  readonly gone: AbortSignal;
   /** Sends what is written so far, then breaks the connection. */
   cut(): void;
   /** What a queued fault wants of this request's stream. */

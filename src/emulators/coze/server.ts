@@ -104,7 +104,6 @@ async function answered(
     request,
     params: match.params,
     query: url.searchParams,
-    gone: request.signal,
     cut,
     streamFault: hit?.fault ?? {},
   };
