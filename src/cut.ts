@@ -58,9 +58,17 @@ function bestEnd(text: string, room: number, opener: string): number {
   for (const boundary of boundaries) {
     let best = -1;
     for (const match of window.matchAll(boundary)) best = match.index + match[0].length;
-    if (best > room / 3 && !isFenceLine(window.slice(0, best), opener)) return best;
+    if (best > room / 3 && !isFenceLine(window.slice(0, best), opener)) return beforeFenceLine(text, best);
   }
-  return room;
+  return beforeFenceLine(text, room);
+}
+
+/** `end`, or the start of the fence line that a cut at `end` would tear apart. */
+function beforeFenceLine(text: string, end: number): number {
+  const start = text.lastIndexOf("\n", end - 1) + 1;
+  if (start === 0 || start === end) return end;
+  const next = text.indexOf("\n", end);
+  return fence.test(text.slice(start, next === -1 ? undefined : next)) ? start : end;
 }
 
 /** Whether a part would end right behind an opening fence, which would leave an empty code block. */
