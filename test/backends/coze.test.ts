@@ -239,6 +239,17 @@ describe("coze tokens", () => {
     expect(emulator.signatures).toBe(2);
   });
 
+  it("tells that no token could be fetched, and sends nothing without one", async () => {
+    const { service, turn } = await opened();
+    emulator.expireTokens();
+    emulator.fail({ path: "/api/permission/oauth2/token", dropResponse: true, times: 99 });
+    expect(await codeOf(all(service.ask({ ...turn("hello"), sessionName: "bob" })))).toBe(
+      "backend-unavailable",
+    );
+    expect(emulator.signatures).toBe(5);
+    expect(emulator.requests().map((request) => request.path)).not.toContain("/v3/chat");
+  });
+
   it("goes by the service's clock when the local one is wrong", async () => {
     const ahead = 5 * 3_600_000;
     const far = await startCozeEmulator({ now: () => Date.now() + ahead });
@@ -353,6 +364,9 @@ describe.each([{ stream: true }, { stream: false }])("coze chat, stream: $stream
     const paper: FileInput = { name: "paper.pdf", load: async () => new Uint8Array([3]) };
     const [answer] = messagesOf(await all(service.ask(turn("look", { files: [photo, paper] }))));
     expect(answer).toContain('"photo.png" (image, 2 bytes), "paper.pdf" (file, 1 bytes)');
+    const many = Array.from({ length: 11 }, (_, at) => ({ ...photo, name: `${at}.png` }));
+    const [eleven] = messagesOf(await all(service.ask(turn("count", { files: many }))));
+    expect(eleven?.match(/\d+\.png/g)).toEqual(many.map((file) => file.name));
     const [silent] = messagesOf(await all(service.ask(turn("", { files: [photo] }))));
     expect(silent).toContain('You said: "photo.png"');
     const broken: FileInput = { name: "x.txt", load: () => Promise.reject(new Error("gone")) };
@@ -401,7 +415,8 @@ describe.each([{ stream: true }, { stream: false }])("coze chat, stream: $stream
     const error = await failure(all(service.ask(turn("fail: 4013"))));
     expect(error).toMatchObject({ code: "backend-failed", retryable: false });
     expect(await codeOf(all(service.ask(turn("fail: 4011"))))).toBe("backend-quota");
-    expect(emulator.chats()).toHaveLength(2);
+    expect(await codeOf(all(service.ask(turn("fail: 4020"))))).toBe("backend-rate-limited");
+    expect(emulator.chats()).toHaveLength(3);
   });
 
   it("shows the wanted tool and refuses to act", async () => {

@@ -122,14 +122,13 @@ async function retrieveChat(client: CozeClient, turn: ConversationCall, chatId: 
   return readChat(answer.data);
 }
 
-/** The reply of a chat that has ended, apart from the answers that the person has got. */
-export async function* replyOf(
+/** The answers of a completed chat, apart from those that the person has got, and what follows them. */
+export async function* answersOf(
   client: CozeClient,
   turn: ConversationCall,
   chat: CozeChat,
   progress: ChatProgress,
 ): AsyncGenerator<ReplyEvent> {
-  yield* judge(chat, progress);
   const answer = await client.call({
     method: "GET",
     path: "/v3/chat/message/list",

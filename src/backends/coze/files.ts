@@ -6,9 +6,10 @@ import { fieldsOf, idOf } from "./wire.ts";
 
 const imageName = /\.(avif|bmp|gif|heic|heif|jpe?g|png|svg|tiff?|webp)$/i;
 
-/** Whether Coze is told that the file is an image: by its type, or by its name where it has none. */
-export function isImage({ name, type }: FileInput): boolean {
-  return type === undefined || type === "" ? imageName.test(name) : type.startsWith("image/");
+/** What Coze is told that the file is: by its type, or by its name where it has none. */
+export function kindOf({ name, type }: FileInput): "image" | "file" {
+  const isImage = type === undefined || type === "" ? imageName.test(name) : type.startsWith("image/");
+  return isImage ? "image" : "file";
 }
 
 /** Uploads a file and returns its id. A repeat leaves at most a second copy, which Coze drops in time. */

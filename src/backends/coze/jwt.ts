@@ -31,7 +31,17 @@ export class TokenMint {
   /** @throws {AparteError} `backend-auth` when Coze refuses the key. */
   async mint(minting: Minting, signal: AbortSignal): Promise<SharedToken> {
     const { retryDelay } = this.#settings;
-    return await repeating(() => this.#exchange(minting, signal), { isHarmless: true, retryDelay, signal });
+    try {
+      return await repeating(() => this.#exchange(minting, signal), { isHarmless: true, retryDelay, signal });
+    } catch (error) {
+      if (!(error instanceof CozeFailure && error.passing)) throw error;
+      // It was tried often enough, and the request that the token was for has certainly not run.
+      const certainty = { mayHaveRun: false, passing: false };
+      const code = error.code === "backend-timeout" ? "backend-unavailable" : error.code;
+      const what = "no access token could be fetched; check the network and baseURL, or try again later";
+      const { traceId: logid, retryAfterMs } = error;
+      throw new CozeFailure(code, what, certainty, { logid, retryAfterMs, cause: error });
+    }
   }
 
   async #exchange(minting: Minting, signal: AbortSignal, isCorrected = false): Promise<SharedToken> {

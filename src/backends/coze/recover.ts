@@ -1,11 +1,11 @@
 import type { AskCall, Recovered } from "../../backend.ts";
 import { AparteError } from "../../errors.ts";
 import type { ReplyEvent } from "../../reply.ts";
-import { ChatProgress, deliver, newestQuestion, replyOf, waitForChat } from "./chat.ts";
+import { answersOf, ChatProgress, deliver, judge, newestQuestion, waitForChat } from "./chat.ts";
 import type { CozeClient } from "./client.ts";
 import { CozeFailure } from "./failure.ts";
 import { questionText } from "./question.ts";
-import { type CozeMessage, fieldsOf, readableText, textOf } from "./wire.ts";
+import { type CozeChat, type CozeMessage, fieldsOf, readableText, textOf } from "./wire.ts";
 
 /** What became of a turn that was sent: its chat, or its answers, or that Coze does not have the turn. */
 type Trace = { readonly chatId: string } | { readonly answers: readonly CozeMessage[] } | "not-sent";
@@ -30,6 +30,16 @@ export async function recover(client: CozeClient, turn: AskCall, facts: unknown)
   }
 }
 
+async function* replyOf(
+  client: CozeClient,
+  turn: AskCall,
+  chat: CozeChat,
+  progress: ChatProgress,
+): AsyncGenerator<ReplyEvent> {
+  yield* judge(chat, progress);
+  yield* answersOf(client, turn, chat, progress);
+}
+
 /**
  * Fetches what the person has not got of a turn that was sent: it was polled for, or its stream was cut. The
  * turn is never sent again, since it may have run; so no error from here invites to.
@@ -43,6 +53,11 @@ export async function* fetchRest(
   ms: number,
   broken: AparteError,
 ): AsyncGenerator<ReplyEvent> {
+  const final = (error: unknown): unknown =>
+    error instanceof CozeFailure && error.retryable
+      ? new AparteError(broken.code, broken.message, { cause: error })
+      : error;
+  let chat: CozeChat | undefined;
   try {
     const trace = await traceOf(client, turn, progress.chatId);
     if (trace === "not-sent") throw broken;
@@ -51,12 +66,17 @@ export async function* fetchRest(
       return yield* messages(trace.answers, progress);
     }
     progress.began(trace.chatId);
-    const chat = await waitForChat(client, turn, trace.chatId, ms);
+    chat = await waitForChat(client, turn, trace.chatId, ms);
     if (chat === undefined) throw broken;
-    yield* replyOf(client, turn, chat, progress);
   } catch (error) {
-    const invitesToRepeat = error instanceof CozeFailure && error.retryable;
-    throw invitesToRepeat ? new AparteError(broken.code, broken.message, { cause: error }) : error;
+    throw final(error);
+  }
+  // What the chat itself ended with is told as it is.
+  yield* judge(chat, progress);
+  try {
+    yield* answersOf(client, turn, chat, progress);
+  } catch (error) {
+    throw final(error);
   }
 }
 
