@@ -109,11 +109,12 @@ export function checkOptions(options: MapperOptions): Settings {
   }
   const agents = checkAgents(options.agents);
   const [firstAgent = ""] = agents.keys();
+  const storeTimeout = checkNumber("storeTimeout", options.storeTimeout, 1_000);
   return {
     agents,
     firstAgent,
     secrets: checkSecrets(options.secret),
-    store: checkStore(options.store),
+    store: checkStore(options.store, storeTimeout),
     scope,
     overlap,
     queueLimit: checkNumber("queueLimit", options.queueLimit, 100),
@@ -121,7 +122,7 @@ export function checkOptions(options: MapperOptions): Settings {
     identify,
     title: title ?? firstLine,
     alwaysFind: recover === "always",
-    storeTimeout: checkNumber("storeTimeout", options.storeTimeout, 1_000),
+    storeTimeout,
     leaseTime: checkNumber("leaseTime", options.leaseTime, 10_000),
     waitTimeout: checkNumber("waitTimeout", options.waitTimeout, 900_000),
     turnTimeout: checkNumber("turnTimeout", options.turnTimeout, 600_000),
@@ -157,11 +158,11 @@ function checkSecrets(secret: MapperOptions["secret"]): readonly [string, ...str
   return [first, ...others];
 }
 
-function checkStore(store: MapperOptions["store"]): Store {
+function checkStore(store: MapperOptions["store"], deadlineMs: number): Store {
   if (store === undefined) return memoryStore();
   if (typeof store === "object" && store !== null) {
     if ("records" in store && typeof store.join === "function") return store;
-    if (isKeyv(store)) return keyvStore(store);
+    if (isKeyv(store)) return keyvStore(store, deadlineMs);
   }
   throw optionInvalid("store", "must be a Keyv, or what openStore(url) returns (await it)");
 }

@@ -1,2 +1,16 @@
 // Emulators of the agent services, for your own tests
 export type { Emulator } from "./emulators/emulator.ts";
+export {
+  type CozeBot,
+  type CozeChat,
+  type CozeConversation,
+  type CozeEmulator,
+  type CozeEmulatorOptions,
+  type CozeEvents,
+  type CozeFault,
+  type CozeFaultHandle,
+  type CozeJwt,
+  type CozeMessage,
+  type CozeRequest,
+  startCozeEmulator,
+} from "./emulators/coze/index.ts";

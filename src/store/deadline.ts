@@ -7,19 +7,12 @@ import type { LaneOwner, Lanes, Records, Store } from "./store.ts";
  * carried out.
  */
 export function withDeadline(store: Store, deadlineMs: number): Store {
-  const bound = <T>(what: string, run: () => Promise<T>) => bounded(what, run, deadlineMs);
-  const { records } = store;
+  const bound: Bound = (what, run) => bounded(what, run, deadlineMs);
   return {
     name: store.name,
     shared: store.shared,
     durable: store.durable,
-    records: {
-      get: <T>(key: string) => bound("read", () => records.get<T>(key)),
-      set: (key, value, ttlMs) => bound("write", () => records.set(key, value, ttlMs)),
-      setIfAbsent: (key, value, ttlMs) => bound("write", () => records.setIfAbsent(key, value, ttlMs)),
-      delete: (key) => bound("delete", () => records.delete(key)),
-      entries: (prefix) => boundedEntries(records, prefix, bound),
-    },
+    records: recordsWithDeadline(store.records, deadlineMs),
     join: (owner: LaneOwner): Lanes => {
       const lanes = store.join(owner);
       return {
@@ -37,10 +30,24 @@ export function withDeadline(store: Store, deadlineMs: number): Store {
   };
 }
 
+type Bound = <T>(what: string, run: () => Promise<T>) => Promise<T>;
+
+/** The same records with a deadline on every call, as {@link withDeadline}. */
+export function recordsWithDeadline(records: Records, deadlineMs: number): Records {
+  const bound: Bound = (what, run) => bounded(what, run, deadlineMs);
+  return {
+    get: <T>(key: string) => bound("read", () => records.get<T>(key)),
+    set: (key, value, ttlMs) => bound("write", () => records.set(key, value, ttlMs)),
+    setIfAbsent: (key, value, ttlMs) => bound("write", () => records.setIfAbsent(key, value, ttlMs)),
+    delete: (key) => bound("delete", () => records.delete(key)),
+    entries: (prefix) => boundedEntries(records, prefix, bound),
+  };
+}
+
 async function* boundedEntries<T>(
   records: Records,
   prefix: string,
-  bound: <R>(what: string, run: () => Promise<R>) => Promise<R>,
+  bound: Bound,
 ): AsyncGenerator<[string, T]> {
   const iterator = records.entries<T>(prefix)[Symbol.asyncIterator]();
   for (;;) {

@@ -1,5 +1,6 @@
 import type { Keyv } from "keyv";
 import { AparteError } from "../errors.ts";
+import { recordsWithDeadline } from "./deadline.ts";
 import { LocalLanes } from "./local-lanes.ts";
 import type { Records, Store } from "./store.ts";
 
@@ -10,11 +11,13 @@ import type { Records, Store } from "./store.ts";
  * The Keyv is handed over: its `throwOnErrors` is switched on, since Keyv otherwise answers a failed read as
  * "nothing there" and a failed write as done.
  *
+ * @param deadlineMs how long one call may take, in milliseconds.
  * @throws {AparteError} `option-invalid` when the Keyv or its adapter would hide failures.
  */
-export function keyvStore(keyv: Keyv, name = "keyv"): Store {
+export function keyvStore(keyv: Keyv, deadlineMs: number, name = "keyv"): Store {
   checkThrows(keyv);
-  const records = keyvRecords(keyv);
+  // Bounded here already: a lane must not wait for a record that never comes.
+  const records = recordsWithDeadline(keyvRecords(keyv), deadlineMs);
   const lanes = new LocalLanes(records);
   return {
     name,

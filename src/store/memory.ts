@@ -10,5 +10,5 @@ export function memoryStore(): Store {
     serialize: JSON.stringify,
     deserialize: JSON.parse,
   });
-  return keyvStore(keyv, "memory");
+  return keyvStore(keyv, 1_000, "memory");
 }
