@@ -1,0 +1,110 @@
+import { AparteError, type AparteErrorCode } from "aparte";
+
+/** Every `error.code` that a response can carry: the core's, and those of HTTP itself. */
+export type WebErrorCode = AparteErrorCode | keyof typeof statuses;
+
+/** What HTTP itself is refused for, and turns that are not taken. */
+const statuses = {
+  unauthenticated: 401,
+  forbidden: 403,
+  "foreign-origin": 403,
+  "not-found": 404,
+  "method-not-allowed": 405,
+  busy: 409,
+  duplicate: 409,
+  "too-large": 413,
+  "type-unsupported": 415,
+  full: 429,
+  limited: 429,
+  "authentication-unavailable": 503,
+  overloaded: 503,
+} as const;
+
+const statusOf: { readonly [Code in AparteErrorCode]: number } = {
+  "option-invalid": 500,
+  "input-invalid": 400,
+  "agent-unknown": 400,
+  "store-failed": 503,
+  "store-timeout": 503,
+  "lease-lost": 409,
+  "wait-timeout": 503,
+  "turn-timeout": 504,
+  "turn-cancelled": 409,
+  "answer-lost": 503,
+  "backend-auth": 502,
+  "backend-rejected": 502,
+  "backend-refused-content": 422,
+  "backend-rate-limited": 429,
+  "backend-quota": 429,
+  "backend-unavailable": 503,
+  "backend-timeout": 504,
+  "backend-stream-cut": 502,
+  "backend-failed": 502,
+  "backend-protocol": 502,
+  "backend-unsupported": 501,
+  "action-required": 502,
+  "conversation-lost": 409,
+  "conversation-busy": 409,
+  closed: 503,
+};
+
+/** What a response says of a failure. */
+export interface FailureBody {
+  readonly error: {
+    readonly code: WebErrorCode;
+    /** For the person. */
+    readonly message: string;
+    /** Found in the log. */
+    readonly reference: string;
+    /** The field or header that is wrong. */
+    readonly field?: string;
+  };
+}
+
+/** A request that is not answered, and the response that says why. */
+export class Refusal extends Error {
+  override readonly name = "Refusal";
+  readonly status: number;
+  readonly body: FailureBody;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(code: keyof typeof statuses, message: string, headers: Readonly<Record<string, string>> = {}) {
+    super(message);
+    this.status = statuses[code];
+    this.headers = headers;
+    this.body = { error: { code, message, reference: newReference() } };
+  }
+}
+
+/** A field of the request is wrong: 400. */
+export function fieldInvalid(field: string, problem: string): AparteError {
+  return new AparteError("input-invalid", `Field "${field}" ${problem}.`, { field });
+}
+
+/** What a person's client is told of a failure; never the cause. */
+export function failureBody(error: unknown): FailureBody {
+  if (error instanceof Refusal) return error.body;
+  const { code, say, reference, field } = asFailure(error);
+  return { error: { code, message: say, reference, ...(field === undefined ? {} : { field }) } };
+}
+
+export function failureResponse(error: unknown): Response {
+  if (error instanceof Refusal)
+    return Response.json(error.body, { status: error.status, headers: error.headers });
+  const failure = asFailure(error);
+  const { retryAfterMs } = failure;
+  const headers: Record<string, string> =
+    retryAfterMs === undefined ? {} : { "retry-after": String(Math.ceil(retryAfterMs / 1000)) };
+  return Response.json(failureBody(failure), { status: statusOf[failure.code], headers });
+}
+
+function asFailure(error: unknown): AparteError {
+  if (error instanceof AparteError) return error;
+  return new AparteError("backend-failed", "The request failed. The cause is kept in the error.", {
+    cause: error,
+  });
+}
+
+function newReference(): string {
+  return new AparteError("input-invalid", "").reference;
+}
