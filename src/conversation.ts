@@ -35,7 +35,9 @@ export class HeldSession {
   /** Changes what is kept of one conversation; undefined forgets it. */
   changeConversation(agent: string, conversation: ConversationRecord | undefined): void {
     const { [agent]: _, ...others } = this.#record.conversations;
-    this.change({ conversations: conversation === undefined ? others : { ...others, [agent]: conversation } });
+    this.change({
+      conversations: conversation === undefined ? others : { ...others, [agent]: conversation },
+    });
   }
 
   /** The person's own choice; undefined takes it back. */
@@ -96,7 +98,10 @@ export async function conversationId(options: OpenConversation): Promise<string>
     const name = known?.title ?? title;
     id = await backend.open({ ...call, ...(name === undefined ? {} : { title: name }) });
     if (typeof id !== "string" || id === "") {
-      throw new AparteError("backend-protocol", `The backend "${backend.name}" opened a conversation without an id.`);
+      throw new AparteError(
+        "backend-protocol",
+        `The backend "${backend.name}" opened a conversation without an id.`,
+      );
     }
   }
   session.changeConversation(agent, { ...known, id });

@@ -12,7 +12,11 @@ const boundaries = [/\n{2,}/g, /\n/g, /[.!?。！？…]["'”’)\]]*\s+|[。�
  * @param limit the platform's bound for one message, in units of `size`.
  * @param size how the platform counts; by default UTF-16 code units.
  */
-export function cut(text: string, limit: number, size: (text: string) => number = (part) => part.length): string[] {
+export function cut(
+  text: string,
+  limit: number,
+  size: (text: string) => number = (part) => part.length,
+): string[] {
   if (size(text) <= limit) return text.trim() === "" ? [] : [text];
   const parts: string[] = [];
   let rest = text;
@@ -85,7 +89,11 @@ function openFence(opener: string, part: string): string {
     if (match === null) continue;
     const [, marker = "", info = ""] = match;
     if (open === "") open = line.trim();
-    else if (open.startsWith(marker.slice(0, 3)) && info.trim() === "" && marker.length >= markerLength(open)) {
+    else if (
+      open.startsWith(marker.slice(0, 3)) &&
+      info.trim() === "" &&
+      marker.length >= markerLength(open)
+    ) {
       open = "";
     }
   }

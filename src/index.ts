@@ -1,20 +1,34 @@
 // The mapper
-export { SessionMapper, type Mapping } from "./session-mapper.ts";
-export type { MapperOptions } from "./mapper-options.ts";
-export type { Middleware, Turn } from "./turn-runner.ts";
-export type { SessionExport, SessionSummary } from "./session-operations.ts";
 
-// Who speaks, and what they say
-export type { Scope, ScopedSpeaker, Speaker } from "./speaker.ts";
-export { type Message, Reply } from "./turn.ts";
-
-// What is answered
-export { type NoticeCode, type ReplyEvent, silentNotices, Transcript } from "./reply.ts";
+// Contracts: write your own backend or adapter
+export type { Adapter } from "./adapter.ts";
+export type {
+  AskCall,
+  Backend,
+  BackendHost,
+  ConversationCall,
+  FileInput,
+  HistoryMessage,
+  JsonValue,
+  OpenCall,
+  RecoverCall,
+  Recovered,
+  SessionCall,
+  SharedToken,
+  SharedTokens,
+} from "./backend.ts";
 export { cut } from "./cut.ts";
-
 // What goes wrong
 export { AparteError, type AparteErrorCode, type AparteErrorOptions } from "./errors.ts";
 export type { Logger } from "./logger.ts";
+export type { MapperOptions } from "./mapper-options.ts";
+
+// What is answered
+export { type NoticeCode, type ReplyEvent, silentNotices, Transcript } from "./reply.ts";
+export { type Mapping, SessionMapper } from "./session-mapper.ts";
+export type { SessionExport, SessionSummary } from "./session-operations.ts";
+// Who speaks, and what they say
+export type { Scope, ScopedSpeaker, Speaker } from "./speaker.ts";
 
 // Where things are kept
 export { openStore } from "./store/open.ts";
@@ -31,21 +45,5 @@ export type {
   Store,
   TakenTurn,
 } from "./store/store.ts";
-
-// Contracts: write your own backend or adapter
-export type { Adapter } from "./adapter.ts";
-export type {
-  AskCall,
-  Backend,
-  BackendHost,
-  ConversationCall,
-  FileInput,
-  HistoryMessage,
-  JsonValue,
-  OpenCall,
-  Recovered,
-  RecoverCall,
-  SessionCall,
-  SharedToken,
-  SharedTokens,
-} from "./backend.ts";
+export { type Message, Reply } from "./turn.ts";
+export type { Middleware, Turn } from "./turn-runner.ts";

@@ -83,6 +83,12 @@ export class HeldLane {
     await this.#lanes.end(this.grant, record);
   }
 
+  /** Ends the turn without an answer; the next delivery of its event goes on with it. */
+  async park(): Promise<void> {
+    this.#leave();
+    await this.#lanes.park(this.grant);
+  }
+
   /** Lets the lease run out: another owner, or this process after its restart, goes on with the turn. */
   abandon(): void {
     this.#leave();
@@ -94,6 +100,8 @@ export interface LaneClientOptions {
   readonly leaseTime: number;
   readonly waitTimeout: number;
   readonly logger: Logger;
+  /** The platforms to which this process can deliver. */
+  readonly platforms: () => readonly string[];
   /** Runs a turn whose owner died. */
   readonly takenOver: (held: HeldLane) => void;
 }
@@ -237,7 +245,8 @@ export class LaneClient {
       else lane.renewed(this.#leaseEnd(from));
     }
     if (this.#left) return;
-    for (const grant of await this.#lanes.takeOver()) this.#options.takenOver(this.#hold(grant, from));
+    for (const grant of await this.#lanes.takeOver(this.#options.platforms()))
+      this.#options.takenOver(this.#hold(grant, from));
   }
 
   /** Takes no turn any more; those that wait are left to other processes. Leases go on being renewed. */

@@ -132,7 +132,10 @@ export function checkOptions(options: MapperOptions): Settings {
 
 function checkAgents(agents: MapperOptions["agents"]): ReadonlyMap<string, Backend> {
   if (typeof agents !== "object" || agents === null) {
-    throw optionInvalid("agents", "must be an object of backends by agent name, e.g. { helper: coze({ … }) }");
+    throw optionInvalid(
+      "agents",
+      "must be an object of backends by agent name, e.g. { helper: coze({ … }) }",
+    );
   }
   const entries = Object.entries(agents);
   if (entries.length === 0) throw optionInvalid("agents", "must name at least one agent");

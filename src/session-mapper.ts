@@ -7,6 +7,7 @@ import { AparteError } from "./errors.ts";
 import { type HeldLane, LaneClient } from "./lane.ts";
 import { describeError } from "./logger.ts";
 import { checkOptions, type MapperOptions, type Settings } from "./mapper-options.ts";
+import { SessionNames } from "./session-names.ts";
 import {
   clearConversation,
   eraseSession,
@@ -16,7 +17,6 @@ import {
   type SessionSummary,
   summarize,
 } from "./session-operations.ts";
-import { SessionNames } from "./session-names.ts";
 import { checkSpeaker, type Speaker } from "./speaker.ts";
 import { withDeadline } from "./store/deadline.ts";
 import { type SessionRecord, type Store, sessionKey } from "./store/store.ts";
@@ -75,6 +75,7 @@ export class SessionMapper {
       leaseTime,
       waitTimeout,
       logger,
+      platforms: () => [...this.#adapters.keys()],
       takenOver: (held) => this.#track(this.#runner.takeOver(held)),
     });
     if (store.name === "keyv") {
@@ -120,7 +121,9 @@ export class SessionMapper {
   /** Adds a middleware; the first one added is the outermost. */
   use(middleware: Middleware): this {
     if (typeof middleware !== "function") {
-      throw new AparteError("option-invalid", "A middleware must be a function (turn, next).", { field: "use" });
+      throw new AparteError("option-invalid", "A middleware must be a function (turn, next).", {
+        field: "use",
+      });
     }
     this.#middlewares.push(middleware);
     return this;
@@ -129,7 +132,8 @@ export class SessionMapper {
   async #take(message: Message, source: ReplySource, adapter?: Adapter): Promise<void> {
     let delivery: Promise<void> | undefined;
     const delivered = () => {
-      delivery ??= adapter === undefined ? source.drained.promise : this.#runner.deliver(adapter, message, source);
+      delivery ??=
+        adapter === undefined ? source.drained.promise : this.#runner.deliver(adapter, message, source);
       return delivery;
     };
     try {
@@ -151,11 +155,12 @@ export class SessionMapper {
           overlap: this.#settings.overlap,
           mergeKey: JSON.stringify([message.agent, message.channel, message.thread]),
           limit: this.#settings.queueLimit,
-          body: storeMessage(message, session.speaker),
+          body: storeMessage(message, session.speaker, adapter !== undefined),
+          ...(adapter === undefined ? {} : { platform: adapter.platform }),
         },
         ({ is }) => {
           source.taken.resolve(is === "run" || is === "wait");
-          if (is !== "duplicate") delivered();
+          if (is !== "duplicate") void delivered();
         },
         waiting.signal,
       );
@@ -265,7 +270,9 @@ export class SessionMapper {
   async #close(withinMs: number): Promise<void> {
     const { logger } = this.#settings;
     if (this.#store.durable) {
-      await this.#lanes.leave().catch((error) => logger.warn("waiting turns could not be left", describeError(error)));
+      await this.#lanes
+        .leave()
+        .catch((error) => logger.warn("waiting turns could not be left", describeError(error)));
     }
     let timer: NodeJS.Timeout | undefined;
     const overdue = new Promise<void>((resolve) => {
@@ -362,17 +369,20 @@ export class SessionMapper {
     const backend = this.#settings.agents.get(agent);
     if (backend !== undefined) return backend;
     const names = [...this.#settings.agents.keys()].join(", ");
-    throw new AparteError("agent-unknown", `There is no agent of that name. There are: ${names}.`, { field: "agent" });
+    throw new AparteError("agent-unknown", `There is no agent of that name. There are: ${names}.`, {
+      field: "agent",
+    });
   }
 
   #assertOpen(): void {
-    if (this.#closing !== undefined) throw new AparteError("closed", "The mapper is closing and takes nothing new.");
+    if (this.#closing !== undefined)
+      throw new AparteError("closed", "The mapper is closing and takes nothing new.");
   }
 
   #track(work: Promise<unknown>): void {
     const tracked = work.catch((error) => this.#settings.logger.error("a turn failed", describeError(error)));
     this.#underWay.add(tracked);
-    tracked.then(() => this.#underWay.delete(tracked));
+    void tracked.then(() => this.#underWay.delete(tracked));
   }
 }
 

@@ -29,7 +29,13 @@ export class SessionNames {
   find(speaker: Speaker): SessionIdentity | Promise<SessionIdentity> {
     const { identify, secrets } = this.#settings;
     if (identify === undefined && secrets.length === 1) return this.#identity(speaker, undefined);
-    const who = JSON.stringify([speaker.platform, speaker.tenant, speaker.user, speaker.channel, speaker.thread]);
+    const who = JSON.stringify([
+      speaker.platform,
+      speaker.tenant,
+      speaker.user,
+      speaker.channel,
+      speaker.thread,
+    ]);
     const lookup = () => this.#lookUp(speaker);
     const earlier = this.#lookups.get(who);
     const found = earlier === undefined ? lookup() : earlier.then(lookup, lookup);
@@ -44,9 +50,13 @@ export class SessionNames {
   async #lookUp(speaker: Speaker): Promise<SessionIdentity> {
     const identity = await this.#settings.identify?.(speaker);
     if (identity !== undefined && (typeof identity !== "string" || identity === "")) {
-      throw new AparteError("input-invalid", "The identify hook must return an id that is not empty, or undefined.", {
-        field: "identify",
-      });
+      throw new AparteError(
+        "input-invalid",
+        "The identify hook must return an id that is not empty, or undefined.",
+        {
+          field: "identify",
+        },
+      );
     }
     const session = this.#identity(speaker, identity);
     const [, ...older] = this.#settings.secrets;
@@ -73,6 +83,7 @@ export class SessionNames {
 
   /** A session was erased: its person's next one is named anew. */
   forget(name: string): void {
-    for (const [first, remembered] of this.#remembered) if (remembered === name) this.#remembered.delete(first);
+    for (const [first, remembered] of this.#remembered)
+      if (remembered === name) this.#remembered.delete(first);
   }
 }

@@ -20,7 +20,10 @@ export interface SessionExport extends SessionSummary {
   readonly messages: { readonly [agent: string]: readonly HistoryMessage[] };
 }
 
-export function summarize(sessionName: string, { speaker, agent, conversations }: SessionRecord): SessionSummary {
+export function summarize(
+  sessionName: string,
+  { speaker, agent, conversations }: SessionRecord,
+): SessionSummary {
   const ids: Record<string, string> = {};
   for (const [name, { id }] of Object.entries(conversations)) if (id !== undefined) ids[name] = id;
   return { sessionName, speaker, ...(agent === undefined ? {} : { agent }), conversations: ids };
@@ -43,7 +46,11 @@ export async function exportSession(
 }
 
 /** The agent forgets: the service clears the context, or the conversation is left for a new one. */
-export async function clearConversation(session: HeldSession, agent: string, backend: Backend): Promise<void> {
+export async function clearConversation(
+  session: HeldSession,
+  agent: string,
+  backend: Backend,
+): Promise<void> {
   const conversation = session.conversation(agent);
   if (conversation === undefined) return;
   const { id, state: _, ...kept } = conversation;
@@ -70,15 +77,22 @@ export async function renameConversation(
     throw new AparteError("input-invalid", "The title must be a text that is not empty.", { field: "title" });
   }
   if (backend.rename === undefined) {
-    throw new AparteError("backend-unsupported", `The service "${backend.name}" knows no names for conversations.`);
+    throw new AparteError(
+      "backend-unsupported",
+      `The service "${backend.name}" knows no names for conversations.`,
+    );
   }
   const conversation = session.conversation(agent);
-  if (conversation?.id !== undefined) await backend.rename({ ...callOf(session, agent, conversation.id), title });
+  if (conversation?.id !== undefined)
+    await backend.rename({ ...callOf(session, agent, conversation.id), title });
   session.changeConversation(agent, { ...conversation, title });
 }
 
 /** Deletes the session's conversations at the services that can, and its record when the turn ends. */
-export async function eraseSession(session: HeldSession, agents: ReadonlyMap<string, Backend>): Promise<void> {
+export async function eraseSession(
+  session: HeldSession,
+  agents: ReadonlyMap<string, Backend>,
+): Promise<void> {
   for (const [agent, { id }] of Object.entries(session.record.conversations)) {
     if (id !== undefined) await agents.get(agent)?.remove?.(callOf(session, agent, id));
   }

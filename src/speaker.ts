@@ -72,7 +72,8 @@ export function checkSpeaker(speaker: Speaker): void {
     if (value !== undefined && typeof value !== "string") throw invalid(field, "must be a string");
   }
   if (speaker.platform === "") throw invalid("platform", "must not be empty");
-  if (speaker.user === "") throw invalid("user", "must not be empty: without it people would share a session");
+  if (speaker.user === "")
+    throw invalid("user", "must not be empty: without it people would share a session");
 }
 
 /**

@@ -6,7 +6,13 @@ import type { Message } from "./turn.ts";
 /** A turn as it is kept in its lane: all that another process needs to run it. */
 export type StoredTurn =
   /** A message of a person. */
-  | { readonly v: 1; readonly speaker: ScopedSpeaker; readonly message: StoredMessage }
+  | {
+      readonly v: 1;
+      readonly speaker: ScopedSpeaker;
+      readonly message: StoredMessage;
+      /** Whether an adapter delivers the reply, and not the caller. */
+      readonly isDelivered: boolean;
+    }
   /** An operation on the session (reset, rename …), whose caller died with its process. */
   | { readonly v: 1; readonly operation: string };
 
@@ -20,7 +26,7 @@ interface StoredFile {
   readonly ref?: JsonValue;
 }
 
-export function storeMessage(message: Message, speaker: ScopedSpeaker): StoredTurn {
+export function storeMessage(message: Message, speaker: ScopedSpeaker, isDelivered: boolean): StoredTurn {
   const { id, platform, tenant, user, channel, thread, text, agent, replyTo, files } = message;
   const stored = {
     ...{ id, platform, tenant, user, text },
@@ -30,7 +36,7 @@ export function storeMessage(message: Message, speaker: ScopedSpeaker): StoredTu
     ...(replyTo === undefined ? {} : { replyTo }),
     ...(files === undefined || files.length === 0 ? {} : { files: files.map(storeFile) }),
   };
-  return { v: 1, speaker, message: stored };
+  return { v: 1, speaker, message: stored, isDelivered };
 }
 
 export function storeOperation(operation: string): StoredTurn {

@@ -1,5 +1,5 @@
 // Emulators of the agent services, for your own tests
-export type { Emulator } from "./emulators/emulator.ts";
+
 export {
   type CozeBot,
   type CozeChat,
@@ -14,3 +14,4 @@ export {
   type CozeRequest,
   startCozeEmulator,
 } from "./emulators/coze/index.ts";
+export type { Emulator } from "./emulators/emulator.ts";

@@ -36,7 +36,10 @@ export const notices: Record<Exclude<Entry["is"], "run" | "left"> | "stopped" | 
   duplicate: { code: "duplicate", text: "This message was handled before." },
   merged: { code: "merged", text: "This message is answered together with a later one." },
   busy: { code: "busy", text: "One moment, please: I am still answering your last message." },
-  full: { code: "full", text: "One moment, please: too many of your messages are waiting. Send this one again later." },
+  full: {
+    code: "full",
+    text: "One moment, please: too many of your messages are waiting. Send this one again later.",
+  },
   interrupted: { code: "interrupted", text: "Stopped, since a new message came." },
   stopped: { code: "stopped", text: "Stopped." },
   withdrawn: { code: "stopped", text: "Stopped." },
@@ -98,9 +101,13 @@ export class TurnRunner {
   ): Promise<void> {
     const { turnTimeout, logger } = this.#options.settings;
     const timer = setTimeout(() => {
-      held.stop(new AparteError("turn-timeout", `The turn took longer than ${turnTimeout} ms and was stopped.`));
+      held.stop(
+        new AparteError("turn-timeout", `The turn took longer than ${turnTimeout} ms and was stopped.`),
+      );
     }, turnTimeout);
-    const facts = new TurnFacts(held, (error) => logger.warn("a turn could not be noted", describeError(error)));
+    const facts = new TurnFacts(held, (error) =>
+      logger.warn("a turn could not be noted", describeError(error)),
+    );
     source.held = () => held.isHeld;
     source.cancel = (reason) => held.stop(reason);
     source.earlierPost = facts.posted;
@@ -137,18 +144,21 @@ export class TurnRunner {
     const { logger } = this.#options.settings;
     const stored = held.grant.turn.body as StoredTurn;
     if ("operation" in stored) return held.end();
-    const { message: kept, speaker } = stored;
-    const adapter = this.#options.adapters.get(kept.platform);
+    const { message: kept, speaker, isDelivered } = stored;
+    // A turn that came by handle() has nobody but its caller; a turn of an adapter has an adapter here.
+    const adapter = isDelivered ? this.#options.adapters.get(kept.platform) : undefined;
     if (adapter === undefined) {
       logger.warn("a turn ended with its process: its caller is gone", { session: held.grant.lane });
-      return held.end();
+      return held.park();
     }
     const source = new ReplySource();
     const message = restoreMessage(kept, adapter);
     const delivered = this.deliver(adapter, message ?? { ...kept, files: [] }, source);
     if (message === undefined || held.grant.attempt > maxAttempts) {
       logger.error("a turn was given up", { session: held.grant.lane, attempts: held.grant.attempt });
-      source.fail(new AparteError("answer-lost", "The turn's process died too often, or with the turn's files."));
+      source.fail(
+        new AparteError("answer-lost", "The turn's process died too often, or with the turn's files."),
+      );
       await delivered;
       return held.end();
     }
@@ -167,7 +177,12 @@ export class TurnRunner {
   }
 
   /** Middlewares, then the agent. */
-  async #answer(session: HeldSession, message: Message, source: ReplySource, facts: TurnFacts): Promise<void> {
+  async #answer(
+    session: HeldSession,
+    message: Message,
+    source: ReplySource,
+    facts: TurnFacts,
+  ): Promise<void> {
     const { settings, middlewares, current, backend, agentFor } = this.#options;
     const { signal, grant } = session.held;
     const found = agentFor(session, message);
@@ -220,7 +235,11 @@ export class TurnRunner {
       if (kept !== undefined || "operation" in stored) return kept ?? [];
       const restored = restoreMessage(stored.message, adapter);
       if (restored === undefined) {
-        source.push({ type: "notice", code: "answer-lost", text: "A file of an earlier message was lost. Please send it again." });
+        source.push({
+          type: "notice",
+          code: "answer-lost",
+          text: "A file of an earlier message was lost. Please send it again.",
+        });
       }
       return restored?.files ?? [];
     });
@@ -238,7 +257,10 @@ export class TurnRunner {
     const failure = turnFailed(held.signal.aborted ? reason : error);
     // A lost lease is another process's turn now, and no failure.
     if (failure.code !== "lease-lost") {
-      this.#options.settings.logger.error("a turn failed", { ...describeError(failure), session: held.grant.lane });
+      this.#options.settings.logger.error("a turn failed", {
+        ...describeError(failure),
+        session: held.grant.lane,
+      });
     }
     source.fail(failure);
   }
@@ -259,12 +281,17 @@ export function turnFailed(error: unknown): AparteError {
   return asAparteError(error, "backend-failed", "The turn failed. The cause is kept in the error.");
 }
 
-async function through(middlewares: readonly Middleware[], turn: Turn, last: () => Promise<void>): Promise<void> {
+async function through(
+  middlewares: readonly Middleware[],
+  turn: Turn,
+  last: () => Promise<void>,
+): Promise<void> {
   const [middleware, ...inner] = middlewares;
   if (middleware === undefined) return last();
   let isCalled = false;
   await middleware(turn, () => {
-    if (isCalled) throw new AparteError("input-invalid", "A middleware called next() twice.", { field: "next" });
+    if (isCalled)
+      throw new AparteError("input-invalid", "A middleware called next() twice.", { field: "next" });
     isCalled = true;
     return through(inner, turn, last);
   });

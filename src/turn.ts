@@ -22,13 +22,16 @@ export interface Message extends Speaker {
  */
 export function checkMessage(message: Message): void {
   checkSpeaker(message);
-  if (typeof message.id !== "string" || message.id === "") throw invalid("id", "must be a string that is not empty");
+  if (typeof message.id !== "string" || message.id === "")
+    throw invalid("id", "must be a string that is not empty");
   if (typeof message.text !== "string") throw invalid("text", "must be a string");
-  if (message.agent !== undefined && typeof message.agent !== "string") throw invalid("agent", "must be a string");
+  if (message.agent !== undefined && typeof message.agent !== "string")
+    throw invalid("agent", "must be a string");
   const { files = [] } = message;
   if (!Array.isArray(files)) throw invalid("files", "must be a list");
   for (const [index, file] of files.entries()) checkFile(file, `files[${index}]`);
-  if (message.text.trim() === "" && files.length === 0) throw invalid("text", "is empty and there are no files");
+  if (message.text.trim() === "" && files.length === 0)
+    throw invalid("text", "is empty and there are no files");
 }
 
 function checkFile(file: FileInput, field: string): void {
@@ -36,7 +39,8 @@ function checkFile(file: FileInput, field: string): void {
     throw invalid(`${field}.name`, "must be a string that is not empty");
   }
   const hasData = file.data instanceof Uint8Array;
-  if (!hasData && typeof file.load !== "function") throw invalid(field, "needs `data` (bytes) or a `load` function");
+  if (!hasData && typeof file.load !== "function")
+    throw invalid(field, "needs `data` (bytes) or a `load` function");
 }
 
 function invalid(field: string, problem: string): AparteError {
@@ -131,7 +135,11 @@ export class ReplySource {
   }
 
   fail(error: unknown): void {
-    const failure = asAparteError(error, "backend-failed", "The turn failed. The cause is kept in the error.");
+    const failure = asAparteError(
+      error,
+      "backend-failed",
+      "The turn failed. The cause is kept in the error.",
+    );
     this.taken.reject(failure);
     this.#finish(failure);
   }
@@ -146,7 +154,8 @@ export class ReplySource {
   }
 
   read(): AsyncIterator<ReplyEvent> {
-    if (this.#isRead) throw new AparteError("input-invalid", "A reply can be read once only.", { field: "reply" });
+    if (this.#isRead)
+      throw new AparteError("input-invalid", "A reply can be read once only.", { field: "reply" });
     this.#isRead = true;
     return this.#read();
   }

@@ -112,7 +112,11 @@ describe("The main job, on the Coze emulator", () => {
   it("keeps the same pseudonym as session_name and user_id, and tells the service nothing else", async () => {
     const mapper = mapperWith();
     await mapper.handle(says("ada@example.org", "hello")).text();
-    const { sessionName } = await mapper.resolve({ platform: "web", tenant: "acme", user: "ada@example.org" });
+    const { sessionName } = await mapper.resolve({
+      platform: "web",
+      tenant: "acme",
+      user: "ada@example.org",
+    });
     expect(emulator.conversations()[0]?.sessionName).toBe(sessionName);
     expect(emulator.chats()[0]?.userId).toBe(sessionName);
     expect(JSON.stringify(emulator.jwts())).not.toContain("example.org");
@@ -136,7 +140,9 @@ describe("The main job, on the Coze emulator", () => {
     await mapper.handle(says("ada", "hello")).text();
     const before = emulator.signatures;
     emulator.expireTokens();
-    const speakers = Array.from({ length: 20 }, () => mapper.resolve({ platform: "web", tenant: "acme", user: "ada" }));
+    const speakers = Array.from({ length: 20 }, () =>
+      mapper.resolve({ platform: "web", tenant: "acme", user: "ada" }),
+    );
     await Promise.all([
       ...Array.from({ length: 20 }, (_, index) => mapper.handle(says("ada", `word ${index}`)).text()),
       ...speakers,
@@ -366,7 +372,9 @@ describe("Bad input", () => {
         expect.objectContaining({ name: "AparteError", code: "option-invalid", field }),
       );
     }
-    expect(() => helper({ botID: "1" } as never)).toThrow(expect.objectContaining({ code: "option-invalid" }));
+    expect(() => helper({ botID: "1" } as never)).toThrow(
+      expect.objectContaining({ code: "option-invalid" }),
+    );
   });
 
   it("says no to an agent that does not exist, in every operation", async () => {
@@ -410,7 +418,7 @@ describe("Secrets", () => {
     const answers = await Promise.all(
       ["one", "two", "three"].map((text) => mapper.handle(says("ada-web", text)).text()),
     );
-    answers.forEach((answer, index) => expect(answer).toContain(`Turn ${index + 1}.`));
+    for (const [index, answer] of answers.entries()) expect(answer).toContain(`Turn ${index + 1}.`);
     await mapper.handle(says("ada-web", "my name is Ada")).text();
     const elsewhere = says("ada-slack", "what is my name?", { platform: "slack", tenant: "T1" });
     expect(await mapper.handle(elsewhere).text()).toContain("Ada");

@@ -1,4 +1,4 @@
-import { SessionMapper, type Backend } from "aparte";
+import { type Backend, SessionMapper } from "aparte";
 import { describe, expect, it } from "vitest";
 
 const secret = "a secret of the tests, long enough";

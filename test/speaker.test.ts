@@ -8,10 +8,42 @@ const secret = "a secret of the tests, long enough";
 
 /** Ids as hostile as can be: separators, unicode, lone surrogates, empty parts, prefixes of each other. */
 const hostile = fc.oneof(
-  fc.constantFrom("", "a", "ab", "a:b", "b", ":", ";", "1:a;", "-;", "-", "\0", "a\0", "\ud800", "\udc00", "\ufffd"),
-  fc.constantFrom("U1", "U12", "C1", "T1", "slack", "discord", "U1;2:C1", "ü", "u\u0308", "李雷", "👩‍👩‍👧", " U1", "u1"),
+  fc.constantFrom(
+    "",
+    "a",
+    "ab",
+    "a:b",
+    "b",
+    ":",
+    ";",
+    "1:a;",
+    "-;",
+    "-",
+    "\0",
+    "a\0",
+    "\ud800",
+    "\udc00",
+    "\ufffd",
+  ),
+  fc.constantFrom(
+    "U1",
+    "U12",
+    "C1",
+    "T1",
+    "slack",
+    "discord",
+    "U1;2:C1",
+    "ü",
+    "u\u0308",
+    "李雷",
+    "👩‍👩‍👧",
+    " U1",
+    "u1",
+  ),
   fc.string({ unit: "binary", maxLength: 12 }),
-  fc.array(fc.integer({ min: 0, max: 0xffff }), { maxLength: 6 }).map((units) => String.fromCharCode(...units)),
+  fc
+    .array(fc.integer({ min: 0, max: 0xffff }), { maxLength: 6 })
+    .map((units) => String.fromCharCode(...units)),
 );
 const someId = hostile.filter((id) => id !== "");
 
@@ -27,7 +59,12 @@ const anyScope: fc.Arbitrary<Scope> = fc.oneof(
 
 describe("A session name", () => {
   it("is equal for two speakers only if their scoped parts are equal", () => {
-    const pair = fc.record({ one: speakers, two: speakers, scope: anyScope, identity: fc.option(someId, { nil: undefined }) });
+    const pair = fc.record({
+      one: speakers,
+      two: speakers,
+      scope: anyScope,
+      identity: fc.option(someId, { nil: undefined }),
+    });
     fc.assert(
       fc.property(pair, ({ one, two, scope, identity }) => {
         const first = scoped(one, scope, identity);

@@ -22,7 +22,8 @@ export function withDeadline(store: Store, deadlineMs: number): Store {
         end: (grant, record) => bound("end a turn", () => lanes.end(grant, record)),
         withdraw: (lane, key) => bound("withdraw a turn", () => lanes.withdraw(lane, key)),
         renew: (grants) => bound("renew leases", () => lanes.renew(grants)),
-        takeOver: () => bound("take over turns", () => lanes.takeOver()),
+        park: (grant) => bound("park a turn", () => lanes.park(grant)),
+        takeOver: (platforms) => bound("take over turns", () => lanes.takeOver(platforms)),
         leave: () => bound("leave", () => lanes.leave()),
       };
     },

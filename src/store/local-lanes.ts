@@ -9,15 +9,21 @@ import {
   type Records,
   type SessionRecord,
   sessionKey,
+  type TakenTurn,
 } from "./store.ts";
 
 interface Waiting {
   readonly turn: NewTurn;
   owner: LaneOwner | undefined;
+  /** What an earlier delivery of a parked turn had come to. */
+  readonly parked?: Parked | undefined;
 }
+
+type Parked = Pick<Grant, "attempt" | "facts">;
 
 interface Running {
   grant: Grant;
+  readonly turn: NewTurn;
   owner: LaneOwner | undefined;
   /** `performance.now()` at which the lease runs out. */
   until: number;
@@ -35,6 +41,7 @@ const maxEvents = 500_000;
 class SeenEvents {
   #young = new Set<string>();
   #old = new Set<string>();
+  readonly #parked = new Map<string, Parked>();
   #born = performance.now();
 
   /** @returns false if the event was seen before. */
@@ -52,6 +59,17 @@ class SeenEvents {
   delete(event: string): void {
     this.#young.delete(event);
     this.#old.delete(event);
+  }
+
+  park(event: string, parked: Parked): void {
+    this.#parked.set(event, parked);
+  }
+
+  /** What the event's parked turn had come to; it is parked no more. */
+  unpark(event: string): Parked | undefined {
+    const parked = this.#parked.get(event);
+    this.#parked.delete(event);
+    return parked;
   }
 }
 
@@ -84,27 +102,33 @@ export class LocalLanes {
         if (index >= 0) waiting.splice(index, 1);
         return index >= 0;
       },
+      park: async (grant) => {
+        const { turn } = this.#held(grant);
+        this.#seen.park(eventOf(turn), grant);
+        this.#next(grant.lane);
+      },
       renew: async (grants) => grants.filter((grant) => !this.#renew(grant, owner)),
-      takeOver: async () => this.#takeOver(owner),
+      takeOver: async (platforms) => this.#takeOver(owner, platforms),
       leave: async () => this.#leave(owner),
     };
   }
 
   async #begin(turn: NewTurn, owner: LaneOwner): Promise<Begun> {
-    const event = `${turn.lane} ${turn.key}`;
-    if (!this.#seen.add(event)) return { is: "duplicate" };
+    const event = eventOf(turn);
+    const parked = this.#seen.unpark(event);
+    if (!this.#seen.add(event) && parked === undefined) return { is: "duplicate" };
     const lane = this.#lanes.get(turn.lane);
     if (lane !== undefined) {
       if (turn.overlap === "reject") return { is: "busy" };
       if (lane.waiting.length >= turn.limit) return { is: "full" };
-      lane.waiting.push({ turn, owner });
+      lane.waiting.push({ turn, owner, parked });
       if (turn.overlap === "interrupt") {
         lane.running.owner?.interrupted(turn.lane, lane.running.grant.turn.key);
       }
       return { is: "wait", ahead: lane.waiting.length };
     }
-    const grant: Grant = { ...this.#numbered(turn), merged: [], attempt: 1 };
-    this.#lanes.set(turn.lane, { running: { grant, owner, until: leaseEnd(owner) }, waiting: [] });
+    const grant = this.#grant(turn, [], parked);
+    this.#lanes.set(turn.lane, { running: { grant, turn, owner, until: leaseEnd(owner) }, waiting: [] });
     try {
       const record = await this.#records.get<SessionRecord>(sessionKey(turn.lane));
       return { is: "run", grant: { ...grant, record: record ?? null } };
@@ -141,16 +165,23 @@ export class LocalLanes {
       last = lane.waiting.shift() as Waiting;
     }
     const turns = merged.map(({ turn }) => ({ key: turn.key, body: turn.body }));
-    const grant: Grant = { ...this.#numbered(last.turn), merged: turns, attempt: 1 };
-    const { owner } = last;
-    lane.running = { grant, owner, until: owner === undefined ? 0 : leaseEnd(owner) };
+    const grant = this.#grant(last.turn, turns, last.parked);
+    const { owner, turn } = last;
+    lane.running = { grant, turn, owner, until: owner === undefined ? 0 : leaseEnd(owner) };
     for (const { turn, owner } of merged) owner?.merged(name, turn.key);
     owner?.granted(grant);
   }
 
-  #numbered(turn: NewTurn): Pick<Grant, "lane" | "turn" | "fence"> {
+  #grant(turn: NewTurn, merged: readonly TakenTurn[], parked: Parked | undefined): Grant {
     this.#fence += 1;
-    return { lane: turn.lane, turn: { key: turn.key, body: turn.body }, fence: this.#fence };
+    return {
+      lane: turn.lane,
+      turn: { key: turn.key, body: turn.body },
+      merged,
+      fence: this.#fence,
+      attempt: (parked?.attempt ?? 0) + 1,
+      ...(parked?.facts === undefined ? {} : { facts: parked.facts }),
+    };
   }
 
   #held(grant: Grant): Running {
@@ -168,15 +199,16 @@ export class LocalLanes {
     return true;
   }
 
-  #takeOver(owner: LaneOwner): Grant[] {
+  #takeOver(owner: LaneOwner, platforms: readonly string[]): Grant[] {
     const now = performance.now();
     const grants: Grant[] = [];
     for (const lane of this.#lanes.values()) {
-      if (lane.running.until > now) continue;
+      const { grant, turn, until } = lane.running;
+      if (until > now) continue;
+      if (turn.platform !== undefined && !platforms.includes(turn.platform)) continue;
       this.#fence += 1;
-      const { grant } = lane.running;
       const taken: Grant = { ...grant, fence: this.#fence, attempt: grant.attempt + 1 };
-      lane.running = { grant: taken, owner, until: leaseEnd(owner) };
+      lane.running = { grant: taken, turn, owner, until: leaseEnd(owner) };
       grants.push(taken);
     }
     return grants;
@@ -187,6 +219,10 @@ export class LocalLanes {
       for (const entry of lane.waiting) if (entry.owner === owner) entry.owner = undefined;
     }
   }
+}
+
+function eventOf(turn: NewTurn): string {
+  return `${turn.lane} ${turn.key}`;
 }
 
 function canMerge(turn: NewTurn, next: NewTurn | undefined): next is NewTurn {

@@ -64,6 +64,8 @@ export interface NewTurn {
   readonly mergeKey: string;
   /** How many turns may wait behind the running one. */
   readonly limit: number;
+  /** The platform whose adapter delivers the reply; missing where only the caller itself can. */
+  readonly platform?: string;
   /** All that another process needs to run the turn; `JSON.stringify` keeps it whole. */
   readonly body: unknown;
 }
@@ -137,8 +139,16 @@ export interface Lanes {
   withdraw(lane: string, key: string): Promise<boolean>;
   /** Prolongs the leases. @returns the grants that are lost. */
   renew(grants: readonly Grant[]): Promise<readonly Grant[]>;
-  /** Grants of lanes whose lease has run out. */
-  takeOver(): Promise<readonly Grant[]>;
+  /**
+   * Ends the turn without an answer, since its caller died: the next delivery of the same event goes on with it, with
+   * its facts and its attempts.
+   */
+  park(grant: Grant): Promise<void>;
+  /**
+   * Grants of lanes whose lease has run out, or whose turn has an owner that left.
+   * @param platforms those that this process can deliver to: turns of others are left alone.
+   */
+  takeOver(platforms: readonly string[]): Promise<readonly Grant[]>;
   /** Leaves: turns of this owner that wait are left for others to take over; nothing is granted any more. */
   leave(): Promise<void>;
 }

@@ -1,0 +1,33 @@
+#!/usr/bin/env node
+import { existsSync } from "node:fs";
+import { AparteError } from "../errors.ts";
+import { consoleLogger, describeError } from "../logger.ts";
+import { startProgram } from "./program.ts";
+import { readSettings } from "./settings.ts";
+
+/** A setting is wrong: the program did not start. */
+const wrongSetting = 2;
+
+async function main(): Promise<void> {
+  if (existsSync(".env")) process.loadEnvFile(".env");
+  // Before anything is started, so that a signal in between is not lost.
+  const stopped = new Promise<void>((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
+  });
+  const program = await startProgram(readSettings(process.env));
+  process.stdout.write(`aparte is ready: ${program.url}\n`);
+  await stopped;
+  await program.close();
+}
+
+main().then(
+  () => process.exit(0),
+  (error: unknown) => {
+    if (error instanceof AparteError) {
+      process.stderr.write(`aparte: ${error.message}\n`);
+      process.exit(error.code === "option-invalid" || error.code === "backend-auth" ? wrongSetting : 1);
+    }
+    consoleLogger.error("the program ended", describeError(error));
+    process.exit(1);
+  },
+);

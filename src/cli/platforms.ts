@@ -1,0 +1,86 @@
+import { AparteError } from "../errors.ts";
+import type { SessionMapper } from "../session-mapper.ts";
+import type { DiscordSettings, SlackSettings } from "./settings.ts";
+
+/** A bot that runs on its platform. */
+export interface RunningBot {
+  readonly platform: string;
+  /** Takes no new messages; replies that are under way can still be sent. */
+  stopListening(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** @throws {AparteError} `option-invalid` when the package is missing or Slack refuses the tokens. */
+export async function startSlack(mapper: SessionMapper, settings: SlackSettings): Promise<RunningBot> {
+  const { App, LogLevel } = await needed("@slack/bolt", () => import("@slack/bolt"));
+  const { slack } = await import("aparte/slack");
+  const { botToken, appToken, signingSecret, port, apiUrl } = settings;
+  const app = new App({
+    token: botToken,
+    ...(appToken === undefined ? { signingSecret: signingSecret ?? "" } : { appToken, socketMode: true }),
+    // Slack hears "received" only once the message is recorded.
+    processBeforeResponse: true,
+    logLevel: LogLevel.WARN,
+    ...(apiUrl === undefined ? {} : { clientOptions: { slackApiUrl: apiUrl } }),
+  });
+  slack(mapper).attach(app);
+  await refused("SLACK_BOT_TOKEN", () => app.client.auth.test());
+  await app.start(port);
+  return { platform: "slack", stopListening: async () => void (await app.stop()), close: async () => {} };
+}
+
+/** @throws {AparteError} `option-invalid` when the package is missing or Discord refuses the token. */
+export async function startDiscord(mapper: SessionMapper, settings: DiscordSettings): Promise<RunningBot> {
+  const { Client, Events, GatewayIntentBits, Partials } = await needed(
+    "discord.js",
+    () => import("discord.js"),
+  );
+  const { discord } = await import("aparte/discord");
+  const client = new Client({
+    intents: [
+      GatewayIntentBits.Guilds,
+      GatewayIntentBits.GuildMessages,
+      GatewayIntentBits.DirectMessages,
+      GatewayIntentBits.MessageContent,
+    ],
+    // Without it discord.js drops direct messages.
+    partials: [Partials.Channel],
+    allowedMentions: { parse: [], repliedUser: false },
+    ...(settings.apiUrl === undefined ? {} : { rest: { api: settings.apiUrl } }),
+  });
+  discord(mapper).attach(client);
+  const ready = new Promise<void>((resolve) => client.once(Events.ClientReady, () => resolve()));
+  await refused("DISCORD_TOKEN", () => client.login(settings.token));
+  await ready;
+  return {
+    platform: "discord",
+    stopListening: async () => void client.removeAllListeners(Events.MessageCreate),
+    close: () => client.destroy(),
+  };
+}
+
+async function needed<T>(name: string, load: () => Promise<T>): Promise<T> {
+  try {
+    return await load();
+  } catch (cause) {
+    throw new AparteError("option-invalid", `The package "${name}" is missing. Install it: npm i ${name}`, {
+      field: name,
+      cause,
+    });
+  }
+}
+
+async function refused<T>(variable: string, connect: () => Promise<T>): Promise<T> {
+  try {
+    return await connect();
+  } catch (cause) {
+    throw new AparteError(
+      "option-invalid",
+      `${variable} was refused by the platform. Look whether it is still valid.`,
+      {
+        field: variable,
+        cause,
+      },
+    );
+  }
+}

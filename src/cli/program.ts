@@ -1,0 +1,136 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { serve } from "srvx/node";
+import type { Backend } from "../backend.ts";
+import { coze } from "../backends/coze/index.ts";
+import { AparteError } from "../errors.ts";
+import { consoleLogger, describeError } from "../logger.ts";
+import { playground } from "../playground/index.ts";
+import { SessionMapper } from "../session-mapper.ts";
+import { openStore } from "../store/open.ts";
+import { type RunningBot, startDiscord, startSlack } from "./platforms.ts";
+import type { ProgramSettings } from "./settings.ts";
+
+/** The program while it runs. */
+export interface Program {
+  readonly url: string;
+  /** Takes nothing new, finishes the running turns, and ends. */
+  close(): Promise<void>;
+}
+
+/** How long the key is tried at start, in milliseconds. */
+const probeTimeout = 15_000;
+
+/**
+ * Starts what the settings ask for: bots on Slack and Discord with an agent on Coze, or, with nothing set, a page on
+ * this machine where several people talk to a stand-in agent.
+ * @throws {AparteError} `option-invalid` or `backend-auth` when a setting is wrong.
+ */
+export async function startProgram(settings: ProgramSettings): Promise<Program> {
+  const closers: (() => Promise<unknown>)[] = [];
+  const close = async () => {
+    // In the opposite order of the start: first the messages stop, then the turns end, then the agent goes.
+    for (const step of closers.splice(0).reverse()) {
+      await step().catch((error) => consoleLogger.warn("something did not close", describeError(error)));
+    }
+  };
+  try {
+    const agent = await startAgent(settings, closers);
+    const mapper = new SessionMapper({
+      agents: { helper: agent },
+      store: await openStore(settings.store),
+      secret: settings.secret ?? [await ownSecret(settings.folder)],
+      scope: settings.scope,
+      overlap: settings.overlap,
+    });
+    const bots: RunningBot[] = [];
+    closers.push(
+      () => Promise.all(bots.map((bot) => bot.close())),
+      () => mapper.close(),
+    );
+    if (settings.slack !== undefined) bots.push(await startSlack(mapper, settings.slack));
+    if (settings.discord !== undefined) bots.push(await startDiscord(mapper, settings.discord));
+    const url = await listen(settings, mapper, bots, closers);
+    closers.push(() => Promise.all(bots.map((bot) => bot.stopListening())));
+    return { url, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function startAgent(settings: ProgramSettings, closers: (() => Promise<unknown>)[]): Promise<Backend> {
+  if (settings.coze !== undefined) {
+    const agent = coze(settings.coze);
+    await probe(agent);
+    return agent;
+  }
+  const { startCozeEmulator } = await import("../emulators/coze/index.ts");
+  await mkdir(settings.folder, { recursive: true });
+  const emulator = await startCozeEmulator({
+    persist: join(settings.folder, "coze-emulator.db"),
+    wordDelayMs: 40,
+  });
+  closers.push(() => emulator.close());
+  const { appId, keyId, privateKey, botId, baseURL } = emulator;
+  return coze({ appId, keyId, privateKey, botId, baseURL });
+}
+
+/** A refused key ends the program; a service that is away does not: turns fail clearly until it is back. */
+async function probe(agent: Backend): Promise<void> {
+  try {
+    await agent.probe?.(AbortSignal.timeout(probeTimeout));
+  } catch (error) {
+    if (error instanceof AparteError && (error.code === "backend-auth" || error.code === "option-invalid"))
+      throw error;
+    consoleLogger.warn("the agent cannot be reached yet", describeError(error));
+  }
+}
+
+/** The key of the session names, made once: without it nobody would find their conversation after a restart. */
+async function ownSecret(folder: string): Promise<string> {
+  const file = join(folder, "secret");
+  await mkdir(folder, { recursive: true });
+  try {
+    await writeFile(file, randomBytes(32).toString("base64url"), { mode: 0o600, flag: "wx" });
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+  }
+  return readFile(file, "utf8");
+}
+
+async function listen(
+  settings: ProgramSettings,
+  mapper: SessionMapper,
+  bots: readonly RunningBot[],
+  closers: (() => Promise<unknown>)[],
+): Promise<string> {
+  // The page lets everybody be anybody, so it is there only where no real people are served.
+  const page = bots.length === 0 ? playground(mapper, { agents: ["helper"] }) : undefined;
+  const server = serve({
+    hostname: settings.host,
+    port: settings.port,
+    manual: true,
+    silent: true,
+    gracefulShutdown: false,
+    fetch: (request) => {
+      const { pathname } = new URL(request.url);
+      if (pathname === "/healthz") {
+        return Response.json({ status: "ok", platforms: bots.map(({ platform }) => platform) });
+      }
+      return page?.(request) ?? new Response("Not found", { status: 404 });
+    },
+  });
+  try {
+    await server.serve();
+  } catch (cause) {
+    throw new AparteError(
+      "option-invalid",
+      `PORT ${settings.port} cannot be used on ${settings.host}: another program has it. Set PORT to another one.`,
+      { field: "PORT", cause },
+    );
+  }
+  closers.push(() => server.close(true));
+  return (server.url ?? `http://${settings.host}:${settings.port}`).replace(/\/$/, "");
+}

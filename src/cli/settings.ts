@@ -1,0 +1,208 @@
+import { readFileSync } from "node:fs";
+import type { CozeOptions } from "../backends/coze/index.ts";
+import { AparteError } from "../errors.ts";
+import type { Scope } from "../speaker.ts";
+import type { Overlap } from "../store/store.ts";
+
+export interface SlackSettings {
+  readonly botToken: string;
+  /** Socket Mode. */
+  readonly appToken?: string;
+  /** HTTP. */
+  readonly signingSecret?: string;
+  readonly port: number;
+  readonly apiUrl?: string;
+}
+
+export interface DiscordSettings {
+  readonly token: string;
+  readonly apiUrl?: string;
+}
+
+export interface ProgramSettings {
+  readonly port: number;
+  readonly host: string;
+  readonly store: string;
+  /** The folder for what the program makes itself: a store, a secret, the stand-in agent's memory. */
+  readonly folder: string;
+  /** Missing: made once and kept in the folder. */
+  readonly secret?: readonly string[];
+  readonly scope: Extract<Scope, string>;
+  readonly overlap: Overlap;
+  /** Missing: a stand-in agent on this machine. */
+  readonly coze?: CozeOptions;
+  readonly slack?: SlackSettings;
+  readonly discord?: DiscordSettings;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * The program's settings from the environment; the README's table lists them.
+ * @throws {AparteError} `option-invalid`: what is wrong, and how to mend it. `field` is the variable's name.
+ */
+export function readSettings(environment: Environment): ProgramSettings {
+  const env = new Variables(environment);
+  const coze = readCoze(env);
+  const slack = readSlack(env);
+  const discord = readDiscord(env);
+  if (coze === undefined && (slack !== undefined || discord !== undefined)) {
+    throw wrong("COZE_APP_ID", "is missing: a Slack or Discord bot needs an agent. Set the COZE_ variables.");
+  }
+  const secret = env.get("APARTE_SECRET")?.split(",");
+  if (secret === undefined && coze !== undefined) {
+    throw wrong(
+      "APARTE_SECRET",
+      "is missing. Set it to a random text of at least 16 characters, and never change it: it keys all sessions.",
+    );
+  }
+  for (const each of secret ?? []) {
+    if (each.length < 16)
+      throw wrong("APARTE_SECRET", "is too short: at least 16 characters, each if there are several.");
+  }
+  return {
+    port: env.port("PORT", 3000),
+    host: env.get("HOST") ?? "127.0.0.1",
+    folder: env.get("APARTE_FOLDER") ?? ".aparte",
+    store: env.get("APARTE_STORE") ?? `sqlite:${env.get("APARTE_FOLDER") ?? ".aparte"}/aparte.db`,
+    ...(secret === undefined ? {} : { secret }),
+    scope: env.oneOf("APARTE_SCOPE", ["user", "user-in-channel", "user-in-thread", "channel", "thread"]),
+    overlap: env.oneOf("APARTE_OVERLAP", ["queue", "merge", "interrupt", "reject"]),
+    ...(coze === undefined ? {} : { coze }),
+    ...(slack === undefined ? {} : { slack }),
+    ...(discord === undefined ? {} : { discord }),
+  };
+}
+
+function readCoze(env: Variables): CozeOptions | undefined {
+  const needed = ["COZE_APP_ID", "COZE_KEY_ID", "COZE_BOT_ID"] as const;
+  const keyFile = env.get("COZE_PRIVATE_KEY_FILE");
+  const keyText = env.get("COZE_PRIVATE_KEY");
+  const hasAny =
+    keyFile !== undefined || keyText !== undefined || needed.some((name) => env.get(name) !== undefined);
+  if (!hasAny) return undefined;
+  for (const name of needed) {
+    if (env.get(name) === undefined) {
+      throw wrong(
+        name,
+        `is missing: an agent on Coze needs ${needed.join(", ")} and COZE_PRIVATE_KEY_FILE together.`,
+      );
+    }
+  }
+  if (keyFile !== undefined && keyText !== undefined) {
+    throw wrong("COZE_PRIVATE_KEY", "and COZE_PRIVATE_KEY_FILE are both set. Keep one of them.");
+  }
+  if (keyFile === undefined && keyText === undefined) {
+    throw wrong("COZE_PRIVATE_KEY_FILE", "is missing: the file with the OAuth app's private key (PEM).");
+  }
+  const region = env.get("COZE_REGION");
+  if (region !== undefined && region !== "cn" && region !== "com") {
+    throw wrong("COZE_REGION", 'must be "cn" (coze.cn) or "com" (coze.com).');
+  }
+  const optional = {
+    baseURL: env.get("COZE_BASE_URL"),
+    accountId: env.get("COZE_ACCOUNT_ID"),
+    enterpriseId: env.get("COZE_ENTERPRISE_ID"),
+    connectorId: env.get("COZE_CONNECTOR_ID"),
+    region,
+  };
+  return {
+    appId: env.need("COZE_APP_ID"),
+    keyId: env.need("COZE_KEY_ID"),
+    botId: env.need("COZE_BOT_ID"),
+    privateKey: keyText ?? readKeyFile(keyFile as string),
+    ...(Object.fromEntries(
+      Object.entries(optional).filter(([, value]) => value !== undefined),
+    ) as Partial<CozeOptions>),
+  };
+}
+
+function readKeyFile(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    const code = cause instanceof Error && "code" in cause ? String(cause.code) : "unreadable";
+    throw wrong("COZE_PRIVATE_KEY_FILE", `names a file that cannot be read (${code}): ${path}`, cause);
+  }
+}
+
+function readSlack(env: Variables): SlackSettings | undefined {
+  const botToken = env.get("SLACK_BOT_TOKEN");
+  const appToken = env.get("SLACK_APP_TOKEN");
+  const signingSecret = env.get("SLACK_SIGNING_SECRET");
+  if (botToken === undefined && appToken === undefined && signingSecret === undefined) return undefined;
+  if (botToken === undefined) {
+    throw wrong("SLACK_BOT_TOKEN", "is missing (xoxb-…): SLACK_APP_TOKEN and SLACK_SIGNING_SECRET need it.");
+  }
+  if (appToken === undefined && signingSecret === undefined) {
+    throw wrong(
+      "SLACK_APP_TOKEN",
+      "is missing (xapp-…, for Socket Mode); or set SLACK_SIGNING_SECRET for HTTP.",
+    );
+  }
+  if (!botToken.startsWith("xoxb-"))
+    throw wrong("SLACK_BOT_TOKEN", 'is no bot token: those start with "xoxb-".');
+  if (appToken !== undefined && !appToken.startsWith("xapp-")) {
+    throw wrong("SLACK_APP_TOKEN", 'is no app-level token: those start with "xapp-".');
+  }
+  const apiUrl = env.get("SLACK_API_URL");
+  return {
+    botToken,
+    ...(appToken === undefined ? {} : { appToken }),
+    ...(signingSecret === undefined ? {} : { signingSecret }),
+    port: env.port("SLACK_PORT", 3001),
+    ...(apiUrl === undefined ? {} : { apiUrl }),
+  };
+}
+
+function readDiscord(env: Variables): DiscordSettings | undefined {
+  const token = env.get("DISCORD_TOKEN");
+  const apiUrl = env.get("DISCORD_API_URL");
+  if (token === undefined) return undefined;
+  if (token.split(".").length !== 3) {
+    throw wrong("DISCORD_TOKEN", "is no bot token: those have three parts with dots between them.");
+  }
+  return { token, ...(apiUrl === undefined ? {} : { apiUrl }) };
+}
+
+/** The environment's variables; an empty one counts as not set. */
+class Variables {
+  readonly #environment: Environment;
+
+  constructor(environment: Environment) {
+    this.#environment = environment;
+  }
+
+  get(name: string): string | undefined {
+    const value = this.#environment[name]?.trim();
+    return value === "" ? undefined : value;
+  }
+
+  need(name: string): string {
+    const value = this.get(name);
+    if (value === undefined) throw wrong(name, "is missing.");
+    return value;
+  }
+
+  port(name: string, fallback: number): number {
+    const value = this.get(name);
+    if (value === undefined) return fallback;
+    if (!/^\d+$/.test(value) || Number(value) > 65_535) {
+      throw wrong(name, "must be a number from 0 to 65535 (0 takes a free port).");
+    }
+    return Number(value);
+  }
+
+  /** The first choice is the default. */
+  oneOf<Choice extends string>(name: string, choices: readonly [Choice, ...Choice[]]): Choice {
+    const value = this.get(name);
+    if (value === undefined) return choices[0];
+    const choice = choices.find((each) => each === value);
+    if (choice === undefined) throw wrong(name, `must be one of: ${choices.join(", ")}.`);
+    return choice;
+  }
+}
+
+function wrong(name: string, problem: string, cause?: unknown): AparteError {
+  return new AparteError("option-invalid", `${name} ${problem}`, { field: name, cause });
+}
