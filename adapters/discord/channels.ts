@@ -1,0 +1,85 @@
+import { setTimeout as pause } from "node:timers/promises";
+import type { DiscordApi } from "./api.ts";
+
+/** The typing sign lasts ten seconds at Discord. */
+const typingMs = 8_000;
+
+/** A reply that is there at once needs no typing sign, which would outlive it. */
+const typingAfterMs = 250;
+
+/** What the replies under way in one channel share: the typing sign, and the channel's allowance of edits. */
+export class Channels {
+  readonly #api: DiscordApi;
+  readonly #editInterval: number;
+  readonly #channels = new Map<string, Channel>();
+
+  constructor(api: DiscordApi, editInterval: number) {
+    this.#api = api;
+    this.#editInterval = editInterval;
+  }
+
+  /** @param isHeld whether the reply may still show something. */
+  enter(id: string, isHeld: () => boolean): ChannelStay {
+    const channel = this.#channels.get(id) ?? new Channel(() => this.#api.type(id), this.#editInterval);
+    this.#channels.set(id, channel);
+    const stay: ChannelStay = {
+      editTurn: () => channel.editTurn(),
+      stopTyping: () => channel.stopTyping(isHeld),
+      leave: () => {
+        channel.stopTyping(isHeld);
+        channel.replies -= 1;
+        if (channel.replies === 0) this.#channels.delete(id);
+      },
+    };
+    channel.replies += 1;
+    channel.type(isHeld);
+    return stay;
+  }
+}
+
+/** One reply's part in its channel. */
+export interface ChannelStay {
+  /** Resolves when the channel has room for another edit. Replies get their turns in the order in which they ask. */
+  editTurn(): Promise<void>;
+  stopTyping(): void;
+  leave(): void;
+}
+
+class Channel {
+  replies = 0;
+  readonly #sendTyping: () => Promise<void>;
+  readonly #editInterval: number;
+  readonly #typing = new Set<() => boolean>();
+  #timer: NodeJS.Timeout | undefined;
+  #nextEdit = 0;
+
+  constructor(sendTyping: () => Promise<void>, editInterval: number) {
+    this.#sendTyping = sendTyping;
+    this.#editInterval = editInterval;
+  }
+
+  async editTurn(): Promise<void> {
+    const now = performance.now();
+    const at = Math.max(now, this.#nextEdit);
+    this.#nextEdit = at + this.#editInterval;
+    if (at > now) await pause(at - now);
+  }
+
+  type(isHeld: () => boolean): void {
+    this.#typing.add(isHeld);
+    this.#timer ??= setTimeout(() => this.#type(), typingAfterMs);
+  }
+
+  stopTyping(isHeld: () => boolean): void {
+    this.#typing.delete(isHeld);
+    if (this.#typing.size > 0) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #type(): void {
+    this.#timer = setTimeout(() => this.#type(), typingMs);
+    // A sign that does not come costs nobody a word.
+    if ([...this.#typing].some((isHeld) => isHeld())) this.#sendTyping().catch(() => {});
+  }
+}

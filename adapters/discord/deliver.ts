@@ -1,0 +1,40 @@
+import { cut, type Reply } from "aparte";
+import type { ReplyAddress } from "./address.ts";
+import type { DiscordApi } from "./api.ts";
+import type { Channels } from "./channels.ts";
+import { Posts } from "./posts.ts";
+import { ReplyText } from "./reply-text.ts";
+
+/**
+ * The most that one message holds. Discord counts characters; `cut` counts UTF-16 code units, of which there are
+ * never fewer.
+ */
+const messageLength = 2_000;
+
+/** Shows a reply as it comes, and resolves when all of it is on Discord. */
+export async function deliver(
+  api: DiscordApi,
+  channels: Channels,
+  address: ReplyAddress,
+  reply: Reply,
+): Promise<void> {
+  const text = new ReplyText();
+  const channel = channels.enter(address.channelId, () => reply.held);
+  const texts = (isComplete: boolean) => cut(text.toString(isComplete), messageLength);
+  const posts = new Posts({ api, channel, address, reply, texts });
+  try {
+    // Read to its end whatever happens to the posts: leaving early would stop the turn at the service.
+    for await (const event of reply) {
+      text.add(event);
+      posts.changed();
+    }
+  } catch (error) {
+    text.fail(error);
+  }
+  try {
+    channel.stopTyping();
+    await posts.finish();
+  } finally {
+    channel.leave();
+  }
+}

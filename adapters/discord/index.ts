@@ -1,0 +1,76 @@
+import { type Adapter, AparteError, type SessionMapper } from "aparte";
+import type { Client, Message as DiscordMessage } from "discord.js";
+import { replyAddress } from "./address.ts";
+import { DiscordApi } from "./api.ts";
+import { Channels } from "./channels.ts";
+import { deliver } from "./deliver.ts";
+import { AttachmentFiles } from "./files.ts";
+import { checkClient } from "./intents.ts";
+import { platform, readMessage } from "./message.ts";
+import { checkOptions, type DiscordOptions, optionInvalid } from "./options.ts";
+
+export type { DiscordOptions } from "./options.ts";
+
+/** Answers people on Discord. */
+export interface DiscordAdapter extends Required<Adapter> {
+  readonly platform: "discord";
+  /**
+   * Listens to a discord.js client, before or after its login. It needs the intents Guilds, GuildMessages and
+   * DirectMessages and the partial Channel; also MessageContent where `respond` is `"all"`. End it in this
+   * order: `await mapper.close()`, then `client.destroy()`.
+   * @throws {AparteError} `option-invalid` when an intent or partial is missing, or a client is attached already.
+   */
+  attach(client: Client): void;
+}
+
+/** What an attached client lends. */
+interface Attached {
+  readonly api: DiscordApi;
+  readonly channels: Channels;
+  readonly files: AttachmentFiles;
+}
+
+/**
+ * Hands the messages that people send to a bot on Discord to the mapper, and shows the replies as they come.
+ *
+ * A speaker's tenant is the guild's id, in direct messages `"dm"`. Its channel is the channel's id, and in a thread
+ * that of the channel in which the thread is; its thread is the thread's own id.
+ *
+ * @throws {AparteError} `option-invalid` with the option's name as `field`.
+ */
+export function discord(mapper: SessionMapper, options: DiscordOptions = {}): DiscordAdapter {
+  const settings = checkOptions(options);
+  let attached: Attached | undefined;
+  const client = (): Attached => {
+    if (attached !== undefined) return attached;
+    throw new AparteError("option-invalid", "No Discord client: call attach(client) first.", {
+      field: "client",
+    });
+  };
+  const adapter: DiscordAdapter = {
+    platform,
+    attach(discordClient) {
+      if (attached !== undefined)
+        throw optionInvalid("client", "is set already: one adapter serves one client");
+      checkClient(discordClient, settings);
+      const api = new DiscordApi(discordClient.rest);
+      const files = new AttachmentFiles(api, settings);
+      attached = { api, files, channels: new Channels(api, settings.editInterval) };
+      // Connecting may bring in turns whose process died: they can be answered only once the client has logged in.
+      if (discordClient.isReady()) mapper.connect(adapter);
+      else discordClient.once("shardReady", () => mapper.connect(adapter));
+      const take = async (event: DiscordMessage) => {
+        const message = await readMessage(event, settings, files);
+        if (message !== undefined) await mapper.receive(message);
+      };
+      // What goes wrong here was logged by the mapper, and told to the person through `deliver`.
+      discordClient.on("messageCreate", (event) => void take(event).catch(() => {}));
+    },
+    deliver: async (message, reply) => {
+      const { api, channels } = client();
+      await deliver(api, channels, replyAddress(message), reply);
+    },
+    loadFile: async (ref, signal) => client().files.load(ref, signal),
+  };
+  return adapter;
+}

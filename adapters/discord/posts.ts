@@ -1,0 +1,138 @@
+import { setTimeout as pause } from "node:timers/promises";
+import type { JsonValue, Reply } from "aparte";
+import { isSnowflake, type ReplyAddress } from "./address.ts";
+import { type DiscordApi, isFinal, isGone, waitOf } from "./api.ts";
+import type { ChannelStay } from "./channels.ts";
+
+/** How often a call that fails is made, and the first pause between two, in milliseconds; doubled each time. */
+const maxTries = 5;
+const firstPauseMs = 500;
+
+/** One message of the reply. */
+interface Post {
+  readonly id: string;
+  /** Undefined when another process posted it. */
+  readonly shown: string | undefined;
+}
+
+export interface PostsOptions {
+  readonly api: DiscordApi;
+  readonly channel: ChannelStay;
+  readonly address: ReplyAddress;
+  readonly reply: Reply;
+  /** The texts that the messages are to show, as far as the reply has come. */
+  readonly texts: (isComplete: boolean) => readonly string[];
+}
+
+/**
+ * The messages that show one reply. One call at a time is under way; when it is done, what the messages show is
+ * compared with what they should show by now. So a text that was overtaken is never sent.
+ */
+export class Posts {
+  readonly #options: PostsOptions;
+  readonly #posts: Post[];
+  #isComplete = false;
+  #running: Promise<void> | undefined;
+  #failure: { readonly error: unknown } | undefined;
+  #isReposted = false;
+
+  constructor(options: PostsOptions) {
+    this.#options = options;
+    this.#posts = earlierPosts(options.reply.earlierPost);
+  }
+
+  /** There is more to show. Shown in the background; what cannot be shown now is left to {@link Posts.finish}. */
+  changed(): void {
+    if (this.#failure !== undefined) return;
+    this.#running ??= this.#catchUp().finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  /** The reply is complete: resolves when all of it is on Discord. Rejects with Discord's error when it cannot be. */
+  async finish(): Promise<void> {
+    this.#isComplete = true;
+    await this.#running;
+    if (!isFinal(this.#failure?.error)) {
+      this.#failure = undefined;
+      await this.#catchUp();
+    }
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  async #catchUp(): Promise<void> {
+    const { api, channel, reply } = this.#options;
+    let tries = 0;
+    for (;;) {
+      let step = this.#nextStep();
+      if (step?.isEdit) {
+        await channel.editTurn();
+        step = this.#nextStep();
+      }
+      if (step === undefined || !reply.held) return;
+      try {
+        if (await api.send(() => reply.held, step.call)) tries = 0;
+      } catch (error) {
+        tries += 1;
+        if (isFinal(error) || tries === maxTries) {
+          this.#failure = { error };
+          return;
+        }
+        await pause(waitOf(error) ?? firstPauseMs * 2 ** (tries - 1));
+      }
+    }
+  }
+
+  /** The next call that brings Discord nearer to the texts; undefined when it shows them. */
+  #nextStep():
+    | { readonly isEdit: boolean; readonly call: (signal: AbortSignal) => Promise<void> }
+    | undefined {
+    const texts = this.#options.texts(this.#isComplete);
+    for (const [index, text] of texts.entries()) {
+      const post = this.#posts[index];
+      if (post === undefined) return { isEdit: false, call: (signal) => this.#post(index, text, signal) };
+      if (post.shown !== text)
+        return { isEdit: true, call: (signal) => this.#edit(index, post, text, signal) };
+    }
+    // A draft may shrink and grow again; only what is left over in the end goes.
+    const surplus = this.#isComplete && texts.length < this.#posts.length ? this.#posts.at(-1) : undefined;
+    return surplus && { isEdit: false, call: (signal) => this.#remove(surplus, signal) };
+  }
+
+  async #post(index: number, text: string, signal: AbortSignal): Promise<void> {
+    const { api, address, reply } = this.#options;
+    // The same for the same part of the same reply: a post whose answer was lost on its way, or whose process died,
+    // is found by it and not made twice.
+    const nonce = `${address.messageId}-${index}${this.#isReposted ? "r" : ""}`;
+    const { id, content } = await api.post(address, text, nonce, index === 0, signal);
+    // Where the post is found again it may show an earlier text. Discord trims what it is given.
+    const shown = content.trim() === text.trim() ? text : content;
+    this.#posts[index] = { id, shown };
+    reply.posted({ posts: this.#posts.map((post) => post.id) });
+  }
+
+  async #edit(index: number, { id }: Post, text: string, signal: AbortSignal): Promise<void> {
+    const { api, address } = this.#options;
+    try {
+      await api.edit(address.channelId, id, text, signal);
+      this.#posts[index] = { id, shown: text };
+    } catch (error) {
+      if (!isGone(error) || this.#isReposted) throw error;
+      // Posted anew, once: whoever deletes the second one as well does not want it.
+      this.#isReposted = true;
+      this.#posts.splice(index);
+    }
+  }
+
+  async #remove({ id }: Post, signal: AbortSignal): Promise<void> {
+    const { api, address } = this.#options;
+    await api.remove(address.channelId, id, signal);
+    this.#posts.pop();
+  }
+}
+
+/** The posts of a process that died over this reply. */
+function earlierPosts(address: JsonValue | undefined): Post[] {
+  const { posts } = (address ?? {}) as { readonly posts?: unknown };
+  return Array.isArray(posts) ? posts.filter(isSnowflake).map((id) => ({ id, shown: undefined })) : [];
+}
