@@ -190,7 +190,9 @@ export function wireChat(chat: Chat): Readonly<Record<string, unknown>> {
 
 async function pause({ plan, wordDelayMs, closing }: ChatRun): Promise<void> {
   const ms = plan.wordDelayMs ?? wordDelayMs;
-  await (ms > 0 ? sleep(ms, undefined, { signal: closing }) : nextTurn(undefined, { signal: closing }));
+  // Without the signal in the common case: a listener for each word costs more than the word.
+  await (ms > 0 ? sleep(ms, undefined, { signal: closing }) : nextTurn());
+  closing.throwIfAborted();
 }
 
 function canceledOrClosing({ canceled, closing }: ChatRun): Promise<void> {

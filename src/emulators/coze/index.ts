@@ -1,4 +1,4 @@
-import { EventEmitter } from "node:events";
+import { EventEmitter, setMaxListeners } from "node:events";
 import type { Emulator } from "../emulator.ts";
 import { type CozeJwt, createAuth, newPrivateKey, newToken } from "./auth.ts";
 import { chatRoutes } from "./chat.ts";
@@ -135,6 +135,8 @@ export async function startCozeEmulator(options: CozeEmulatorOptions = {}): Prom
   const journal = settings.persist === undefined ? undefined : await openJournal(settings.persist);
   const state = new CozeState(journal, now);
   const closing = new AbortController();
+  // Each running chat and held request listens, and there may be thousands.
+  setMaxListeners(0, closing.signal);
   const faults = createFaults();
   const events = new EventEmitter().setMaxListeners(0);
   const requests: CozeRequest[] = [];
