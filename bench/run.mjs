@@ -1,0 +1,12 @@
+// Figures, side by side in one run. Read the ratios: the numbers depend on the machine.
+import { fileURLToPath } from "node:url";
+import { benchInstalled } from "./installed.mjs";
+import { benchMemory } from "./memory.mjs";
+import { benchTokens } from "./tokens.mjs";
+import { benchTurns } from "./turns.mjs";
+
+console.log(`Node ${process.version}\n`);
+await benchTurns();
+await benchTokens();
+await benchMemory();
+benchInstalled(fileURLToPath(new URL("..", import.meta.url)));
