@@ -1,5 +1,4 @@
 import { setTimeout as pause } from "node:timers/promises";
-import type { DiscordApi } from "./api.ts";
 
 /** The typing sign lasts ten seconds at Discord. */
 const typingMs = 8_000;
@@ -9,18 +8,19 @@ const typingAfterMs = 250;
 
 /** What the replies under way in one channel share: the typing sign, and the channel's allowance of edits. */
 export class Channels {
-  readonly #api: DiscordApi;
+  readonly #sendTyping: (channelId: string) => Promise<void>;
   readonly #editInterval: number;
   readonly #channels = new Map<string, Channel>();
 
-  constructor(api: DiscordApi, editInterval: number) {
-    this.#api = api;
+  /** @param editInterval between two edits in one channel, in milliseconds. */
+  constructor(sendTyping: (channelId: string) => Promise<void>, editInterval: number) {
+    this.#sendTyping = sendTyping;
     this.#editInterval = editInterval;
   }
 
   /** @param isHeld whether the reply may still show something. */
   enter(id: string, isHeld: () => boolean): ChannelStay {
-    const channel = this.#channels.get(id) ?? new Channel(() => this.#api.type(id), this.#editInterval);
+    const channel = this.#channels.get(id) ?? new Channel(() => this.#sendTyping(id), this.#editInterval);
     this.#channels.set(id, channel);
     const stay: ChannelStay = {
       editTurn: () => channel.editTurn(),

@@ -55,7 +55,11 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
       checkClient(discordClient, settings);
       const api = new DiscordApi(discordClient.rest);
       const files = new AttachmentFiles(api, settings);
-      attached = { api, files, channels: new Channels(api, settings.editInterval) };
+      attached = {
+        api,
+        files,
+        channels: new Channels((channelId) => api.type(channelId), settings.editInterval),
+      };
       // Connecting may bring in turns whose process died: they can be answered only once the client has logged in.
       if (discordClient.isReady()) mapper.connect(adapter);
       else discordClient.once("shardReady", () => mapper.connect(adapter));

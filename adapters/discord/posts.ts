@@ -30,7 +30,7 @@ export interface PostsOptions {
  */
 export class Posts {
   readonly #options: PostsOptions;
-  readonly #posts: Post[];
+  #known: Post[] | undefined;
   #isComplete = false;
   #running: Promise<void> | undefined;
   #failure: { readonly error: unknown } | undefined;
@@ -38,7 +38,12 @@ export class Posts {
 
   constructor(options: PostsOptions) {
     this.#options = options;
-    this.#posts = earlierPosts(options.reply.earlierPost);
+  }
+
+  /** Read when there is something to show: a reply is handed over before its turn runs. */
+  get #posts(): Post[] {
+    this.#known ??= earlierPosts(this.#options.reply.earlierPost);
+    return this.#known;
   }
 
   /** There is more to show. Shown in the background; what cannot be shown now is left to {@link Posts.finish}. */
