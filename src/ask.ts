@@ -85,6 +85,8 @@ const graceMs = 5_000;
 /** Passes events on, and throws the signal's reason once it is aborted, even if the source never ends. */
 export async function* untilAborted<T>(source: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
   const iterator = source[Symbol.asyncIterator]();
+  // The agent is asked before anything else is made ready.
+  let next = iterator.next();
   let onAbort = () => {};
   let timer: NodeJS.Timeout | undefined;
   const overdue = new Promise<never>((_, reject) => {
@@ -97,10 +99,11 @@ export async function* untilAborted<T>(source: AsyncIterable<T>, signal: AbortSi
   if (signal.aborted) onAbort();
   try {
     for (;;) {
-      const step = await Promise.race([iterator.next(), overdue]);
+      const step = await Promise.race([next, overdue]);
       if (signal.aborted) throw signal.reason;
       if (step.done) return;
       yield step.value;
+      next = iterator.next();
     }
   } finally {
     signal.removeEventListener("abort", onAbort);

@@ -138,11 +138,10 @@ export class LaneClient {
 
   /**
    * Takes a turn into its lane and waits until it may run.
-   * @param taken called when the turn is recorded, with how many come first.
-   * @param signal takes the turn out again while it waits.
+   * @param taken called when the turn is recorded; `leave` takes it out again while it waits.
    * @throws {AparteError} `store-…`: the turn was not taken, as far as is known; `wait-timeout`.
    */
-  async enter(turn: NewTurn, taken: (begun: Begun) => void, signal?: AbortSignal): Promise<Entry> {
+  async enter(turn: NewTurn, taken: (begun: Begun, leave: () => void) => void): Promise<Entry> {
     this.start();
     const id = name(turn.lane, turn.key);
     // The grant of a waiting turn may come before the answer of `begin`.
@@ -163,36 +162,35 @@ export class LaneClient {
     if (begun.is === "run") {
       this.#waiting.delete(id);
       const held = this.#hold(begun.grant, from);
-      taken(begun);
+      taken(begun, noop);
       return { is: "run", held };
     }
     if (begun.is !== "wait") {
       if (earlier === undefined) this.#waiting.delete(id);
-      taken(begun);
+      taken(begun, noop);
       return begun;
     }
     this.#waiting.set(id, wake);
-    taken(begun);
-    return this.#wait(turn, woken, signal);
+    let leave = noop;
+    const left = new Promise<"left-by-caller">((resolve) => {
+      leave = () => resolve("left-by-caller");
+    });
+    taken(begun, leave);
+    return this.#wait(turn, woken, left);
   }
 
-  async #wait(turn: NewTurn, woken: Promise<Woken>, signal?: AbortSignal): Promise<Entry> {
+  async #wait(turn: NewTurn, woken: Promise<Woken>, left: Promise<"left-by-caller">): Promise<Entry> {
     const id = name(turn.lane, turn.key);
-    let giveUp: (why: "late" | "left") => void = () => {};
-    const impatient = new Promise<"late" | "left">((resolve) => {
-      giveUp = resolve;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<"late">((resolve) => {
+      timer = setTimeout(() => resolve("late"), this.#options.waitTimeout);
     });
-    const timer = setTimeout(() => giveUp("late"), this.#options.waitTimeout);
-    timer.unref();
-    const leave = () => giveUp("left");
-    signal?.addEventListener("abort", leave);
-    if (signal?.aborted) leave();
     try {
-      let entry = await Promise.race([woken, impatient]);
-      if (entry === "late" || entry === "left") {
+      let entry = await Promise.race([woken, left, late]);
+      if (entry === "late" || entry === "left-by-caller") {
         const why = entry;
         if (await this.#lanes.withdraw(turn.lane, turn.key)) {
-          if (why === "left") return { is: "withdrawn" };
+          if (why === "left-by-caller") return { is: "withdrawn" };
           throw new AparteError("wait-timeout", "The turn waited too long behind others and was not run.");
         }
         entry = await woken; // Its turn has just come.
@@ -201,7 +199,6 @@ export class LaneClient {
       return { is: "run", held: this.#held.get(id) ?? this.#hold(entry, performance.now()) };
     } finally {
       clearTimeout(timer);
-      signal?.removeEventListener("abort", leave);
       this.#waiting.delete(id);
     }
   }
@@ -261,6 +258,8 @@ export class LaneClient {
     clearInterval(this.#timer);
   }
 }
+
+function noop(): void {}
 
 function leaseLost(): AparteError {
   return new AparteError("lease-lost", "The turn's lease ran out; another process goes on with the turn.");

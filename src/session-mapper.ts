@@ -146,23 +146,21 @@ export class SessionMapper {
       const lane = session.name;
       const key = eventKey(message);
       this.#runner.keepFiles(lane, key, message.files);
-      const waiting = new AbortController();
-      source.cancel = () => waiting.abort();
       const entry = await this.#lanes.enter(
         {
           lane,
           key,
           overlap: this.#settings.overlap,
-          mergeKey: JSON.stringify([message.agent, message.channel, message.thread]),
+          mergeKey: mergeKey(message),
           limit: this.#settings.queueLimit,
           body: storeMessage(message, session.speaker, adapter !== undefined),
           ...(adapter === undefined ? {} : { platform: adapter.platform }),
         },
-        ({ is }) => {
+        ({ is }, leave) => {
+          source.onCancel(leave);
           source.taken.resolve(is === "run" || is === "wait");
           if (is !== "duplicate") void delivered();
         },
-        waiting.signal,
       );
       this.#runner.dropFiles(lane, key);
       if (entry.is === "run") {
@@ -384,6 +382,11 @@ export class SessionMapper {
     this.#underWay.add(tracked);
     void tracked.then(() => this.#underWay.delete(tracked));
   }
+}
+
+/** Messages that may be answered together: for one agent, in one place. */
+function mergeKey({ agent, channel, thread }: Message): string {
+  return agent === undefined && channel === undefined ? "" : JSON.stringify([agent, channel, thread]);
 }
 
 /** The event's name in its lane. A shared lane has several people, and their ids may be equal. */

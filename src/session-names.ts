@@ -1,6 +1,6 @@
 import { AparteError } from "./errors.ts";
 import type { Settings } from "./mapper-options.ts";
-import { type ScopedSpeaker, type Speaker, scoped, sessionName } from "./speaker.ts";
+import { encodeSpeaker, type ScopedSpeaker, type Speaker, scoped, sessionName } from "./speaker.ts";
 import { type Records, sessionKey } from "./store/store.ts";
 
 export interface SessionIdentity {
@@ -8,13 +8,15 @@ export interface SessionIdentity {
   readonly speaker: ScopedSpeaker;
 }
 
-/** How many sessions' names are remembered while secrets rotate. */
+/** How many sessions' names are remembered. */
 const maxRemembered = 10_000;
 
 /** Finds the session that a speaker belongs to. */
 export class SessionNames {
   readonly #settings: Settings;
   readonly #records: Records;
+  /** Names under the first secret, by encoded speaker: the keyed hash takes longer than all else here. */
+  readonly #hashed = new Map<string, string>();
   /** Names born under an older secret (or known not to be), by the name under the first one. */
   readonly #remembered = new Map<string, string>();
   /** The last lookup under way for each speaker: names are found in the order in which messages came. */
@@ -78,7 +80,14 @@ export class SessionNames {
 
   #identity(speaker: Speaker, identity: string | undefined): SessionIdentity {
     const who = scoped(speaker, this.#settings.scope, identity);
-    return { name: sessionName(who, this.#settings.secrets[0]), speaker: who };
+    const encoded = encodeSpeaker(who);
+    let name = this.#hashed.get(encoded);
+    if (name === undefined) {
+      name = sessionName(who, this.#settings.secrets[0]);
+      if (this.#hashed.size >= maxRemembered) this.#hashed.clear();
+      this.#hashed.set(encoded, name);
+    }
+    return { name, speaker: who };
   }
 
   /** A session was erased: its person's next one is named anew. */

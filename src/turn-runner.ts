@@ -109,7 +109,7 @@ export class TurnRunner {
       logger.warn("a turn could not be noted", describeError(error)),
     );
     source.held = () => held.isHeld;
-    source.cancel = (reason) => held.stop(reason);
+    source.onCancel((reason) => held.stop(reason));
     source.earlierPost = facts.posted;
     source.onPosted = (posted) => facts.keep({ posted });
     let session: HeldSession | undefined;

@@ -82,7 +82,7 @@ export class Reply implements AsyncIterable<ReplyEvent> {
 
   /** Stops the turn, at the service too. What was said stays; the reply ends with the notice `stopped`. */
   cancel(): void {
-    this.#source.cancel("stopped");
+    this.#source.cancel();
   }
 
   /**
@@ -113,7 +113,8 @@ export class ReplySource {
   held: () => boolean = () => true;
   earlierPost: JsonValue | undefined;
   onPosted: (address: JsonValue) => void = () => {};
-  cancel: (reason: StopReason) => void = () => {};
+  #stop: (reason: StopReason) => void = () => {};
+  #isCancelled = false;
   readonly #events: ReplyEvent[] = [];
   #ended = false;
   #error: AparteError | undefined;
@@ -122,6 +123,18 @@ export class ReplySource {
 
   constructor() {
     this.reply = new Reply(this);
+  }
+
+  /** Stops the turn wherever it is by now. */
+  cancel(): void {
+    this.#isCancelled = true;
+    this.#stop("stopped");
+  }
+
+  /** How the turn is stopped from now on; at once if that was asked for before. */
+  onCancel(stop: (reason: StopReason) => void): void {
+    this.#stop = stop;
+    if (this.#isCancelled) stop("stopped");
   }
 
   push(event: ReplyEvent): void {
@@ -171,7 +184,7 @@ export class ReplySource {
       }
       if (this.#error !== undefined) throw this.#error;
     } finally {
-      if (!this.#ended) this.cancel("stopped");
+      if (!this.#ended) this.cancel();
       this.drained.resolve();
     }
   }

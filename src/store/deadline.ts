@@ -7,6 +7,7 @@ import type { LaneOwner, Lanes, Records, Store } from "./store.ts";
  * carried out.
  */
 export function withDeadline(store: Store, deadlineMs: number): Store {
+  if (store.isBounded) return store;
   const bound: Bound = (what, run) => bounded(what, run, deadlineMs);
   return {
     name: store.name,

@@ -11,18 +11,20 @@ import type { Records, Store } from "./store.ts";
  * The Keyv is handed over: its `throwOnErrors` is switched on, since Keyv otherwise answers a failed read as
  * "nothing there" and a failed write as done.
  *
- * @param deadlineMs how long one call may take, in milliseconds.
+ * @param deadlineMs how long one call may take, in milliseconds; undefined where none can hang.
  * @throws {AparteError} `option-invalid` when the Keyv or its adapter would hide failures.
  */
-export function keyvStore(keyv: Keyv, deadlineMs: number, name = "keyv"): Store {
+export function keyvStore(keyv: Keyv, deadlineMs: number | undefined, name = "keyv"): Store {
   checkThrows(keyv);
-  // Bounded here already: a lane must not wait for a record that never comes.
-  const records = recordsWithDeadline(keyvRecords(keyv), deadlineMs);
+  // Bounded here, below the lanes: a lane must not wait for a record that never comes.
+  const records =
+    deadlineMs === undefined ? keyvRecords(keyv) : recordsWithDeadline(keyvRecords(keyv), deadlineMs);
   const lanes = new LocalLanes(records);
   return {
     name,
     shared: false,
     durable: false,
+    isBounded: true,
     records,
     join: (owner) => lanes.join(owner),
     // The Keyv is the caller's: other parts of the program may still use it.

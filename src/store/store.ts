@@ -161,6 +161,8 @@ export interface Store {
   readonly shared: boolean;
   /** Whether taken turns outlive the process. */
   readonly durable: boolean;
+  /** Whether every call answers or fails in time by itself; otherwise the mapper sets a deadline on each. */
+  readonly isBounded?: boolean;
   readonly records: Records;
   /** Joins the lanes as one owner. */
   join(owner: LaneOwner): Lanes;
