@@ -1,0 +1,712 @@
+import { generateKeyPairSync } from "node:crypto";
+import { AparteError, SessionMapper, type Store } from "aparte";
+import { coze } from "aparte/coze";
+import { jwtSpeaker, type WebOptions, type WebSpeaker, web } from "aparte/web";
+import { exportJWK, SignJWT } from "jose";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { type CozeEmulator, startCozeEmulator } from "../../src/emulators/coze/index.ts";
+import { memoryStore } from "../../src/store/memory.ts";
+import { type Loopback, listen } from "../fakes/loopback.ts";
+
+let emulator: CozeEmulator;
+const closers: (() => Promise<void>)[] = [];
+
+beforeAll(async () => {
+  emulator = await startCozeEmulator();
+});
+afterAll(() => emulator.close());
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+function newMapper(options: Partial<ConstructorParameters<typeof SessionMapper>[0]> = {}): SessionMapper {
+  const { appId, keyId, privateKey, botId, baseURL } = emulator;
+  const mapper = new SessionMapper({
+    agents: { helper: coze({ appId, keyId, privateKey, botId, baseURL }) },
+    secret: crypto.randomUUID(),
+    logger: { info: () => {}, warn: () => {}, error: () => {} },
+    ...options,
+  });
+  closers.push(() => mapper.close({ drainTimeout: 2_000 }));
+  return mapper;
+}
+
+/** The tests' host application: it trusts a header, as others trust a cookie. */
+const byHeader = (request: Request): WebSpeaker | undefined => {
+  const user = request.headers.get("x-user");
+  return user === null ? undefined : { tenant: "acme", user };
+};
+
+async function start(options: Partial<WebOptions> = {}, mapper = newMapper()): Promise<Loopback> {
+  const server = await listen(web(mapper, { authenticate: byHeader, ...options }));
+  closers.push(() => server.close());
+  return server;
+}
+
+let lastId = 0;
+const newId = () => `m${++lastId}`;
+
+interface Call {
+  readonly user?: string;
+  readonly headers?: Record<string, string>;
+  readonly signal?: AbortSignal;
+}
+
+function post(
+  server: Loopback,
+  body: object,
+  { user = "ada", headers = {}, signal }: Call = {},
+): Promise<Response> {
+  return fetch(server.url, {
+    method: "POST",
+    headers: { "content-type": "application/json", "x-user": user, ...headers },
+    body: JSON.stringify(body),
+    ...(signal === undefined ? {} : { signal }),
+  });
+}
+
+function again(server: Loopback, id: string, { user = "ada", headers = {} }: Call = {}, method = "GET") {
+  return fetch(`${server.url}?id=${id}`, { method, headers: { "x-user": user, ...headers } });
+}
+
+/** The object, with some of its members replaced. */
+function except<T extends object>(object: T, replaced: (name: PropertyKey) => unknown): T {
+  return new Proxy(object, {
+    get(target, name) {
+      const member: unknown = replaced(name) ?? Reflect.get(target, name, target);
+      return typeof member === "function" ? member.bind(target) : member;
+    },
+  });
+}
+
+const whole = { headers: { accept: "application/json" } };
+
+interface Sent {
+  readonly id: string;
+  readonly name: string;
+  readonly data: { type?: string; delta?: string; text?: string; code?: string; error?: { code: string } };
+}
+
+/** Reads a stream's events until `enough`, or its end. Leaving then closes the connection. */
+async function read(response: Response, enough: (event: Sent) => boolean = () => false): Promise<Sent[]> {
+  const events: Sent[] = [];
+  let buffer = "";
+  const decoder = new TextDecoder();
+  for await (const chunk of response.body ?? []) {
+    buffer += decoder.decode(chunk, { stream: true });
+    for (let end = buffer.indexOf("\n\n"); end >= 0; end = buffer.indexOf("\n\n")) {
+      const lines = buffer.slice(0, end).split("\n");
+      buffer = buffer.slice(end + 2);
+      const field = (name: string) =>
+        lines.find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
+      const data = field("data");
+      if (data === undefined) continue;
+      const event = { id: field("id") ?? "", name: field("event") ?? "message", data: JSON.parse(data) };
+      events.push(event);
+      if (enough(event)) return events;
+    }
+  }
+  return events;
+}
+
+const draftOf = (events: readonly Sent[]) => events.map(({ data }) => data.delta ?? "").join("");
+const answerOf = (events: readonly Sent[]) =>
+  events.flatMap(({ data }) => (data.type === "message" ? [data.text ?? ""] : [])).join("\n\n");
+
+interface Answer {
+  readonly text: string;
+  readonly events: readonly object[];
+  readonly error: { readonly code: string; readonly field?: string; readonly reference: string };
+}
+
+const json = async (response: Response) => (await response.json()) as Answer;
+const errorOf = async (response: Response) => (await json(response)).error;
+
+describe("web", () => {
+  it("streams the reply as server-sent events, and ends it", async () => {
+    const server = await start();
+    const response = await post(server, { id: newId(), text: "my name is Ada" });
+    expect(response.status).toBe(200);
+    expect(response.headers.get("content-type")).toBe("text/event-stream");
+    const events = await read(response);
+    expect(answerOf(events)).toContain("I will remember that your name is Ada.");
+    expect(draftOf(events)).toBe(answerOf(events));
+    expect(events.at(-1)).toMatchObject({ name: "done" });
+    expect(new Set(events.map(({ id }) => id)).size).toBe(events.length);
+  });
+
+  it("answers whole where JSON is wanted", async () => {
+    const server = await start();
+    const id = newId();
+    const response = await post(server, { id, text: "suggest something" }, whole);
+    expect(response.status).toBe(200);
+    const body = await json(response);
+    expect(body).toMatchObject({ id, text: expect.stringContaining('You said: "suggest something"') });
+    expect(body.events).toContainEqual({
+      type: "suggestions",
+      items: expect.arrayContaining(["What is my name?"]),
+    });
+  });
+
+  it("keeps two people apart, whatever the body claims", async () => {
+    const server = await start();
+    await json(await post(server, { id: "same", text: "my name is Ada" }, { user: "ada", ...whole }));
+    const id = newId();
+    for (const claim of [{ user: "ada" }, { tenant: "acme" }, { platform: "web" }, { sessionName: "x" }]) {
+      const response = await post(
+        server,
+        { id, text: "what is my name?", ...claim },
+        { user: "ben", ...whole },
+      );
+      expect(response.status).toBe(400);
+      expect(await errorOf(response)).toMatchObject({ code: "input-invalid", field: Object.keys(claim)[0] });
+    }
+    const ask = async (user: string) =>
+      json(await post(server, { id, text: "what is my name?" }, { user, ...whole }));
+    expect((await ask("ben")).text).toContain("You have not told me your name.");
+    expect((await ask("ada")).text).toContain("Your name is Ada.");
+  });
+
+  it("takes nothing but the speaker's own fields from authenticate", async () => {
+    const claims = {
+      tenant: "acme",
+      user: "ada",
+      text: "I am forged",
+      id: "forged",
+      files: "x",
+      agent: "none",
+    };
+    const server = await start({ authenticate: () => claims as WebSpeaker });
+    const body = await json(await post(server, { id: newId(), text: "hello" }, whole));
+    expect(body.text).toContain('You said: "hello".');
+  });
+
+  it("hands in files", async () => {
+    const server = await start();
+    const form = new FormData();
+    form.set("id", newId());
+    form.set("text", "look");
+    form.append("files", new File(["hello"], "note.txt", { type: "text/plain" }));
+    const headers = { "x-user": "ada", "x-aparte": "1", accept: "application/json" };
+    const response = await fetch(server.url, { method: "POST", headers, body: form });
+    expect(response.status).toBe(200);
+    expect((await json(response)).text).toContain('You sent: "note.txt"');
+  });
+
+  it("names the field that is wrong", async () => {
+    const server = await start();
+    const cases: [object, string][] = [
+      [{ text: "no id" }, "id"],
+      [{ id: 7, text: "x" }, "id"],
+      [{ id: "x".repeat(257), text: "x" }, "id"],
+      [{ id: newId() }, "text"],
+      [{ id: newId(), text: "  " }, "text"],
+      [{ id: newId(), text: "x", agent: "nobody" }, "agent"],
+      [[], "body"],
+    ];
+    for (const [body, field] of cases) {
+      const response = await post(server, body);
+      expect(response.status, field).toBe(400);
+      expect(await errorOf(response)).toMatchObject({ field, reference: expect.stringMatching(/^\w{8}$/) });
+    }
+    const broken = await fetch(server.url, {
+      method: "POST",
+      headers: { "content-type": "application/json", "x-user": "ada" },
+      body: "{",
+    });
+    expect(broken.status).toBe(400);
+    expect((await again(server, "")).status).toBe(400);
+    expect((await again(server, "unheard-of")).status).toBe(404);
+    expect((await again(server, "x", {}, "PUT")).status).toBe(405);
+  });
+
+  it("refuses bodies that are too large, also where their length is not told", async () => {
+    const server = await start({ maxBodySize: 1_000, maxUploadSize: 2_000, maxFiles: 1 });
+    const large = await post(server, { id: newId(), text: "x".repeat(1_000) });
+    expect(large.status).toBe(413);
+    expect((await errorOf(large)).code).toBe("too-large");
+    const endless = new ReadableStream({
+      pull: (controller) => controller.enqueue(new Uint8Array(100).fill(32)),
+    });
+    const headers = { "content-type": "application/json", "x-user": "ada" };
+    const init: RequestInit & { duplex: "half" } = { method: "POST", headers, body: endless, duplex: "half" };
+    const handler = web(newMapper(), { authenticate: byHeader, maxBodySize: 1_000 });
+    expect((await handler(new Request("http://localhost/", init))).status).toBe(413);
+    const form = new FormData();
+    form.set("id", newId());
+    for (const name of ["a", "b"]) form.append("files", new File(["x"], name));
+    const own = { "x-user": "ada", "x-aparte": "1" };
+    const many = await fetch(server.url, { method: "POST", headers: own, body: form });
+    expect((await errorOf(many)).field).toBe("files");
+    form.append("files", new File(["x".repeat(2_000)], "large"));
+    expect((await fetch(server.url, { method: "POST", headers: own, body: form })).status).toBe(413);
+  });
+
+  it("lets a request name a channel or thread only where that is authorized", async () => {
+    const scope = "thread";
+    const refused = await post(await start({}, newMapper({ scope })), {
+      id: newId(),
+      text: "x",
+      channel: "c",
+    });
+    expect(refused.status).toBe(403);
+    const authorize: WebOptions["authorize"] = ({ speaker, channel }) => channel === `of-${speaker.user}`;
+    const server = await start({ authorize }, newMapper({ scope }));
+    const say = (channel: string, text = "hello") =>
+      post(server, { id: newId(), text, channel, thread: "1" }, whole);
+    expect((await say("of-ada")).status).toBe(200);
+    expect((await say("of-ben")).status).toBe(403);
+    const fixed = await start({
+      authenticate: () => ({ tenant: "", user: "u", channel: "c" }),
+      authorize: () => true,
+    });
+    expect((await post(fixed, { id: newId(), text: "x", channel: "other" })).status).toBe(403);
+    expect((await post(fixed, { id: newId(), text: "x", channel: "c" }, whole)).status).toBe(200);
+  });
+
+  it("carries 200 streams at once, each with its person's own words", async () => {
+    const server = await start();
+    const people = Array.from({ length: 200 }, (_, index) => `person-${index}`);
+    const answers = await Promise.all(
+      people.map(async (user) =>
+        answerOf(await read(await post(server, { id: "1", text: `I am ${user}.` }, { user }))),
+      ),
+    );
+    for (const [index, user] of people.entries())
+      expect(answers[index]).toBe(`Turn 1. You said: "I am ${user}.".`);
+  });
+
+  it("frees the lane although the client reads nothing", async () => {
+    const server = await start();
+    const unread = await post(server, { id: newId(), text: "long 90000" });
+    const next = await json(await post(server, { id: newId(), text: "hello" }, whole));
+    expect(next.text).toContain("Turn 2.");
+    expect(answerOf(await read(unread)).length).toBeGreaterThan(89_000);
+  });
+
+  it("says that it lives while the agent is silent", async () => {
+    const server = await start({ heartbeat: 20, graceTime: 0 });
+    const response = await post(server, { id: newId(), text: "fail: hang" });
+    let seen = "";
+    for await (const chunk of response.body ?? []) {
+      seen += new TextDecoder().decode(chunk);
+      if (seen.split(": alive\n\n").length > 3) break;
+    }
+    expect(seen).toContain("data: ");
+  });
+
+  it("tells a failure in mid-answer with its reference, and nothing of its cause", async () => {
+    const server = await start();
+    const events = await read(await post(server, { id: newId(), text: "fail: 5000" }));
+    const { name, data } = events.at(-1) as Sent;
+    expect(name).toBe("failed");
+    expect(Object.keys(data.error ?? {}).sort()).toEqual(["code", "message", "reference"]);
+    const response = await post(server, { id: newId(), text: "fail: 5000" }, whole);
+    expect(response.status).toBeGreaterThanOrEqual(500);
+    expect((await errorOf(response)).code).toBe(data.error?.code);
+  });
+
+  it("answers 503 while the store fails, and takes the same message again later", async () => {
+    const store = memoryStore();
+    let isDown = true;
+    const begin = () => Promise.reject(new AparteError("store-failed", "The store is down."));
+    const join: Store["join"] = (owner) => {
+      const lanes = store.join(owner);
+      return except(lanes, (name) => (name === "begin" && isDown ? begin : undefined));
+    };
+    const failing = except(store, (name) => (name === "join" ? join : undefined));
+    const server = await start({}, newMapper({ store: failing }));
+    const message = { id: newId(), text: "hello" };
+    const refused = await post(server, message);
+    expect(refused.status).toBe(503);
+    expect((await errorOf(refused)).code).toMatch(/^store-/);
+    isDown = false;
+    expect((await post(server, message, whole)).status).toBe(200);
+  });
+
+  it("tells politely that a message was not taken", async () => {
+    const server = await start({ graceTime: 0 }, newMapper({ overlap: "reject" }));
+    const running = await post(server, { id: newId(), text: "fail: hang" });
+    const busy = await post(server, { id: newId(), text: "hello" });
+    expect(busy.status).toBe(409);
+    expect((await errorOf(busy)).code).toBe("busy");
+    await running.body?.cancel();
+    const full = await start({ graceTime: 0 }, newMapper({ queueLimit: 1 }));
+    const streams = [
+      await post(full, { id: newId(), text: "fail: hang" }),
+      await post(full, { id: newId(), text: "x" }),
+    ];
+    const refused = await post(full, { id: newId(), text: "hello" });
+    expect(refused.status).toBe(429);
+    expect(refused.headers.get("retry-after")).not.toBeNull();
+    for (const stream of streams) await stream.body?.cancel();
+  });
+
+  it("takes no more than it may keep", async () => {
+    const server = await start({ maxReplies: 1, graceTime: 0 });
+    const first = { id: newId(), text: "hello" };
+    await json(await post(server, first, whole));
+    const running = await post(server, { id: newId(), text: "fail: hang" });
+    expect((await again(server, first.id)).status).toBe(404);
+    const refused = await post(server, { id: newId(), text: "hello" }, { user: "ben" });
+    expect(refused.status).toBe(503);
+    expect((await errorOf(refused)).code).toBe("overloaded");
+    await running.body?.cancel();
+  });
+
+  it("refuses options that are wrong, by their name", () => {
+    const mapper = newMapper();
+    const fieldOf = (options: object): unknown => {
+      try {
+        web(mapper, options as WebOptions);
+      } catch (error) {
+        return (error as AparteError).field;
+      }
+      return undefined;
+    };
+    const authenticate = byHeader;
+    expect(fieldOf({})).toBe("authenticate");
+    expect(fieldOf({ authenticate, graceTimes: 1 })).toBe("graceTimes");
+    expect(fieldOf({ authenticate, graceTime: -1 })).toBe("graceTime");
+    expect(fieldOf({ authenticate, graceTime: "5s" })).toBe("graceTime");
+    expect(fieldOf({ authenticate, maxReplies: 0 })).toBe("maxReplies");
+    expect(fieldOf({ authenticate, origins: ["*"] })).toBe("origins");
+    expect(fieldOf({ authenticate, origins: ["https://app.example/"] })).toBe("origins");
+    expect(fieldOf({ authenticate, platform: "" })).toBe("platform");
+    expect(fieldOf({ authenticate, authorize: true })).toBe("authorize");
+    expect(fieldOf({ authenticate, graceTime: 0 })).toBeUndefined();
+  });
+});
+
+describe("web, leaving and coming back", () => {
+  const isDraft = ({ data }: Sent) => data.type === "text";
+
+  it("gives the rest to a client that comes back, by GET or by the same POST", async () => {
+    for (const comeBack of ["GET", "POST"]) {
+      const server = await start();
+      const message = { id: newId(), text: "slow: 20 one two three four" };
+      const seen = await read(await post(server, message), isDraft);
+      const headers = { "last-event-id": seen.at(-1)?.id ?? "" };
+      const response = await (comeBack === "GET"
+        ? again(server, message.id, { headers })
+        : post(server, message, { headers }));
+      const rest = await read(response);
+      expect(rest.at(-1)?.name).toBe("done");
+      expect(draftOf(seen) + draftOf(rest)).toBe(answerOf(rest));
+      expect(answerOf(rest)).toMatch(/^Turn 1\./);
+      const last = rest.at(-1)?.id ?? "";
+      expect((await again(server, message.id, { headers: { "last-event-id": last } })).status).toBe(204);
+      expect(answerOf(await read(await again(server, message.id)))).toBe(answerOf(rest));
+    }
+  });
+
+  it("starts over for a client that read another reading of the message", async () => {
+    const server = await start();
+    const message = { id: newId(), text: "hello" };
+    const all = await read(await post(server, message));
+    const other = await read(await again(server, message.id, { headers: { "last-event-id": "00000000.3" } }));
+    expect(other).toEqual(all);
+    expect((await again(server, message.id, { headers: { "last-event-id": "x" } })).status).toBe(400);
+  });
+
+  it("gives nobody the reply to somebody else's message", async () => {
+    const server = await start();
+    const message = { id: newId(), text: "my secret is 42" };
+    await read(await post(server, message));
+    expect((await again(server, message.id, { user: "ben" })).status).toBe(404);
+    expect((await again(server, message.id, { user: "ben" }, "DELETE")).status).toBe(404);
+    expect((await fetch(`${server.url}?id=${message.id}`)).status).toBe(401);
+    const own = await read(await post(server, { ...message, text: "hello" }, { user: "ben" }));
+    expect(answerOf(own)).toBe('Turn 1. You said: "hello".');
+  });
+
+  it("stops the turn, at the service too, when a client stays away", async () => {
+    const server = await start({ graceTime: 10 });
+    const ended = emulator.once("chat-ended", ({ status }) => status === "canceled");
+    const message = { id: newId(), text: "fail: hang" };
+    await read(await post(server, message), isDraft);
+    await ended;
+    const next = await json(await post(server, { id: newId(), text: "hello" }, whole));
+    expect(next.text).toContain('You said: "hello"');
+    const rest = await read(await again(server, message.id));
+    expect(rest.map(({ data }) => data.code)).toContain("stopped");
+  });
+
+  it("stops the turn of a client that leaves while it waits for JSON", async () => {
+    const server = await start({ graceTime: 10 });
+    const ended = emulator.once("chat-ended", ({ status }) => status === "canceled");
+    const begun = emulator.once("chat");
+    const leaving = new AbortController();
+    const asked = post(server, { id: newId(), text: "fail: hang" }, { ...whole, signal: leaving.signal });
+    await begun;
+    leaving.abort();
+    await expect(asked).rejects.toThrow();
+    await ended;
+  });
+
+  it("goes on while one of two readers is left", async () => {
+    const server = await start({ graceTime: 0 });
+    const message = { id: newId(), text: "slow: 20 one two three" };
+    const first = await post(server, message);
+    const second = await again(server, message.id);
+    await read(first, isDraft);
+    const events = await read(second);
+    expect(events.at(-1)?.name).toBe("done");
+    expect(events.map(({ data }) => data.code)).not.toContain("stopped");
+  });
+
+  it("stops at once on DELETE, also what still waits", async () => {
+    const server = await start();
+    const running = { id: newId(), text: "fail: hang" };
+    const waiting = { id: newId(), text: "hello" };
+    const begun = emulator.once("chat");
+    const first = await post(server, running);
+    await begun;
+    const second = await post(server, waiting);
+    expect((await again(server, waiting.id, {}, "DELETE")).status).toBe(204);
+    expect((await read(second)).map(({ data }) => data.code)).toEqual(["stopped", undefined]);
+    const ended = emulator.once("chat-ended", ({ status }) => status === "canceled");
+    expect((await again(server, running.id, {}, "DELETE")).status).toBe(204);
+    await ended;
+    expect((await read(first)).map(({ data }) => data.code)).toContain("stopped");
+  });
+
+  it("runs a message once that is sent twice at the same time", async () => {
+    const server = await start();
+    const message = { id: newId(), text: "hello" };
+    const [one, two] = await Promise.all([post(server, message), post(server, message)]);
+    expect(await read(one)).toEqual(await read(two));
+    const { text } = await json(await post(server, { id: newId(), text: "and now?" }, whole));
+    expect(text).toContain("Turn 2.");
+  });
+
+  it("forgets a reply some time after its end, and does not run its message again", async () => {
+    const server = await start({ keepTime: 0 });
+    const message = { id: newId(), text: "hello" };
+    await read(await post(server, message));
+    await expect.poll(async () => (await again(server, message.id)).status).toBe(404);
+    const repeated = await post(server, message);
+    expect(repeated.status).toBe(409);
+    expect((await errorOf(repeated)).code).toBe("duplicate");
+  });
+});
+
+describe("web, other sites", () => {
+  const ours = "https://app.example";
+  const say = (server: Loopback, headers: Record<string, string>) =>
+    post(server, { id: newId(), text: "hello" }, { headers });
+
+  it("refuses pages of other sites before it asks who speaks", async () => {
+    let asked = 0;
+    const server = await start({
+      origins: [ours],
+      authenticate: () => {
+        asked += 1;
+        return { tenant: "", user: "ada" };
+      },
+    });
+    const foreign: Record<string, string>[] = [
+      { origin: "https://evil.example" },
+      { origin: "null" },
+      { origin: "https://app.example.evil.example" },
+      { origin: "https://evil.example", "sec-fetch-site": "same-origin" },
+      { "sec-fetch-site": "cross-site" },
+      { "sec-fetch-site": "same-site" },
+    ];
+    for (const headers of foreign) {
+      const response = await say(server, headers);
+      expect(response.status, JSON.stringify(headers)).toBe(403);
+      expect((await errorOf(response)).code).toBe("foreign-origin");
+      expect(response.headers.get("access-control-allow-origin")).toBeNull();
+    }
+    for (const method of ["GET", "DELETE", "OPTIONS"]) {
+      const response = await again(server, "x", { headers: { origin: "https://evil.example" } }, method);
+      expect(response.status).toBe(403);
+    }
+    expect(asked).toBe(0);
+  });
+
+  it("takes pages of its own and of the allowed origins, and lets only them read", async () => {
+    const server = await start({ origins: [ours] });
+    const own = await say(server, { origin: new URL(server.url).origin, "sec-fetch-site": "same-origin" });
+    expect(own.status).toBe(200);
+    await own.body?.cancel();
+    const allowed = await say(server, { origin: ours, "sec-fetch-site": "cross-site" });
+    expect(allowed.status).toBe(200);
+    expect(allowed.headers.get("access-control-allow-origin")).toBe(ours);
+    expect(allowed.headers.get("vary")).toContain("origin");
+    await allowed.body?.cancel();
+    const failed = await fetch(server.url, { method: "POST", headers: { origin: ours } });
+    expect(failed.status).toBe(401);
+    expect(failed.headers.get("access-control-allow-origin")).toBe(ours);
+    const preflight = await again(server, "x", { headers: { origin: ours } }, "OPTIONS");
+    expect(preflight.status).toBe(204);
+    expect(preflight.headers.get("access-control-allow-methods")).toContain("DELETE");
+    expect(preflight.headers.get("access-control-allow-headers")).toContain("content-type");
+    expect(preflight.headers.get("access-control-allow-origin")).toBe(ours);
+  });
+
+  it("refuses what a plain form can send", async () => {
+    const server = await start();
+    const body = JSON.stringify({ id: newId(), text: "hello" });
+    for (const type of ["text/plain", "application/x-www-form-urlencoded"]) {
+      const headers = { "content-type": type, "x-user": "ada" };
+      expect((await fetch(server.url, { method: "POST", headers, body })).status).toBe(415);
+    }
+    const form = new FormData();
+    form.set("id", newId());
+    form.set("text", "hello");
+    expect(
+      (await fetch(server.url, { method: "POST", headers: { "x-user": "ada" }, body: form })).status,
+    ).toBe(403);
+  });
+});
+
+describe("jwtSpeaker", () => {
+  const secret = "a shared secret of the host application";
+  const audience = "bot";
+  const issuer = "https://host.example";
+  const bytes = new TextEncoder().encode(secret);
+  const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  const otherRsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
+
+  type Key = Parameters<SignJWT["sign"]>[0];
+  const sign = (
+    key: Key,
+    {
+      alg = "HS256",
+      exp = "5m" as string | number,
+      ...claims
+    }: Record<string, unknown> & { alg?: string; exp?: string | number } = {},
+  ) =>
+    new SignJWT({ sub: "ada", aud: audience, iss: issuer, ...claims })
+      .setProtectedHeader({ alg, ...(key === rsa.privateKey ? { kid: "k1" } : {}) })
+      .setExpirationTime(exp)
+      .sign(key);
+  const unsigned = (header: object, claims: object) =>
+    `${[header, claims].map((part) => Buffer.from(JSON.stringify(part)).toString("base64url")).join(".")}.`;
+
+  /** A server that counts what reaches the mapper. */
+  async function guarded(authenticate: WebOptions["authenticate"]) {
+    const mapper = newMapper();
+    let turns = 0;
+    mapper.use((_turn, next) => {
+      turns += 1;
+      return next();
+    });
+    const server = await start({ authenticate, logger: { error: () => {} } }, mapper);
+    const ask = async (token: string | undefined, headers: Record<string, string> = {}) => {
+      const authorization: Record<string, string> =
+        token === undefined ? {} : { authorization: `Bearer ${token}` };
+      const response = await post(
+        server,
+        { id: newId(), text: "hello" },
+        { headers: { ...whole.headers, ...authorization, ...headers } },
+      );
+      return response.status;
+    };
+    return { ask, turns: () => turns };
+  }
+
+  it("takes a token that the host application signed", async () => {
+    const { ask, turns } = await guarded(jwtSpeaker({ secret, audience, issuer, cookie: "session" }));
+    expect(await ask(await sign(bytes))).toBe(200);
+    expect(await ask(undefined, { cookie: `a=b; session=${await sign(bytes)}; c=d` })).toBe(200);
+    expect(turns()).toBe(2);
+  });
+
+  it("refuses forged, expired, misdirected and unsigned tokens with 401, and nothing else happens", async () => {
+    const { ask, turns } = await guarded(jwtSpeaker({ secret, audience, issuer }));
+    const before = emulator.requests().length;
+    const claims = { sub: "ada", aud: audience, iss: issuer, exp: Math.floor(Date.now() / 1000) + 300 };
+    const good = await sign(bytes);
+    const [head, , signature] = good.split(".");
+    const bad = {
+      none: undefined,
+      empty: "",
+      garbage: "a.b.c",
+      forged: await sign(new TextEncoder().encode("another secret of another application")),
+      changed: [
+        head,
+        Buffer.from(JSON.stringify({ ...claims, sub: "ben" })).toString("base64url"),
+        signature,
+      ].join("."),
+      expired: await sign(bytes, { exp: Math.floor(Date.now() / 1000) - 60 }),
+      eternal: await new SignJWT({ sub: "ada", aud: audience, iss: issuer })
+        .setProtectedHeader({ alg: "HS256" })
+        .sign(bytes),
+      early: await sign(bytes, { nbf: Math.floor(Date.now() / 1000) + 300 }),
+      audience: await sign(bytes, { aud: "another service" }),
+      noAudience: await sign(bytes, { aud: undefined }),
+      issuer: await sign(bytes, { iss: "https://evil.example" }),
+      nobody: await sign(bytes, { sub: "" }),
+      algNone: unsigned({ alg: "none" }, claims),
+      algNoneCase: unsigned({ alg: "nOnE", typ: "JWT" }, claims),
+      otherAlgorithm: await sign(bytes, { alg: "HS512" }),
+      asymmetric: await sign(rsa.privateKey, { alg: "RS256" }),
+    };
+    for (const [name, token] of Object.entries(bad)) expect(await ask(token), name).toBe(401);
+    expect(turns()).toBe(0);
+    expect(emulator.requests().length).toBe(before);
+    expect(await ask(good)).toBe(200);
+  });
+
+  it("takes tokens by a public key, and not the public key for a secret", async () => {
+    const jwk = await exportJWK(rsa.publicKey);
+    for (const key of [rsa.publicKey, jwk]) {
+      const { ask } = await guarded(jwtSpeaker({ key, audience }));
+      expect(await ask(await sign(rsa.privateKey, { alg: "RS256" }))).toBe(200);
+      expect(await ask(await sign(otherRsa.privateKey, { alg: "RS256" }))).toBe(401);
+      const pem = rsa.publicKey.export({ type: "spki", format: "pem" }).toString();
+      expect(await ask(await sign(new TextEncoder().encode(pem)))).toBe(401);
+      const ec = generateKeyPairSync("ec", { namedCurve: "P-256" });
+      expect(await ask(await sign(ec.privateKey, { alg: "ES256" }))).toBe(401);
+    }
+  });
+
+  it("takes tokens by a JWKS, and says 503 when it cannot be fetched", async () => {
+    let isDown = false;
+    const jwks = await listen(async () => {
+      if (isDown) return new Response("down", { status: 500 });
+      return Response.json({ keys: [{ ...(await exportJWK(rsa.publicKey)), kid: "k1", alg: "RS256" }] });
+    });
+    closers.push(() => jwks.close());
+    const speaker = () =>
+      jwtSpeaker({
+        jwksUrl: jwks.url,
+        audience,
+        speaker: ({ sub, team }) => ({ tenant: `${team}`, user: `${sub}` }),
+      });
+    const token = await sign(rsa.privateKey, { alg: "RS256", team: "blue" });
+    const { ask } = await guarded(speaker());
+    expect(await ask(token)).toBe(200);
+    expect(await ask(await sign(otherRsa.privateKey, { alg: "RS256" }))).toBe(401);
+    isDown = true;
+    expect(await ask(token)).toBe(200); // The keys are known already.
+    const cold = await guarded(speaker());
+    expect(await cold.ask(token)).toBe(503);
+    isDown = false;
+    expect(await cold.ask(token)).toBe(200);
+  });
+
+  it("refuses options that would let tokens through", () => {
+    const fieldOf = (options: object): unknown => {
+      try {
+        jwtSpeaker(options as Parameters<typeof jwtSpeaker>[0]);
+      } catch (error) {
+        return (error as AparteError).field;
+      }
+      return undefined;
+    };
+    expect(fieldOf({ audience })).toBe("jwtSpeaker.secret");
+    expect(fieldOf({ audience, secret, jwksUrl: "https://host.example/jwks" })).toBe("jwtSpeaker.secret");
+    expect(fieldOf({ audience, secret: "short" })).toBe("jwtSpeaker.secret");
+    expect(fieldOf({ secret })).toBe("jwtSpeaker.audience");
+    expect(fieldOf({ secret, audience: [] })).toBe("jwtSpeaker.audience");
+    expect(fieldOf({ secret, audience, algorithms: ["none"] })).toBe("jwtSpeaker.algorithms");
+    expect(fieldOf({ secret, audience, algorithms: ["RS256"] })).toBe("jwtSpeaker.algorithms");
+    expect(fieldOf({ key: rsa.publicKey, audience, algorithms: ["HS256"] })).toBe("jwtSpeaker.algorithms");
+    expect(fieldOf({ jwksUrl: "ftp://x", audience })).toBe("jwtSpeaker.jwksUrl");
+    expect(fieldOf({ secret, audience, audiences: "x" })).toBe("jwtSpeaker.audiences");
+  });
+});
