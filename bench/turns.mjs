@@ -1,12 +1,12 @@
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { mkdtempSync, rmSync } from "node:fs";
-import { sequentialize } from "@grammyjs/runner";
 import { createMemoryState } from "@chat-adapter/state-memory";
-import { openStore, SessionMapper } from "../dist/src/index.js";
+import { sequentialize } from "@grammyjs/runner";
 import { ActivityTypes, ConversationState, MemoryStorage, TestAdapter } from "botbuilder";
 import { Chat, Message, parseMarkdown } from "chat";
 import { Bot, session } from "grammy";
+import { openStore, SessionMapper } from "../dist/src/index.js";
 import { median, row, sideBySide } from "./measure.mjs";
 
 /**
@@ -26,7 +26,9 @@ export async function benchTurns() {
   const medians = await sideBySide(contenders, { turns: 2_000 });
   const own = medians.get("aparte, memory store");
   for (const [name, micros] of medians) {
-    const goal = name.includes("memory store") ? "reach: <= 15 µs, and less than the peers" : `${(micros / own).toFixed(1)} x`;
+    const goal = name.includes("memory store")
+      ? "reach: <= 15 µs, and less than the peers"
+      : `${(micros / own).toFixed(1)} x`;
     row(`before the agent is asked: ${name}`, `${micros.toFixed(1)} µs`, goal);
   }
   await Promise.all(contenders.map(({ close }) => close?.()));
@@ -44,7 +46,11 @@ async function aparte(name, store) {
       yield { type: "message", text: "ok" };
     },
   };
-  const mapper = new SessionMapper({ agents: { helper: backend }, store, secret: "a secret for the benchmark" });
+  const mapper = new SessionMapper({
+    agents: { helper: backend },
+    store,
+    secret: "a secret for the benchmark",
+  });
   let id = 0;
   return {
     name,
@@ -54,7 +60,13 @@ async function aparte(name, store) {
       for (let turn = 0; turn < turns; turn += 1) {
         id += 1;
         const from = performance.now();
-        const reply = mapper.handle({ id: `m${id}`, platform: "web", tenant: "t", user: `u${turn % 100}`, text: "hi" });
+        const reply = mapper.handle({
+          id: `m${id}`,
+          platform: "web",
+          tenant: "t",
+          user: `u${turn % 100}`,
+          text: "hi",
+        });
         await reply.text();
         times.push((asked - from) * 1_000);
       }
@@ -82,7 +94,13 @@ function grammy() {
       for (let turn = 0; turn < turns; turn += 1) {
         id += 1;
         const person = { id: turn % 100, is_bot: false, first_name: "p" };
-        const message = { message_id: id, date: 1, chat: { id: 1, type: "group", title: "g" }, from: person, text: "hi" };
+        const message = {
+          message_id: id,
+          date: 1,
+          chat: { id: 1, type: "group", title: "g" },
+          from: person,
+          text: "hi",
+        };
         const from = performance.now();
         await bot.handleUpdate({ update_id: id, message });
         times.push((asked - from) * 1_000);

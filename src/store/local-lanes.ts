@@ -1,4 +1,6 @@
+import { hash } from "node:crypto";
 import { AparteError } from "../errors.ts";
+import { countMerged } from "./merge.ts";
 import {
   type Begun,
   eventMemoryMs,
@@ -65,11 +67,13 @@ class SeenEvents {
     this.#parked.set(event, parked);
   }
 
-  /** What the event's parked turn had come to; it is parked no more. */
-  unpark(event: string): Parked | undefined {
-    const parked = this.#parked.get(event);
+  /** What the event's parked turn had come to. */
+  parked(event: string): Parked | undefined {
+    return this.#parked.get(event);
+  }
+
+  unpark(event: string): void {
     this.#parked.delete(event);
-    return parked;
   }
 }
 
@@ -115,12 +119,13 @@ export class LocalLanes {
 
   async #begin(turn: NewTurn, owner: LaneOwner): Promise<Begun> {
     const event = eventOf(turn);
-    const parked = this.#seen.unpark(event);
-    if (!this.#seen.add(event) && parked === undefined) return { is: "duplicate" };
+    const parked = this.#seen.parked(event);
     const lane = this.#lanes.get(turn.lane);
+    if (!this.#seen.add(event) && parked === undefined) return this.#again(turn, lane, owner);
     if (lane !== undefined) {
       if (turn.overlap === "reject") return { is: "busy" };
       if (lane.waiting.length >= turn.limit) return { is: "full" };
+      this.#seen.unpark(event);
       lane.waiting.push({ turn, owner, parked });
       if (turn.overlap === "interrupt") {
         lane.running.owner?.interrupted(turn.lane, lane.running.grant.turn.key);
@@ -131,13 +136,28 @@ export class LocalLanes {
     this.#lanes.set(turn.lane, { running: { grant, turn, owner, until: leaseEnd(owner) }, waiting: [] });
     try {
       const record = await this.#records.get<SessionRecord>(sessionKey(turn.lane));
+      this.#seen.unpark(event);
       return { is: "run", grant: { ...grant, record: record ?? null } };
     } catch (error) {
       // Not taken: a later delivery of the same event may try again.
-      this.#seen.delete(event);
+      if (parked === undefined) this.#seen.delete(event);
       this.#next(turn.lane);
       throw error;
     }
+  }
+
+  /** A second delivery: whoever gets it becomes the owner of a turn that has none any more. */
+  #again(turn: NewTurn, lane: Lane | undefined, owner: LaneOwner): Begun {
+    if (lane === undefined) return { is: "duplicate" };
+    const { running, waiting } = lane;
+    if (running.turn.key === turn.key && running.until <= performance.now()) {
+      return { is: "run", grant: this.#take(lane, owner) };
+    }
+    const index = waiting.findIndex((entry) => entry.turn.key === turn.key && entry.owner === undefined);
+    const left = waiting[index];
+    if (left === undefined) return { is: "duplicate" };
+    left.owner = owner;
+    return { is: "wait", ahead: index + 1 };
   }
 
   async #end(grant: Grant, record: SessionRecord | null | undefined): Promise<void> {
@@ -153,16 +173,11 @@ export class LocalLanes {
   /** Grants the lane to those that wait, or drops it. */
   #next(name: string): void {
     const lane = this.#lanes.get(name);
-    const head = lane?.waiting.shift();
-    if (lane === undefined || head === undefined) {
+    const merged = lane?.waiting.splice(0, countMerged(lane.waiting.map(({ turn }) => turn)));
+    const last = merged?.pop();
+    if (lane === undefined || merged === undefined || last === undefined) {
       this.#lanes.delete(name);
       return;
-    }
-    const merged: Waiting[] = [];
-    let last = head;
-    while (canMerge(last.turn, lane.waiting[0]?.turn)) {
-      merged.push(last);
-      last = lane.waiting.shift() as Waiting;
     }
     const turns = merged.map(({ turn }) => ({ key: turn.key, body: turn.body }));
     const grant = this.#grant(last.turn, turns, last.parked);
@@ -203,15 +218,23 @@ export class LocalLanes {
     const now = performance.now();
     const grants: Grant[] = [];
     for (const lane of this.#lanes.values()) {
-      const { grant, turn, until } = lane.running;
+      const { turn, until } = lane.running;
       if (until > now) continue;
       if (turn.platform !== undefined && !platforms.includes(turn.platform)) continue;
-      this.#fence += 1;
-      const taken: Grant = { ...grant, fence: this.#fence, attempt: grant.attempt + 1 };
-      lane.running = { grant: taken, turn, owner, until: leaseEnd(owner) };
-      grants.push(taken);
+      grants.push(this.#take(lane, owner));
     }
     return grants;
+  }
+
+  /** Grants a lane's turn to another owner. */
+  #take(lane: Lane, owner: LaneOwner): Grant {
+    const { grant, turn, owner: earlier } = lane.running;
+    this.#fence += 1;
+    // A turn whose owner left while it waited never ran.
+    const attempt = earlier === undefined ? grant.attempt : grant.attempt + 1;
+    const taken: Grant = { ...grant, fence: this.#fence, attempt };
+    lane.running = { grant: taken, turn, owner, until: leaseEnd(owner) };
+    return taken;
   }
 
   #leave(owner: LaneOwner): void {
@@ -221,13 +244,9 @@ export class LocalLanes {
   }
 }
 
+/** The event's digest: a flat string of 32 bytes, whatever the ids' length, for there are very many. */
 function eventOf(turn: NewTurn): string {
-  return `${turn.lane} ${turn.key}`;
-}
-
-function canMerge(turn: NewTurn, next: NewTurn | undefined): next is NewTurn {
-  const merges = turn.overlap === "merge" || turn.overlap === "interrupt";
-  return merges && next?.overlap === turn.overlap && next.mergeKey === turn.mergeKey;
+  return hash("sha256", `${turn.lane} ${turn.key}`, "binary");
 }
 
 function leaseEnd(owner: LaneOwner): number {

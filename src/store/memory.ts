@@ -4,9 +4,14 @@ import { namespace, type Store } from "./store.ts";
 
 /** A store in this process's memory: for trying things out and for tests. It is empty after a restart. */
 export function memoryStore(): Store {
-  const keyv = new Keyv(new Map(), { namespace });
-  // Records are never changed in place, so they need no copying, which would take most of the time.
-  keyv.serialize = undefined;
-  keyv.deserialize = undefined;
+  // One flat string for each record, as a pair: half the room of objects, and faster than Keyv's own serializer.
+  const keyv = new Keyv(new Map(), {
+    namespace,
+    serialize: ({ value, expires }) => JSON.stringify(expires === undefined ? [value] : [value, expires]),
+    deserialize: (text) => {
+      const [value, expires] = JSON.parse(text);
+      return { value, expires };
+    },
+  });
   return keyvStore(keyv, undefined, "memory");
 }
