@@ -1,3 +1,7 @@
+// The contract of a store, for people who write their own
+export type { OpenedStore, StoreContractOptions } from "./contracts/opened-store.ts";
+export type { ContractRunner } from "./contracts/runner.ts";
+export { storeContract } from "./contracts/store.ts";
 // Emulators of the agent services, for your own tests
 
 export {

@@ -62,19 +62,32 @@ function hidesFailures(adapter: unknown): boolean {
 
 /** The records of a Keyv. `setIfAbsent` is atomic within this process only. */
 export function keyvRecords(keyv: Keyv): Records {
+  /** Of each key, the last write that was made only if nothing is there. */
+  const writes = new Map<string, Promise<boolean>>();
+  const set = async (key: string, value: unknown, ttlMs?: number) => {
+    // Redis refuses fractions of a millisecond, and Keyv says nothing of it.
+    const ttl = ttlMs === undefined ? undefined : Math.max(1, Math.floor(ttlMs));
+    if ((await keyv.set(key, value, ttl)) === false) {
+      throw new AparteError("store-failed", "The store did not keep a record. Look at its own log.");
+    }
+  };
   return {
     get: (key) => keyv.get(key),
-    set: async (key, value, ttlMs) => {
-      // Redis refuses fractions of a millisecond, and Keyv says nothing of it.
-      const ttl = ttlMs === undefined ? undefined : Math.max(1, Math.floor(ttlMs));
-      if ((await keyv.set(key, value, ttl)) === false) {
-        throw new AparteError("store-failed", "The store did not keep a record. Look at its own log.");
-      }
-    },
-    setIfAbsent: async (key, value, ttlMs) => {
-      if ((await keyv.get(key)) !== undefined) return false;
-      await keyv.set(key, value, ttlMs);
-      return true;
+    set,
+    setIfAbsent: (key, value, ttlMs) => {
+      const before = writes.get(key) ?? Promise.resolve(false);
+      const write = before
+        .catch(() => {}) // Told to whoever made that write.
+        .then(async () => {
+          if ((await keyv.get(key)) !== undefined) return false;
+          await set(key, value, ttlMs);
+          return true;
+        })
+        .finally(() => {
+          if (writes.get(key) === write) writes.delete(key);
+        });
+      writes.set(key, write);
+      return write;
     },
     delete: async (key) => {
       await keyv.delete(key);

@@ -107,8 +107,9 @@ export class LocalLanes {
         return index >= 0;
       },
       park: async (grant) => {
-        const { turn } = this.#held(grant);
-        this.#seen.park(eventOf(turn), grant);
+        const running = this.#held(grant);
+        const { attempt, facts } = running.grant;
+        this.#seen.park(eventOf(running.turn), { attempt, ...(facts === undefined ? {} : { facts }) });
         this.#next(grant.lane);
       },
       renew: async (grants) => grants.filter((grant) => !this.#renew(grant, owner)),
@@ -132,15 +133,16 @@ export class LocalLanes {
       }
       return { is: "wait", ahead: lane.waiting.length };
     }
+    this.#seen.unpark(event);
     const grant = this.#grant(turn, [], parked);
     this.#lanes.set(turn.lane, { running: { grant, turn, owner, until: leaseEnd(owner) }, waiting: [] });
     try {
       const record = await this.#records.get<SessionRecord>(sessionKey(turn.lane));
-      this.#seen.unpark(event);
       return { is: "run", grant: { ...grant, record: record ?? null } };
     } catch (error) {
       // Not taken: a later delivery of the same event may try again.
       if (parked === undefined) this.#seen.delete(event);
+      else this.#seen.park(event, parked);
       this.#next(turn.lane);
       throw error;
     }
