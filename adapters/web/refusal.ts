@@ -88,6 +88,7 @@ export function failureBody(error: unknown): FailureBody {
   return { error: { code, message: say, reference, ...(field === undefined ? {} : { field }) } };
 }
 
+/** The response that tells a failure, as the web handler gives it: for a host's own routes beside it. */
 export function failureResponse(error: unknown): Response {
   if (error instanceof Refusal)
     return Response.json(error.body, { status: error.status, headers: error.headers });

@@ -1,0 +1,453 @@
+import { markdown } from "./page-markdown.ts";
+
+/**
+ * What the playground's page does, as the browser gets it. Words are only ever put in as text, never as HTML.
+ * Written without template literals, so that it can stand in one.
+ */
+export const script: string = `"use strict";
+${markdown}
+${String.raw`
+const agents = [];
+const main = document.getElementById("people");
+const problem = document.getElementById("problem");
+
+function make(tag, properties, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties || {})) {
+    if (name in element) element[name] = value;
+    else element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+function tell(error) {
+  problem.textContent = error ? error.message : "";
+  problem.hidden = !error;
+}
+
+function query(path, parameters) {
+  return path + "?" + new URLSearchParams(parameters);
+}
+
+async function failureOf(response) {
+  const body = await response.json().catch(() => ({}));
+  const error = new Error(body.error ? body.error.message : "The playground answered " + response.status + ".");
+  error.code = body.error ? body.error.code : "";
+  return error;
+}
+
+async function call(method, path, parameters) {
+  const response = await fetch(query(path, parameters), { method, headers: { "x-aparte": "1" } }).catch(() => {
+    throw new Error("The playground does not answer. Does it still run?");
+  });
+  if (!response.ok) throw await failureOf(response);
+  return response.status === 204 ? undefined : response.json();
+}
+
+/** Runs an action of a button, and tells what went wrong. */
+function doing(action) {
+  return async (event) => {
+    if (event && event.preventDefault) event.preventDefault();
+    try {
+      tell();
+      await action(event);
+    } catch (error) {
+      tell(error);
+    }
+  };
+}
+
+async function* eventsOf(response) {
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let buffer = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    buffer += value;
+    for (let end = buffer.indexOf("\n\n"); end >= 0; end = buffer.indexOf("\n\n")) {
+      const event = { id: "", name: "message", data: undefined };
+      for (const line of buffer.slice(0, end).split("\n")) {
+        if (line.startsWith("id: ")) event.id = line.slice(4);
+        else if (line.startsWith("event: ")) event.name = line.slice(7);
+        else if (line.startsWith("data: ")) event.data = JSON.parse(line.slice(6));
+      }
+      buffer = buffer.slice(end + 2);
+      if (event.data !== undefined) yield event;
+    }
+  }
+}
+
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Messages on their way, so that a reload comes back to them. */
+const running = {
+  key: (person) => "running:" + person,
+  list(person) {
+    try {
+      return JSON.parse(sessionStorage.getItem(running.key(person))) || [];
+    } catch {
+      return [];
+    }
+  },
+  add: (person, message) =>
+    sessionStorage.setItem(running.key(person), JSON.stringify([...running.list(person), message])),
+  remove: (person, id) =>
+    sessionStorage.setItem(
+      running.key(person),
+      JSON.stringify(running.list(person).filter((message) => message.id !== id)),
+    ),
+};
+
+/** One reply in a log: a draft that grows, finished messages, and notes. */
+class Answer {
+  constructor(column) {
+    this.column = column;
+    this.element = make("div", { className: "answer", ariaBusy: "true" });
+    this.waiting = make("span", { className: "part dots", role: "img", ariaLabel: "The agent writes" });
+    this.status = make("p", { className: "note", hidden: true });
+    this.clear();
+  }
+
+  clear() {
+    this.draft = "";
+    this.part = undefined;
+    this.element.replaceChildren(this.status, this.waiting);
+  }
+
+  put(element) {
+    this.element.insertBefore(element, this.status);
+  }
+
+  showDraft(text) {
+    if (this.part === undefined) {
+      this.part = make("div", { className: "part" });
+      this.put(this.part);
+    }
+    this.draft = text;
+    this.waiting.hidden = true;
+    if (this.frame !== undefined) return;
+    this.frame = requestAnimationFrame(() => {
+      this.frame = undefined;
+      this.paint();
+    });
+  }
+
+  paint() {
+    if (this.part === undefined) return;
+    this.column.keepingBottom(() => this.part.replaceChildren(markdown(this.draft)));
+  }
+
+  say(text) {
+    this.showDraft(text);
+    this.paint();
+    this.part = undefined;
+    this.draft = "";
+    this.waiting.hidden = false;
+  }
+
+  note(text, isBad) {
+    this.column.keepingBottom(() => this.put(make("p", { className: isBad ? "note bad" : "note" }, text)));
+  }
+
+  setStatus(text) {
+    this.column.keepingBottom(() => {
+      this.status.textContent = text;
+      this.status.hidden = text === "";
+    });
+  }
+
+  take(event) {
+    if (event.type !== "status") this.setStatus("");
+    switch (event.type) {
+      case "text": return this.showDraft(this.draft + event.delta);
+      case "message": return this.say(event.text);
+      case "status": return this.setStatus(event.text + "…");
+      case "suggestions": return this.suggest(event.items);
+      case "notice": return ["duplicate", "merged"].includes(event.code) ? undefined : this.note(event.text);
+      case "handoff": return this.note("A person takes over from here.");
+      case "end": return this.note("The agent has ended this conversation. The next message begins a new one.");
+    }
+  }
+
+  suggest(items) {
+    this.column.keepingBottom(() => this.put(this.column.choices(items)));
+  }
+
+  end() {
+    this.paint();
+    this.setStatus("");
+    this.waiting.remove();
+    this.element.ariaBusy = "false";
+    if (this.element.children.length === 1) this.element.remove();
+  }
+}
+
+class Column {
+  constructor(person) {
+    this.person = person;
+    this.turns = new Set();
+    this.build();
+  }
+
+  build() {
+    const { name, id } = this.person;
+    let hue = 0;
+    for (const character of id) hue = (hue * 31 + character.codePointAt(0)) % 360;
+    this.name = make("input", { className: "name", value: name, ariaLabel: "Name", maxLength: 40, spellcheck: false });
+    this.name.addEventListener("change", doing(() => this.rename()));
+    this.agent = make("select", { ariaLabel: "Agent", hidden: agents.length < 2 },
+      ...agents.map((agent) => make("option", { value: agent, selected: agent === this.person.agent }, agent)));
+    this.agent.addEventListener("change", doing(() => this.select()));
+    this.stopButton = make("button", { type: "button", hidden: true, onclick: doing(() => this.stop()) }, "Stop");
+    this.log = make("div", { className: "log", role: "log", tabIndex: 0 });
+    this.session = make("p", { className: "session" });
+    this.text = make("textarea", { rows: 1, placeholder: "Say something…", enterKeyHint: "send" });
+    this.text.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      event.preventDefault();
+      this.form.requestSubmit();
+    });
+    this.files = make("input", { type: "file", multiple: true, className: "hidden" });
+    this.files.addEventListener("change", () => this.showFiles());
+    this.fileNames = make("p", { className: "files", hidden: true });
+    this.form = make("form", { className: "say" },
+      make("label", { className: "attach", title: "Attach files" }, "+", make("span", { className: "hidden" }, "Attach files"), this.files),
+      this.text,
+      make("button", { type: "submit", className: "send" }, "Send"));
+    this.form.addEventListener("submit", doing(() => this.send(this.text.value, this.files.files)));
+    this.element = make("section", { className: "person" },
+      make("header", {},
+        this.name, this.agent, this.stopButton,
+        make("button", { type: "button", title: "The agent forgets what was said here", onclick: doing(() => this.reset()) }, "Reset"),
+        make("button", { type: "button", ariaLabel: "Remove this person", title: "Remove this person", onclick: doing(() => this.remove()) }, "✕"),
+        this.session),
+      this.log, this.fileNames, this.form);
+    this.element.style.setProperty("--hue", hue);
+    this.showName();
+    this.showSession();
+  }
+
+  showName() {
+    const { name } = this.person;
+    this.name.value = name;
+    this.element.ariaLabel = name;
+    this.log.ariaLabel = "Conversation of " + name;
+    this.text.ariaLabel = "Message of " + name;
+  }
+
+  showSession() {
+    const { sessionName } = this.person;
+    this.session.textContent = sessionName || "no session yet";
+    this.session.title = sessionName ? "All that the agent's service learns of this person" : "";
+  }
+
+  showFiles() {
+    const names = Array.from(this.files.files, (file) => file.name);
+    this.fileNames.textContent = names.join(", ");
+    this.fileNames.hidden = names.length === 0;
+  }
+
+  /** Follows the conversation's end, unless the reader has scrolled up. */
+  keepingBottom(change) {
+    const { log } = this;
+    const isAtBottom = log.scrollHeight - log.scrollTop - log.clientHeight < 60;
+    change();
+    if (isAtBottom) log.scrollTop = log.scrollHeight;
+  }
+
+  show(element) {
+    this.log.append(element);
+    this.log.scrollTop = this.log.scrollHeight;
+  }
+
+  choices(items) {
+    return make("div", { className: "choices" },
+      ...items.map((item) => make("button", { type: "button", onclick: doing(() => this.send(item, [])) }, item)));
+  }
+
+  async load() {
+    const history = await call("GET", "/history", { person: this.person.id });
+    const messages = history[this.agent.value] || [];
+    const [pending, ...more] = running.list(this.person.id);
+    if (pending !== undefined) {
+      const asked = messages.findLastIndex(({ role, text }) => role === "user" && text === pending.text);
+      if (asked >= 0 && asked >= messages.length - 2) messages.splice(asked);
+    }
+    this.log.replaceChildren();
+    for (const { role, text } of messages) {
+      if (role === "user") this.show(make("div", { className: "own" }, text));
+      else this.show(make("div", { className: "answer" }, make("div", { className: "part" }, markdown(text))));
+    }
+    if (messages.length === 0 && pending === undefined) this.greet();
+    for (const message of pending === undefined ? [] : [pending, ...more]) {
+      this.show(make("div", { className: "own" }, message.text));
+      this.follow(message, undefined).catch(tell);
+    }
+  }
+
+  greet() {
+    this.log.replaceChildren(make("div", { className: "hello" },
+      make("p", {}, this.person.name + " has not said anything yet."),
+      this.choices(["My name is " + this.person.name + ".", "What is my name?", "Help"])));
+  }
+
+  async send(text, files) {
+    if (text.trim() === "" && files.length === 0) return;
+    for (const old of this.log.querySelectorAll(".hello, .choices")) old.remove();
+    const message = { id: crypto.randomUUID(), text };
+    const names = Array.from(files, (file) => "\n📎 " + file.name).join("");
+    this.show(make("div", { className: "own" }, (text + names).trim()));
+    let body = JSON.stringify(message);
+    if (files.length > 0) {
+      body = new FormData();
+      body.set("id", message.id);
+      body.set("text", text);
+      for (const file of files) body.append("files", file);
+    }
+    if (text === this.text.value) this.text.value = "";
+    this.files.value = "";
+    this.showFiles();
+    this.text.focus({ preventScroll: true });
+    running.add(this.person.id, message);
+    await this.follow(message, body);
+    if (this.person.sessionName === undefined) await refresh();
+  }
+
+  /** Sends a message and shows its reply, through lost connections. Without a body it was sent before. */
+  async follow(message, body) {
+    const answer = new Answer(this);
+    this.show(answer.element);
+    this.turns.add(message.id);
+    this.showRunning();
+    try {
+      await this.read(message, body, answer);
+    } finally {
+      answer.end();
+      this.turns.delete(message.id);
+      running.remove(this.person.id, message.id);
+      this.showRunning();
+    }
+  }
+
+  async read({ id }, body, answer) {
+    let last = "";
+    let tries = 0;
+    for (; tries < 30; tries++) {
+      const again = body === undefined;
+      const headers = { accept: "text/event-stream", "x-aparte": "1" };
+      if (typeof body === "string") headers["content-type"] = "application/json";
+      if (last !== "") headers["last-event-id"] = last;
+      const path = query("/messages", again ? { person: this.person.id, id } : { person: this.person.id });
+      const response = await fetch(path, again ? { headers } : { method: "POST", headers, body }).catch(() => undefined);
+      if (response !== undefined && response.status === 204) return;
+      if (response !== undefined && !response.ok) {
+        const failure = await failureOf(response);
+        // Taken before the connection was lost: its reply may come with another process, or is in the history.
+        if (failure.code === "duplicate") body = undefined;
+        else if (failure.code === "not-found") {
+          if (tries > 0 && tries < 15) await sleep(1000);
+          else return this.load();
+          continue;
+        } else return answer.note(failure.message, true);
+      } else if (response !== undefined) {
+        try {
+          for await (const event of eventsOf(response)) {
+            if (last !== "" && last.split(".")[0] !== event.id.split(".")[0]) answer.clear();
+            last = event.id;
+            tries = 0;
+            if (event.name === "done") return;
+            if (event.name === "failed") return answer.note(event.data.error.message, true);
+            answer.take(event.data);
+          }
+        } catch {
+          // The connection broke: read on below.
+        }
+      }
+      answer.setStatus("The connection is lost. Trying again…");
+      await sleep(1000);
+    }
+    answer.note("The playground does not answer. Does it still run?", true);
+  }
+
+  showRunning() {
+    this.stopButton.hidden = this.turns.size === 0;
+    this.agent.disabled = this.turns.size > 0;
+  }
+
+  async stop() {
+    for (const id of [...this.turns].reverse()) {
+      await call("DELETE", "/messages", { person: this.person.id, id }).catch((error) => {
+        if (error.code !== "not-found") throw error;
+      });
+    }
+  }
+
+  async rename() {
+    try {
+      await call("PATCH", "/people", { person: this.person.id, name: this.name.value });
+      this.person = { ...this.person, name: this.name.value.trim() };
+    } finally {
+      this.showName();
+    }
+  }
+
+  async select() {
+    await call("POST", "/select", { person: this.person.id, agent: this.agent.value });
+    await this.load();
+  }
+
+  async reset() {
+    if (!confirm("Shall the agent forget what " + this.person.name + " said?")) return;
+    await this.stop();
+    await call("POST", "/reset", { person: this.person.id, agent: this.agent.value });
+    this.greet();
+  }
+
+  async remove() {
+    if (!confirm("Remove " + this.person.name + ", and erase the conversation?")) return;
+    await this.stop();
+    await call("DELETE", "/people", { person: this.person.id });
+    sessionStorage.removeItem(running.key(this.person.id));
+    await refresh();
+  }
+}
+
+const columns = new Map();
+
+/** Shows the people as the server knows them; the columns that are there stay as they are. */
+async function refresh() {
+  const known = await call("GET", "/people", {});
+  agents.splice(0, agents.length, ...known.agents);
+  const ids = new Set(known.people.map(({ id }) => id));
+  for (const [id, column] of columns) {
+    if (ids.has(id)) continue;
+    column.element.remove();
+    columns.delete(id);
+  }
+  for (const person of known.people) {
+    const there = columns.get(person.id);
+    if (there !== undefined) {
+      there.person = person;
+      there.showSession();
+      continue;
+    }
+    const column = new Column(person);
+    columns.set(person.id, column);
+    main.append(column.element);
+    column.load().catch(tell);
+  }
+}
+
+document.getElementById("add").addEventListener("submit", doing(async (event) => {
+  const input = document.getElementById("new-name");
+  const { id } = await call("POST", "/people", { name: input.value });
+  input.value = "";
+  await refresh();
+  const { element, text } = columns.get(id);
+  element.scrollIntoView({ inline: "center" });
+  text.focus();
+}));
+
+refresh().catch(tell);
+`}`;
