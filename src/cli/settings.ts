@@ -49,23 +49,29 @@ export function readSettings(environment: Environment): ProgramSettings {
   if (coze === undefined && (slack !== undefined || discord !== undefined)) {
     throw wrong("COZE_APP_ID", "is missing: a Slack or Discord bot needs an agent. Set the COZE_ variables.");
   }
-  const secret = env.get("APARTE_SECRET")?.split(",");
-  if (secret === undefined && coze !== undefined) {
+  const secrets = [
+    env.get("APARTE_SECRET") ?? [],
+    env.get("APARTE_OTHER_SECRETS")?.split(/\s+/) ?? [],
+  ].flat();
+  if (env.get("APARTE_SECRET") === undefined && (coze !== undefined || secrets.length > 0)) {
     throw wrong(
       "APARTE_SECRET",
       "is missing. Set it to a random text of at least 16 characters, and never change it: it keys all sessions.",
     );
   }
-  for (const each of secret ?? []) {
-    if (each.length < 16)
-      throw wrong("APARTE_SECRET", "is too short: at least 16 characters, each if there are several.");
+  for (const secret of secrets) {
+    if (secret.length < 16)
+      throw wrong(
+        "APARTE_SECRET",
+        "is too short, or one of APARTE_OTHER_SECRETS: at least 16 characters each.",
+      );
   }
   return {
     port: env.port("PORT", 3000),
     host: env.get("HOST") ?? "127.0.0.1",
     folder: env.get("APARTE_FOLDER") ?? ".aparte",
     store: env.get("APARTE_STORE") ?? `sqlite:${env.get("APARTE_FOLDER") ?? ".aparte"}/aparte.db`,
-    ...(secret === undefined ? {} : { secret }),
+    ...(secrets.length === 0 ? {} : { secret: secrets }),
     scope: env.oneOf("APARTE_SCOPE", ["user", "user-in-channel", "user-in-thread", "channel", "thread"]),
     overlap: env.oneOf("APARTE_OVERLAP", ["queue", "merge", "interrupt", "reject"]),
     ...(coze === undefined ? {} : { coze }),

@@ -1,25 +1,21 @@
 import { generateKeyPairSync } from "node:crypto";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import { readSettings } from "../../src/cli/settings.ts";
 
-let folder: string;
-let keyFile: string;
+const folder = mkdtempSync(join(tmpdir(), "aparte-settings-"));
+const keyFile = join(folder, "key.pem");
 const { privateKey } = generateKeyPairSync("rsa", {
   modulusLength: 2048,
   privateKeyEncoding: { type: "pkcs8", format: "pem" },
   publicKeyEncoding: { type: "spki", format: "pem" },
 });
 
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "aparte-settings-"));
-  keyFile = join(folder, "key.pem");
-  await writeFile(keyFile, privateKey);
-});
+writeFileSync(keyFile, privateKey);
 
-afterAll(() => rm(folder, { recursive: true }));
+afterAll(() => rmSync(folder, { recursive: true }));
 
 const secret = "a secret of the tests, long enough";
 const coze = () => ({
@@ -61,7 +57,15 @@ describe("The program's settings", () => {
   });
 
   it("take a list of secrets, for rotation", () => {
-    expect(readSettings({ APARTE_SECRET: `${secret},${secret}2` }).secret).toEqual([secret, `${secret}2`]);
+    const environment = {
+      APARTE_SECRET: secret,
+      APARTE_OTHER_SECRETS: "an-older-secret-of-ours and-one-still-older",
+    };
+    expect(readSettings(environment).secret).toEqual([
+      secret,
+      "an-older-secret-of-ours",
+      "and-one-still-older",
+    ]);
   });
 
   const wrong: [string, () => Record<string, string>][] = [
@@ -78,13 +82,14 @@ describe("The program's settings", () => {
     ["COZE_REGION", () => ({ ...coze(), COZE_REGION: "de" })],
     ["APARTE_SECRET", () => ({ ...coze(), APARTE_SECRET: "" })],
     ["APARTE_SECRET", () => ({ ...coze(), APARTE_SECRET: "short" })],
+    ["APARTE_SECRET", () => ({ APARTE_OTHER_SECRETS: secret })],
     ["APARTE_SCOPE", () => ({ APARTE_SCOPE: "everybody" })],
     ["APARTE_OVERLAP", () => ({ APARTE_OVERLAP: "drop" })],
     ["PORT", () => ({ PORT: "http" })],
     ["PORT", () => ({ PORT: "70000" })],
   ];
   for (const [field, environment] of wrong) {
-    it(`name ${field} when it is wrong: ${Object.keys(environment()).join(", ")}`, () => {
+    it(`name ${field} when it is wrong: ${Object.keys(environment()).join(", ")} set`, () => {
       const read = () => readSettings(environment());
       expect(read).toThrow(expect.objectContaining({ code: "option-invalid", field }));
       expect(read).toThrow(new RegExp(`^${field} `));
