@@ -9,6 +9,7 @@ import { consoleLogger, describeError } from "../logger.ts";
 import { playground } from "../playground/index.ts";
 import { SessionMapper } from "../session-mapper.ts";
 import { openStore } from "../store/open.ts";
+import type { Store } from "../store/store.ts";
 import { type RunningBot, startDiscord, startSlack } from "./platforms.ts";
 import type { ProgramSettings } from "./settings.ts";
 
@@ -37,9 +38,10 @@ export async function startProgram(settings: ProgramSettings): Promise<Program> 
   };
   try {
     const agent = await startAgent(settings, closers);
+    const store = await openStore(settings.store);
     const mapper = new SessionMapper({
       agents: { helper: agent },
-      store: await openStore(settings.store),
+      store,
       secret: settings.secret ?? [await ownSecret(settings.folder)],
       scope: settings.scope,
       overlap: settings.overlap,
@@ -51,7 +53,7 @@ export async function startProgram(settings: ProgramSettings): Promise<Program> 
     );
     if (settings.slack !== undefined) bots.push(await startSlack(mapper, settings.slack));
     if (settings.discord !== undefined) bots.push(await startDiscord(mapper, settings.discord));
-    const url = await listen(settings, mapper, bots, closers);
+    const url = await listen(settings, mapper, store, bots, closers);
     closers.push(() => Promise.all(bots.map((bot) => bot.stopListening())));
     return { url, close };
   } catch (error) {
@@ -103,11 +105,12 @@ async function ownSecret(folder: string): Promise<string> {
 async function listen(
   settings: ProgramSettings,
   mapper: SessionMapper,
+  store: Store,
   bots: readonly RunningBot[],
   closers: (() => Promise<unknown>)[],
 ): Promise<string> {
   // The page lets everybody be anybody, so it is there only where no real people are served.
-  const page = bots.length === 0 ? playground(mapper, { agents: ["helper"] }) : undefined;
+  const page = bots.length === 0 ? playground(mapper, { agents: ["helper"], store }) : undefined;
   const server = serve({
     hostname: settings.host,
     port: settings.port,
