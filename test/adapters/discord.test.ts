@@ -350,6 +350,23 @@ describe("discord", () => {
       expect(texts).toEqual(["one two ", "one two three four five six"]);
     });
 
+    it("with what has come while an edit waited for its turn", async () => {
+      const server = await startServer();
+      const speech = new Speech();
+      await startBot(server, { answer: speech.answer, discord: { editInterval: 500 } });
+      server.say(server.person("ann"), `${mention(server)} tell me`);
+      speech.say("one ");
+      await server.next("POST", posts);
+      speech.say("two ");
+      await server.next("PATCH", edits);
+      for (const word of ["three ", "four ", "five "]) {
+        speech.say(word);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      expect((await server.next("PATCH", edits)).body.content).toBe("one two three four five ");
+      speech.end();
+    });
+
     it("without a stale text after a rate limit", async () => {
       const server = await startServer();
       const speech = new Speech();
@@ -380,10 +397,9 @@ describe("discord", () => {
       await server.until(() => server.shown().filter(({ content }) => content.endsWith(" 39")).length === 3);
       await settled(bot);
       const times = server.calls.filter(({ method }) => method === "PATCH").map(({ at }) => at);
+      const elapsed = (times.at(-1) ?? 0) - (times[0] ?? 0);
       expect(times.length).toBeGreaterThan(3);
-      // The calls leave at this distance; the way to the server takes a little longer for one than for another.
-      const gaps = times.slice(1).map((at, index) => at - (times[index] ?? 0));
-      expect(Math.min(...gaps)).toBeGreaterThan(editInterval / 2);
+      expect(times.length).toBeLessThan(elapsed / editInterval + 2);
     });
 
     it("in several messages when they are long, every character of them", async () => {
@@ -487,17 +503,25 @@ describe("discord", () => {
       expect(server.shown()[0]).toMatchObject({ pings: [], flags: 4 });
     });
 
-    it("to a question that was deleted, or that it may not refer to", async () => {
+    it("to a question that was deleted", async () => {
       const server = await startServer();
       const speech = new Speech();
       const bot = await startBot(server, { answer: speech.answer });
       const id = server.say(server.person("ann"), `${mention(server)} gone`);
       await server.until(() => bot.messages.length === 1);
       server.delete(id);
-      server.fail({ method: "POST", path: posts, status: 403, code: 160_002 });
       speech.say("Here.");
       speech.end();
       await shows(server, "Here.");
+      expect(server.calls.filter(({ path }) => posts.test(path))).toHaveLength(1);
+    });
+
+    it("to a question that it may not refer to", async () => {
+      const server = await startServer();
+      await startBot(server);
+      server.fail({ method: "POST", path: posts, status: 403, code: 160_002 });
+      const id = server.say(server.person("ann"), `${mention(server)} hello`);
+      await shows(server, 'You say "hello" after nothing.');
       expect((await server.next("POST", posts)).body.message_reference?.message_id).toBe(id);
       expect((await server.next("POST", posts)).body.message_reference).toBeUndefined();
     });
@@ -735,7 +759,60 @@ describe("discord", () => {
       expect(server.shown().map(({ content }) => content)).toEqual(["Half of the answer, and the rest."]);
     });
 
-    it("sends nothing more once the turn is another's, not even what waits for a rate limit", async () => {
+    it("that has died in the middle of a turn, and tells the person in the message that is there", async () => {
+      const server = await startServer();
+      const store = memoryStore();
+      const speech = new Speech();
+      const mapper = { leaseTime: 400 };
+      const first = await startBot(server, { store, mapper, answer: speech.answer });
+      server.say(server.person("ann"), `${mention(server)} tell me`);
+      speech.say("Half of");
+      await shows(server, "Half of");
+      // Its lease is renewed no more; where the reply was posted has been written down.
+      await first.mapper.close({ drainTimeout: 300 });
+      await first.client.destroy();
+      server.forgetNonces();
+      await startBot(server, { store, mapper });
+      await shows(server, /^I was interrupted, and my answer to your last message is lost/);
+      expect(server.shown()).toHaveLength(1);
+    });
+
+    it("only when its client has logged in", async () => {
+      const server = await startServer();
+      const mapper = new SessionMapper({ agents: { helper: backend(elephant) }, secret });
+      const rest = { ...server.rest };
+      const client = new Client({ intents: allIntents, partials: [Partials.Channel], rest });
+      endings.push(() => client.destroy());
+      endings.push(() => mapper.close());
+      discord(mapper).attach(client);
+      const message = question(server);
+      await expect(mapper.receive(message)).rejects.toMatchObject({ field: "platform" });
+      const ready = new Promise((resolve) => client.once("clientReady", resolve));
+      await client.login(server.token);
+      await ready;
+      expect(await mapper.receive(message)).toBe(true);
+      await shows(server, 'You say "?" after nothing.');
+    });
+
+    it("sends nothing more once the turn is another's, however long a call has waited", async () => {
+      const server = await startServer();
+      const bot = await startBot(server);
+      const source = reply({ type: "text", delta: "mine " });
+      const delivered = bot.adapter.deliver(question(server), source.reply);
+      await server.next("POST", posts);
+      server.fail({ method: "PATCH", path: edits, lastFor: 1.5 });
+      source.push({ type: "text", delta: "still mine " });
+      await server.next("PATCH", edits);
+      const waiting = new Promise((resolve) => bot.client.rest.once("rateLimited", resolve));
+      source.push({ type: "text", delta: "not mine" });
+      await waiting;
+      source.held = () => false;
+      source.end();
+      await delivered;
+      expect(server.shown().map(({ content }) => content)).toEqual(["mine still mine"]);
+    });
+
+    it("sends nothing more once the turn is another's, not even what was told to come again", async () => {
       const server = await startServer();
       const bot = await startBot(server);
       const source = reply({ type: "text", delta: "mine " });

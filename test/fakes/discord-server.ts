@@ -34,6 +34,8 @@ export interface Fault {
   readonly times?: number;
   /** Answers 429: nothing is stored. In seconds. */
   readonly retryAfter?: number;
+  /** Carries the call out, and tells the bot that it may make no more of its kind for so long. In seconds. */
+  readonly lastFor?: number;
   /** Answers this status with this code of Discord's. */
   readonly status?: number;
   readonly code?: number;
@@ -143,6 +145,8 @@ export class DiscordServer {
   readonly #gateway = new WebSocketServer({ noServer: true });
   readonly #channels = new Map<string, Channel>();
   readonly #sessions = new Map<string, Session>();
+  /** The bot's posts by nonce. They stay known when they are deleted. */
+  readonly #nonces = new Map<string, StoredMessage>();
   readonly #faults: { readonly fault: Fault; left: number }[] = [];
   readonly #read = new Set<RestCall>();
   readonly #watchers = new Set<() => void>();
@@ -228,6 +232,11 @@ export class DiscordServer {
   /** The links of all attachments that were given so far stop working. */
   expireLinks(): void {
     this.#signature += 1;
+  }
+
+  /** As some minutes after a post: the same nonce makes a new message. */
+  forgetNonces(): void {
+    this.#nonces.clear();
   }
 
   // What the test sees
@@ -532,13 +541,16 @@ export class DiscordServer {
       if (request.headers.authorization !== `Bot ${this.token}`)
         throw new Refusal(401, 0, "401: Unauthorized");
       if (fault?.after === true || !isFailure(fault)) body = this.#answer(call);
+      const restFor = fault?.retryAfter ?? fault?.lastFor;
+      if (restFor !== undefined) {
+        headers["x-ratelimit-limit"] = "5";
+        headers["x-ratelimit-remaining"] = "0";
+        headers["x-ratelimit-reset-after"] = String(restFor);
+      }
       if (fault?.retryAfter !== undefined) {
         status = 429;
         body = { message: "You are being rate limited.", retry_after: fault.retryAfter, global: false };
         headers["retry-after"] = String(fault.retryAfter);
-        headers["x-ratelimit-limit"] = "5";
-        headers["x-ratelimit-remaining"] = "0";
-        headers["x-ratelimit-reset-after"] = String(fault.retryAfter);
         headers["x-ratelimit-scope"] = "user";
       } else if (fault?.status !== undefined) throw new Refusal(fault.status, fault.code ?? 0, "A fault");
     } catch (error) {
@@ -592,9 +604,7 @@ export class DiscordServer {
     const content = this.#contentOf(body);
     if (body.nonce !== undefined && String(body.nonce).length > 25)
       throw new Refusal(400, 50_035, "Invalid nonce");
-    const earlier = [...this.messages.values()].find(
-      ({ nonce, author }) => nonce !== undefined && nonce === body.nonce && author.id === this.bot.id,
-    );
+    const earlier = this.#nonces.get(body.nonce ?? "");
     if (body.enforce_nonce === true && earlier !== undefined) return this.#payload(earlier);
     const reference = body.message_reference;
     const replied = this.messages.get(reference?.message_id ?? "");
@@ -608,6 +618,7 @@ export class DiscordServer {
       ...(body.nonce === undefined ? {} : { nonce: body.nonce }),
       ...(body.flags === undefined ? {} : { flags: body.flags }),
     });
+    if (body.nonce !== undefined) this.#nonces.set(body.nonce, message);
     return this.#payload(message);
   }
 
