@@ -3,7 +3,7 @@ import { readId, readSaid, type Said } from "./body.ts";
 import type { KeptReply } from "./kept-reply.ts";
 import { readOptions, type Settings, type WebOptions, type WebSpeaker } from "./options.ts";
 import { preflight, refuseForeign, shareWith } from "./origin.ts";
-import { failureResponse, Refusal } from "./refusal.ts";
+import { describe, failureResponse, Refusal } from "./refusal.ts";
 import { Replies } from "./replies.ts";
 import { eventStream, readPosition } from "./stream.ts";
 
@@ -37,12 +37,9 @@ export function web(mapper: SessionMapper, options: WebOptions): WebHandler {
     deliver: (message, reply) => replies.add(message, () => reply).ended,
   });
   return async (request) => {
-    const response = await answer({ mapper, settings, replies }, request).catch((error: unknown) => {
-      if (!(error instanceof Refusal) && !(error instanceof AparteError)) {
-        settings.logger.error("a web request failed", describe(error));
-      }
-      return failureResponse(error);
-    });
+    const response = await answer({ mapper, settings, replies }, request).catch((error: unknown) =>
+      failureResponse(error, settings.logger),
+    );
     response.headers.set("cache-control", "no-store, no-transform");
     response.headers.set("x-content-type-options", "nosniff");
     return shareWith(response, request, settings.origins);
@@ -219,7 +216,7 @@ async function wholeReply(
   await Promise.race([kept.ended, aborted(signal)]);
   leave();
   if (!kept.hasEnded) return new Response(null, { status: 499 }); // Nobody is there to read it.
-  if (kept.failure !== undefined) return failureResponse(kept.failure);
+  if (kept.failure !== undefined) throw kept.failure;
   const events = kept.events.flatMap(({ name, data }) =>
     name === "message" && data.type !== "text" ? [data] : [],
   );
@@ -231,9 +228,4 @@ function aborted(signal: AbortSignal): Promise<void> {
     if (signal.aborted) resolve();
     else signal.addEventListener("abort", () => resolve(), { once: true });
   });
-}
-
-/** Of a foreign error only its class: its message may hold anything. */
-function describe(error: unknown): Record<string, unknown> {
-  return { error: error instanceof Error ? error.name : typeof error };
 }

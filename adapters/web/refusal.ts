@@ -1,4 +1,4 @@
-import { AparteError, type AparteErrorCode } from "aparte";
+import { AparteError, type AparteErrorCode, type Logger } from "aparte";
 
 /** Every `error.code` that a response can carry: the core's, and those of HTTP itself. */
 export type WebErrorCode = AparteErrorCode | keyof typeof statuses;
@@ -16,6 +16,7 @@ const statuses = {
   "type-unsupported": 415,
   full: 429,
   limited: 429,
+  internal: 500,
   "authentication-unavailable": 503,
   overloaded: 503,
 } as const;
@@ -84,26 +85,37 @@ export function fieldInvalid(field: string, problem: string): AparteError {
 /** What a person's client is told of a failure; never the cause. */
 export function failureBody(error: unknown): FailureBody {
   if (error instanceof Refusal) return error.body;
-  const { code, say, reference, field } = asFailure(error);
+  if (!(error instanceof AparteError)) return internal().body;
+  const { code, say, reference, field } = error;
   return { error: { code, message: say, reference, ...(field === undefined ? {} : { field }) } };
 }
 
-/** The response that tells a failure, as the web handler gives it: for a host's own routes beside it. */
-export function failureResponse(error: unknown): Response {
-  if (error instanceof Refusal)
-    return Response.json(error.body, { status: error.status, headers: error.headers });
-  const failure = asFailure(error);
-  const { retryAfterMs } = failure;
-  const headers: Record<string, string> =
-    retryAfterMs === undefined ? {} : { "retry-after": String(Math.ceil(retryAfterMs / 1000)) };
-  return Response.json(failureBody(failure), { status: statusOf[failure.code], headers });
+/**
+ * The response that tells a failure, as the web handler gives it: for a host's own routes beside it.
+ * @param logger told of errors that are neither a {@link Refusal} nor an AparteError: nobody else tells those.
+ */
+export function failureResponse(error: unknown, logger: Pick<Logger, "error">): Response {
+  if (error instanceof AparteError) {
+    const { code, retryAfterMs } = error;
+    const headers: Record<string, string> =
+      retryAfterMs === undefined ? {} : { "retry-after": String(Math.ceil(retryAfterMs / 1000)) };
+    return Response.json(failureBody(error), { status: statusOf[code], headers });
+  }
+  const refusal = error instanceof Refusal ? error : internal();
+  const { status, headers, body } = refusal;
+  if (refusal !== error) {
+    logger.error("a web request failed", { ...describe(error), reference: body.error.reference });
+  }
+  return Response.json(body, { status, headers });
 }
 
-function asFailure(error: unknown): AparteError {
-  if (error instanceof AparteError) return error;
-  return new AparteError("backend-failed", "The request failed. The cause is kept in the error.", {
-    cause: error,
-  });
+/** Of a foreign error only its class: its message may hold anything. */
+export function describe(error: unknown): Record<string, unknown> {
+  return { error: error instanceof Error ? error.name : typeof error };
+}
+
+function internal(): Refusal {
+  return new Refusal("internal", "Something went wrong here. Please try again.");
 }
 
 function newReference(): string {

@@ -1,5 +1,6 @@
 import { failureResponse, hostOf, isForeign, ownHeader, Refusal, type WebHandler, web } from "aparte/web";
 import { AparteError } from "../errors.ts";
+import { consoleLogger, type Logger } from "../logger.ts";
 import { optionInvalid, refuseUnknown } from "../options.ts";
 import type { SessionMapper } from "../session-mapper.ts";
 import type { Store } from "../store/store.ts";
@@ -13,9 +14,11 @@ export interface PlaygroundOptions {
   readonly store?: Pick<Store, "records">;
   /** Who is there on the first start. @default Ada and Ben */
   readonly people?: readonly string[];
+  /** @default errors to the console */
+  readonly logger?: Logger;
 }
 
-const known = ["agents", "store", "people"] as const satisfies readonly (keyof PlaygroundOptions)[];
+const known = ["agents", "store", "people", "logger"] as const satisfies readonly (keyof PlaygroundOptions)[];
 
 /**
  * A page where several people talk side by side with the agent, each in their own conversation. For this machine
@@ -34,12 +37,13 @@ const known = ["agents", "store", "people"] as const satisfies readonly (keyof P
  */
 export function playground(mapper: SessionMapper, options: PlaygroundOptions): WebHandler {
   refuseUnknown(options, known, "playground.");
-  const { agents, store, people: preset = ["Ada", "Ben"] } = options;
+  const { agents, store, people: preset = ["Ada", "Ben"], logger = consoleLogger } = options;
   if (!isNames(agents)) throw optionInvalid("playground.agents", "must be a list of the agents' names");
   if (!isNames(preset)) throw optionInvalid("playground.people", "must be a list of names");
   const people = new People({ mapper, records: store?.records, preset, firstAgent: agents[0] ?? "" });
 
   const messages = web(mapper, {
+    logger,
     authenticate: async (request) => {
       const id = new URL(request.url).searchParams.get("person") ?? "";
       return (await people.has(id)) ? speakerOf(id) : undefined;
@@ -71,7 +75,7 @@ export function playground(mapper: SessionMapper, options: PlaygroundOptions): W
     "PATCH /people": async (query) => people.rename(await personOf(query), query.get("name") ?? ""),
     "DELETE /people": async (query) => people.remove(await personOf(query)),
     "GET /history": async (query) => (await mapper.export(speakerOf(await personOf(query))))?.messages ?? {},
-    "POST /reset": async (query) => mapper.reset(speakerOf(await personOf(query)), agentOf(query)),
+    "POST /reset": async (query) => people.reset(await personOf(query), agentOf(query)),
     "POST /select": async (query) => mapper.select(speakerOf(await personOf(query)), agentOf(query)),
   };
 
@@ -100,7 +104,7 @@ export function playground(mapper: SessionMapper, options: PlaygroundOptions): W
       response.headers.set("cache-control", "no-store, no-transform");
       return response;
     } catch (error) {
-      return failureResponse(error);
+      return failureResponse(error, logger);
     }
   };
 }

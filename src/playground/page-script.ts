@@ -275,15 +275,22 @@ class Column {
       if (asked >= 0 && asked >= messages.length - 2) messages.splice(asked);
     }
     this.log.replaceChildren();
-    for (const { role, text } of messages) {
+    const forgotten = (this.person.forgotten || {})[this.agent.value] || 0;
+    for (const [index, { role, text }] of messages.entries()) {
       if (role === "user") this.show(make("div", { className: "own" }, text));
       else this.show(make("div", { className: "answer" }, make("div", { className: "part" }, markdown(text))));
+      if (index === forgotten - 1) this.showForgotten();
     }
     if (messages.length === 0 && pending === undefined) this.greet();
     for (const message of pending === undefined ? [] : [pending, ...more]) {
       this.show(make("div", { className: "own" }, message.text));
       this.follow(message, undefined).catch(tell);
     }
+  }
+
+  showForgotten() {
+    for (const element of this.log.children) element.classList.add("forgotten");
+    this.show(make("p", { className: "note rule" }, "The agent has forgotten what is above."));
   }
 
   greet() {
@@ -346,9 +353,13 @@ class Column {
         // Taken before the connection was lost: its reply may come with another process, or is in the history.
         if (failure.code === "duplicate") body = undefined;
         else if (failure.code === "not-found") {
-          if (tries > 0 && tries < 15) await sleep(1000);
-          else return this.load();
-          continue;
+          if (tries > 0 && tries < 15) {
+            await sleep(1000);
+            continue;
+          }
+          if (this.turns.size > 1) return answer.note("Reload the page to see this answer.");
+          running.remove(this.person.id, id);
+          return this.load();
         } else return answer.note(failure.message, true);
       } else if (response !== undefined) {
         try {
@@ -401,7 +412,8 @@ class Column {
     if (!confirm("Shall the agent forget what " + this.person.name + " said?")) return;
     await this.stop();
     await call("POST", "/reset", { person: this.person.id, agent: this.agent.value });
-    this.greet();
+    await refresh();
+    await this.load();
   }
 
   async remove() {

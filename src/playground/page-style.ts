@@ -60,6 +60,7 @@ main { flex: 1; min-height: 0; display: grid; grid-auto-flow: column; grid-auto-
 .part a { color: inherit; }
 .note { align-self: flex-start; margin: 0; color: var(--soft); font-size: .875rem; font-style: italic; }
 .bad { color: var(--bad); font-style: normal; }
+.forgotten { opacity: .55; }
 .rule { align-self: stretch; max-width: 100%; text-align: center; }
 .dots::after { content: "●●●"; letter-spacing: 2px; font-size: .6rem; color: var(--soft); animation: breathe 1.2s ease-in-out infinite; }
 @keyframes breathe { 50% { opacity: .25; } }

@@ -9,6 +9,8 @@ export interface Person {
   readonly id: string;
   /** As the page shows it; may change, the id stays. */
   readonly name: string;
+  /** How many messages of the history each agent no longer knows, since it was told to forget. */
+  readonly forgotten?: { readonly [agent: string]: number };
 }
 
 /** A person with what the mapper knows of them. */
@@ -73,9 +75,15 @@ export class People {
 
   async rename(id: string, name: string): Promise<void> {
     const cleaned = cleanName(name);
-    await this.#change((people) =>
-      people.map((person) => (person.id === id ? { id, name: cleaned } : person)),
-    );
+    await this.#edit(id, () => ({ name: cleaned }));
+  }
+
+  /** The agent forgets; the service may keep what was said, so the page has to tell from where on it counts. */
+  async reset(id: string, agent: string): Promise<void> {
+    const { mapper } = this.#options;
+    await mapper.reset(speakerOf(id), agent);
+    const said = (await mapper.export(speakerOf(id)))?.messages[agent]?.length ?? 0;
+    await this.#edit(id, ({ forgotten }) => ({ forgotten: { ...forgotten, [agent]: said } }));
   }
 
   /** Erases the person's session, here and at the service, and takes them off the page. */
@@ -114,6 +122,12 @@ export class People {
       sessions.set(speaker.user, { sessionName, ...(agent === undefined ? {} : { agent }) });
     }
     return sessions;
+  }
+
+  #edit(id: string, edit: (person: Person) => Partial<Person>): Promise<void> {
+    return this.#change((people) =>
+      people.map((person) => (person.id === id ? { ...person, ...edit(person) } : person)),
+    );
   }
 
   /** One change after the other: two at once must not undo each other. */

@@ -1,0 +1,281 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type AparteError, SessionMapper } from "aparte";
+import { coze } from "aparte/coze";
+import { Keyv } from "keyv";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type CozeEmulator, startCozeEmulator } from "../src/emulators/coze/index.ts";
+import { type PlaygroundOptions, playground } from "../src/playground/index.ts";
+import { page } from "../src/playground/page.ts";
+import { keyvStore } from "../src/store/keyv.ts";
+import { type Loopback, listen } from "./fakes/loopback.ts";
+
+let emulator: CozeEmulator;
+const closers: (() => Promise<void>)[] = [];
+
+beforeEach(async () => {
+  emulator = await startCozeEmulator({ bots: [{ id: "1" }, { id: "2" }] });
+  closers.push(() => emulator.close());
+});
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+const secret = "a secret of the tests, long enough";
+const agents = ["helper", "sales"];
+
+/** The playground on a port, as the program runs it; the records outlive it. */
+async function start(
+  records: Map<string, unknown>,
+  options: Partial<PlaygroundOptions> = {},
+  service = emulator,
+) {
+  const { appId, keyId, privateKey, baseURL, botIds } = service;
+  const store = keyvStore(new Keyv({ store: records, namespace: "aparte" }), undefined);
+  const logger = { info: () => {}, warn: () => {}, error: () => {} };
+  const [helper, sales] = botIds.map((botId) => coze({ appId, keyId, privateKey, botId, baseURL }));
+  if (helper === undefined || sales === undefined) throw new Error("The emulator needs two bots.");
+  const mapper = new SessionMapper({ agents: { helper, sales }, store, secret, logger });
+  const server = await listen(playground(mapper, { agents, store, ...options }));
+  const close = async () => {
+    await mapper.close();
+    await server.close();
+  };
+  closers.push(close);
+  return { server, mapper, close };
+}
+
+function call(
+  server: Loopback,
+  method: string,
+  path: string,
+  headers: Record<string, string> = { "x-aparte": "1" },
+) {
+  return fetch(new URL(path, server.url), { method, headers });
+}
+
+interface People {
+  readonly agents: readonly string[];
+  readonly people: readonly {
+    id: string;
+    name: string;
+    agent: string;
+    sessionName?: string;
+    forgotten?: object;
+  }[];
+}
+
+const peopleOf = async (server: Loopback) => (await (await call(server, "GET", "/people")).json()) as People;
+const namesOf = async (server: Loopback) => (await peopleOf(server)).people.map(({ name }) => name);
+const errorOf = async (response: Response) =>
+  ((await response.json()) as { error: { code: string; field?: string } }).error;
+
+type History = Record<string, readonly { role: string; text: string }[]>;
+const historyOf = async (server: Loopback, person: string) =>
+  (await (await call(server, "GET", `/history?person=${person}`)).json()) as History;
+
+async function say(server: Loopback, person: string, text: string): Promise<string> {
+  const response = await fetch(new URL(`/messages?person=${encodeURIComponent(person)}`, server.url), {
+    method: "POST",
+    headers: { "content-type": "application/json", accept: "application/json" },
+    body: JSON.stringify({ id: crypto.randomUUID(), text }),
+  });
+  return ((await response.json()) as { text: string }).text;
+}
+
+describe("playground", () => {
+  it("shows two people on the first start, each with their own conversation", async () => {
+    const { server } = await start(new Map());
+    expect(await peopleOf(server)).toEqual({
+      agents,
+      people: [
+        { id: "Ada", name: "Ada", agent: "helper" },
+        { id: "Ben", name: "Ben", agent: "helper" },
+      ],
+    });
+    await say(server, "Ada", "my name is Ada");
+    expect(await say(server, "Ben", "what is my name?")).toContain("You have not told me your name.");
+    expect(await say(server, "Ada", "what is my name?")).toContain("Your name is Ada.");
+    const [ada, ben] = (await peopleOf(server)).people;
+    expect(ada?.sessionName).toMatch(/^a1_/);
+    expect(ada?.sessionName).not.toBe(ben?.sessionName);
+    expect(JSON.stringify(await historyOf(server, "Ben"))).not.toContain("Ada");
+  });
+
+  it("finds people, their conversations and their words again after a restart", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "aparte-test-"));
+    closers.unshift(() => rm(folder, { recursive: true, force: true }));
+    const persist = join(folder, "coze.db");
+    const bots = [{ id: "1" }, { id: "2" }];
+    const before = await startCozeEmulator({ persist, bots });
+    const records = new Map<string, unknown>();
+    const first = await start(records, {}, before);
+    await say(first.server, "Ada", "my name is Ada");
+    await call(first.server, "POST", "/people?name=Cleo");
+    await call(first.server, "PATCH", "/people?person=Ben&name=Benedict");
+    await call(first.server, "DELETE", "/people?person=Cleo");
+    await call(first.server, "POST", "/people?name=Dora");
+    await call(first.server, "POST", "/select?person=Dora&agent=sales");
+    await first.close();
+    await before.close();
+
+    const after = await startCozeEmulator({ persist, bots });
+    closers.push(() => after.close());
+    const { server } = await start(records, {}, after);
+    expect(await namesOf(server)).toEqual(["Ada", "Benedict", "Dora"]);
+    expect((await peopleOf(server)).people.map(({ agent }) => agent)).toEqual(["helper", "helper", "sales"]);
+    expect((await historyOf(server, "Ada")).helper).toMatchObject([
+      { role: "user", text: "my name is Ada" },
+      { role: "agent", text: expect.stringContaining("I will remember") },
+    ]);
+    expect(await say(server, "Ada", "what is my name?")).toContain("Your name is Ada.");
+    expect(after.conversations().filter(({ sessionName }) => sessionName !== undefined)).toHaveLength(1);
+  });
+
+  it("finds those who have spoken also where nothing keeps the names", async () => {
+    const records = new Map<string, unknown>();
+    const withoutStore: Partial<PlaygroundOptions> = { people: ["Ada"] };
+    const first = await start(records, withoutStore);
+    await call(first.server, "POST", "/people?name=Cleo");
+    await say(first.server, "Cleo", "hello");
+    await first.close();
+    for (const key of records.keys()) if (key.includes("playground:")) records.delete(key);
+    const second = await start(records, withoutStore);
+    expect(await namesOf(second.server)).toEqual(["Ada", "Cleo"]);
+  });
+
+  it("gives people of one name sessions of their own, and renames without losing the session", async () => {
+    const { server } = await start(new Map());
+    const added = (await (await call(server, "POST", "/people?name=%20Ada%20")).json()) as { id: string };
+    expect(added).toEqual({ id: "Ada 2", name: "Ada" });
+    await say(server, "Ada", "my name is Ada");
+    expect(await say(server, "Ada 2", "what is my name?")).toContain("not told me");
+    expect((await call(server, "PATCH", "/people?person=Ada&name=Zoe")).status).toBe(204);
+    expect(await namesOf(server)).toEqual(["Zoe", "Ben", "Ada"]);
+    expect(await say(server, "Ada", "what is my name?")).toContain("Your name is Ada.");
+    for (const name of ["", "%20", "x".repeat(41)]) {
+      const response = await call(server, "POST", `/people?name=${name}`);
+      expect(response.status).toBe(400);
+      expect(await errorOf(response)).toMatchObject({ code: "input-invalid", field: "name" });
+    }
+  });
+
+  it("loses no change when several come at once", async () => {
+    const { server } = await start(new Map());
+    const names = Array.from({ length: 20 }, (_, index) => `P${index}`);
+    await Promise.all(names.map((name) => call(server, "POST", `/people?name=${name}`)));
+    expect((await namesOf(server)).sort()).toEqual(["Ada", "Ben", ...names].sort());
+  });
+
+  it("erases a person who is removed, at the service too", async () => {
+    const { server } = await start(new Map());
+    await say(server, "Ada", "my name is Ada");
+    expect((await call(server, "DELETE", "/people?person=Ada")).status).toBe(204);
+    expect(await namesOf(server)).toEqual(["Ben"]);
+    expect(emulator.conversations()).toEqual([]);
+    expect((await call(server, "GET", "/history?person=Ada")).status).toBe(404);
+    expect((await call(server, "GET", "/messages?person=Ada&id=1")).status).toBe(401);
+    await call(server, "POST", "/people?name=Ada");
+    expect(await say(server, "Ada", "what is my name?")).toContain("not told me");
+  });
+
+  it("lets the agent forget one person's words, and tells from where on", async () => {
+    const { server } = await start(new Map());
+    await say(server, "Ada", "my name is Ada");
+    await say(server, "Ben", "my name is Ben");
+    expect((await call(server, "POST", "/reset?person=Ada&agent=helper")).status).toBe(204);
+    expect(await say(server, "Ada", "what is my name?")).toContain("not told me");
+    expect(await say(server, "Ben", "what is my name?")).toContain("Your name is Ben.");
+    const [ada, ben] = (await peopleOf(server)).people;
+    const said = (await historyOf(server, "Ada")).helper?.slice(0, -2) ?? [];
+    expect(ada?.forgotten).toEqual({ helper: said.length });
+    expect(ben?.forgotten).toBeUndefined();
+  });
+
+  it("lets each person choose an agent, each with a conversation of its own", async () => {
+    const { server } = await start(new Map());
+    await say(server, "Ada", "my name is Ada");
+    expect((await call(server, "POST", "/select?person=Ada&agent=sales")).status).toBe(204);
+    expect(await say(server, "Ada", "what is my name?")).toContain("not told me");
+    expect(Object.keys(await historyOf(server, "Ada")).sort()).toEqual(agents);
+    const unknown = await call(server, "POST", "/select?person=Ada&agent=nobody");
+    expect(unknown.status).toBe(400);
+    expect((await errorOf(unknown)).code).toBe("agent-unknown");
+  });
+
+  it("serves its page, which loads nothing from elsewhere and runs nothing but its own script", async () => {
+    const { server } = await start(new Map());
+    const response = await call(server, "GET", "/", {});
+    expect(response.status).toBe(200);
+    expect(await response.text()).toBe(page);
+    const policy = response.headers.get("content-security-policy") ?? "";
+    expect(policy).toContain("default-src 'none'");
+    for (const tag of ["script", "style"]) {
+      const [, content = ""] = new RegExp(`<${tag}>([^]*?)</${tag}>`).exec(page) ?? [];
+      const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(content));
+      expect(policy).toContain(`${tag}-src 'sha256-${Buffer.from(digest).toString("base64")}'`);
+    }
+    expect(page).not.toMatch(/\b(src|href)="(?!data:)/);
+    expect(page).not.toMatch(/innerHTML|\son[a-z]+="/);
+  });
+
+  it("answers on this machine's names alone, and no other site's pages", async () => {
+    const { mapper } = await start(new Map());
+    const handler = playground(mapper, { agents });
+    const ask = async (url: string, headers: Record<string, string> = {}, method = "GET") =>
+      (await handler(new Request(url, { method, headers }))).status;
+    for (const host of ["127.0.0.1:3000", "localhost", "localhost:3000", "[::1]:3000"]) {
+      expect(await ask(`http://${host}/`), host).toBe(200);
+      expect(await ask(`http://${host}/people`), host).toBe(200);
+    }
+    for (const host of [
+      "evil.example",
+      "127.0.0.1.evil.example",
+      "localhost.evil.example:3000",
+      "192.168.0.2",
+      "127.0.0.1:3000@evil",
+    ]) {
+      for (const path of ["/", "/people", "/messages?person=Ada&id=1"]) {
+        expect(await ask(`http://127.0.0.1:3000${path}`, { host }), host).toBe(403);
+      }
+    }
+    const here = "http://127.0.0.1:3000";
+    for (const foreign of [
+      { origin: "https://evil.example" },
+      { origin: "null" },
+      { "sec-fetch-site": "cross-site" },
+    ]) {
+      expect(await ask(`${here}/people`, foreign)).toBe(403);
+      expect(await ask(`${here}/people?person=Ada`, { ...foreign, "x-aparte": "1" }, "DELETE")).toBe(403);
+      expect(await ask(`${here}/messages?person=Ada&id=1`, foreign)).toBe(403);
+    }
+    expect(await ask(`${here}/people?person=Ada`, { origin: here }, "DELETE")).toBe(403);
+    expect(await ask(`${here}/people?person=Ada`, { origin: here, "x-aparte": "1" }, "DELETE")).toBe(204);
+    expect(await ask(`${here}/nothing`)).toBe(404);
+  });
+
+  it("tells a failing service as a failure, and not as an empty history", async () => {
+    const { server } = await start(new Map());
+    await say(server, "Ada", "hello");
+    await emulator.close();
+    expect((await call(server, "GET", "/history?person=Ada")).status).toBeGreaterThanOrEqual(500);
+  });
+
+  it("refuses options that are wrong, by their name", async () => {
+    const { mapper } = await start(new Map());
+    const fieldOf = (options: object): unknown => {
+      try {
+        playground(mapper, options as PlaygroundOptions);
+      } catch (error) {
+        return (error as AparteError).field;
+      }
+      return undefined;
+    };
+    expect(fieldOf({})).toBe("playground.agents");
+    expect(fieldOf({ agents: [] })).toBe("playground.agents");
+    expect(fieldOf({ agents, people: [""] })).toBe("playground.people");
+    expect(fieldOf({ agents, port: 1 })).toBe("playground.port");
+    expect(fieldOf({ agents })).toBeUndefined();
+  });
+});
