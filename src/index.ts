@@ -1,6 +1,5 @@
 // The mapper
 
-// Contracts: write your own backend or adapter
 export type { Adapter } from "./adapter.ts";
 export type {
   AskCall,
@@ -22,9 +21,11 @@ export { cut } from "./cut.ts";
 export { AparteError, type AparteErrorCode, type AparteErrorOptions } from "./errors.ts";
 export type { Logger } from "./logger.ts";
 export type { MapperOptions } from "./mapper-options.ts";
-
+// Contracts: write your own backend or adapter
+export { optionInvalid, refuseUnknown } from "./options.ts";
 // What is answered
 export { type NoticeCode, type ReplyEvent, silentNotices, Transcript } from "./reply.ts";
+export { ReplyText } from "./reply-text.ts";
 export { type Mapping, SessionMapper } from "./session-mapper.ts";
 export type { SessionExport, SessionSummary } from "./session-operations.ts";
 // Who speaks, and what they say

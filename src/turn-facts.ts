@@ -2,7 +2,7 @@ import type { JsonValue } from "./backend.ts";
 import type { HeldLane } from "./lane.ts";
 
 /** What is kept of a running turn, so that another process can go on with it after this one has died. */
-interface Facts {
+export interface Facts {
   /** The service's: under which id it has the turn. */
   readonly service?: JsonValue;
   /** The adapter's: where the reply was posted. */

@@ -152,6 +152,8 @@ export class TurnRunner {
       return held.park();
     }
     const source = new ReplySource();
+    source.earlierPost = new TurnFacts(held, () => {}).posted;
+    source.held = () => held.isHeld;
     const message = restoreMessage(kept, adapter);
     const delivered = this.deliver(adapter, message ?? { ...kept, files: [] }, source);
     if (message === undefined || held.grant.attempt > maxAttempts) {

@@ -1,9 +1,8 @@
-import { cut, type Reply } from "aparte";
+import { cut, type Reply, ReplyText } from "aparte";
 import type { ReplyAddress } from "./address.ts";
 import type { DiscordApi } from "./api.ts";
 import type { Channels } from "./channels.ts";
 import { Posts } from "./posts.ts";
-import { ReplyText } from "./reply-text.ts";
 
 /**
  * The most that one message holds. Discord counts characters; `cut` counts UTF-16 code units, of which there are
@@ -20,7 +19,11 @@ export async function deliver(
 ): Promise<void> {
   const text = new ReplyText();
   const channel = channels.enter(address.channelId, () => reply.held);
-  const texts = (isComplete: boolean) => cut(text.toString(isComplete), messageLength);
+  const texts = (isComplete: boolean) => {
+    // Subtext, Discord's small print: https://support.discord.com/hc/en-us/articles/210298617
+    const status = isComplete || text.status === "" ? "" : `\n\n-# ${text.status} …`;
+    return cut((text.text + status).trimStart(), messageLength);
+  };
   const posts = new Posts({ api, channel, address, reply, texts });
   try {
     // Read to its end whatever happens to the posts: leaving early would stop the turn at the service.

@@ -1,9 +1,10 @@
-import { AparteError, type ReplyEvent, silentNotices } from "aparte";
+import { asAparteError } from "./errors.ts";
+import { type ReplyEvent, silentNotices } from "./reply.ts";
 
 /** The longest status line, in characters. */
 const statusLength = 200;
 
-/** What the person reads of a reply, as far as it has come. */
+/** What the person reads of a reply, as far as it has come: for adapters that show text. */
 export class ReplyText {
   readonly #blocks: string[] = [];
   #draft = "";
@@ -46,10 +47,7 @@ export class ReplyText {
 
   /** The turn failed: what has come of the answer stays, and the person is told. */
   fail(error: unknown): void {
-    const failure =
-      error instanceof AparteError
-        ? error
-        : new AparteError("backend-failed", "The reply ended with an unknown error.");
+    const failure = asAparteError(error, "backend-failed", "The reply ended with an unknown error.");
     this.#tell(failure.say);
   }
 
@@ -57,13 +55,13 @@ export class ReplyText {
     (this.#draft === "" ? this.#blocks : this.#below).push(text);
   }
 
-  /** @param isComplete whether the reply has ended: a status is shown only while it goes on. */
-  toString(isComplete: boolean): string {
-    // Subtext, Discord's small print: https://support.discord.com/hc/en-us/articles/210298617
-    const status =
-      isComplete || this.#draft.trim() !== "" || this.#status === "" ? "" : `-# ${this.#status} …`;
-    return [...this.#blocks, this.#draft, ...this.#below, status]
-      .filter((block) => block.trim() !== "")
-      .join("\n\n");
+  /** The words so far: finished answers, the draft of the next one, and what aparte itself has to tell. */
+  get text(): string {
+    return [...this.#blocks, this.#draft, ...this.#below].filter((block) => block.trim() !== "").join("\n\n");
+  }
+
+  /** What the agent is doing, while it says nothing; "" for nothing. One line. */
+  get status(): string {
+    return this.#draft.trim() === "" ? this.#status : "";
   }
 }
