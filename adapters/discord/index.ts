@@ -1,4 +1,4 @@
-import { type Adapter, AparteError, type SessionMapper } from "aparte";
+import { type Adapter, AparteError, optionInvalid, type SessionMapper } from "aparte";
 import type { Client, Message as DiscordMessage } from "discord.js";
 import { replyAddress } from "./address.ts";
 import { DiscordApi } from "./api.ts";
@@ -7,7 +7,7 @@ import { deliver } from "./deliver.ts";
 import { AttachmentFiles } from "./files.ts";
 import { checkClient } from "./intents.ts";
 import { platform, readMessage } from "./message.ts";
-import { checkOptions, type DiscordOptions, optionInvalid } from "./options.ts";
+import { checkOptions, type DiscordOptions } from "./options.ts";
 
 export type { DiscordOptions } from "./options.ts";
 

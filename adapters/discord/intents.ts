@@ -1,5 +1,6 @@
+import { optionInvalid } from "aparte";
 import type { Client } from "discord.js";
-import { type DiscordSettings, optionInvalid } from "./options.ts";
+import type { DiscordSettings } from "./options.ts";
 
 // Values of discord.js' GatewayIntentBits and Partials. They are Discord's own numbers and do not change; writing
 // them here keeps discord.js out of the adapter's runtime.

@@ -1,4 +1,4 @@
-import { AparteError } from "aparte";
+import { optionInvalid, refuseUnknown } from "aparte";
 
 export interface DiscordOptions {
   /**
@@ -24,22 +24,17 @@ export interface DiscordOptions {
 
 export type DiscordSettings = Required<DiscordOptions>;
 
-const optionNames: Record<keyof DiscordOptions, true> = {
-  respond: true,
-  directMessages: true,
-  editInterval: true,
-  maxFileBytes: true,
-  fileHosts: true,
-};
+const known = [
+  "respond",
+  "directMessages",
+  "editInterval",
+  "maxFileBytes",
+  "fileHosts",
+] as const satisfies readonly (keyof DiscordOptions)[];
 
 /** @throws {AparteError} `option-invalid` with the option's name as `field`. */
 export function checkOptions(options: DiscordOptions): DiscordSettings {
-  if (typeof options !== "object" || options === null) throw optionInvalid("options", "must be an object");
-  for (const name of Object.keys(options)) {
-    if (!(name in optionNames)) {
-      throw optionInvalid(name, `does not exist. There are: ${Object.keys(optionNames).join(", ")}`);
-    }
-  }
+  refuseUnknown(options, known);
   const { respond = "mentions", directMessages = true, fileHosts = [] } = options;
   const { editInterval = 1_200, maxFileBytes = 20_971_520 } = options;
   if (respond !== "mentions" && respond !== "all" && respond !== "never") {
@@ -55,10 +50,6 @@ export function checkOptions(options: DiscordOptions): DiscordSettings {
     throw optionInvalid("fileHosts", 'must be a list of hosts, e.g. ["files.example.com", "127.0.0.1:8080"]');
   }
   return { respond, directMessages, editInterval, maxFileBytes, fileHosts };
-}
-
-export function optionInvalid(field: string, problem: string): AparteError {
-  return new AparteError("option-invalid", `Option "${field}" ${problem}.`, { field });
 }
 
 function isHost(host: string): boolean {
