@@ -24,6 +24,10 @@ export type WebHandler = (request: Request) => Promise<Response>;
  * An event's id is `<reading>.<number>`: when the part before the dot changes, the reply has started over, and what
  * came before is to be dropped. A client that leaves has `graceTime` to come back; then its turn is stopped.
  *
+ * Replies are kept by the process that runs them: with several, send a person to one and the same. When it dies, the
+ * same `POST` goes on with the turn elsewhere, or after a restart, without asking the agent twice; until the dead
+ * process is found out (`leaseTime`) it gets 409 `duplicate`, as does a message whose reply is no longer kept.
+ *
  * Failures before the stream are `{ error: { code, message, reference, field? } }` with the fitting status.
  *
  * @throws {AparteError} `option-invalid` with the option's name as `field`.
@@ -31,11 +35,6 @@ export type WebHandler = (request: Request) => Promise<Response>;
 export function web(mapper: SessionMapper, options: WebOptions): WebHandler {
   const settings = readOptions(options);
   const replies = new Replies(settings);
-  // Replies that this process takes up after another has died; those that begin here are read here.
-  mapper.connect({
-    platform: settings.platform,
-    deliver: (message, reply) => replies.add(message, () => reply).ended,
-  });
   return async (request) => {
     const response = await answer({ mapper, settings, replies }, request).catch((error: unknown) =>
       failureResponse(error, settings.logger),
@@ -171,7 +170,7 @@ async function refuseUntaken(kept: KeptReply): Promise<never> {
   for (const { name, data } of kept.events) {
     if (name !== "message" || data.type !== "notice") continue;
     const { code, text } = data;
-    if (code === "busy" || code === "duplicate") throw new Refusal(code, text);
+    if (code === "busy" || code === "duplicate") throw new Refusal(code, text, { "retry-after": "2" });
     if (code === "full" || code === "limited") throw new Refusal(code, text, { "retry-after": "10" });
   }
   throw (

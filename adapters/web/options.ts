@@ -28,7 +28,7 @@ export interface WebOptions {
    * @default none
    */
   readonly origins?: readonly string[];
-  /** The speakers' platform; one handler for each. @default "web" */
+  /** The speakers' platform. @default "web" */
   readonly platform?: string;
   /** How long a running turn waits for a client that left, in milliseconds; then it is stopped. @default 5000 */
   readonly graceTime?: number;

@@ -85,7 +85,9 @@ const running = {
   key: (person) => "running:" + person,
   list(person) {
     try {
-      return JSON.parse(sessionStorage.getItem(running.key(person))) || [];
+      const messages = JSON.parse(sessionStorage.getItem(running.key(person))) || [];
+      // An old tab that is opened again must not say old things again.
+      return messages.filter(({ at }) => Date.now() - at < 600000);
     } catch {
       return [];
     }
@@ -284,7 +286,8 @@ class Column {
     if (messages.length === 0 && pending === undefined) this.greet();
     for (const message of pending === undefined ? [] : [pending, ...more]) {
       this.show(make("div", { className: "own" }, message.text));
-      this.follow(message, undefined).catch(tell);
+      const { id, text, hasFiles } = message;
+      this.follow(message, hasFiles ? undefined : JSON.stringify({ id, text })).catch(tell);
     }
   }
 
@@ -303,6 +306,7 @@ class Column {
     if (text.trim() === "" && files.length === 0) return;
     for (const old of this.log.querySelectorAll(".hello, .choices")) old.remove();
     const message = { id: crypto.randomUUID(), text };
+    const kept = { ...message, at: Date.now(), hasFiles: files.length > 0 };
     const names = Array.from(files, (file) => "\n📎 " + file.name).join("");
     this.show(make("div", { className: "own" }, (text + names).trim()));
     let body = JSON.stringify(message);
@@ -316,12 +320,12 @@ class Column {
     this.files.value = "";
     this.showFiles();
     this.text.focus({ preventScroll: true });
-    running.add(this.person.id, message);
+    running.add(this.person.id, kept);
     await this.follow(message, body);
     if (this.person.sessionName === undefined) await refresh();
   }
 
-  /** Sends a message and shows its reply, through lost connections. Without a body it was sent before. */
+  /** Sends a message and shows its reply, through lost connections. Without a body it was sent before, with files. */
   async follow(message, body) {
     const answer = new Answer(this);
     this.show(answer.element);
@@ -339,44 +343,43 @@ class Column {
 
   async read({ id }, body, answer) {
     let last = "";
-    let tries = 0;
-    for (; tries < 30; tries++) {
-      const again = body === undefined;
+    for (let tries = 0; tries < 30; tries++) {
+      if (tries > 0) {
+        answer.setStatus("The connection is lost. Trying again…");
+        await sleep(1000);
+      }
       const headers = { accept: "text/event-stream", "x-aparte": "1" };
       if (typeof body === "string") headers["content-type"] = "application/json";
       if (last !== "") headers["last-event-id"] = last;
-      const path = query("/messages", again ? { person: this.person.id, id } : { person: this.person.id });
-      const response = await fetch(path, again ? { headers } : { method: "POST", headers, body }).catch(() => undefined);
-      if (response !== undefined && response.status === 204) return;
-      if (response !== undefined && !response.ok) {
+      const person = this.person.id;
+      // The same message sent again is not run again: it gets the rest of its reply.
+      const response = await (body === undefined
+        ? fetch(query("/messages", { person, id }), { headers })
+        : fetch(query("/messages", { person }), { method: "POST", headers, body })
+      ).catch(() => undefined);
+      if (response === undefined) continue;
+      if (response.status === 204) return;
+      if (!response.ok) {
         const failure = await failureOf(response);
-        // Taken before the connection was lost: its reply may come with another process, or is in the history.
-        if (failure.code === "duplicate") body = undefined;
-        else if (failure.code === "not-found") {
-          if (tries > 0 && tries < 15) {
-            await sleep(1000);
-            continue;
-          }
-          if (this.turns.size > 1) return answer.note("Reload the page to see this answer.");
-          running.remove(this.person.id, id);
-          return this.load();
-        } else return answer.note(failure.message, true);
-      } else if (response !== undefined) {
-        try {
-          for await (const event of eventsOf(response)) {
-            if (last !== "" && last.split(".")[0] !== event.id.split(".")[0]) answer.clear();
-            last = event.id;
-            tries = 0;
-            if (event.name === "done") return;
-            if (event.name === "failed") return answer.note(event.data.error.message, true);
-            answer.take(event.data);
-          }
-        } catch {
-          // The connection broke: read on below.
-        }
+        // Its process died; another goes on once that is found out. Or the reply is in the history only.
+        if (failure.code === "closed" || (failure.code === "duplicate" && tries < 20)) continue;
+        if (failure.code !== "duplicate" && failure.code !== "not-found") return answer.note(failure.message, true);
+        if (this.turns.size > 1) return answer.note("Reload the page to see this answer.");
+        running.remove(person, id);
+        return this.load();
       }
-      answer.setStatus("The connection is lost. Trying again…");
-      await sleep(1000);
+      try {
+        for await (const event of eventsOf(response)) {
+          if (last !== "" && last.split(".")[0] !== event.id.split(".")[0]) answer.clear();
+          last = event.id;
+          tries = 0;
+          if (event.name === "done") return;
+          if (event.name === "failed") return answer.note(event.data.error.message, true);
+          answer.take(event.data);
+        }
+      } catch {
+        // The connection broke: the next round reads on.
+      }
     }
     answer.note("The playground does not answer. Does it still run?", true);
   }
