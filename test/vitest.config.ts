@@ -18,7 +18,10 @@ export default defineConfig({
       { find: /^aparte$/, replacement: source("src/index.ts") },
       { find: /^aparte\/testing$/, replacement: source("src/testing.ts") },
       { find: /^aparte\/(slack|discord|botkit|web)$/, replacement: `${source("adapters")}/$1/index.ts` },
-      { find: /^aparte\/(coze|sonaops|dialogflow-cx)$/, replacement: `${source("src/backends")}/$1/index.ts` },
+      {
+        find: /^aparte\/(coze|sonaops|dialogflow-cx)$/,
+        replacement: `${source("src/backends")}/$1/index.ts`,
+      },
     ],
   },
 });

@@ -1,0 +1,26 @@
+// A process with a mapper of its own. Reads messages as lines of JSON, answers { id, text } or { id, code }.
+import { createInterface } from "node:readline";
+
+const { root, store, agent, options } = JSON.parse(process.env.SETTINGS ?? "{}");
+const { openStore, SessionMapper } = await import(`${root}/src/index.js`);
+const { coze } = await import(`${root}/src/backends/coze/index.js`);
+const mapper = new SessionMapper({
+  agents: { helper: coze(agent) },
+  store: await openStore(store),
+  secret: "a secret of the tests, long enough",
+  logger: { info() {}, warn() {}, error() {} },
+  ...options,
+});
+const write = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const message = JSON.parse(line);
+  mapper
+    .handle(message)
+    .text()
+    .then(
+      (text) => write({ id: message.id, text }),
+      (error) => write({ id: message.id, code: error.code }),
+    );
+}
+await mapper.close();
