@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type AparteError, SessionMapper } from "aparte";
+import { type AparteError, type Records, SessionMapper } from "aparte";
 import { coze } from "aparte/coze";
 import { Keyv } from "keyv";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -162,7 +162,19 @@ describe("playground", () => {
   });
 
   it("loses no change when several come at once", async () => {
-    const { server } = await start(new Map());
+    const { records } = keyvStore(new Keyv(), undefined);
+    // A write that takes a moment: the next change must not read what was there before it.
+    const slow: Records = {
+      get: (key) => records.get(key),
+      set: async (key, value) => {
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        await records.set(key, value);
+      },
+      setIfAbsent: (key, value) => records.setIfAbsent(key, value),
+      delete: (key) => records.delete(key),
+      entries: (prefix) => records.entries(prefix),
+    };
+    const { server } = await start(new Map(), { store: { records: slow } });
     const names = Array.from({ length: 20 }, (_, index) => `P${index}`);
     await Promise.all(names.map((name) => call(server, "POST", `/people?name=${name}`)));
     expect((await namesOf(server)).sort()).toEqual(["Ada", "Ben", ...names].sort());
