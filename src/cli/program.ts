@@ -13,6 +13,9 @@ import type { Store } from "../store/store.ts";
 import { type RunningBot, startDiscord, startSlack } from "./platforms.ts";
 import type { ProgramSettings } from "./settings.ts";
 
+/** How long connections may take to send what is left of their replies, in milliseconds. */
+const lastBytesTimeout = 2_000;
+
 /** The program while it runs. */
 export interface Program {
   readonly url: string;
@@ -47,15 +50,19 @@ export async function startProgram(settings: ProgramSettings): Promise<Program> 
       overlap: settings.overlap,
     });
     const bots: RunningBot[] = [];
+    // The turns end before the connections on which their replies go out.
+    let stopServer = async () => {};
     closers.push(
       () => Promise.all(bots.map((bot) => bot.close())),
+      () => stopServer(),
       () => mapper.close(),
+      () => Promise.all(bots.map((bot) => bot.stopListening())),
     );
     if (settings.slack !== undefined) bots.push(await startSlack(mapper, settings.slack));
     if (settings.discord !== undefined) bots.push(await startDiscord(mapper, settings.discord));
-    const url = await listen(settings, mapper, store, bots, closers);
-    closers.push(() => Promise.all(bots.map((bot) => bot.stopListening())));
-    return { url, close };
+    const server = await listen(settings, mapper, store, bots);
+    stopServer = server.stop;
+    return { url: server.url, close };
   } catch (error) {
     await close();
     throw error;
@@ -107,8 +114,7 @@ async function listen(
   mapper: SessionMapper,
   store: Store,
   bots: readonly RunningBot[],
-  closers: (() => Promise<unknown>)[],
-): Promise<string> {
+): Promise<{ readonly url: string; readonly stop: () => Promise<void> }> {
   // The page lets everybody be anybody, so it is there only where no real people are served.
   const page = bots.length === 0 ? playground(mapper, { agents: ["helper"], store }) : undefined;
   const server = serve({
@@ -134,6 +140,13 @@ async function listen(
       { field: "PORT", cause },
     );
   }
-  closers.push(() => server.close(true));
-  return (server.url ?? `http://${settings.host}:${settings.port}`).replace(/\/$/, "");
+  const url = (server.url ?? `http://${settings.host}:${settings.port}`).replace(/\/$/, "");
+  return {
+    url,
+    async stop() {
+      const timer = setTimeout(() => void server.close(true), lastBytesTimeout);
+      await server.close();
+      clearTimeout(timer);
+    },
+  };
 }

@@ -1,0 +1,182 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type CozeEmulator, startCozeEmulator } from "aparte/testing";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { builtRoot } from "../build.ts";
+
+let folder: string;
+let processes: ChildProcess[] = [];
+let emulator: CozeEmulator | undefined;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "aparte-program-"));
+});
+
+afterEach(async () => {
+  for (const child of processes) child.kill("SIGKILL");
+  processes = [];
+  await emulator?.close();
+  emulator = undefined;
+  rmSync(folder, { recursive: true });
+});
+
+interface Running {
+  readonly url: string;
+  readonly output: () => string;
+  stop(signal: NodeJS.Signals): Promise<number | null>;
+}
+
+async function launch(settings: Record<string, string>) {
+  const entry = join(await builtRoot(), "src/cli/aparte.js");
+  const child = spawn(process.execPath, [entry], {
+    cwd: folder,
+    env: { PATH: process.env.PATH, ...settings },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  processes.push(child);
+  let output = "";
+  const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
+  const ready = new Promise<string>((resolve) => {
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on("data", (data) => {
+        output += data;
+        const url = /^aparte is ready: (\S+)$/m.exec(output)?.[1];
+        if (url !== undefined) resolve(url);
+      });
+    }
+  });
+  return { child, ended, ready, output: () => output };
+}
+
+async function start(settings: Record<string, string> = {}): Promise<Running> {
+  const { child, ended, ready, output } = await launch({ PORT: "0", ...settings });
+  const url = await Promise.race([
+    ready,
+    ended.then((code) => {
+      throw new Error(`ended with ${code}: ${output()}`);
+    }),
+  ]);
+  return {
+    url,
+    output,
+    stop(signal) {
+      child.kill(signal);
+      return ended;
+    },
+  };
+}
+
+function post(url: string, person: string, id: string, text: string): Promise<Response> {
+  return fetch(`${url}/messages?person=${person}`, {
+    method: "POST",
+    headers: { "content-type": "application/json", accept: "application/json", "x-aparte": "1" },
+    body: JSON.stringify({ id, text }),
+  });
+}
+
+async function say(url: string, person: string, id: string, text: string): Promise<string> {
+  const response = await post(url, person, id, text);
+  expect(response.status).toBe(200);
+  return ((await response.json()) as { text: string }).text;
+}
+
+describe("The program with nothing set", () => {
+  it("serves a page and /healthz, and keeps people and their words apart over a restart", async () => {
+    const first = await start();
+    expect((await fetch(`${first.url}/healthz`)).status).toBe(200);
+    expect(await (await fetch(`${first.url}/healthz`)).json()).toMatchObject({ status: "ok" });
+    expect(await (await fetch(first.url)).text()).toContain("<html");
+    await Promise.all([
+      say(first.url, "Ada", "1", "my name is Ada"),
+      say(first.url, "Ben", "1", "my name is Ben"),
+    ]);
+    expect(await first.stop("SIGTERM")).toBe(0);
+    expect(first.output()).toBe(`aparte is ready: ${first.url}\n`);
+
+    const second = await start();
+    expect(await say(second.url, "Ada", "2", "what is my name?")).toContain("Ada");
+    expect(await say(second.url, "Ben", "2", "what is my name?")).toContain("Ben");
+    const history = await (await fetch(`${second.url}/history?person=Ada`)).text();
+    expect(history).toContain("my name is Ada");
+    expect(history).not.toContain("Ben");
+    expect(await second.stop("SIGINT")).toBe(0);
+  });
+
+  it("keeps people's words when it is killed", async () => {
+    const first = await start();
+    await say(first.url, "Ada", "1", "my name is Ada");
+    await first.stop("SIGKILL");
+    const second = await start();
+    expect(await say(second.url, "Ada", "2", "what is my name?")).toContain("Ada");
+  });
+
+  it("finishes a running turn when it is told to stop", async () => {
+    const program = await start();
+    const response = await fetch(`${program.url}/messages?person=Ada`, {
+      method: "POST",
+      headers: { "content-type": "application/json", "x-aparte": "1" },
+      body: JSON.stringify({ id: "1", text: "one two three four five six seven eight nine ten" }),
+    });
+    const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+    await reader.read(); // It has begun to answer.
+    const ended = program.stop("SIGTERM");
+    let rest = "";
+    for (let step = await reader.read(); !step.done; step = await reader.read())
+      rest += Buffer.from(step.value);
+    expect(rest).toMatch(/"type":"message".*nine ten/);
+    expect(await ended).toBe(0);
+  });
+});
+
+describe("The program with Coze keys", () => {
+  async function keys(): Promise<Record<string, string>> {
+    emulator = await startCozeEmulator();
+    const file = join(folder, "key.pem");
+    writeFileSync(file, emulator.privateKey);
+    return {
+      COZE_APP_ID: emulator.appId,
+      COZE_KEY_ID: emulator.keyId,
+      COZE_BOT_ID: emulator.botId,
+      COZE_BASE_URL: emulator.baseURL,
+      COZE_PRIVATE_KEY_FILE: file,
+      APARTE_SECRET: "a secret of the tests, long enough",
+    };
+  }
+
+  it("talks to that agent, with settings from a .env file", async () => {
+    const lines = Object.entries(await keys()).map(([name, value]) => `${name}="${value}"`);
+    writeFileSync(join(folder, ".env"), lines.join("\n"));
+    const program = await start();
+    expect(await say(program.url, "Ada", "1", "my name is Ada")).toContain("Ada");
+    expect(emulator?.conversations()).toHaveLength(1);
+    expect(await program.stop("SIGTERM")).toBe(0);
+  });
+
+  it("ends with 2 and what is wrong, and shows no secret", async () => {
+    const good = await keys();
+    const busy = createServer().listen(0, "127.0.0.1");
+    await new Promise((resolve) => busy.once("listening", resolve));
+    const address = busy.address();
+    const port = typeof address === "object" && address !== null ? String(address.port) : "";
+    const noKey = join(folder, "no-key.pem");
+    writeFileSync(noKey, "this is no key at all");
+    const wrong: [RegExp, Record<string, string>][] = [
+      [/SLACK_APP_TOKEN is missing/, { ...good, SLACK_BOT_TOKEN: "xoxb-secret" }],
+      [/COZE_PRIVATE_KEY_FILE.*cannot be read/, { ...good, COZE_PRIVATE_KEY_FILE: join(folder, "nowhere") }],
+      [/privateKey/, { ...good, COZE_PRIVATE_KEY_FILE: noKey }],
+      [/coze\.com.*coze\.cn/, { ...good, COZE_KEY_ID: "a-key-of-the-other-region" }],
+      [/PORT .* another/, { ...good, PORT: port }],
+      [/APARTE_SECRET is missing/, { ...good, APARTE_SECRET: "" }],
+    ];
+    for (const [message, settings] of wrong) {
+      const { ended, output } = await launch({ PORT: "0", ...settings });
+      expect(await ended, output()).toBe(2);
+      expect(output()).toMatch(message);
+      expect(output()).not.toMatch(/xoxb-secret|BEGIN PRIVATE|no key at all|at Object\./);
+    }
+    busy.close();
+  });
+});
