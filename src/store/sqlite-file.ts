@@ -11,7 +11,11 @@ export interface Query {
   /** The first row; undefined if there is none. */
   first(...values: SqlValue[]): readonly SqlValue[] | undefined;
   all(...values: SqlValue[]): readonly (readonly SqlValue[])[];
-  /** @returns how many rows were changed. */
+  /**
+   * Within {@link SqliteFile.step} only: a statement that met a locked file cannot be reset with libsql, and
+   * no transaction of this process could be committed any more.
+   * @returns how many rows were changed.
+   */
   run(...values: SqlValue[]): number;
 }
 
@@ -59,8 +63,11 @@ export class SqliteFile {
   }
 
   query(sql: string): Query {
-    const statement = guarded("prepare", () => this.#database.prepare(sql));
-    return new PreparedQuery(statement, (run) => this.#checked(run));
+    const prepare = () => {
+      const statement = this.#database.prepare(sql);
+      return statement.reader ? statement.raw() : statement;
+    };
+    return new PreparedQuery(prepare, (run) => this.#checked(run));
   }
 
   exec(sql: string): void {
@@ -94,32 +101,39 @@ export class SqliteFile {
 }
 
 class PreparedQuery implements Query {
-  readonly #statement: Statement;
+  readonly #prepare: () => Statement;
   readonly #checked: <T>(run: () => T) => T;
-  #isRaw = false;
+  #statement: Statement | undefined;
 
-  constructor(statement: Statement, checked: <T>(run: () => T) => T) {
-    this.#statement = statement;
+  constructor(prepare: () => Statement, checked: <T>(run: () => T) => T) {
+    this.#prepare = prepare;
     this.#checked = checked;
+    this.#statement = checked(prepare);
   }
 
   first(...values: SqlValue[]): readonly SqlValue[] | undefined {
     // An array of values, since libsql takes a single object for named ones.
-    return this.#checked(() => this.#rows().get(values)) as readonly SqlValue[] | undefined;
+    return this.#use((statement) => statement.get(values)) as readonly SqlValue[] | undefined;
   }
 
   all(...values: SqlValue[]): readonly (readonly SqlValue[])[] {
-    return this.#checked(() => this.#rows().all(values)) as readonly (readonly SqlValue[])[];
+    return this.#use((statement) => statement.all(values)) as readonly (readonly SqlValue[])[];
   }
 
   run(...values: SqlValue[]): number {
-    return this.#checked(() => this.#statement.run(values)).changes;
+    return this.#use((statement) => statement.run(values)).changes;
   }
 
-  #rows(): Statement {
-    if (!this.#isRaw) this.#statement.raw();
-    this.#isRaw = true;
-    return this.#statement;
+  #use<T>(run: (statement: Statement) => T): T {
+    return this.#checked(() => {
+      const statement = this.#statement ?? this.#prepare();
+      // Kept only if it succeeds: libsql does not reset a statement that failed, and the next use would
+      // silently run with the values of this one.
+      this.#statement = undefined;
+      const result = run(statement);
+      this.#statement = statement;
+      return result;
+    });
   }
 }
 
@@ -135,7 +149,7 @@ async function loadDriver(): Promise<typeof import("libsql")> {
   }
 }
 
-function guarded<T>(what: "open" | "prepare" | "use", run: () => T): T {
+function guarded<T>(what: "open" | "use", run: () => T): T {
   try {
     return run();
   } catch (error) {

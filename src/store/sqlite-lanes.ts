@@ -69,7 +69,7 @@ export class SqliteLanes {
     const { lane, key } = turn;
     const event = eventName(lane, key);
     const begun = this.#step((told): Begun => {
-      this.#beat(joined);
+      this.#beat(joined, told);
       let view = this.#turns.view(lane, event);
       if (view.seen !== null && view.seen.parked === undefined) return this.#again(lane, event, joined, told);
       const { parked } = view.seen ?? {};
@@ -122,7 +122,9 @@ export class SqliteLanes {
   }
 
   #note(grant: Grant, facts: JsonValue): void {
-    if (!this.#turns.note(grant.lane, grant.fence, facts)) throw leaseLost();
+    this.#file.step(() => {
+      if (!this.#turns.note(grant.lane, grant.fence, facts)) throw leaseLost();
+    });
   }
 
   #save(grant: Grant, record: SessionRecord): void {
@@ -152,7 +154,7 @@ export class SqliteLanes {
 
   #withdraw(lane: string, key: string, joined: Joined): boolean {
     const event = eventName(lane, key);
-    const isWithdrawn = this.#turns.withdraw(lane, event);
+    const isWithdrawn = this.#file.step(() => this.#turns.withdraw(lane, event));
     if (isWithdrawn) joined.waiting.delete(nameOf(event));
     return isWithdrawn;
   }
@@ -160,7 +162,6 @@ export class SqliteLanes {
   #renew(grants: readonly Grant[], joined: Joined): Grant[] {
     const { owner } = joined;
     const lost = this.#step(() => {
-      joined.beatAt = performance.now();
       this.#turns.beat(owner);
       this.#turns.sweep();
       // What others have done to them meanwhile is told by wakes; without one, they are not waited for.
@@ -175,7 +176,7 @@ export class SqliteLanes {
     joined.platforms = platforms;
     if (joined.hasLeft || this.#turns.stale().length === 0) return [];
     const grants = this.#step((told) => {
-      this.#beat(joined);
+      this.#beat(joined, told);
       const taken: Grant[] = [];
       for (const { lane, fence, platform } of this.#turns.stale()) {
         if (fence === null) {
@@ -269,11 +270,13 @@ export class SqliteLanes {
   }
 
   /** Within a step: a sign of life, if the last one is getting old. */
-  #beat(joined: Joined): void {
+  #beat(joined: Joined, told: Told): void {
     const now = performance.now();
     if (now - joined.beatAt < joined.owner.leaseMs / 3) return;
-    joined.beatAt = now;
     this.#turns.beat(joined.owner);
+    told.push(() => {
+      joined.beatAt = now;
+    });
   }
 
   #watch({ owner }: Joined, runs: boolean): void {

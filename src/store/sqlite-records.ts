@@ -45,10 +45,10 @@ export function sqliteRecords(file: SqliteFile): SqliteRecords {
     // Keyv lists the keys of an adapter only if it knows its database's name.
     opts: { dialect: "sqlite" },
     get: async <Value>(key: string) => get.first(key)?.[0] as Value | undefined,
-    set: async (key, value) => put.run(key, value) > 0,
-    delete: async (key) => remove.run(key) > 0,
+    set: async (key, value) => file.step(() => put.run(key, value) > 0),
+    delete: async (key) => file.step(() => remove.run(key) > 0),
     clear: async () => {
-      clear.run(rowKey(""));
+      file.step(() => clear.run(rowKey("")));
     },
     iterator: rowsOf(file),
     on: () => adapter,
@@ -61,7 +61,7 @@ export function sqliteRecords(file: SqliteFile): SqliteRecords {
   return {
     ...keyvRecords(keyv),
     setIfAbsent: async (key, value, ttlMs) =>
-      insert.run(rowKey(key), serialize(value, ttlMs), Date.now()) > 0,
+      file.step(() => insert.run(rowKey(key), serialize(value, ttlMs), Date.now()) > 0),
     now: {
       parse: <T>(row: string) => {
         const kept = keyv.deserialize?.<T>(row) as Envelope<T>;

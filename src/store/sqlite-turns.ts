@@ -296,7 +296,7 @@ function parsedFacts(facts: SqlValue): { facts?: JsonValue } {
 
 function prepare(file: SqliteFile) {
   const turns = "aparte_turns";
-  const seen = "aparte_seen WHERE generation BETWEEN ?1 - 1 AND ?1 + 1 AND event = ?2";
+  const seen = "aparte_seen WHERE generation IN (?1 - 1, ?1, ?1 + 1) AND event = ?2";
   const query = (sql: string): Query => file.query(sql);
   return {
     view: query(`SELECT
@@ -306,9 +306,7 @@ function prepare(file: SqliteFile) {
       (SELECT coalesce(max(place), 0) FROM ${turns} WHERE lane = ?3),
       (SELECT value FROM keyv WHERE key = ?4)`),
     see: query("INSERT INTO aparte_seen (generation, event) VALUES (?, ?)"),
-    park: query(
-      `UPDATE aparte_seen SET parked = ?3 WHERE generation BETWEEN ?1 - 1 AND ?1 + 1 AND event = ?2`,
-    ),
+    park: query(`UPDATE aparte_seen SET parked = ?3 WHERE generation IN (?1 - 1, ?1, ?1 + 1) AND event = ?2`),
     carrier: query(
       `SELECT event, attempt, facts FROM ${turns} WHERE lane = ? AND fence = ? AND is_carried = 0`,
     ),

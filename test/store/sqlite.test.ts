@@ -1,17 +1,21 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import Database from "libsql";
 import { describe, it } from "vitest";
 import type { OpenedStore } from "../../src/contracts/opened-store.ts";
 import { storeContract } from "../../src/contracts/store.ts";
 import { openStore } from "../../src/store/open.ts";
 import type { Store } from "../../src/store/store.ts";
 
+let path: string;
+
 async function openFile(): Promise<OpenedStore> {
   const directory = await mkdtemp(join(tmpdir(), "aparte-sqlite-"));
+  path = join(directory, "aparte.db");
   const stores: Store[] = [];
   const again = async () => {
-    const store = await openStore(`sqlite:${join(directory, "aparte.db")}`);
+    const store = await openStore(`sqlite:${path}`);
     stores.push(store);
     return store;
   };
@@ -22,7 +26,20 @@ async function openFile(): Promise<OpenedStore> {
   return { store: await again(), again, close };
 }
 
-storeContract({ describe, it }, { name: "in a SQLite file", shared: true, durable: true, open: openFile });
+storeContract(
+  { describe, it },
+  {
+    name: "in a SQLite file",
+    shared: true,
+    durable: true,
+    open: openFile,
+    breakReads: (_, isBroken) => {
+      const database = new Database(path);
+      database.exec(isBroken ? "ALTER TABLE keyv RENAME TO away" : "ALTER TABLE away RENAME TO keyv");
+      database.close();
+    },
+  },
+);
 
 storeContract(
   { describe, it },
