@@ -1,9 +1,14 @@
-// The contract of a store, for people who write their own
+// What every store and backend promises, as suites for your own
+export {
+  type BackendContractOptions,
+  type BackendUnderTest,
+  backendContract,
+} from "./contracts/backend.ts";
 export type { OpenedStore, StoreContractOptions } from "./contracts/opened-store.ts";
 export type { ContractRunner } from "./contracts/runner.ts";
 export { storeContract } from "./contracts/store.ts";
-// Emulators of the agent services, for your own tests
 
+// Emulators of the agent services, for your own tests
 export {
   type CozeBot,
   type CozeChat,

@@ -39,6 +39,7 @@ export async function startProgram(settings: ProgramSettings): Promise<Program> 
       await step().catch((error) => consoleLogger.warn("something did not close", describeError(error)));
     }
   };
+  const hasBots = settings.slack !== undefined || settings.discord !== undefined;
   try {
     const agent = await startAgent(settings, closers);
     const store = await openStore(settings.store);
@@ -46,7 +47,8 @@ export async function startProgram(settings: ProgramSettings): Promise<Program> 
       agents: { helper: agent },
       store,
       secret: settings.secret ?? [await ownSecret(settings.folder)],
-      scope: settings.scope,
+      // The page's people have no channels.
+      scope: hasBots ? settings.scope : "user",
       overlap: settings.overlap,
     });
     const bots: RunningBot[] = [];

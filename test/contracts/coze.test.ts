@@ -1,0 +1,44 @@
+import { coze } from "aparte/coze";
+import { backendContract, startCozeEmulator } from "aparte/testing";
+import { describe, it } from "vitest";
+
+for (const stream of [true, false]) {
+  backendContract(
+    { describe, it },
+    {
+      name: stream ? "coze" : "coze, polled",
+      remember: (name) => `my name is ${name}`,
+      recall: "what is my name?",
+      slow: "slow: 30 one two three four five six seven eight nine ten",
+      async start() {
+        const emulator = await startCozeEmulator();
+        const { appId, keyId, privateKey, botId, baseURL } = emulator;
+        let faults: { lift(): void }[] = [];
+        return {
+          backend: coze({
+            ...{ appId, keyId, privateKey, botId, baseURL, stream },
+            ...{
+              requestTimeout: 700,
+              idleTimeout: 700,
+              waitTimeout: 1_500,
+              pollInterval: 20,
+              retryDelay: 1,
+            },
+          }),
+          begun: () => emulator.once("chat"),
+          opened: () => emulator.conversations().length,
+          lose: (id) => void emulator.deleteConversation(id),
+          cutNext: () => faults.push(emulator.fail({ method: "POST", path: "/v3/chat", cut: 3 })),
+          refuse: () => faults.push(emulator.fail({ path: "/v3/*", status: 401, code: 4100, times: 100 })),
+          limit: () => faults.push(emulator.fail({ path: "/v3/*", code: 4020, times: 100 })),
+          hangNext: () => faults.push(emulator.fail({ path: "/v3/*", hang: true, times: 100 })),
+          accept() {
+            for (const fault of faults) fault.lift();
+            faults = [];
+          },
+          close: () => emulator.close(),
+        };
+      },
+    },
+  );
+}
