@@ -27,6 +27,8 @@ export class HeldLane {
   onLost: () => void = () => {};
   #until: number;
   #isLost = false;
+  #isInterrupted = false;
+  #mayBeInterrupted = false;
 
   constructor(grant: Grant, lanes: Lanes, until: number, leave: () => void) {
     this.grant = grant;
@@ -63,6 +65,18 @@ export class HeldLane {
     this.#isLost = true;
     this.#abort.abort(leaseLost());
     this.onLost();
+  }
+
+  /** A later turn interrupts this one: stops it, if it may be interrupted (operations may not). */
+  interrupt(): void {
+    this.#isInterrupted = true;
+    if (this.#mayBeInterrupted) this.stop("interrupted");
+  }
+
+  /** Lets later turns interrupt this one. */
+  allowInterrupt(): void {
+    this.#mayBeInterrupted = true;
+    if (this.#isInterrupted) this.stop("interrupted");
   }
 
   /** @param reason why, or the error that the reply shall end with. */
@@ -123,7 +137,7 @@ export class LaneClient {
       leaseMs: options.leaseTime,
       granted: (grant) => this.#granted(grant),
       merged: (lane, key) => this.#waiting.get(name(lane, key))?.("merged"),
-      interrupted: (lane, key) => this.#held.get(name(lane, key))?.stop("interrupted"),
+      interrupted: (lane, key) => this.#held.get(name(lane, key))?.interrupt(),
     };
     this.#lanes = options.store.join(owner);
   }

@@ -110,6 +110,7 @@ export class TurnRunner {
     );
     source.held = () => held.isHeld;
     source.onCancel((reason) => held.stop(reason));
+    held.allowInterrupt();
     source.earlierPost = facts.posted;
     source.onPosted = (posted) => facts.keep({ posted });
     let session: HeldSession | undefined;

@@ -425,3 +425,17 @@ describe("Secrets", () => {
     expect(emulator.conversations()).toHaveLength(1);
   });
 });
+
+describe("A turn and the operations around it", () => {
+  it("interrupt: leaves an operation alone, and a message that waits with it runs after it", async () => {
+    const mapper = mapperWith({ overlap: "interrupt" });
+    const speaker = { platform: "web", tenant: "acme", user: "ada" };
+    await mapper.handle(says("ada", "my name is Ada")).text();
+    const cleared = emulator.fail({ method: "POST", path: "/v1/conversations/", delayMs: 100 });
+    const reset = mapper.reset(speaker);
+    await cleared.hit;
+    const answer = await mapper.handle(says("ada", "what is my name?")).text();
+    await reset;
+    expect(answer).not.toContain("Ada");
+  });
+});
