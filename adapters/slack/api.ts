@@ -1,0 +1,148 @@
+import type { WebClient } from "@slack/web-api";
+import type { ReplyAddress } from "./address.ts";
+import { isBlockRefusal, isGone } from "./failures.ts";
+import { escapeText } from "./text.ts";
+import type { Workspace } from "./workspaces.ts";
+
+/** A message's metadata names the part of the reply that it shows, so that a lost post is found again. */
+const metadataType = "aparte_reply";
+
+/** How many messages after the question are looked at for a lost post. */
+const lookedAt = 100;
+
+/**
+ * The calls that replies are made of, in one workspace. Slack has no idempotency key, and its client repeats calls
+ * whose answer was lost, by default for half an hour: give the app's `clientOptions` few retries, e.g.
+ * `retryConfig: { retries: 1 }`. What the client gives up is looked for before it is posted again.
+ */
+export class SlackApi {
+  readonly #client: WebClient;
+  readonly #address: ReplyAddress;
+  readonly #workspace: Workspace;
+
+  constructor(client: WebClient, address: ReplyAddress, workspace: Workspace) {
+    this.#client = client;
+    this.#address = address;
+    this.#workspace = workspace;
+  }
+
+  /** Posts a message and returns its timestamp, which names it. */
+  async post(part: number, text: string): Promise<string> {
+    const { channel, thread } = this.#address;
+    const { ts } = await this.#formatted((content) =>
+      this.#client.apiCall("chat.postMessage", {
+        ...content,
+        ...this.#metadata(part),
+        ...{ channel, text: escapeText(text), unfurl_links: false, unfurl_media: false },
+        ...(thread === undefined ? {} : { thread_ts: thread }),
+      }),
+    )(text);
+    return timestamp(ts);
+  }
+
+  async update(ts: string, part: number, text: string): Promise<void> {
+    const { channel } = this.#address;
+    await this.#formatted((content) =>
+      this.#client.apiCall("chat.update", {
+        ...content,
+        ...this.#metadata(part),
+        ...{ channel, ts, text: escapeText(text) },
+      }),
+    )(text);
+  }
+
+  async remove(ts: string): Promise<void> {
+    const { channel } = this.#address;
+    await this.#client.apiCall("chat.delete", { channel, ts }).catch((error: unknown) => {
+      if (!isGone(error)) throw error;
+    });
+  }
+
+  /** Begins a stream and returns its timestamp. Slack has streams in threads only. */
+  async startStream(thread: string, text: string): Promise<string> {
+    const { channel, user, userTeam } = this.#address;
+    const { ts }: Answer = await this.#client.apiCall("chat.startStream", {
+      ...{ channel, thread_ts: thread, markdown_text: text },
+      // Outside of direct messages: to whom it is shown. The author's own workspace, not the bot's.
+      ...(channel.startsWith("D") ? {} : { recipient_user_id: user, recipient_team_id: userTeam }),
+    });
+    return timestamp(ts);
+  }
+
+  async appendStream(ts: string, text: string): Promise<void> {
+    const { channel } = this.#address;
+    await this.#client.apiCall("chat.appendStream", { channel, ts, markdown_text: text });
+  }
+
+  async stopStream(ts: string, part: number): Promise<void> {
+    const { channel } = this.#address;
+    await this.#client.apiCall("chat.stopStream", { channel, ts, ...this.#metadata(part) });
+  }
+
+  /**
+   * The post of this part whose answer was lost, if Slack has it.
+   * @param text what a stream was begun with: it gets its metadata only in the end.
+   */
+  async find(part: number, text: string): Promise<string | undefined> {
+    const { channel, thread, ts } = this.#address;
+    const range = { channel, oldest: ts, limit: lookedAt, include_all_metadata: true };
+    const { messages } = (await (thread === undefined
+      ? this.#client.apiCall("conversations.history", range)
+      : this.#client.apiCall("conversations.replies", { ...range, ts: thread }))) as {
+      readonly messages?: readonly FoundMessage[];
+    };
+    const key = this.#key(part);
+    return messages?.find(
+      ({ metadata, streaming_state, text: shown }) =>
+        metadata?.event_payload?.part === key || (streaming_state === "in_progress" && shown === text),
+    )?.ts;
+  }
+
+  /** Shows what the bot does; "" ends that. */
+  async setStatus(status: string): Promise<void> {
+    const { channel, thread, ts } = this.#address;
+    await this.#client.apiCall("assistant.threads.setStatus", {
+      ...{ channel_id: channel, thread_ts: thread ?? ts, status },
+    });
+  }
+
+  /** With a markdown block, since the text's own markup is not markdown; without it where Slack knows none. */
+  #formatted(send: (content: object) => Promise<Answer>): (text: string) => Promise<Answer> {
+    return async (text) => {
+      if (this.#workspace.hasMarkdown) {
+        try {
+          return await send({ blocks: [{ type: "markdown", text }] });
+        } catch (error) {
+          if (!isBlockRefusal(error)) throw error;
+          this.#workspace.hasMarkdown = false;
+        }
+      }
+      return send({});
+    };
+  }
+
+  #key(part: number): string {
+    return `${this.#address.ts}:${part}`;
+  }
+
+  #metadata(part: number): object {
+    return { metadata: { event_type: metadataType, event_payload: { part: this.#key(part) } } };
+  }
+}
+
+interface Answer {
+  readonly ok: boolean;
+  readonly ts?: unknown;
+}
+
+interface FoundMessage {
+  readonly ts?: string;
+  readonly text?: string;
+  readonly streaming_state?: string;
+  readonly metadata?: { readonly event_payload?: { readonly part?: unknown } };
+}
+
+function timestamp(ts: unknown): string {
+  if (typeof ts === "string") return ts;
+  throw new TypeError("Slack gave no timestamp for a message.");
+}

@@ -1,0 +1,235 @@
+import { setTimeout as pause } from "node:timers/promises";
+import type { JsonValue, Reply } from "aparte";
+import { isId } from "./address.ts";
+import type { SlackApi } from "./api.ts";
+import { isFinal, isGone, isStreamRefusal, isUnsure, waitOf } from "./failures.ts";
+import type { Pace, Workspace } from "./workspaces.ts";
+
+/** How often a call that fails is made, and the first pause between two, in milliseconds; doubled each time. */
+const maxTries = 5;
+const firstPauseMs = 500;
+
+/** Slack ends a stream about five minutes after it began. In milliseconds. */
+const streamLife = 240_000;
+
+/** One message of the reply. */
+interface Post {
+  readonly ts: string;
+  /** Undefined when another process posted it. */
+  readonly shown: string | undefined;
+  /** When its stream must end, of `performance.now()`; undefined when it is none, or none any more. */
+  readonly streamsUntil: number | undefined;
+}
+
+interface Step {
+  /** The allowance that the call uses. */
+  readonly pace?: Pace;
+  readonly call: () => Promise<void>;
+}
+
+export interface PostsOptions {
+  readonly api: SlackApi;
+  readonly workspace: Workspace;
+  /** The thread of the reply. Without one there are no streams. */
+  readonly thread: string | undefined;
+  readonly reply: Reply;
+  /** The texts that the messages are to show, as far as the reply has come. */
+  readonly texts: () => readonly string[];
+}
+
+/**
+ * The messages that show one reply. One call at a time is under way; when it is done, what the messages show is
+ * compared with what they should show by now. So a text that was overtaken is never sent. A stream can only grow:
+ * where the text changes otherwise, or the stream has ended, the message is edited.
+ */
+export class Posts {
+  readonly #options: PostsOptions;
+  #known: Post[] | undefined;
+  #isComplete = false;
+  #running: Promise<void> | undefined;
+  #failure: { readonly error: unknown } | undefined;
+  #isReposted = false;
+  #canStream: boolean;
+  /** The text of a post whose answer was lost: it is looked for before it is posted again. */
+  #lost: string | undefined;
+
+  constructor(options: PostsOptions) {
+    this.#options = options;
+    this.#canStream = options.thread !== undefined;
+  }
+
+  /** Read when there is something to show: a reply is handed over before its turn runs. */
+  get #posts(): Post[] {
+    this.#known ??= earlierPosts(this.#options.reply.earlierPost);
+    return this.#known;
+  }
+
+  /** There is more to show. Shown in the background; what cannot be shown now is left to {@link Posts.finish}. */
+  changed(): void {
+    if (this.#failure !== undefined) return;
+    this.#running ??= this.#catchUp().finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  /** The reply is complete: resolves when all of it is on Slack. Rejects with Slack's error when it cannot be. */
+  async finish(): Promise<void> {
+    this.#isComplete = true;
+    await this.#running;
+    if (!isFinal(this.#failure?.error)) {
+      this.#failure = undefined;
+      await this.#catchUp();
+    }
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  async #catchUp(): Promise<void> {
+    const { reply } = this.#options;
+    let tries = 0;
+    for (;;) {
+      let step = this.#nextStep();
+      if (step?.pace !== undefined) {
+        await step.pace.turn();
+        step = this.#nextStep();
+      }
+      if (step === undefined || !reply.held) return;
+      try {
+        await step.call();
+        tries = 0;
+      } catch (error) {
+        tries += 1;
+        if (isFinal(error) || tries === maxTries) {
+          this.#failure = { error };
+          return;
+        }
+        await pause(waitOf(error) ?? firstPauseMs * 2 ** (tries - 1));
+      }
+    }
+  }
+
+  /** The next call that brings Slack nearer to the texts; undefined when it shows them. */
+  #nextStep(): Step | undefined {
+    const texts = this.#options.texts();
+    for (const [index, text] of texts.entries()) {
+      const post = this.#posts[index];
+      if (post === undefined) return { call: () => this.#begin(index, text) };
+      const isDone = this.#isComplete || index < texts.length - 1;
+      const step = this.#stepOf(index, post, text, isDone);
+      if (step !== undefined) return step;
+    }
+    const surplus = this.#posts.length > texts.length ? this.#posts.at(-1) : undefined;
+    if (!this.#isComplete || surplus === undefined) return undefined;
+    // A draft may shrink and grow again; only what is left over in the end goes.
+    if (surplus.streamsUntil !== undefined) {
+      return { call: () => this.#stop(this.#posts.length - 1, surplus) };
+    }
+    return { call: () => this.#remove(surplus) };
+  }
+
+  #stepOf(index: number, post: Post, text: string, isDone: boolean): Step | undefined {
+    const { edits, appends } = this.#options.workspace;
+    const { shown, streamsUntil } = post;
+    if (streamsUntil === undefined) {
+      return shown === text ? undefined : { pace: edits, call: () => this.#edit(index, post, text) };
+    }
+    const grows = shown !== undefined && text.startsWith(shown) && performance.now() < streamsUntil;
+    if (grows && shown.length < text.length) {
+      return { pace: appends, call: () => this.#append(index, post, text) };
+    }
+    return grows && !isDone ? undefined : { call: () => this.#stop(index, post) };
+  }
+
+  async #begin(index: number, text: string): Promise<void> {
+    const { api, workspace, thread } = this.#options;
+    if (this.#lost !== undefined) return this.#find(index, this.#lost);
+    try {
+      if (thread !== undefined && this.#canStream && workspace.hasStreams) {
+        const ts = await api.startStream(thread, text);
+        this.#keep(index, { ts, shown: text, streamsUntil: performance.now() + streamLife });
+      } else {
+        const ts = await api.post(index, text);
+        this.#keep(index, { ts, shown: text, streamsUntil: undefined });
+      }
+    } catch (error) {
+      if (isUnsure(error)) this.#lost = text;
+      const wasStream = thread !== undefined && this.#canStream && workspace.hasStreams;
+      if (!wasStream || !isFinal(error)) throw error;
+      // This reply is posted and edited; so are all others where the workspace has no streams.
+      this.#canStream = false;
+      if (isStreamRefusal(error)) workspace.hasStreams = false;
+    }
+  }
+
+  /** Looks for the post whose answer was lost; where Slack does not let the bot look, it is posted again. */
+  async #find(index: number, text: string): Promise<void> {
+    const ts = await this.#options.api.find(index, text).catch((error: unknown) => {
+      // Better twice than never. Looking needs the scopes channels:history, im:history …
+      if (isFinal(error)) return undefined;
+      throw error;
+    });
+    this.#lost = undefined;
+    // What it shows is not certain, nor whether it is a stream: it is stopped, maybe in vain, and edited.
+    if (ts !== undefined) this.#keep(index, { ts, shown: undefined, streamsUntil: 0 });
+  }
+
+  async #append(index: number, post: Post, text: string): Promise<void> {
+    const { api } = this.#options;
+    try {
+      await api.appendStream(post.ts, text.slice(post.shown?.length));
+      this.#posts[index] = { ...post, shown: text };
+    } catch (error) {
+      // Whether the words arrived is not known, and a stream takes nothing back.
+      if (isUnsure(error)) this.#posts[index] = { ...post, shown: undefined };
+      if (!isFinal(error)) throw error;
+      // Slack ends streams by itself after about five minutes. The message is edited from now on.
+      this.#keep(index, { ts: post.ts, shown: undefined, streamsUntil: undefined });
+    }
+  }
+
+  async #stop(index: number, post: Post): Promise<void> {
+    const { api } = this.#options;
+    let { shown } = post;
+    try {
+      await api.stopStream(post.ts, index);
+    } catch (error) {
+      if (!isFinal(error)) throw error;
+      // It had ended before; what it showed by then is not certain.
+      shown = undefined;
+    }
+    this.#keep(index, { ts: post.ts, shown, streamsUntil: undefined });
+  }
+
+  async #edit(index: number, { ts }: Post, text: string): Promise<void> {
+    const { api } = this.#options;
+    try {
+      await api.update(ts, index, text);
+      this.#posts[index] = { ts, shown: text, streamsUntil: undefined };
+    } catch (error) {
+      if (!isGone(error) || this.#isReposted) throw error;
+      // Posted anew, once: whoever deletes the second one as well does not want it.
+      this.#isReposted = true;
+      this.#posts.splice(index);
+    }
+  }
+
+  async #remove({ ts }: Post): Promise<void> {
+    await this.#options.api.remove(ts);
+    this.#posts.pop();
+  }
+
+  #keep(index: number, post: Post): void {
+    this.#posts[index] = post;
+    this.#options.reply.posted({
+      posts: this.#posts.map(({ ts, streamsUntil }) => ({ ts, streams: streamsUntil !== undefined })),
+    });
+  }
+}
+
+/** The posts of a process that died over this reply. A stream of it is ended, and edited from then on. */
+function earlierPosts(address: JsonValue | undefined): Post[] {
+  const { posts } = (address ?? {}) as { readonly posts?: unknown };
+  if (!Array.isArray(posts)) return [];
+  return posts.flatMap(({ ts, streams }: { readonly ts?: unknown; readonly streams?: unknown }) =>
+    isId(ts) ? { ts, shown: undefined, streamsUntil: streams === true ? 0 : undefined } : [],
+  );
+}

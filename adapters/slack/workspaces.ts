@@ -1,0 +1,74 @@
+import { setTimeout as pause } from "node:timers/promises";
+import type { WebClient } from "@slack/web-api";
+import { optionInvalid } from "aparte";
+import type { SlackSettings } from "./options.ts";
+
+/** Slack takes about 100 appends a minute in a workspace. In milliseconds. */
+const appendInterval = 700;
+
+/** What the replies of one workspace share. */
+export interface Workspace {
+  /** False from when the workspace has refused a stream. */
+  hasStreams: boolean;
+  /** False from when the workspace has refused a markdown block. */
+  hasMarkdown: boolean;
+  readonly edits: Pace;
+  readonly appends: Pace;
+}
+
+/** The workspaces in which the app is installed, each with its client and its allowance of calls. */
+export class Workspaces {
+  readonly #appClient: WebClient;
+  readonly #settings: SlackSettings;
+  readonly #clients = new Map<string, WebClient>();
+  readonly #workspaces = new Map<string, Workspace>();
+
+  constructor(appClient: WebClient, settings: SlackSettings) {
+    this.#appClient = appClient;
+    this.#settings = settings;
+  }
+
+  /** Keeps the client that came with an event: the newest one has the newest token. */
+  heard(id: string, client: WebClient): void {
+    this.#clients.set(id, client);
+  }
+
+  /** @throws {AparteError} `option-invalid` when the app has a client per workspace, and none is known here. */
+  async client(id: string): Promise<WebClient> {
+    const known = (await this.#settings.client?.(id)) ?? this.#clients.get(id);
+    if (known !== undefined) return known;
+    if (this.#appClient.token !== undefined) return this.#appClient;
+    throw optionInvalid("client", "is needed by an app with several workspaces: (tenant) => WebClient");
+  }
+
+  get(id: string): Workspace {
+    const { stream, editInterval } = this.#settings;
+    const workspace = this.#workspaces.get(id) ?? {
+      hasStreams: stream === "native",
+      hasMarkdown: true,
+      edits: new Pace(editInterval),
+      appends: new Pace(Math.min(editInterval, appendInterval)),
+    };
+    this.#workspaces.set(id, workspace);
+    return workspace;
+  }
+}
+
+/** Calls of one kind, so far apart as Slack takes them. */
+export class Pace {
+  readonly #interval: number;
+  #next = 0;
+
+  /** @param interval between two calls, in milliseconds. */
+  constructor(interval: number) {
+    this.#interval = interval;
+  }
+
+  /** Resolves when there is room for another call. Replies get their turns in the order in which they ask. */
+  async turn(): Promise<void> {
+    const now = performance.now();
+    const at = Math.max(now, this.#next);
+    this.#next = at + this.#interval;
+    if (at > now) await pause(at - now);
+  }
+}
