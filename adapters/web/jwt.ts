@@ -1,3 +1,4 @@
+import { optionInvalid, refuseUnknown } from "aparte";
 import {
   type CryptoKey,
   createRemoteJWKSet,
@@ -8,7 +9,7 @@ import {
   jwtVerify,
   type KeyObject,
 } from "jose";
-import { optionInvalid, refuseUnknown, type WebSpeaker } from "./options.ts";
+import type { WebSpeaker } from "./options.ts";
 
 export interface JwtSpeakerOptions {
   /** The secret that the host application signs with, at least 32 bytes. Either this, or `key`, or `jwksUrl`. */

@@ -1,4 +1,4 @@
-import { AparteError, type Logger, type Speaker } from "aparte";
+import { type Logger, optionInvalid, refuseUnknown, type Speaker } from "aparte";
 
 /** Who speaks, as the host application vouches for it. */
 export type WebSpeaker = Omit<Speaker, "platform">;
@@ -88,19 +88,6 @@ export function readOptions(options: WebOptions): Settings {
     );
   }
   return settings;
-}
-
-/** Refuses option names that do not exist. */
-export function refuseUnknown(options: object, known: readonly string[], prefix = ""): void {
-  for (const name of Object.keys(options)) {
-    if (!known.includes(name)) {
-      throw optionInvalid(`${prefix}${name}`, `does not exist. There are: ${known.join(", ")}`);
-    }
-  }
-}
-
-export function optionInvalid(field: string, problem: string): AparteError {
-  return new AparteError("option-invalid", `Option "${field}" ${problem}.`, { field });
 }
 
 function wholeNumber(options: WebOptions, name: keyof WebOptions, fallback: number, least = 1): number {
