@@ -1,11 +1,23 @@
 import { randomUUID } from "node:crypto";
-import type { Begun, Grant, LaneOwner, Lanes, NewTurn, Store } from "../store/store.ts";
+import type { Begun, Grant, LaneOwner, Lanes, NewTurn, SessionRecord, Store } from "../store/store.ts";
 import { until } from "./runner.ts";
 
 /** A lease that does not run out while a test runs. */
 const longLease = 600_000;
 /** A lease that runs out soon: for owners that a test lets die. */
 export const shortLease = 60;
+
+/** What a step throws whose turn is another owner's, or has ended. */
+export const leaseLost: { readonly name: string; readonly code: string } = {
+  name: "AparteError",
+  code: "lease-lost",
+};
+
+/** A session's record that can be told from others. */
+export function recordOf(title: string): SessionRecord {
+  const speaker = { scope: "user", platform: "test", tenant: "t", user: "ü" };
+  return { v: 1, speaker, conversations: { helper: { id: "c1", title } } };
+}
 
 /** A process as the lanes see it, which writes down all that it is told. */
 export class Participant implements LaneOwner {

@@ -1,24 +1,14 @@
 import assert from "node:assert/strict";
-import type { Grant, SessionRecord } from "../store/store.ts";
-import { sessionKey } from "../store/store.ts";
-import { type OpenedStore, onStore, type StoreContractOptions, type StorePair } from "./opened-store.ts";
-import { Participant, shortLease } from "./participant.ts";
-import { type ContractRunner, until } from "./runner.ts";
+import { type Grant, type SessionRecord, sessionKey } from "../store/store.ts";
+import { onStore, type StoreContractOptions, type StorePair } from "./opened-store.ts";
+import { leaseLost, Participant, recordOf } from "./participant.ts";
+import type { ContractRunner } from "./runner.ts";
 
-const leaseLost = { name: "AparteError", code: "lease-lost" };
-
-/** A session's record that can be told from others. */
-function recordOf(title: string): SessionRecord {
-  const speaker = { scope: "user", platform: "test", tenant: "t", user: "ü" };
-  return { v: 1, speaker, conversations: { helper: { id: "c1", title } } };
-}
-
+/** The order of a lane, its records and its events. */
 export function laneContract({ it }: ContractRunner, options: StoreContractOptions, apart: boolean): void {
-  const on = (test: (pair: StorePair, opened: OpenedStore) => Promise<void>) => () =>
-    onStore(options, apart, test);
   /** With two owners whose leases do not run out. */
-  const by = (test: (a: Participant, b: Participant, pair: StorePair) => Promise<void>) =>
-    on((pair) => test(new Participant(pair.store), new Participant(pair.other), pair));
+  const by = (test: (a: Participant, b: Participant, pair: StorePair) => Promise<void>) => () =>
+    onStore(options, apart, (pair) => test(new Participant(pair.store), new Participant(pair.other), pair));
 
   it(
     "gives a free lane at once, with the session's record",
@@ -159,99 +149,6 @@ export function laneContract({ it }: ContractRunner, options: StoreContractOptio
   );
 
   it(
-    "takes no more turns than may wait",
-    by(async (a, b) => {
-      const running = await a.run("lane", "1", { limit: 2 });
-      await b.wait("lane", "2", { limit: 2 });
-      await a.wait("lane", "3", { limit: 2 });
-      assert.deepEqual(await b.begin("lane", "4", { limit: 2 }), { is: "full" });
-      assert.deepEqual(await b.begin("lane", "5", { limit: 0 }), { is: "full" });
-      await a.lanes.end(running);
-      const second = await b.grant("2");
-      assert.equal(await b.wait("lane", "6", { limit: 2 }), 2);
-      await b.lanes.end(second);
-      await a.lanes.end(await a.grant("3"));
-      await b.lanes.end(await b.grant("6"));
-      await a.run("lane", "7", { limit: 0 });
-    }),
-  );
-
-  it(
-    "does not take a turn that rejects waiting",
-    by(async (a, b) => {
-      const running = await a.run("lane", "1", { overlap: "reject" });
-      assert.deepEqual(await b.begin("lane", "2", { overlap: "reject" }), { is: "busy" });
-      await a.lanes.end(running);
-      await b.run("lane", "3", { overlap: "reject" });
-      assert.deepEqual([a.grants, b.grants], [[], []]);
-    }),
-  );
-
-  it(
-    "merges those that wait into the last of them, if their merge keys are equal",
-    by(async (a, b) => {
-      const merge = (mergeKey: string) => ({ overlap: "merge", mergeKey }) as const;
-      const running = await a.run("lane", "1", merge("x"));
-      await a.wait("lane", "2", merge("x"));
-      await b.wait("lane", "3", merge("x"));
-      await b.wait("lane", "4", merge("x"));
-      await a.wait("lane", "5", merge("y"));
-      await b.wait("lane", "6", merge("x"));
-      await a.lanes.end(running);
-      const carrier = await b.grant("4");
-      assert.deepEqual(carrier.merged, [
-        { key: "2", body: { text: "2" } },
-        { key: "3", body: { text: "3" } },
-      ]);
-      await until("the owners know", () =>
-        a.mergedKeys.length + b.mergedKeys.length === 2 ? true : undefined,
-      );
-      assert.deepEqual([a.mergedKeys, b.mergedKeys], [["2"], ["3"]]);
-      assert.deepEqual(await a.begin("lane", "2", merge("x")), { is: "duplicate" });
-      assert.equal(await a.lanes.withdraw("lane", "2"), false);
-      await b.lanes.end(carrier);
-      const alone = await a.grant("5");
-      assert.deepEqual(alone.merged, []);
-      await a.lanes.end(alone);
-      assert.deepEqual((await b.grant("6")).merged, []);
-      assert.deepEqual(await a.begin("lane", "2", merge("x")), { is: "duplicate" });
-    }),
-  );
-
-  it(
-    "does not merge turns that queue",
-    by(async (a) => {
-      const running = await a.run("lane", "1");
-      await a.wait("lane", "2");
-      await a.wait("lane", "3", { overlap: "merge" });
-      await a.lanes.end(running);
-      assert.deepEqual((await a.grant("2")).merged, []);
-    }),
-  );
-
-  it(
-    "tells the owner of a running turn that it is interrupted, and merges those that interrupt",
-    by(async (a, b) => {
-      const interrupt = { overlap: "interrupt" } as const;
-      const running = await a.run("lane", "1", interrupt);
-      await b.wait("lane", "2", interrupt);
-      await until("the owner knows", () => a.interruptedKeys[0]);
-      await b.wait("lane", "3", interrupt);
-      assert.deepEqual(new Set(a.interruptedKeys), new Set(["1"]));
-      assert.deepEqual(b.grants, []);
-      await a.lanes.end(running);
-      const carrier = await b.grant("3");
-      assert.deepEqual(
-        carrier.merged.map(({ key }) => key),
-        ["2"],
-      );
-      await a.wait("lane", "4", interrupt);
-      await until("the owner knows", () => b.interruptedKeys[0]);
-      assert.deepEqual(b.interruptedKeys, ["3"]);
-    }),
-  );
-
-  it(
     "takes a waiting turn out, and no other",
     by(async (a, b) => {
       const running = await a.run("lane", "1");
@@ -308,204 +205,10 @@ export function laneContract({ it }: ContractRunner, options: StoreContractOptio
     }),
   );
 
-  it(
-    "takes over nothing while leases run",
-    by(async (a, b) => {
-      const running = await a.run("lane", "1");
-      await a.wait("lane", "2");
-      assert.deepEqual(await b.takeOverAll(), []);
-      assert.deepEqual(await a.lanes.renew([running]), []);
-      assert.deepEqual(await a.lanes.renew([]), []);
-      assert.deepEqual(await b.takeOverAll(), []);
-    }),
-  );
-
-  it(
-    "lets another owner take over when a lease has run out, with what was noted",
-    on(async ({ store, other }) => {
-      const a = new Participant(store, shortLease);
-      const b = new Participant(other, shortLease);
-      const c = new Participant(store);
-      const first = await a.run("lane", "1", { body: { reply: "here" } });
-      await a.lanes.note(first, { chat: "c0" });
-      await a.lanes.note(first, { chat: "c1", posted: ["p"] });
-      const second = await b.takeOver("1");
-      assert.deepEqual(second.turn, { key: "1", body: { reply: "here" } });
-      assert.deepEqual([second.attempt, second.facts], [2, { chat: "c1", posted: ["p"] }]);
-      assert.ok(second.fence > first.fence);
-      const third = await c.takeOver("1");
-      assert.deepEqual([third.attempt, third.facts], [3, { chat: "c1", posted: ["p"] }]);
-      assert.ok(third.fence > second.fence);
-      await c.lanes.end(third);
-      assert.deepEqual(await c.takeOverAll(), []);
-      assert.ok((await c.run("lane", "2")).fence > third.fence);
-    }),
-  );
-
-  it(
-    "takes over a merged turn whole",
-    on(async ({ store, other }) => {
-      const a = new Participant(store, shortLease);
-      const b = new Participant(other);
-      const running = await b.run("lane", "1");
-      for (const key of ["2", "3", "4"]) await a.wait("lane", key, { overlap: "merge" });
-      await b.lanes.end(running);
-      const carrier = await a.grant("4");
-      const taken = await b.takeOver("4");
-      assert.deepEqual([taken.merged, taken.turn, taken.attempt], [carrier.merged, carrier.turn, 2]);
-      await b.lanes.end(taken);
-      await b.run("lane", "5");
-    }),
-  );
-
-  it(
-    "refuses every step of an owner whose turn was taken over",
-    on(async ({ store, other }) => {
-      const a = new Participant(store, shortLease);
-      const b = new Participant(other);
-      const lost = await a.run("lane", "1");
-      await a.lanes.save(lost, recordOf("kept"));
-      const taken = await b.takeOver("1");
-      await assert.rejects(a.lanes.note(lost, { chat: "of the dead" }), leaseLost);
-      await assert.rejects(a.lanes.save(lost, recordOf("of the dead")), leaseLost);
-      await assert.rejects(a.lanes.end(lost, recordOf("of the dead")), leaseLost);
-      await assert.rejects(a.lanes.end(lost, null), leaseLost);
-      const lost2 = await a.run("elsewhere", "1");
-      assert.deepEqual(await a.lanes.renew([lost, lost2]), [lost]);
-      assert.deepEqual(await store.records.get(sessionKey("lane")), recordOf("kept"));
-      await b.lanes.note(taken, { chat: "of the living" });
-      await b.lanes.end(taken, recordOf("of the living"));
-      assert.deepEqual(await store.records.get(sessionKey("lane")), recordOf("of the living"));
-    }),
-  );
-
-  it(
-    "lets nobody take over a lease that is renewed",
-    on(async ({ store, other }) => {
-      const a = new Participant(store, 900);
-      const b = new Participant(other);
-      const grant = await a.run("lane", "1");
-      const end = performance.now() + 2 * a.leaseMs;
-      let renewedAt = performance.now();
-      await until("two leases would have run out", async () => {
-        const taken = await b.takeOverAll();
-        // Where the machine stood still for a whole lease, it has run out rightly.
-        if (taken.length > 0 && performance.now() - renewedAt > a.leaseMs / 2) return true;
-        assert.deepEqual(taken, []);
-        assert.deepEqual(await a.lanes.renew([grant]), []);
-        renewedAt = performance.now();
-        return renewedAt > end ? true : undefined;
-      });
-    }),
-  );
-
-  it(
-    "leaves the waiting turns of an owner that leaves to others, as turns that never ran",
-    by(async (a, b) => {
-      const running = await a.run("lane", "1");
-      await b.wait("lane", "2");
-      await a.wait("lane", "3");
-      await b.lanes.leave();
-      await a.lanes.end(running);
-      const taken = await a.takeOver("2");
-      assert.equal(taken.attempt, 1);
-      assert.deepEqual(b.grants, []);
-      await a.lanes.end(taken);
-      await a.grant("3");
-    }),
-  );
-
-  it(
-    "lets an owner that leaves end what it runs, and finds what waits behind it",
-    by(async (a, b) => {
-      const running = await a.run("lane", "1");
-      await a.wait("lane", "2");
-      await a.lanes.leave();
-      assert.deepEqual(await a.lanes.renew([running]), []);
-      await a.lanes.note(running, {});
-      await a.lanes.end(running, recordOf("left"));
-      const taken = await b.takeOver("2");
-      assert.equal(taken.attempt, 1);
-      if (taken.record !== undefined) assert.deepEqual(taken.record, recordOf("left"));
-      assert.deepEqual(a.grants, []);
-      await b.lanes.end(taken);
-      await b.run("lane", "3");
-    }),
-  );
-
-  it(
-    "gives a turn that its owner left to the owner that gets its event again",
-    by(async (a, b) => {
-      const running = await b.run("lane", "1");
-      await a.wait("lane", "2");
-      await a.wait("lane", "3");
-      await a.lanes.leave();
-      assert.deepEqual(await b.begin("lane", "3"), { is: "wait", ahead: 2 });
-      assert.deepEqual(await b.begin("lane", "2"), { is: "wait", ahead: 1 });
-      assert.deepEqual(await b.begin("lane", "2"), { is: "duplicate" });
-      await b.lanes.end(running);
-      const second = await b.grant("2");
-      assert.equal(second.attempt, 1);
-      await b.lanes.end(second);
-      assert.equal((await b.grant("3")).attempt, 1);
-    }),
-  );
-
-  it(
-    "takes over only turns that the owner can deliver",
-    on(async ({ store, other }) => {
-      const dead = new Participant(store, shortLease, ["slack"]);
-      const discord = new Participant(store, undefined, ["discord"]);
-      const slack = new Participant(other, undefined, ["discord", "slack"]);
-      await dead.run("lane", "1", { platform: "slack" });
-      await dead.wait("lane", "2", { platform: "slack" });
-      await dead.lanes.leave();
-      const taken = await until("the turn is taken over", async () => {
-        assert.deepEqual(await discord.takeOverAll(), []);
-        return (await slack.takeOverAll())[0];
-      });
-      assert.equal(taken.turn.key, "1");
-      await slack.lanes.leave();
-      await slack.lanes.end(taken);
-      assert.deepEqual(await discord.takeOverAll(), []);
-      assert.equal(await discord.wait("lane", "3", { platform: "discord" }), 1);
-      const next = new Participant(store, undefined, ["slack"]);
-      await next.lanes.end(await next.takeOver("2"));
-      await discord.grant("3");
-    }),
-  );
-
-  it(
-    "parks a turn until its event is delivered again",
-    by(async (a, b) => {
-      const running = await a.run("lane", "1");
-      await a.lanes.note(running, { chat: "c1" });
-      await b.wait("lane", "2");
-      await a.lanes.park(running);
-      await assert.rejects(a.lanes.end(running), leaseLost);
-      await assert.rejects(a.lanes.park(running), leaseLost);
-      const second = await b.grant("2");
-      assert.deepEqual(await b.begin("lane", "1", { limit: 0 }), { is: "full" });
-      assert.deepEqual(await b.begin("lane", "1", { overlap: "reject" }), { is: "busy" });
-      assert.equal(await b.wait("lane", "1"), 1);
-      assert.deepEqual(await a.begin("lane", "1"), { is: "duplicate" });
-      await b.lanes.end(second);
-      const again = await b.grant("1");
-      assert.deepEqual([again.attempt, again.facts], [2, { chat: "c1" }]);
-      await b.lanes.park(again);
-      const third = await a.run("lane", "1");
-      assert.deepEqual([third.attempt, third.facts], [3, { chat: "c1" }]);
-      assert.ok(third.fence > again.fence);
-      await a.lanes.end(third);
-      assert.deepEqual(await b.begin("lane", "1"), { is: "duplicate" });
-    }),
-  );
-
   const { breakReads } = options;
   if (breakReads === undefined) return;
-  it(
-    "takes nothing when the record cannot be read, and takes the event when it can",
-    on(async ({ store, other }, opened) => {
+  it("takes nothing when the record cannot be read, and takes the event when it can", () =>
+    onStore(options, apart, async ({ store, other }, opened) => {
       const a = new Participant(store);
       const b = new Participant(other);
       await store.records.set(sessionKey("lane"), recordOf("kept"));
@@ -518,6 +221,5 @@ export function laneContract({ it }: ContractRunner, options: StoreContractOptio
       await a.wait("lane", "2");
       await b.lanes.end(grant);
       await a.grant("2");
-    }),
-  );
+    }));
 }

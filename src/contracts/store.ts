@@ -3,8 +3,10 @@ import { again, onStore, type StoreContractOptions } from "./opened-store.ts";
 import { Participant, shortLease } from "./participant.ts";
 import type { ContractRunner } from "./runner.ts";
 import { laneContract } from "./store-lanes.ts";
+import { overlapContract } from "./store-overlaps.ts";
 import { deadOwnerContract } from "./store-owners.ts";
 import { recordContract } from "./store-records.ts";
+import { takeOverContract } from "./store-takeovers.ts";
 
 /**
  * Defines the tests of what every {@link Store} promises, for the store that `options.open` opens.
@@ -28,7 +30,11 @@ export function storeContract(runner: ContractRunner, options: StoreContractOpti
     for (const apart of shared ? [false, true] : [false]) {
       const where = apart ? "of two processes" : "of one process";
       describe(`records ${where}`, () => recordContract(runner, options, apart));
-      describe(`lanes ${where}`, () => laneContract(runner, options, apart));
+      describe(`lanes ${where}`, () => {
+        laneContract(runner, options, apart);
+        overlapContract(runner, options, apart);
+        takeOverContract(runner, options, apart);
+      });
       if (durable) describe(`owners that die, ${where}`, () => deadOwnerContract(runner, options, apart));
     }
     if (durable) describe("what is kept", () => durableContract(runner, options));
