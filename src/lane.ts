@@ -207,7 +207,8 @@ export class LaneClient {
           if (why === "left-by-caller") return { is: "withdrawn" };
           throw new AparteError("wait-timeout", "The turn waited too long behind others and was not run.");
         }
-        entry = await woken; // Its turn has just come.
+        // Its turn has just come, or another process has adopted it while this one was frozen.
+        entry = await Promise.race([woken, after(this.#options.leaseTime)]);
       }
       if (entry === "merged" || entry === "left") return { is: entry };
       return { is: "run", held: this.#held.get(id) ?? this.#hold(entry, performance.now()) };
@@ -271,6 +272,10 @@ export class LaneClient {
     this.#left = true;
     clearInterval(this.#timer);
   }
+}
+
+function after(milliseconds: number): Promise<"left"> {
+  return new Promise((resolve) => setTimeout(() => resolve("left"), milliseconds).unref());
 }
 
 function noop(): void {}
