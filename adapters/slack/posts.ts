@@ -142,9 +142,10 @@ export class Posts {
   async #begin(index: number, text: string): Promise<void> {
     const { api, workspace, thread } = this.#options;
     if (this.#lost !== undefined) return this.#find(index, this.#lost);
+    const streamThread = this.#canStream && workspace.hasStreams ? thread : undefined;
     try {
-      if (thread !== undefined && this.#canStream && workspace.hasStreams) {
-        const ts = await api.startStream(thread, text);
+      if (streamThread !== undefined) {
+        const ts = await api.startStream(streamThread, text);
         this.#keep(index, { ts, shown: text, streamsUntil: performance.now() + streamLife });
       } else {
         const ts = await api.post(index, text);
@@ -152,8 +153,7 @@ export class Posts {
       }
     } catch (error) {
       if (isUnsure(error)) this.#lost = text;
-      const wasStream = thread !== undefined && this.#canStream && workspace.hasStreams;
-      if (!wasStream || !isFinal(error)) throw error;
+      if (streamThread === undefined || !isFinal(error)) throw error;
       // This reply is posted and edited; so are all others where the workspace has no streams.
       this.#canStream = false;
       if (isStreamRefusal(error)) workspace.hasStreams = false;

@@ -1,0 +1,430 @@
+import { createHmac } from "node:crypto";
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { type WebSocket, WebSocketServer } from "ws";
+
+/** A call of Slack's API that the bot made. */
+export interface ApiCall {
+  readonly method: string;
+  readonly body: ApiBody;
+  readonly at: number;
+  /** Slack's error, or "" when the call was carried out; undefined while there is no answer. */
+  result?: string;
+}
+
+export interface ApiBody {
+  readonly channel?: string;
+  readonly ts?: string;
+  readonly thread_ts?: string;
+  readonly text?: string;
+  readonly markdown_text?: string;
+  readonly recipient_user_id?: string;
+  readonly recipient_team_id?: string;
+  readonly unfurl_links?: string;
+  readonly blocks?: readonly { readonly type: string; readonly text: string }[];
+  readonly metadata?: object;
+  readonly status?: string;
+  readonly file?: string;
+}
+
+/** How a matching call goes wrong. */
+export interface Fault {
+  readonly method: string;
+  /** How many calls it meets. @default 1 */
+  readonly times?: number;
+  /** Slack's answer. Nothing is carried out. */
+  readonly error?: string;
+  /** The call is carried out, but its answer is lost: the connection breaks, or Slack answers 503. */
+  readonly lost?: "dropped" | "unavailable";
+  /** The connection breaks before anything is carried out. */
+  readonly refused?: boolean;
+  /** Answers 429 with this many seconds to wait. */
+  readonly retryAfter?: number;
+  /** The call is carried out only when this resolves. */
+  readonly until?: Promise<unknown>;
+}
+
+export interface StoredMessage {
+  readonly channel: string;
+  readonly ts: string;
+  readonly thread: string | undefined;
+  /** What a person reads: the markdown block or the stream, or the text without Slack's escapes. */
+  shown: string;
+  text: string;
+  isStreaming: boolean;
+  wasStream: boolean;
+  metadata: object | undefined;
+}
+
+export interface SayOptions {
+  readonly channel?: string;
+  readonly thread?: string;
+  readonly ts?: string;
+  /** Further fields of the event. */
+  readonly event?: object;
+  /** Further fields of the envelope. */
+  readonly envelope?: object;
+  /** Which events come. @default what Slack sends: for a mention both */
+  readonly as?: readonly ("message" | "app_mention")[];
+  /** Slack's retries: the same event again, with its headers. */
+  readonly retry?: number;
+}
+
+/** Slack as an error answer; nothing was carried out. */
+class Refusal extends Error {}
+
+/**
+ * Slack in small: its Web API, its event deliveries over HTTP and in Socket Mode, and its files, on one port of
+ * the loopback. As strict as the real one where a bot can go wrong: tokens, streams, lengths, recipients.
+ */
+export class SlackServer {
+  readonly token = "xoxb-of-the-tests";
+  readonly appToken = "xapp-of-the-tests";
+  readonly signingSecret = "a signing secret of the tests";
+  readonly teamId = "T1";
+  readonly botUserId = "UBOT";
+  /** A channel, and Ann's direct-message channel. */
+  readonly channel = "C1";
+  readonly direct = "D1";
+  readonly calls: ApiCall[] = [];
+  readonly messages = new Map<string, StoredMessage>();
+  /** Where events are posted to; without it they go through Socket Mode. */
+  eventsUrl: string | undefined;
+  readonly #server: Server;
+  readonly #gateway = new WebSocketServer({ noServer: true });
+  readonly #faults: { readonly fault: Fault; left: number }[] = [];
+  readonly #files = new Map<string, { name: string; type: string; bytes: Uint8Array }>();
+  readonly #read = new Set<ApiCall>();
+  readonly #watchers = new Set<() => void>();
+  readonly #acks = new Map<string, () => void>();
+  #count = 0;
+
+  private constructor() {
+    this.#server = createServer((request, response) => void this.#answer(request, response));
+    this.#server.on("upgrade", (request, socket, head) => {
+      this.#gateway.handleUpgrade(request, socket, head, (one) => this.#connected(one));
+    });
+  }
+
+  static async start(): Promise<SlackServer> {
+    const server = new SlackServer();
+    server.#server.listen(0, "127.0.0.1");
+    await once(server.#server, "listening");
+    return server;
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.#gateway.clients) socket.terminate();
+    this.#server.closeAllConnections();
+    this.#server.close();
+    await once(this.#server, "close");
+  }
+
+  get host(): string {
+    return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  get apiUrl(): string {
+    return `http://${this.host}/api/`;
+  }
+
+  fail(fault: Fault): void {
+    this.#faults.push({ fault, left: fault.times ?? 1 });
+  }
+
+  /** What the bot's messages show, in the order in which they were posted. */
+  shown(channel?: string): StoredMessage[] {
+    return [...this.messages.values()].filter((one) => channel === undefined || one.channel === channel);
+  }
+
+  /** The next answered call of a method that no `next` has returned yet. */
+  async next(method: string, matches: (call: ApiCall) => boolean = () => true): Promise<ApiCall> {
+    return this.until(() => {
+      const call = this.calls.find(
+        (one) => !this.#read.has(one) && one.result !== undefined && one.method === method && matches(one),
+      );
+      if (call !== undefined) this.#read.add(call);
+      return call;
+    });
+  }
+
+  /** Resolves with what `look` finds; it looks again whenever something happened here. */
+  async until<T>(look: () => T | undefined | false, withinMs = 15_000): Promise<T> {
+    const over = performance.now() + withinMs;
+    for (;;) {
+      const found = look();
+      if (found !== undefined && found !== false) return found;
+      if (performance.now() > over) {
+        const seen = this.calls.map(({ method, result }) => `${method} ${result}`).join("\n");
+        throw new Error(`What the test waits for did not happen. The calls were:\n${seen}`);
+      }
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, over - performance.now() + 1);
+        this.#watchers.add(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      });
+    }
+  }
+
+  /** Ends a stream, as Slack does some minutes after its beginning. */
+  expire(ts: string): void {
+    const message = this.messages.get(ts);
+    if (message !== undefined) message.isStreaming = false;
+  }
+
+  /** Keeps a file, and returns it as events tell of it. */
+  file(name: string, type: string, bytes: Uint8Array): object {
+    const id = `F${++this.#count}`;
+    this.#files.set(id, { name, type, bytes });
+    return this.#fileFacts(id);
+  }
+
+  #fileFacts(id: string): object {
+    const { name, type } = this.#files.get(id) ?? {};
+    return { id, name, mimetype: type, mode: "hosted", url_private: `http://${this.host}/files/${id}` };
+  }
+
+  /** A fresh timestamp, which names a message. */
+  ts(): string {
+    return `1790000000.${String(++this.#count).padStart(6, "0")}`;
+  }
+
+  /** A person says something. Resolves with its ts when the bot has taken all of its events. */
+  async say(user: string, text: string, options: SayOptions = {}): Promise<string> {
+    const { channel = this.channel, thread, ts = this.ts(), event = {}, envelope = {}, retry } = options;
+    const isMention = text.includes(`<@${this.botUserId}>`);
+    const isDirect = channel.startsWith("D");
+    const types = options.as ?? (isMention && !isDirect ? ["message", "app_mention"] : ["message"]);
+    const base = { user, text, ts, channel, team: this.teamId, event_ts: ts };
+    await Promise.all(
+      types.map((type) => {
+        const kind = type === "message" ? { channel_type: isDirect ? "im" : "channel" } : {};
+        const place = thread === undefined ? {} : { thread_ts: thread };
+        return this.#dispatch({ ...base, ...kind, ...place, type, ...event }, envelope, retry);
+      }),
+    );
+    return ts;
+  }
+
+  async #dispatch(event: object, envelope: object, retry: number | undefined): Promise<void> {
+    const payload = {
+      ...{ type: "event_callback", api_app_id: "A1", team_id: this.teamId, event },
+      ...{ event_id: `Ev${++this.#count}`, event_time: 1_790_000_000, is_ext_shared_channel: false },
+      authorizations: [{ team_id: this.teamId, enterprise_id: null, user_id: this.botUserId, is_bot: true }],
+      ...envelope,
+    };
+    if (this.eventsUrl === undefined) return this.#push(payload, retry);
+    const body = JSON.stringify(payload);
+    const stamp = String(Math.floor(Date.now() / 1_000));
+    const hmac = createHmac("sha256", this.signingSecret).update(`v0:${stamp}:${body}`).digest("hex");
+    const response = await fetch(this.eventsUrl, {
+      method: "POST",
+      body,
+      headers: {
+        "content-type": "application/json",
+        "x-slack-request-timestamp": stamp,
+        "x-slack-signature": `v0=${hmac}`,
+        ...(retry === undefined
+          ? {}
+          : { "x-slack-retry-num": String(retry), "x-slack-retry-reason": "http_timeout" }),
+      },
+    });
+    await response.text();
+    if (!response.ok) throw new Error(`The bot answered ${response.status} to an event.`);
+  }
+
+  async #push(payload: object, retry: number | undefined): Promise<void> {
+    const socket = await this.until(() =>
+      [...this.#gateway.clients].find(({ readyState }) => readyState === 1),
+    );
+    const id = `envelope-${++this.#count}`;
+    const acked = new Promise<void>((resolve) => this.#acks.set(id, resolve));
+    const retried = retry === undefined ? {} : { retry_attempt: retry, retry_reason: "timeout" };
+    socket.send(JSON.stringify({ type: "events_api", envelope_id: id, payload, ...retried }));
+    await acked;
+  }
+
+  #connected(socket: WebSocket): void {
+    socket.on("message", (data) => {
+      const { envelope_id } = JSON.parse(String(data)) as { envelope_id: string };
+      this.#acks.get(envelope_id)?.();
+    });
+    socket.send(JSON.stringify({ type: "hello", num_connections: 1, connection_info: { app_id: "A1" } }));
+    this.#happened();
+  }
+
+  #happened(): void {
+    const watchers = [...this.#watchers];
+    this.#watchers.clear();
+    for (const wake of watchers) wake();
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const path = new URL(request.url ?? "/", "http://slack").pathname;
+    const { authorization = "" } = request.headers;
+    if (path.startsWith("/files/")) return this.#sendFile(path.slice(7), authorization, response);
+    const method = path.replace("/api/", "");
+    const call: ApiCall = { method, body: readBody(Buffer.concat(chunks)), at: performance.now() };
+    this.calls.push(call);
+    this.#happened();
+    const fault = this.#faultOf(method);
+    await fault?.until;
+    const done = (result: string) => {
+      call.result = result;
+      this.#happened();
+    };
+    const json = (status: number, body: object, headers: Record<string, string> = {}) => {
+      response
+        .writeHead(status, { "content-type": "application/json", ...headers })
+        .end(JSON.stringify(body));
+    };
+    if (fault?.refused) {
+      response.destroy();
+      return done("refused");
+    }
+    if (fault?.retryAfter !== undefined) {
+      json(429, { ok: false, error: "ratelimited" }, { "retry-after": String(fault.retryAfter) });
+      return done("ratelimited");
+    }
+    try {
+      if (fault?.error !== undefined) throw new Refusal(fault.error);
+      const token = method === "apps.connections.open" ? this.appToken : this.token;
+      if (authorization !== `Bearer ${token}`) throw new Refusal("invalid_auth");
+      const result = this.#carryOut(method, call.body);
+      if (fault?.lost === "dropped") response.destroy();
+      else if (fault?.lost === "unavailable") json(503, {});
+      else json(200, { ok: true, ...result });
+      done(fault?.lost ?? "");
+    } catch (error) {
+      const code = error instanceof Refusal ? error.message : "internal_error";
+      json(200, { ok: false, error: code });
+      done(code);
+    }
+  }
+
+  #faultOf(method: string): Fault | undefined {
+    const found = this.#faults.find((one) => one.left > 0 && one.fault.method === method);
+    if (found !== undefined) found.left -= 1;
+    return found?.fault;
+  }
+
+  #sendFile(id: string, authorization: string, response: ServerResponse): void {
+    const file = this.#files.get(id);
+    if (file === undefined || authorization !== `Bearer ${this.token}`) {
+      // As the real one does: no error, but its sign-in page.
+      response.writeHead(200, { "content-type": "text/html; charset=utf-8" }).end("<html>Sign in</html>");
+    } else response.writeHead(200, { "content-type": file.type }).end(file.bytes);
+  }
+
+  #carryOut(method: string, body: ApiBody): object {
+    switch (method) {
+      case "auth.test":
+        return { team_id: this.teamId, user_id: this.botUserId, bot_id: "B1" };
+      case "apps.connections.open":
+        return { url: `ws://${this.host}/socket` };
+      case "chat.postMessage":
+        return this.#post(body);
+      case "chat.update":
+        return this.#update(body);
+      case "chat.delete":
+        if (!this.messages.delete(body.ts ?? "")) throw new Refusal("message_not_found");
+        return {};
+      case "chat.startStream":
+        return this.#startStream(body);
+      case "chat.appendStream":
+        this.#streaming(body).shown += checkMarkdown(body.markdown_text ?? "");
+        return { channel: body.channel, ts: body.ts };
+      case "chat.stopStream": {
+        const message = this.#streaming(body);
+        message.isStreaming = false;
+        message.metadata = body.metadata;
+        return { channel: body.channel, ts: body.ts };
+      }
+      case "conversations.replies":
+      case "conversations.history":
+        return { messages: this.#history(method, body) };
+      case "assistant.threads.setStatus":
+        return {};
+      case "files.info":
+        if (!this.#files.has(body.file ?? "")) throw new Refusal("file_not_found");
+        return { file: this.#fileFacts(body.file ?? "") };
+      default:
+        throw new Refusal("unknown_method");
+    }
+  }
+
+  #post({ channel = "", thread_ts, text = "", blocks, metadata }: ApiBody): object {
+    const ts = this.ts();
+    const shown = blocks?.[0]?.text ?? unescaped(text);
+    this.messages.set(ts, {
+      ...{ channel, ts, thread: thread_ts, shown, text, metadata },
+      ...{ isStreaming: false, wasStream: false },
+    });
+    return { channel, ts };
+  }
+
+  #update({ ts = "", text = "", blocks, metadata }: ApiBody): object {
+    const message = this.messages.get(ts);
+    if (message === undefined) throw new Refusal("message_not_found");
+    if (message.isStreaming) throw new Refusal("streaming_state_conflict");
+    if (Buffer.byteLength(text) > 4_000) throw new Refusal("msg_too_long");
+    message.text = text;
+    message.shown = blocks?.[0]?.text ?? unescaped(text);
+    message.metadata = metadata ?? message.metadata;
+    return { ts };
+  }
+
+  #startStream(body: ApiBody): object {
+    const { channel = "", thread_ts, markdown_text = "" } = body;
+    if (thread_ts === undefined) throw new Refusal("invalid_thread_ts");
+    if (!channel.startsWith("D")) {
+      if (body.recipient_user_id === undefined) throw new Refusal("missing_recipient_user_id");
+      if (body.recipient_team_id === undefined) throw new Refusal("missing_recipient_team_id");
+    }
+    const ts = this.ts();
+    this.messages.set(ts, {
+      ...{ channel, ts, thread: thread_ts, shown: checkMarkdown(markdown_text), text: "" },
+      ...{ isStreaming: true, wasStream: true, metadata: undefined },
+    });
+    return { channel, ts };
+  }
+
+  #streaming({ ts = "" }: ApiBody): StoredMessage {
+    const message = this.messages.get(ts);
+    if (message === undefined) throw new Refusal("message_not_found");
+    if (!message.isStreaming) throw new Refusal("message_not_in_streaming_state");
+    return message;
+  }
+
+  #history(method: string, { channel, ts }: ApiBody): object[] {
+    return this.shown(channel)
+      .filter(({ thread }) => thread === (method === "conversations.replies" ? ts : undefined))
+      .map(({ ts: own, shown, isStreaming, metadata }) => ({
+        ...{ ts: own, text: shown, metadata },
+        ...(isStreaming ? { streaming_state: "in_progress" } : {}),
+      }));
+  }
+}
+
+function checkMarkdown(text: string): string {
+  if (text.length > 12_000) throw new Refusal("msg_too_long");
+  return text;
+}
+
+function unescaped(text: string): string {
+  return text.replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&amp;/g, "&");
+}
+
+/** Slack's bodies are forms whose structured fields are JSON. */
+function readBody(bytes: Buffer): ApiBody {
+  const fields = [...new URLSearchParams(bytes.toString())].map(([name, value]) => {
+    const isJson = name === "blocks" || name === "metadata";
+    return [name, isJson ? (JSON.parse(value) as unknown) : value];
+  });
+  return Object.fromEntries(fields) as ApiBody;
+}
