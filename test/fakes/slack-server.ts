@@ -115,7 +115,9 @@ export class SlackServer {
   }
 
   async close(): Promise<void> {
-    for (const socket of this.#gateway.clients) socket.terminate();
+    // A bot that was stopped is about to leave by itself: Bolt does not wait for that.
+    const leaving = [...this.#gateway.clients].map((socket) => once(socket, "close"));
+    await Promise.all(leaving);
     this.#server.closeAllConnections();
     this.#server.close();
     await once(this.#server, "close");
