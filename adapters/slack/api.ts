@@ -10,18 +10,28 @@ const metadataType = "aparte_reply";
 /** How many messages after the question are looked at for a lost post. */
 const lookedAt = 100;
 
+/** The longest that one call may take, in milliseconds. */
+const callTimeout = 30_000;
+
 /**
- * The calls that replies are made of, in one workspace. Slack has no idempotency key, and its client repeats calls
- * whose answer was lost, by default for half an hour: give the app's `clientOptions` few retries, e.g.
- * `retryConfig: { retries: 1 }`. What the client gives up is looked for before it is posted again.
+ * Slack has no idempotency key, and its client repeats a post whose answer was lost, for half an hour; while it waits
+ * for a rate limit, it stops all other calls too. So replies go through a view of the client that does neither, and
+ * what fails is looked for before it is posted again. The names are those of WebClientOptions, which the client
+ * keeps as its own; if it ever kept them elsewhere, the application's would count.
  */
+function once(client: WebClient): WebClient {
+  const settings = { retryConfig: { retries: 0 }, rejectRateLimitedCalls: true, timeout: callTimeout };
+  return Object.assign(Object.create(client), settings) as WebClient;
+}
+
+/** The calls that replies are made of, in one workspace. */
 export class SlackApi {
   readonly #client: WebClient;
   readonly #address: ReplyAddress;
   readonly #workspace: Workspace;
 
   constructor(client: WebClient, address: ReplyAddress, workspace: Workspace) {
-    this.#client = client;
+    this.#client = once(client);
     this.#address = address;
     this.#workspace = workspace;
   }

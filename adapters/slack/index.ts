@@ -72,7 +72,7 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
       app.event("message", take);
       mapper.connect(adapter);
     },
-    deliver: (message, reply) => deliver(lent().workspaces, replyAddress(message), reply),
+    deliver: async (message, reply) => deliver(lent().workspaces, replyAddress(message), reply),
     loadFile: async (ref, signal) => lent().files.load(ref, signal),
   };
   return adapter;

@@ -97,7 +97,7 @@ function mentionOf({ botUserId }: Origin): RegExp | undefined {
 /** The words without the mention, and without Slack's escapes and link brackets. */
 function plainText(text: string, origin: Origin): string {
   const mention = mentionOf(origin);
-  return (mention === undefined ? text : text.replace(new RegExp(mention, "g"), ""))
+  return (mention === undefined ? text : text.replace(new RegExp(`${mention.source} ?`, "g"), ""))
     .replace(/<((?:https?|mailto|tel):[^>|]+)(?:\|([^>]*))?>/g, (_, link: string, label?: string) =>
       label === undefined || link.endsWith(label)
         ? link.replace(/^(?:mailto|tel):/, "")

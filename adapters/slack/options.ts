@@ -22,7 +22,7 @@ export interface SlackOptions {
   /**
    * The client of a workspace, or of an Enterprise organisation where the app is installed in all of it. Needed
    * by apps with several workspaces, so that a process answers also where it has not heard from yet: in place of
-   * one that died. Give it few retries: the client repeats a post whose answer was lost.
+   * one that died.
    * @default the client that came with the workspace's events, else the app's own
    */
   readonly client?: (tenant: string) => WebClient | Promise<WebClient>;

@@ -145,8 +145,9 @@ export class Posts {
     const streamThread = this.#canStream && workspace.hasStreams ? thread : undefined;
     try {
       if (streamThread !== undefined) {
+        const streamsUntil = performance.now() + streamLife;
         const ts = await api.startStream(streamThread, text);
-        this.#keep(index, { ts, shown: text, streamsUntil: performance.now() + streamLife });
+        this.#keep(index, { ts, shown: text, streamsUntil });
       } else {
         const ts = await api.post(index, text);
         this.#keep(index, { ts, shown: text, streamsUntil: undefined });

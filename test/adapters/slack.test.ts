@@ -12,7 +12,7 @@ import {
   type Store,
 } from "aparte";
 import { type SlackAdapter, type SlackOptions, slack } from "aparte/slack";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { memoryStore } from "../../src/store/memory.ts";
 import { ReplySource } from "../../src/turn.ts";
 import { SlackServer } from "../fakes/slack-server.ts";
@@ -220,7 +220,7 @@ describe("slack", () => {
       const server = await startServer();
       const bot = await startBot(server);
       await server.say("U1", `hey ${mention(server)} in a thread`, { thread: "1789.5" });
-      const { thread } = await shows(server, 'You say "hey  in a thread" after nothing.');
+      const { thread } = await shows(server, 'You say "hey in a thread" after nothing.');
       expect(thread).toBe("1789.5");
       expect(bot.messages[0]?.thread).toBe("1789.5");
     });
@@ -527,6 +527,31 @@ describe("slack", () => {
       expect(server.shown()).toHaveLength(1);
     });
 
+    it("posts once also where the app's client would repeat its calls", async () => {
+      const server = await startServer();
+      const bot = await startBot(server, { app: { clientOptions: { slackApiUrl: server.apiUrl } } });
+      server.fail({ method: "chat.postMessage", lost: "unavailable" });
+      await server.say("U1", "hi", { channel: server.direct });
+      await shows(server, 'You say "hi" after nothing.');
+      await settled(bot);
+      expect(server.shown()).toHaveLength(1);
+    });
+
+    it("shows the latest text after a rate limit", async () => {
+      const server = await startServer();
+      const speech = new Speech();
+      await startBot(server, { answer: speech.answer });
+      await server.say("U1", "hi", { channel: server.direct });
+      speech.say("one ");
+      await server.next("chat.postMessage");
+      server.fail({ method: "chat.update", retryAfter: 1 });
+      speech.say("two ");
+      expect((await server.next("chat.update")).result).toBe("ratelimited");
+      speech.say("three ");
+      expect((await server.next("chat.update")).body.text).toBe("one two three ");
+      speech.end();
+    });
+
     it("finds a stream whose answer was lost", async () => {
       const server = await startServer();
       const bot = await startBot(server);
@@ -579,19 +604,22 @@ describe("slack", () => {
   });
 
   describe("delivers for a process that died", () => {
+    const question: Message = {
+      ...{ platform: "slack", tenant: "T1", user: "U1", id: "x", text: "hi" },
+      replyTo: {
+        ...{ workspace: "T1", channel: "C1", ts: "1789.1", thread: "1789.1", user: "U1", userTeam: "T1" },
+      },
+    };
+
     async function delivery(earlier: (server: SlackServer) => unknown, isHeld = true) {
       const server = await startServer();
       const bot = await startBot(server);
       const source = new ReplySource();
       source.earlierPost = earlier(server) as never;
       source.held = () => isHeld;
-      const replyTo = {
-        ...{ workspace: "T1", channel: "C1", ts: "1789.1", thread: "1789.1", user: "U1", userTeam: "T1" },
-      };
-      const message = { platform: "slack", tenant: "T1", user: "U1", id: "x", text: "hi", replyTo };
       source.push({ type: "message", text: "The answer." });
       source.end();
-      await bot.adapter.deliver(JSON.parse(JSON.stringify(message)) as Message, source.reply);
+      await bot.adapter.deliver(question, source.reply);
       return server;
     }
 
@@ -607,6 +635,42 @@ describe("slack", () => {
         return { posts: [{ ts: "1", streams: true }] };
       });
       expect(server.shown()).toMatchObject([{ ts: "1", shown: "The answer.", isStreaming: false }]);
+    });
+
+    it("by edits from when the stream would soon end by itself", async () => {
+      const server = await startServer();
+      const { adapter } = await startBot(server);
+      const source = new ReplySource();
+      const delivered = adapter.deliver(question, source.reply);
+      source.push({ type: "text", delta: "one " });
+      await server.next("chat.startStream");
+      const now = performance.now.bind(performance);
+      const clock = vi.spyOn(performance, "now").mockImplementation(() => now() + 250_000);
+      endings.push(() => clock.mockRestore());
+      source.push({ type: "text", delta: "two " });
+      await server.next("chat.stopStream");
+      await shows(server, "one two ");
+      source.push({ type: "text", delta: "three" });
+      source.end();
+      await delivered;
+      expect(server.shown()).toMatchObject([{ shown: "one two three", isStreaming: false }]);
+      expect(count(server, "chat.appendStream")).toBe(0);
+    });
+
+    it("by the mapper that takes the turn over, in the message that was begun", async () => {
+      const server = await startServer();
+      const store = memoryStore();
+      const speech = new Speech();
+      const mapper = { leaseTime: 400 };
+      const first = await startBot(server, { store, mapper, answer: speech.answer });
+      await server.say("U1", `${mention(server)} tell me`);
+      speech.say("Half of");
+      await shows(server, "Half of");
+      // Its lease is renewed no more; where the reply was posted has been written down.
+      await first.mapper.close({ drainTimeout: 300 });
+      await startBot(server, { store, mapper });
+      await shows(server, /^I was interrupted, and my answer to your last message is lost/);
+      expect(server.shown()).toMatchObject([{ isStreaming: false }]);
     });
 
     it("and nothing where another process holds the reply", async () => {
@@ -640,9 +704,9 @@ describe("slack", () => {
       const { adapter, app } = await startBot(server);
       expect(() => adapter.attach(app)).toThrow(expect.objectContaining({ field: "app" }));
       const message = { platform: "slack", tenant: "T1", user: "U1", id: "x", text: "hi" };
-      expect(() => adapter.deliver(message, new ReplySource().reply)).toThrow(
-        expect.objectContaining({ field: "replyTo" }),
-      );
+      await expect(adapter.deliver(message, new ReplySource().reply)).rejects.toMatchObject({
+        field: "replyTo",
+      });
     });
   });
 });
