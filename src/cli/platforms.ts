@@ -21,11 +21,13 @@ export async function startSlack(mapper: SessionMapper, settings: SlackSettings)
     // Slack hears "received" only once the message is recorded.
     processBeforeResponse: true,
     logLevel: LogLevel.WARN,
+    // Otherwise a refused token is an unhandled rejection.
+    deferInitialization: true,
     ...(apiUrl === undefined ? {} : { clientOptions: { slackApiUrl: apiUrl } }),
   });
+  await refused("SLACK_BOT_TOKEN", () => app.init());
   slack(mapper).attach(app);
-  await refused("SLACK_BOT_TOKEN", () => app.client.auth.test());
-  await app.start(port);
+  await refused("SLACK_APP_TOKEN", () => app.start(port));
   return { platform: "slack", stopListening: async () => void (await app.stop()), close: async () => {} };
 }
 

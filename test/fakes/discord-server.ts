@@ -129,7 +129,7 @@ const botMember = {
  * real one where a bot can go wrong: intents, message lengths, nonces, permissions of edits, who is notified.
  */
 export class DiscordServer {
-  readonly token = "a-bot-token";
+  readonly token = "a.bot.token";
   readonly bot: Person = { id: "100", username: "helper", bot: true };
   readonly guildId: string;
   /** The role that Discord makes for the bot. */

@@ -1,0 +1,105 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { startCozeEmulator } from "aparte/testing";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { startProgram } from "../../src/cli/program.ts";
+import { readSettings } from "../../src/cli/settings.ts";
+import { DiscordServer } from "../fakes/discord-server.ts";
+import { SlackServer } from "../fakes/slack-server.ts";
+
+const endings: (() => unknown)[] = [];
+let environment: Record<string, string>;
+let slack: SlackServer;
+let discord: DiscordServer;
+let emulator: Awaited<ReturnType<typeof startCozeEmulator>>;
+
+beforeEach(async () => {
+  const folder = mkdtempSync(join(tmpdir(), "aparte-bots-"));
+  [emulator, slack, discord] = await Promise.all([
+    startCozeEmulator(),
+    SlackServer.start(),
+    DiscordServer.start(),
+  ]);
+  endings.push(
+    () => rmSync(folder, { recursive: true }),
+    () => emulator.close(),
+    () => slack.close(),
+    () => discord.close(),
+  );
+  environment = {
+    PORT: "0",
+    APARTE_SECRET: "a secret of the tests, long enough",
+    APARTE_STORE: `sqlite:${join(folder, "aparte.db")}`,
+    COZE_APP_ID: emulator.appId,
+    COZE_KEY_ID: emulator.keyId,
+    COZE_BOT_ID: emulator.botId,
+    COZE_BASE_URL: emulator.baseURL,
+    COZE_PRIVATE_KEY: emulator.privateKey,
+    SLACK_BOT_TOKEN: slack.token,
+    SLACK_APP_TOKEN: slack.appToken,
+    SLACK_API_URL: slack.apiUrl,
+    DISCORD_TOKEN: discord.token,
+    DISCORD_API_URL: discord.rest.api,
+  };
+});
+
+afterEach(async () => {
+  for (const end of endings.splice(0).reverse()) await end();
+});
+
+async function start() {
+  const program = await startProgram(readSettings(environment));
+  endings.push(() => program.close());
+  return program;
+}
+
+describe("The program with Slack, Discord and Coze", () => {
+  it("answers the same two people in the same channels, interleaved, each with only their own", async () => {
+    const program = await start();
+    expect(await (await fetch(`${program.url}/healthz`)).json()).toMatchObject({
+      platforms: ["slack", "discord"],
+    });
+    expect((await fetch(program.url)).status).toBe(404);
+
+    const onSlack = async (user: string, text: string) => {
+      const ts = await slack.say(user, `<@${slack.botUserId}> ${text}`);
+      return slack.until(
+        () =>
+          slack.shown(slack.channel).find((message) => message.thread === ts && !message.isStreaming)
+            ?.shown || undefined,
+      );
+    };
+    const people = { ada: discord.person("ada"), ben: discord.person("ben") };
+    const onDiscord = async (user: keyof typeof people, text: string) => {
+      const known = new Set(discord.shown().map(({ id }) => id));
+      const done = emulator.once("chat-ended");
+      discord.say(people[user], `<@${discord.bot.id}> ${text}`);
+      await done;
+      return discord.until(
+        () => discord.shown().find(({ id, content }) => !known.has(id) && /[.?!]$/.test(content))?.content,
+      );
+    };
+
+    await Promise.all([onSlack("UADA", "my name is Ada"), onSlack("UBEN", "my name is Ben")]);
+    await onDiscord("ada", "my name is Adele");
+    await onDiscord("ben", "my name is Benno");
+    const [ada, ben] = await Promise.all([
+      onSlack("UADA", "what is my name?"),
+      onSlack("UBEN", "what is my name?"),
+    ]);
+    expect(ada).toContain("Your name is Ada.");
+    expect(ben).toContain("Your name is Ben.");
+    expect(await onDiscord("ada", "what is my name?")).toContain("Your name is Adele.");
+    expect(await onDiscord("ben", "what is my name?")).toContain("Your name is Benno.");
+    expect(emulator.conversations()).toHaveLength(4);
+  });
+
+  it("ends with what is wrong when a platform refuses its token", async () => {
+    environment.SLACK_BOT_TOKEN = "xoxb-of-somebody-else";
+    await expect(start()).rejects.toMatchObject({ code: "option-invalid", field: "SLACK_BOT_TOKEN" });
+    environment.SLACK_BOT_TOKEN = slack.token;
+    environment.DISCORD_TOKEN = "not.the.token";
+    await expect(start()).rejects.toMatchObject({ code: "option-invalid", field: "DISCORD_TOKEN" });
+  });
+});
