@@ -6,7 +6,6 @@ import type { Store } from "./store.ts";
  * Opens a store by its URL:
  * - `memory:` for trying things out,
  * - `sqlite:./aparte.db` for one machine (needs the package `libsql`),
- * - `redis://host:6379` or `rediss://…` for many machines (needs the package `@keyv/redis`).
  *
  * @throws {AparteError} `option-invalid` when the URL is none of these or the package is missing;
  * `store-failed` when the file cannot be opened.
@@ -21,15 +20,15 @@ export async function openStore(url: string): Promise<Store> {
       return openSqliteStore(url.slice(scheme.length));
     }
     case "redis:":
-    case "rediss:": {
-      const { openRedisStore } = await import("./redis.ts");
-      return openRedisStore(url);
-    }
-    default:
+    case "rediss:":
       throw new AparteError(
         "option-invalid",
-        'The store\'s URL must start with "memory:", "sqlite:", "redis://" or "rediss://".',
+        "A store on Redis is not part of this version. For one process, give a Keyv made with @keyv/redis.",
         { field: "store" },
       );
+    default:
+      throw new AparteError("option-invalid", 'The store\'s URL must start with "memory:" or "sqlite:".', {
+        field: "store",
+      });
   }
 }
