@@ -1,6 +1,6 @@
-import type { WebClient } from "@slack/web-api";
 import type { ReplyAddress } from "./address.ts";
 import { isBlockRefusal, isGone } from "./failures.ts";
+import type { SlackClient } from "./options.ts";
 import { escapeText } from "./text.ts";
 import type { Workspace } from "./workspaces.ts";
 
@@ -19,18 +19,18 @@ const callTimeout = 30_000;
  * what fails is looked for before it is posted again. The names are those of WebClientOptions, which the client
  * keeps as its own; if it ever kept them elsewhere, the application's would count.
  */
-function once(client: WebClient): WebClient {
+function once(client: SlackClient): SlackClient {
   const settings = { retryConfig: { retries: 0 }, rejectRateLimitedCalls: true, timeout: callTimeout };
-  return Object.assign(Object.create(client), settings) as WebClient;
+  return Object.assign(Object.create(client), settings) as SlackClient;
 }
 
 /** The calls that replies are made of, in one workspace. */
 export class SlackApi {
-  readonly #client: WebClient;
+  readonly #client: SlackClient;
   readonly #address: ReplyAddress;
   readonly #workspace: Workspace;
 
-  constructor(client: WebClient, address: ReplyAddress, workspace: Workspace) {
+  constructor(client: SlackClient, address: ReplyAddress, workspace: Workspace) {
     this.#client = once(client);
     this.#address = address;
     this.#workspace = workspace;

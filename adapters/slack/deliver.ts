@@ -27,6 +27,6 @@ export async function deliver(workspaces: Workspaces, address: ReplyAddress, rep
   try {
     await posts.finish();
   } finally {
-    status.end();
+    await status.end();
   }
 }

@@ -1,7 +1,6 @@
-import type { WebClient } from "@slack/web-api";
 import { AparteError, type FileInput, type JsonValue } from "aparte";
 import { isId } from "./address.ts";
-import type { SlackSettings } from "./options.ts";
+import type { SlackClient, SlackSettings } from "./options.ts";
 
 /** The parts of a Slack file that are read here. */
 export interface SlackFile {
@@ -24,10 +23,10 @@ const absent: readonly (string | undefined)[] = ["external", "hidden_by_limit", 
 
 /** The files of people's messages. */
 export class SlackFiles {
-  readonly #clientOf: (workspace: string) => Promise<WebClient>;
+  readonly #clientOf: (workspace: string) => Promise<SlackClient>;
   readonly #settings: SlackSettings;
 
-  constructor(clientOf: (workspace: string) => Promise<WebClient>, settings: SlackSettings) {
+  constructor(clientOf: (workspace: string) => Promise<SlackClient>, settings: SlackSettings) {
     this.#clientOf = clientOf;
     this.#settings = settings;
   }
@@ -63,7 +62,7 @@ export class SlackFiles {
     return this.#download(client, found ?? {}, signal);
   }
 
-  async #download({ token }: WebClient, file: SlackFile, signal: AbortSignal): Promise<Uint8Array> {
+  async #download({ token }: SlackClient, file: SlackFile, signal: AbortSignal): Promise<Uint8Array> {
     const link = linkOf(file);
     if (link === undefined) throw fileError("is no longer there");
     this.#checkHost(link);

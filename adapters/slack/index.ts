@@ -1,14 +1,13 @@
 import type { App, Context } from "@slack/bolt";
-import type { WebClient } from "@slack/web-api";
 import { type Adapter, AparteError, optionInvalid, type SessionMapper } from "aparte";
 import { replyAddress } from "./address.ts";
 import { deliver } from "./deliver.ts";
 import { SlackFiles } from "./files.ts";
 import { platform, readMessage, type SlackEvent } from "./message.ts";
-import { checkOptions, type SlackOptions } from "./options.ts";
+import { checkOptions, type SlackClient, type SlackOptions } from "./options.ts";
 import { Workspaces } from "./workspaces.ts";
 
-export type { SlackOptions } from "./options.ts";
+export type { SlackClient, SlackOptions } from "./options.ts";
 
 /** Answers people on Slack. */
 export interface SlackAdapter extends Required<Adapter> {
@@ -34,7 +33,7 @@ interface Heard {
   readonly event: object;
   readonly body: object;
   readonly context: Context;
-  readonly client: WebClient;
+  readonly client: SlackClient;
 }
 
 /**

@@ -1,5 +1,8 @@
-import type { WebClient } from "@slack/web-api";
+import type { App } from "@slack/bolt";
 import { optionInvalid, refuseUnknown } from "aparte";
+
+/** `@slack/web-api`'s WebClient, of the version that Bolt uses. */
+export type SlackClient = App["client"];
 
 export interface SlackOptions {
   /**
@@ -25,7 +28,7 @@ export interface SlackOptions {
    * one that died.
    * @default the client that came with the workspace's events, else the app's own
    */
-  readonly client?: (tenant: string) => WebClient | Promise<WebClient>;
+  readonly client?: (tenant: string) => SlackClient | Promise<SlackClient>;
 }
 
 export interface SlackSettings {

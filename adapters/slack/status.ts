@@ -33,9 +33,11 @@ export class Status {
     this.show(text === "" ? thinking : text);
   }
 
-  end(): void {
+  /** Resolves when it is gone: it must not take away the status of the turn that follows. */
+  async end(): Promise<void> {
     clearInterval(this.#timer);
     this.show("");
+    await this.#sending;
   }
 
   #send(): void {

@@ -1,7 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
-import type { WebClient } from "@slack/web-api";
 import { optionInvalid } from "aparte";
-import type { SlackSettings } from "./options.ts";
+import type { SlackClient, SlackSettings } from "./options.ts";
 
 /** Slack takes about 100 appends a minute in a workspace. In milliseconds. */
 const appendInterval = 700;
@@ -18,23 +17,23 @@ export interface Workspace {
 
 /** The workspaces in which the app is installed, each with its client and its allowance of calls. */
 export class Workspaces {
-  readonly #appClient: WebClient;
+  readonly #appClient: SlackClient;
   readonly #settings: SlackSettings;
-  readonly #clients = new Map<string, WebClient>();
+  readonly #clients = new Map<string, SlackClient>();
   readonly #workspaces = new Map<string, Workspace>();
 
-  constructor(appClient: WebClient, settings: SlackSettings) {
+  constructor(appClient: SlackClient, settings: SlackSettings) {
     this.#appClient = appClient;
     this.#settings = settings;
   }
 
   /** Keeps the client that came with an event: the newest one has the newest token. */
-  heard(id: string, client: WebClient): void {
+  heard(id: string, client: SlackClient): void {
     this.#clients.set(id, client);
   }
 
   /** @throws {AparteError} `option-invalid` when the app has a client per workspace, and none is known here. */
-  async client(id: string): Promise<WebClient> {
+  async client(id: string): Promise<SlackClient> {
     const known = (await this.#settings.client?.(id)) ?? this.#clients.get(id);
     if (known !== undefined) return known;
     if (this.#appClient.token !== undefined) return this.#appClient;

@@ -1,5 +1,5 @@
 import type { AddressInfo } from "node:net";
-import { App, type AppOptions, LogLevel } from "@slack/bolt";
+import { App, type AppOptions, LogLevel, webApi } from "@slack/bolt";
 import {
   AparteError,
   type AskCall,
@@ -274,6 +274,42 @@ describe("slack", () => {
       expect(bot.messages[0]).toMatchObject({ tenant: "T9", user: "U9" });
       const { body } = await server.next("chat.startStream");
       expect(body).toMatchObject({ recipient_user_id: "U9", recipient_team_id: "T9" });
+    });
+
+    it("of a group of people, in a thread when it is mentioned, else where they are", async () => {
+      const server = await startServer();
+      const bot = await startBot(server);
+      const group = { channel: "G1", event: { channel_type: "mpim" } };
+      await server.say("U1", "to all of you", { ...group, as: ["message"] });
+      const first = await shows(server, 'You say "to all of you" after nothing.');
+      const ts = server.ts();
+      // The event app_mention does not tell what kind of channel it is.
+      await Promise.all([
+        server.say("U1", `${mention(server)} to you`, { ...group, ts, as: ["message"] }),
+        server.say("U1", `${mention(server)} to you`, { channel: "G1", ts, as: ["app_mention"] }),
+      ]);
+      const second = await shows(server, 'You say "to you" after to all of you.');
+      await settled(bot);
+      expect([first.thread, second.thread]).toEqual([undefined, ts]);
+      expect(server.shown()).toHaveLength(2);
+    });
+
+    it("as the person reads them: without Slack's brackets and escapes", async () => {
+      const server = await startServer();
+      const bot = await startBot(server);
+      const text = [
+        "a &amp;lt; b &amp; <https://example.com/x?a=1&amp;b=2>",
+        "<http://example.com|example.com> <https://example.com|this page>",
+        "<mailto:a@example.com|a@example.com> <#C2|general> <@U2>",
+      ];
+      await server.say("U1", text.join("\n"), { channel: server.direct });
+      await server.until(() => bot.messages.length === 1);
+      expect(bot.messages[0]?.text.split("\n")).toEqual([
+        "a &lt; b & https://example.com/x?a=1&b=2",
+        "http://example.com this page (https://example.com)",
+        "a@example.com #general <@U2>",
+      ]);
+      await settled(bot);
     });
 
     it("of an organisation with the organisation as the tenant", async () => {
@@ -671,6 +707,31 @@ describe("slack", () => {
       await startBot(server, { store, mapper });
       await shows(server, /^I was interrupted, and my answer to your last message is lost/);
       expect(server.shown()).toMatchObject([{ isStreaming: false }]);
+    });
+
+    it("with the workspace's own client, in an app that has several workspaces", async () => {
+      const server = await startServer();
+      const authorize = async () => ({ botToken: server.token, botUserId: server.botUserId, botId: "B1" });
+      const app = { token: undefined, authorize } as unknown as AppOptions;
+      const reply = () => {
+        const source = new ReplySource();
+        source.push({ type: "message", text: "The answer." });
+        source.end();
+        return source.reply;
+      };
+      const without = await startBot(server, { app });
+      await expect(without.adapter.deliver(question, reply())).rejects.toMatchObject({
+        ...{ code: "option-invalid", field: "client" },
+      });
+      const asked: string[] = [];
+      const client = (tenant: string) => {
+        asked.push(tenant);
+        return new webApi.WebClient(server.token, { slackApiUrl: server.apiUrl });
+      };
+      const bot = await startBot(server, { app, slack: { client } });
+      await bot.adapter.deliver(question, reply());
+      expect(asked).toEqual(["T1"]);
+      expect(server.shown()).toMatchObject([{ shown: "The answer." }]);
     });
 
     it("and nothing where another process holds the reply", async () => {
