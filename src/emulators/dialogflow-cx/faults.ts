@@ -33,6 +33,8 @@ export interface DialogflowCxFaultHandle {
   readonly hits: number;
   /** Resolves when it first hits a request. */
   readonly hit: Promise<void>;
+  /** Takes it back. A request that it holds is let go when its client leaves. */
+  lift(): void;
 }
 
 const known: Record<keyof DialogflowCxFault, true> = {
@@ -70,12 +72,16 @@ export class Faults {
       hits += 1;
       resolve();
     };
-    this.#waiting.push({ fault, left: fault.times ?? 1, onHit });
+    const entry = { fault, left: fault.times ?? 1, onHit };
+    this.#waiting.push(entry);
     return {
       get hits() {
         return hits;
       },
       hit,
+      lift: () => {
+        if (this.#waiting.includes(entry)) this.#waiting.splice(this.#waiting.indexOf(entry), 1);
+      },
     };
   }
 

@@ -40,6 +40,8 @@ export interface DialogflowCxEmulator extends Emulator {
   requests(): readonly DialogflowCxRequest[];
   /** The turns that ran, oldest first; the last 10,000. */
   turns(): readonly DialogflowCxTurn[];
+  /** Resolves with the next turn, before it is answered. */
+  nextTurn(): Promise<DialogflowCxTurn>;
   /** The whole names of the sessions that live. */
   sessions(): readonly string[];
 
@@ -68,6 +70,10 @@ export async function startDialogflowCxEmulator(
   const closing = new AbortController();
   const requests: DialogflowCxRequest[] = [];
   const folders: string[] = [];
+  const waiting: ((turn: DialogflowCxTurn) => void)[] = [];
+  service.onTurn = (turn) => {
+    for (const resolve of waiting.splice(0)) resolve(turn);
+  };
   const server = await startServer({
     port: settings.port,
     service,
@@ -94,6 +100,7 @@ export async function startDialogflowCxEmulator(
     },
     requests: () => [...requests],
     turns: () => [...service.turns],
+    nextTurn: () => new Promise((resolve) => waiting.push(resolve)),
     sessions: () => service.sessions.names,
     fail: (fault) => faults.add(fault),
     async close() {

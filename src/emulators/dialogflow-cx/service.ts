@@ -46,6 +46,8 @@ export class Service {
   readonly agent: string;
   readonly turns: DialogflowCxTurn[] = [];
   readonly sessions: Sessions;
+  /** Called with each turn, before it is answered. */
+  onTurn: (turn: DialogflowCxTurn) => void = () => {};
   readonly #settings: Settings;
   readonly #now: () => number;
   #minute = 0;
@@ -151,7 +153,7 @@ export class Service {
     this.sessions.touch(session, query.sessionTtl);
     if (given.page === "end") this.sessions.end(place.name);
     const { displayName } = pageOf(this.agent, given.page);
-    log(this.turns, {
+    const turn: DialogflowCxTurn = {
       session: place.name,
       sessionId: place.sessionId,
       environment: place.environment,
@@ -161,7 +163,9 @@ export class Service {
       queryParams: query.queryParams,
       page: displayName,
       parameters: session.parameters,
-    });
+    };
+    log(this.turns, turn);
+    this.onTurn(turn);
     return {
       parts: this.#responses(query, given, session, facts.call),
       pauseMs: given.pauseMs ?? 0,
