@@ -1,0 +1,1054 @@
+import { generateKeyPairSync } from "node:crypto";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { SessionMapper } from "aparte";
+import { type DialogflowCxOptions, dialogflowCx } from "aparte/dialogflow-cx";
+import { decodeJwt } from "jose";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { AskCall, Backend, JsonValue } from "../../src/backend.ts";
+import { jsonArray } from "../../src/backends/dialogflow-cx/json-array.ts";
+import {
+  type DialogflowCxEmulator,
+  type DialogflowCxEmulatorOptions,
+  startDialogflowCxEmulator,
+} from "../../src/emulators/dialogflow-cx/index.ts";
+import type { AparteError } from "../../src/errors.ts";
+import type { ReplyEvent } from "../../src/reply.ts";
+import { listen } from "../fakes/loopback.ts";
+
+const minutes = 60_000;
+const hours = 60 * minutes;
+const streaming = "serverStreamingDetectIntent";
+const privateKey = generateKeyPairSync("rsa", { modulusLength: 2048 })
+  .privateKey.export({ type: "pkcs8", format: "pem" })
+  .toString();
+
+let emulator: DialogflowCxEmulator;
+const closers: (() => Promise<void>)[] = [];
+
+beforeEach(async () => {
+  emulator = await start();
+});
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  for (const close of closers.splice(0)) await close();
+});
+
+async function start(options: DialogflowCxEmulatorOptions = {}): Promise<DialogflowCxEmulator> {
+  const started = await startDialogflowCxEmulator({ privateKey, ...options });
+  closers.push(() => started.close());
+  return started;
+}
+
+function backend(options: Partial<DialogflowCxOptions> = {}): Backend {
+  const { agent, credentials, baseURL, now } = emulator;
+  const account = options.accessToken === undefined ? { credentials } : {};
+  return dialogflowCx({ agent, baseURL, now, retryDelay: 1, ...account, ...options });
+}
+
+/** A conversation whose state is carried from turn to turn, as a mapper does. */
+async function conversation(service = backend(), sessionName = "ada") {
+  const session = { sessionName, agent: "helper", signal: new AbortController().signal };
+  const conversationId = await service.open(session);
+  let state: JsonValue | undefined;
+  const ask = (text: string, more: Partial<AskCall> = {}): AsyncIterable<ReplyEvent> =>
+    service.ask({
+      ...session,
+      conversationId,
+      text,
+      files: [],
+      ...(state === undefined ? {} : { state }),
+      keep: (kept) => {
+        state = JSON.parse(JSON.stringify(kept)) as JsonValue;
+      },
+      ...more,
+    });
+  return {
+    conversationId,
+    ask,
+    say: (text: string, more: Partial<AskCall> = {}) => all(ask(text, more)),
+    state: () => state as { readonly [name: string]: JsonValue } | undefined,
+    setState: (next: JsonValue) => {
+      state = next;
+    },
+  };
+}
+
+async function all(events: AsyncIterable<ReplyEvent>): Promise<ReplyEvent[]> {
+  const list: ReplyEvent[] = [];
+  for await (const event of events) list.push(event);
+  return list;
+}
+
+function messagesOf(events: readonly ReplyEvent[]): string[] {
+  return events.flatMap((event) => (event.type === "message" ? [event.text] : []));
+}
+
+async function failure(promise: Promise<unknown>): Promise<AparteError> {
+  const error = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toMatchObject({ name: "AparteError" });
+  return error as AparteError;
+}
+
+function invalidField(options: object): string | undefined {
+  try {
+    dialogflowCx(options as DialogflowCxOptions);
+  } catch (error) {
+    expect(error).toMatchObject({ code: "option-invalid" });
+    return (error as AparteError).field;
+  }
+  return undefined;
+}
+
+/** Sends what is meant for Google to the emulator, and keeps what was asked for. */
+function rerouted(): { fetch: typeof fetch; urls: string[]; tokens: Set<string> } {
+  const urls: string[] = [];
+  const tokens = new Set<string>();
+  return {
+    urls,
+    tokens,
+    fetch: (input, init) => {
+      const url = new URL(String(input));
+      urls.push(url.href);
+      const token = new Headers(init?.headers).get("authorization");
+      if (token !== null) tokens.add(token.replace("Bearer ", ""));
+      return fetch(`${emulator.baseURL}${url.pathname}${url.search}`, init);
+    },
+  };
+}
+
+const lastTurn = () => emulator.turns().at(-1);
+
+describe("dialogflowCx", () => {
+  describe("options", () => {
+    const base = { agent: "projects/p/locations/global/agents/a", accessToken: async () => "t" };
+
+    it.each([
+      [{ ...base, languagecode: "de" }, "languagecode"],
+      [{ ...base, agent: "projects/p/agents/a" }, "agent"],
+      [{ ...base, agent: "projects/p/locations/global/agents/a/environments/e" }, "agent"],
+      [{ ...base, agent: "projects/p/locations/evil.com#/agents/a" }, "agent"],
+      [{ ...base, project: "p" }, "project"],
+      [{ accessToken: base.accessToken, project: "p", location: "global" }, "agentId"],
+      [{ accessToken: base.accessToken, project: "p", location: "", agentId: "a" }, "location"],
+      [{ ...base, environment: "a/b" }, "environment"],
+      [{ ...base, baseURL: "ftp://x" }, "baseURL"],
+      [{ ...base, credentials: "{}" }, "accessToken"],
+      [{ agent: base.agent, credentials: "{" }, "credentials"],
+      [{ agent: base.agent, credentials: "/no/such/file.json" }, "credentials"],
+      [{ agent: base.agent, credentials: {} }, "credentials.client_email"],
+      [
+        { agent: base.agent, credentials: { client_email: "a", private_key: "b" } },
+        "credentials.private_key",
+      ],
+      [{ agent: base.agent, credentials: { type: "external_account" } }, "credentials.type"],
+      [{ ...base, sessionTtl: 86_401 }, "sessionTtl"],
+      [{ ...base, sessionTtl: 1.5 }, "sessionTtl"],
+      [{ ...base, stateSecret: "short" }, "stateSecret"],
+      [{ ...base, languageCode: "" }, "languageCode"],
+      [{ ...base, parameters: [] }, "parameters"],
+      [{ ...base, onPayload: {} }, "onPayload"],
+      [{ ...base, stream: "yes" }, "stream"],
+    ])("refuses %j by the name of what is wrong", (options, field) => {
+      expect(invalidField(options)).toBe(field);
+    });
+
+    it("tells no part of a key", () => {
+      const secret = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----";
+      try {
+        dialogflowCx({ agent: base.agent, credentials: { client_email: "a", private_key: secret } });
+        expect.unreachable();
+      } catch (error) {
+        expect(String(error)).not.toContain("c2VjcmV0");
+        expect((error as Error).cause).toBeUndefined();
+      }
+    });
+
+    it("takes the agent in one name or in three parts", async () => {
+      const [, project = "", , location = "", , agentId = ""] = emulator.agent.split("/");
+      const { baseURL, credentials, now } = emulator;
+      const ada = await conversation(dialogflowCx({ project, location, agentId, baseURL, credentials, now }));
+      await ada.say("hello");
+      expect(lastTurn()?.session).toBe(`${emulator.agent}/sessions/${ada.conversationId}`);
+    });
+
+    it("speaks to an environment", async () => {
+      const ada = await conversation(backend({ environment: "production" }));
+      await ada.say("hello");
+      expect(lastTurn()?.environment).toBe("production");
+    });
+
+    it("sends language, time zone, channel, parameters and the webhook's payload, fixed or made for the turn", async () => {
+      const ada = await conversation(
+        backend({
+          languageCode: ({ text }) => (text.includes("ich") ? "de" : undefined),
+          timeZone: "Europe/Berlin",
+          channel: "slack",
+          parameters: ({ startsSession }) =>
+            startsSession ? { plan: "pro", nested: { list: [1, null] } } : undefined,
+          payload: { tenant: "acme" },
+        }),
+      );
+      expect(messagesOf(await ada.say("locale"))).toEqual([
+        "Language en, time zone Europe/Berlin, channel slack.",
+      ]);
+      expect(lastTurn()?.parameters).toEqual({ plan: "pro", nested: { list: [1, null] } });
+      expect(messagesOf(await ada.say("ich: locale"))).toEqual([
+        "Language de, time zone Europe/Berlin, channel slack.",
+      ]);
+      expect(lastTurn()?.queryParams).not.toHaveProperty("parameters");
+      expect(messagesOf(await ada.say("channel"))).toEqual(["Hello, Slack."]);
+      expect(messagesOf(await ada.say("webhook"))).toEqual(['The webhook got {"tenant":"acme"}.']);
+    });
+  });
+
+  describe("session", () => {
+    it("has ids of 32 plain characters, and no two the same", async () => {
+      const service = backend();
+      const session = { sessionName: "ada", agent: "helper", signal: new AbortController().signal };
+      const ids = await Promise.all(Array.from({ length: 10_000 }, () => service.open(session)));
+      expect(new Set(ids).size).toBe(10_000);
+      expect(ids.every((id) => /^[0-9a-f]{32}$/.test(id))).toBe(true);
+    });
+
+    it("is sent its lifetime with each turn", async () => {
+      const ada = await conversation(backend({ sessionTtl: 7200 }));
+      await ada.say("hello");
+      await ada.say("hello");
+      expect(emulator.turns().map((turn) => turn.queryParams.sessionTtl)).toEqual(["7200s", "7200s"]);
+    });
+
+    it("goes on after 31 minutes, since it is asked to live for a day", async () => {
+      const ada = await conversation();
+      await ada.say("I want a pizza");
+      emulator.advance(31 * minutes);
+      expect(messagesOf(await ada.say("large"))).toEqual(["Which topping would you like?"]);
+      expect(emulator.turns().map((turn) => turn.startedSession)).toEqual([true, false]);
+      expect(lastTurn()?.queryParams).not.toHaveProperty("currentPage");
+    });
+
+    it.each([
+      ["31 minutes, where it lives for 30", { sessionTtl: 1800 }, 31 * minutes],
+      ["25 hours", {}, 25 * hours],
+      ["25 hours, answered at once", { stream: false }, 25 * hours],
+    ])("brings the person back to the page with all parameters after %s", async (_, options, pause) => {
+      const ada = await conversation(backend(options));
+      await ada.say("my name is Ada");
+      await ada.say("I want a pizza");
+      await ada.say("large");
+      emulator.advance(pause);
+      const events = await ada.say("mushrooms");
+      expect(lastTurn()?.startedSession).toBe(true);
+      expect(messagesOf(events)).toEqual(["One large pizza with mushrooms for Ada. Shall I order it?"]);
+      expect(events.filter((event) => event.type === "notice")).toEqual([]);
+      expect(lastTurn()).toMatchObject({ page: "Confirm", parameters: { name: "Ada", size: "large" } });
+    });
+
+    it("sends page and parameters with the first turn after the lapse only, to a session of a new id", async () => {
+      const ada = await conversation();
+      await ada.say("I want a pizza");
+      emulator.advance(25 * hours);
+      await ada.say("large");
+      await ada.say("ham");
+      const turns = emulator.turns();
+      expect(turns.map((turn) => "currentPage" in turn.queryParams)).toEqual([false, true, false]);
+      expect(turns.map((turn) => "parameters" in turn.queryParams)).toEqual([false, true, false]);
+      expect(turns[1]?.sessionId).not.toBe(turns[0]?.sessionId);
+      expect(turns[2]?.sessionId).toBe(turns[1]?.sessionId);
+      expect(turns.every((turn) => turn.sessionId.length === 32)).toBe(true);
+    });
+
+    it("does the same again when the reviving turn's fate is not known", async () => {
+      const ada = await conversation();
+      await ada.say("I want a pizza");
+      await ada.say("large");
+      emulator.advance(25 * hours);
+      emulator.fail({ call: streaming, dropResponse: true });
+      expect((await failure(ada.say("ham"))).code).toBe("backend-stream-cut");
+      expect(messagesOf(await ada.say("ham"))).toEqual(["One large pizza with ham. Shall I order it?"]);
+    });
+
+    it("is not brought back after a reset, which opens another conversation without a state", async () => {
+      const service = backend();
+      const before = await conversation(service);
+      await before.say("my name is Ada");
+      await before.say("I want a pizza");
+      emulator.advance(25 * hours);
+      const after = await conversation(service);
+      expect(messagesOf(await after.say("where am I?"))).toEqual([
+        "You are on the page Start Page. I know: nothing.",
+      ]);
+      expect(after.conversationId).not.toBe(before.conversationId);
+    });
+
+    it("moves on when the agent ended it, and takes nothing along", async () => {
+      const ada = await conversation();
+      await ada.say("my name is Ada");
+      expect(await ada.say("bye")).toEqual([
+        { type: "text", delta: "Goodbye." },
+        { type: "message", text: "Goodbye." },
+        { type: "end" },
+      ]);
+      expect(messagesOf(await ada.say("what is my name?"))).toEqual([
+        "Turn 1. You have not told me your name.",
+      ]);
+      const [first, second, third] = emulator.turns().map((turn) => turn.sessionId);
+      expect(second).toBe(first);
+      expect(third).not.toBe(second);
+      emulator.advance(25 * hours);
+      await ada.say("bye");
+      emulator.advance(25 * hours);
+      await ada.say("hello");
+      expect(lastTurn()?.queryParams).not.toHaveProperty("currentPage");
+    });
+
+    it("moves on after 48 hours, since later turns would miss in its history, and takes everything along", async () => {
+      const ada = await conversation();
+      await ada.say("my name is Ada");
+      for (let day = 0; day < 2; day += 1) {
+        emulator.advance(23.9 * hours);
+        await ada.say("hello");
+      }
+      expect(new Set(emulator.turns().map((turn) => turn.sessionId)).size).toBe(1);
+      emulator.advance(hours);
+      expect(messagesOf(await ada.say("what is my name?"))).toEqual(["Turn 1. Your name is Ada."]);
+      expect(new Set(emulator.turns().map((turn) => turn.sessionId)).size).toBe(2);
+      await ada.say("remember the milk");
+      expect(messagesOf(await ada.say("what did I tell you?"))[0]).toContain("remember the milk");
+    });
+
+    it("starts at the beginning, and says so, when the page is gone from the agent since", async () => {
+      const other = await start({ agentId: "other" });
+      const { agent, credentials, baseURL, now } = other;
+      const stateSecret = "a secret for the state";
+      const ada = await conversation(backend({ stateSecret }));
+      await ada.say("I want a pizza");
+      emulator.advance(25 * hours);
+      other.advance(25 * hours);
+      emulator.fail({ call: streaming, status: "INVALID_ARGUMENT", message: "Page does not exist." });
+      const events = await ada.say("hello");
+      expect(events[0]).toMatchObject({ type: "notice", code: "new-conversation" });
+      expect(messagesOf(events)).toEqual(['Turn 1. You said: "hello".']);
+      expect(emulator.requests()).toHaveLength(3);
+      // Another agent under the same name: the place is not for it.
+      const moved = dialogflowCx({ agent, credentials, baseURL, now, stateSecret });
+      const state = ada.state();
+      await all(
+        moved.ask({
+          ...{
+            sessionName: "ada",
+            agent: "helper",
+            conversationId: ada.conversationId,
+            text: "hello",
+            files: [],
+          },
+          signal: new AbortController().signal,
+          ...(state === undefined ? {} : { state }),
+        }),
+      );
+      expect(other.turns().at(-1)?.queryParams).not.toHaveProperty("currentPage");
+    });
+
+    it("refuses an id that another service made, so that a new conversation is opened", async () => {
+      const ada = await conversation();
+      const error = await failure(ada.say("hello", { conversationId: "7345678901234567890" }));
+      expect(error.code).toBe("conversation-lost");
+      expect(emulator.requests()).toEqual([]);
+    });
+
+    it("goes on where a state is not readable, and does not fail", async () => {
+      const ada = await conversation();
+      await ada.say("my name is Ada");
+      ada.setState({ v: 99, anything: true });
+      expect(messagesOf(await ada.say("what is my name?"))).toEqual(["Turn 2. Your name is Ada."]);
+    });
+  });
+
+  describe("what is kept", () => {
+    it("tells nothing of page or parameters to who reads the store", async () => {
+      const ada = await conversation();
+      await ada.say("my name is Hieronymus");
+      await ada.say("I want a pizza");
+      const kept = JSON.stringify(ada.state());
+      expect(kept).not.toMatch(/Hieronymus|pages|agents|parameters/);
+      const [header = ""] = String(ada.state()?.place).split(".");
+      expect(JSON.parse(Buffer.from(header, "base64url").toString())).toEqual({ alg: "dir", enc: "A256GCM" });
+    });
+
+    it("opens in another process with the same service account or the same secret, and in none without", async () => {
+      const token = async (): Promise<string> => emulator.accessToken();
+      const stateSecret = "the first secret of all";
+      const returns = async (before: Backend, after: Backend): Promise<ReplyEvent[]> => {
+        const ada = await conversation(before);
+        await ada.say("my name is Ada");
+        emulator.advance(25 * hours);
+        const state = ada.state();
+        const { conversationId } = ada;
+        const call = { sessionName: "ada", agent: "helper", text: "what is my name?", files: [] };
+        const signal = new AbortController().signal;
+        return await all(
+          after.ask({ ...call, conversationId, signal, ...(state === undefined ? {} : { state }) }),
+        );
+      };
+      const known = ["Turn 1. Your name is Ada."];
+      expect(messagesOf(await returns(backend(), backend()))).toEqual(known);
+      const mine = backend({ accessToken: token, stateSecret });
+      const rotated = backend({ accessToken: token, stateSecret: ["the second secret of all", stateSecret] });
+      expect(messagesOf(await returns(mine, rotated))).toEqual(known);
+      const stranger = await returns(mine, backend({ accessToken: token, stateSecret: "no secret of ours" }));
+      expect(stranger[0]).toMatchObject({ type: "notice", code: "new-conversation" });
+      expect(messagesOf(stranger)).toEqual(["Turn 1. You have not told me your name."]);
+    });
+
+    it("does not open for another conversation", async () => {
+      const service = backend();
+      const ada = await conversation(service, "ada");
+      const eve = await conversation(service, "eve");
+      await ada.say("my name is Ada");
+      eve.setState(ada.state() ?? null);
+      emulator.advance(25 * hours);
+      expect(messagesOf(await eve.say("what is my name?"))).toEqual([
+        "Turn 1. You have not told me your name.",
+      ]);
+    });
+
+    it("drops parameters over the cap, keeps the page, and says so on the return", async () => {
+      const parameters = { notes: "x".repeat(2000) };
+      const service = backend({
+        maxStateBytes: 1000,
+        parameters: ({ startsSession }) => (startsSession ? parameters : undefined),
+      });
+      const ada = await conversation(service);
+      await ada.say("my name is Ada");
+      await ada.say("I want a pizza");
+      expect(JSON.stringify(ada.state()).length).toBeLessThan(1500);
+      emulator.advance(25 * hours);
+      const events = await ada.say("where am I?");
+      expect(events[0]).toMatchObject({ type: "notice", code: "new-conversation" });
+      expect(lastTurn()).toMatchObject({ page: "Size", parameters: { notes: parameters.notes } });
+      expect(lastTurn()?.parameters).not.toHaveProperty("name");
+    });
+
+    it("is neither page nor parameters where that is not wanted", async () => {
+      const ada = await conversation(backend({ revive: false }));
+      await ada.say("my name is Ada");
+      expect(ada.state()).not.toHaveProperty("place");
+      emulator.advance(25 * hours);
+      expect((await ada.say("hello"))[0]).toMatchObject({ type: "notice", code: "new-conversation" });
+    });
+  });
+
+  describe("under a mapper", () => {
+    const secret = "a secret for the sessions";
+    const quiet = { info() {}, warn() {}, error() {} };
+    let count = 0;
+    const person = (user: string, more: object = {}) => ({
+      platform: "slack",
+      tenant: "T1",
+      user,
+      channel: "C1",
+      ...more,
+    });
+    const mapperOf = (
+      options: Partial<ConstructorParameters<typeof SessionMapper>[0]> = {},
+    ): SessionMapper => {
+      const mapper = new SessionMapper({ agents: { helper: backend() }, secret, logger: quiet, ...options });
+      closers.unshift(() => mapper.close());
+      return mapper;
+    };
+    const say = async (
+      mapper: SessionMapper,
+      speaker: ReturnType<typeof person>,
+      text: string,
+    ): Promise<string> => {
+      count += 1;
+      return await mapper.handle({ ...speaker, id: `m${count}`, text }).text();
+    };
+    const sessionIds = () => emulator.turns().map((turn) => turn.sessionId);
+
+    it("brings a person back after 25 hours, and not after a reset", async () => {
+      const mapper = mapperOf();
+      const ada = person("ada");
+      await say(mapper, ada, "my name is Ada");
+      await say(mapper, ada, "I want a pizza");
+      await say(mapper, ada, "small");
+      emulator.advance(25 * hours);
+      expect(await say(mapper, ada, "ham")).toBe("One small pizza with ham for Ada. Shall I order it?");
+      await mapper.reset(ada);
+      expect(await say(mapper, ada, "where am I?")).toBe("You are on the page Start Page. I know: nothing.");
+      emulator.advance(25 * hours);
+      expect(await say(mapper, ada, "what is my name?")).toBe("Turn 1. You have not told me your name.");
+    });
+
+    it("gives two people whose ids differ only after the 36th byte two sessions", async () => {
+      const mapper = mapperOf();
+      const prefix = "x".repeat(36);
+      await say(mapper, person(`${prefix}a`), "my name is Ada");
+      expect(await say(mapper, person(`${prefix}b`), "what is my name?")).toBe(
+        "Turn 1. You have not told me your name.",
+      );
+      expect(new Set(sessionIds()).size).toBe(2);
+    });
+
+    it("gives everybody in a channel, in a thread and in a group a session of their own", async () => {
+      const mapper = mapperOf();
+      for (const user of ["ada", "bob", "eve"]) await say(mapper, person(user, { thread: "17.4" }), "hello");
+      expect(new Set(sessionIds()).size).toBe(3);
+    });
+
+    it("keeps one session from message to message, also when channel and thread are absent", async () => {
+      const mapper = mapperOf();
+      await say(mapper, person("ada"), "my name is Ada");
+      await say(
+        mapper,
+        { platform: "slack", tenant: "T1", user: "ada" } as ReturnType<typeof person>,
+        "hello",
+      );
+      expect(await say(mapper, person("ada", { thread: "9" }), "what is my name?")).toBe(
+        "Turn 3. Your name is Ada.",
+      );
+    });
+
+    it("does not mix workspaces, guilds or fields that join to the same text", async () => {
+      const mapper = mapperOf({ scope: "user-in-channel" });
+      const speakers = [
+        person("ab", { channel: "c" }),
+        person("a", { channel: "bc" }),
+        person("ab", { channel: "c", tenant: "T2" }),
+        person("ab", { channel: "c", platform: "discord" }),
+      ];
+      for (const speaker of speakers) await say(mapper, speaker, "hello");
+      expect(new Set(sessionIds()).size).toBe(4);
+    });
+
+    it("revives each person under an id of their own", async () => {
+      const mapper = mapperOf();
+      const people = ["ada", "bob", "eve"].map((user) => person(user));
+      for (const speaker of people) await say(mapper, speaker, `my name is ${speaker.user}`);
+      emulator.advance(25 * hours);
+      for (const speaker of people) {
+        expect(await say(mapper, speaker, "what is my name?")).toBe(`Turn 1. Your name is ${speaker.user}.`);
+      }
+      expect(new Set(sessionIds()).size).toBe(6);
+      expect(sessionIds().every((id) => /^[0-9a-f]{32}$/.test(id))).toBe(true);
+    });
+
+    it("runs the turns of one session one after the other", async () => {
+      const mapper = mapperOf();
+      const texts = Array.from({ length: 20 }, (_, index) => `word ${index}`);
+      const answers = await Promise.all(texts.map((text) => say(mapper, person("ada"), text)));
+      expect(answers.map((answer) => answer.split(".")[0])).toEqual(
+        texts.map((_, index) => `Turn ${index + 1}`),
+      );
+    });
+  });
+
+  describe("input", () => {
+    it("is the text, or an event, an intent or keys that the application makes of the turn", async () => {
+      const service = backend({
+        input: ({ text }) => {
+          if (text === "/order") return { intent: `${emulator.agent}/intents/order.pizza` };
+          if (/^\d#$/.test(text)) return { dtmf: { digits: text.slice(0, 1), finishDigit: "#" } };
+          return text.startsWith("!") ? { event: text.slice(1) } : undefined;
+        },
+      });
+      const ada = await conversation(service);
+      expect(messagesOf(await ada.say("/order"))).toEqual(["Which size: small, medium or large?"]);
+      expect(messagesOf(await ada.say("3#"))).toEqual(["Which topping would you like?"]);
+      expect(messagesOf(await ada.say("!OPENED"))).toEqual(["The event OPENED happened."]);
+      expect(messagesOf(await ada.say("ham"))).toEqual(["One large pizza with ham. Shall I order it?"]);
+      expect(emulator.turns().map((turn) => turn.input.kind)).toEqual(["intent", "dtmf", "event", "text"]);
+    });
+
+    it("is refused when it is none of them", async () => {
+      const input = (() => ({ audio: {} })) as unknown as NonNullable<DialogflowCxOptions["input"]>;
+      const ada = await conversation(backend({ input }));
+      expect(await failure(ada.say("hello"))).toMatchObject({ code: "input-invalid", field: "input" });
+    });
+
+    it("is answered with a hint when it is too long, and is not sent", async () => {
+      const ada = await conversation();
+      expect(await ada.say("👩".repeat(501))).toEqual([
+        {
+          type: "notice",
+          code: "too-long",
+          text: "Your message has 501 characters, and I can read 500 at most. Please send it in shorter parts.",
+        },
+      ]);
+      expect(emulator.requests()).toEqual([]);
+      expect(messagesOf(await ada.say("👩".repeat(500)))).toHaveLength(1);
+    });
+
+    it("takes no files", async () => {
+      const ada = await conversation();
+      const error = await failure(ada.say("look", { files: [{ name: "a.png", data: new Uint8Array(1) }] }));
+      expect(error.code).toBe("backend-rejected");
+    });
+
+    it("carries parameters and payload as plain JSON, whole", async () => {
+      const payload = { telephony: { caller_id: "+1" }, list: [1, "two", { three: null }] };
+      const ada = await conversation(backend({ payload, parameters: payload }));
+      expect(messagesOf(await ada.say("webhook"))).toEqual([`The webhook got ${JSON.stringify(payload)}.`]);
+      expect(lastTurn()?.parameters).toEqual(payload);
+    });
+  });
+
+  describe("reply", () => {
+    it.each([
+      [
+        "twice",
+        [
+          { type: "message", text: "First answer." },
+          { type: "message", text: "Second answer." },
+        ],
+      ],
+      ["lines", [{ type: "message", text: "First line, and more.\nSecond line." }]],
+      [
+        "human",
+        [
+          { type: "message", text: "I will fetch a human." },
+          { type: "handoff", detail: { queue: "support" } },
+        ],
+      ],
+      ["bye", [{ type: "message", text: "Goodbye." }, { type: "end" }]],
+      ["payload", [{ type: "status", text: "Dialogflow: custom payload" }]],
+      [
+        "audio",
+        [
+          { type: "message", text: "Listen." },
+          { type: "status", text: "Dialogflow: audio clip" },
+          { type: "status", text: "Dialogflow: audio" },
+        ],
+      ],
+      [
+        "call me",
+        [
+          { type: "message", text: "Hold the line." },
+          { type: "status", text: "Dialogflow: telephone transfer" },
+        ],
+      ],
+      ["speech", [{ type: "message", text: "Hello there" }]],
+      [
+        "card",
+        [
+          { type: "status", text: "Dialogflow: info card" },
+          { type: "status", text: "Dialogflow: conversation succeeded" },
+        ],
+      ],
+      [
+        "novelty",
+        [
+          { type: "status", text: "Dialogflow: hologram" },
+          { type: "message", text: "Look at that." },
+        ],
+      ],
+    ])("to %s is made of the right events, streamed or not", async (text, expected) => {
+      for (const stream of [true, false]) {
+        const ada = await conversation(backend({ stream }));
+        const events = await ada.say(text);
+        expect(events.filter((event) => event.type !== "text")).toEqual(expected);
+      }
+    });
+
+    it("shows a partial response while the turn still runs", async () => {
+      const ada = await conversation();
+      const iterator = ada.ask("wait: 60000")[Symbol.asyncIterator]();
+      expect(await iterator.next()).toMatchObject({ value: { type: "text", delta: "One moment, please." } });
+      expect(await iterator.next()).toMatchObject({
+        value: { type: "message", text: "One moment, please." },
+      });
+      expect(ada.state()).toBeUndefined();
+      await iterator.return?.();
+    });
+
+    it("has all of it in order when it is not streamed", async () => {
+      const ada = await conversation(backend({ stream: false }));
+      expect(messagesOf(await ada.say("wait"))).toEqual(["One moment, please.", 'Turn 1. You said: "wait".']);
+      expect(emulator.requests()[0]?.call).toBe("detectIntent");
+    });
+
+    it("gives custom payloads to the application, and checks what it makes of them", async () => {
+      const good = await conversation(
+        backend({
+          onPayload: (payload) => {
+            const { options } = payload.card as { options: string[] };
+            return { type: "suggestions", items: options };
+          },
+        }),
+      );
+      expect(await good.say("payload")).toEqual([{ type: "suggestions", items: ["Margherita", "Funghi"] }]);
+      const onPayload = (() => ({ type: "blocks" })) as unknown as NonNullable<
+        DialogflowCxOptions["onPayload"]
+      >;
+      const bad = await conversation(backend({ onPayload }));
+      expect(await failure(bad.say("payload"))).toMatchObject({ code: "backend-failed", field: "onPayload" });
+      const throws = await conversation(backend({ onPayload: () => Promise.reject(new Error("no")) }));
+      expect(await failure(throws.say("payload"))).toMatchObject({
+        code: "backend-failed",
+        field: "onPayload",
+      });
+    });
+
+    it("is an error when the agent wants a tool that nobody runs, and when a webhook's failure leaves it empty", async () => {
+      const ada = await conversation();
+      expect((await failure(ada.say("tool call"))).code).toBe("action-required");
+      const error = await failure(ada.say("webhook fails"));
+      expect(error.code).toBe("backend-failed");
+      expect(error.message).toContain("webhook failed (gRPC code 4)");
+    });
+  });
+
+  describe("errors", () => {
+    it.each([
+      ["INVALID_ARGUMENT", "backend-rejected", 1],
+      ["FAILED_PRECONDITION", "backend-rejected", 1],
+      ["OUT_OF_RANGE", "backend-rejected", 1],
+      ["NOT_FOUND", "backend-rejected", 1],
+      ["PERMISSION_DENIED", "backend-auth", 1],
+      // Once more with a new token.
+      ["UNAUTHENTICATED", "backend-auth", 2],
+      // Refused before it ran, so repeated.
+      ["RESOURCE_EXHAUSTED", "backend-rate-limited", 4],
+      ["ABORTED", "conversation-busy", 1],
+      ["UNIMPLEMENTED", "backend-unsupported", 1],
+      // It may have run: never repeated, and nobody else is told to.
+      ["UNAVAILABLE", "backend-failed", 1],
+      ["INTERNAL", "backend-failed", 1],
+      ["UNKNOWN", "backend-failed", 1],
+      ["DATA_LOSS", "backend-failed", 1],
+      ["CANCELLED", "backend-failed", 1],
+      ["DEADLINE_EXCEEDED", "backend-timeout", 1],
+    ] as const)("%s is %s after %i requests, streamed or not", async (status, code, requests) => {
+      for (const stream of [true, false]) {
+        const fault = emulator.fail({ status, times: 100, message: "words of the person" });
+        const ada = await conversation(backend({ stream }));
+        const error = await failure(ada.say("hello"));
+        fault.lift();
+        expect([error.code, fault.hits]).toEqual([code, requests]);
+        expect(error.message).not.toContain("words of the person");
+        expect(emulator.turns()).toEqual([]);
+        if (code === "backend-failed" || code === "backend-timeout") expect(error.retryable).toBe(false);
+      }
+    });
+
+    it("runs a turn once that was refused for quota first", async () => {
+      emulator.fail({ call: streaming, status: "RESOURCE_EXHAUSTED", times: 2 });
+      const ada = await conversation();
+      expect(messagesOf(await ada.say("hello"))).toEqual(['Turn 1. You said: "hello".']);
+      expect(emulator.turns()).toHaveLength(1);
+    });
+
+    it("does not wait out a pause that the service wants longer than half a minute, but tells it", async () => {
+      const details = [{ "@type": "type.googleapis.com/google.rpc.RetryInfo", retryDelay: "45s" }];
+      emulator.fail({ status: "RESOURCE_EXHAUSTED", details });
+      const ada = await conversation();
+      expect(await failure(ada.say("hello"))).toMatchObject({
+        code: "backend-rate-limited",
+        retryAfterMs: 45_000,
+      });
+      emulator.fail({ status: "RESOURCE_EXHAUSTED", headers: { "retry-after": "60" } });
+      expect(await failure(ada.say("hello"))).toMatchObject({
+        code: "backend-rate-limited",
+        retryAfterMs: 60_000,
+      });
+    });
+
+    it("tells a quota of a day apart", async () => {
+      const details = [
+        { "@type": "type.googleapis.com/google.rpc.ErrorInfo", metadata: { quota_unit: "1/d/{project}" } },
+      ];
+      const fault = emulator.fail({ status: "RESOURCE_EXHAUSTED", details, times: 100 });
+      const ada = await conversation();
+      expect((await failure(ada.say("hello"))).code).toBe("backend-quota");
+      expect(fault.hits).toBe(1);
+    });
+
+    it("understands a gateway's page and a foreign service", async () => {
+      const ada = await conversation();
+      emulator.fail({ httpStatus: 502, body: "<h1>Bad gateway</h1>" });
+      expect((await failure(ada.say("hello"))).code).toBe("backend-failed");
+      emulator.fail({ httpStatus: 200, body: "<h1>Welcome</h1>" });
+      expect((await failure(ada.say("hello"))).code).toBe("backend-protocol");
+      emulator.fail({ httpStatus: 302, body: "", headers: { location: "https://example.com/" } });
+      expect((await failure(ada.say("hello"))).code).toBe("backend-protocol");
+      const whole = await conversation(backend({ stream: false }));
+      emulator.fail({ httpStatus: 200, body: "{}" });
+      expect((await failure(whole.say("hello"))).code).toBe("backend-protocol");
+    });
+
+    it.each([true, false])(
+      "never takes an answer that breaks off for a whole one (streamed: %s)",
+      async (stream) => {
+        const ada = await conversation(backend({ stream }));
+        for (const cut of [1, 50, 300]) {
+          emulator.fail({ cut });
+          const error = await failure(ada.say("hello"));
+          expect(["backend-stream-cut", "backend-protocol"]).toContain(error.code);
+          expect(error.retryable).toBe(false);
+        }
+        expect(ada.state()).toBeUndefined();
+        expect(emulator.turns()).toHaveLength(3);
+      },
+    );
+
+    it("never repeats a turn whose answer was lost", async () => {
+      const ada = await conversation();
+      emulator.fail({ dropResponse: true });
+      expect((await failure(ada.say("hello"))).code).toBe("backend-stream-cut");
+      expect(emulator.turns()).toHaveLength(1);
+    });
+
+    it("tells an error that comes in the middle of a stream, after what was said", async () => {
+      const ada = await conversation();
+      emulator.fail({ midway: "INTERNAL" });
+      const events: ReplyEvent[] = [];
+      const run = (async () => {
+        for await (const event of ada.ask("wait")) events.push(event);
+      })();
+      expect((await failure(run)).code).toBe("backend-failed");
+      expect(messagesOf(events)).toEqual(["One moment, please."]);
+      expect(ada.state()).toBeUndefined();
+    });
+
+    it("keeps its deadline, and tells that the outcome is not known", async () => {
+      const fault = emulator.fail({ hang: true });
+      const ada = await conversation(backend({ requestTimeout: 200 }));
+      const error = await failure(ada.say("hello"));
+      expect([error.code, error.retryable]).toEqual(["backend-timeout", false]);
+      expect(fault.hits).toBe(1);
+      expect((await failure(ada.say("fail: hang"))).code).toBe("backend-timeout");
+    });
+
+    it("ends the request when the turn is cancelled, before and in the middle of the answer", async () => {
+      const ada = await conversation();
+      const before = new AbortController();
+      const { hit } = emulator.fail({ hang: true });
+      const first = failure(ada.say("hello", { signal: before.signal }));
+      await hit;
+      before.abort();
+      expect((await first).code).toBe("turn-cancelled");
+
+      const middle = new AbortController();
+      const events: ReplyEvent[] = [];
+      const second = (async () => {
+        for await (const event of ada.ask("fail: hang", { signal: middle.signal })) {
+          events.push(event);
+          middle.abort();
+        }
+      })();
+      expect((await failure(second)).code).toBe("turn-cancelled");
+      expect(events[0]).toMatchObject({ type: "text" });
+      expect(messagesOf(await ada.say("hello"))).toHaveLength(1);
+    });
+
+    it("sends again what could not be sent at all, and says when the service cannot be reached", async () => {
+      const closed = await closedPort();
+      const attempts: string[] = [];
+      const flaky: typeof fetch = (input, init) => {
+        attempts.push(String(input));
+        return fetch(attempts.length < 3 ? `http://127.0.0.1:${closed}/` : input, init);
+      };
+      const ada = await conversation(backend({ fetch: flaky }));
+      expect(messagesOf(await ada.say("hello"))).toHaveLength(1);
+      expect(attempts).toHaveLength(3);
+      const bob = await conversation(backend({ baseURL: `http://127.0.0.1:${closed}` }));
+      expect((await failure(bob.say("hello"))).code).toBe("backend-unavailable");
+    });
+
+    it("tells a wrong location by an error, not by an empty answer", async () => {
+      const agent = emulator.agent.replace("global", "us-central1");
+      const ada = await conversation(backend({ agent }));
+      const error = await failure(ada.say("hello"));
+      expect(error.code).toBe("backend-rejected");
+      expect(error.message).toContain("location");
+    });
+  });
+
+  describe("token", () => {
+    it("names the audience at the service's own host, and the scopes at any other", async () => {
+      const { credentials, agent, now } = emulator;
+      const own = rerouted();
+      await (await conversation(dialogflowCx({ agent, credentials, now, fetch: own.fetch }))).say("hello");
+      expect(own.urls[0]).toMatch(/^https:\/\/dialogflow\.googleapis\.com\/v3\/projects\//);
+      const claims = decodeJwt([...own.tokens][0] ?? "");
+      expect(claims).toMatchObject({
+        aud: "https://dialogflow.googleapis.com/",
+        iss: credentials.client_email,
+      });
+      expect(claims).not.toHaveProperty("scope");
+      expect((claims.exp ?? 0) - (claims.iat ?? 0)).toBe(3600);
+
+      emulator = await start({ location: "europe-west3" });
+      const regional = rerouted();
+      const options = { agent: emulator.agent, credentials: emulator.credentials, fetch: regional.fetch };
+      await (await conversation(dialogflowCx(options))).say("hello");
+      expect(regional.urls[0]).toMatch(/^https:\/\/europe-west3-dialogflow\.googleapis\.com\/v3\/projects\//);
+      const scoped = decodeJwt([...regional.tokens][0] ?? "");
+      expect(scoped.scope).toContain("https://www.googleapis.com/auth/cloud-platform");
+      expect(scoped).not.toHaveProperty("aud");
+    });
+
+    it("is signed once for many turns at once, and anew five minutes before its end", async () => {
+      const seen = rerouted();
+      const service = backend({ fetch: seen.fetch });
+      const people = await Promise.all(
+        Array.from({ length: 20 }, (_, index) => conversation(service, `p${index}`)),
+      );
+      await Promise.all(people.map((person) => person.say("hello")));
+      expect(seen.tokens.size).toBe(1);
+      emulator.advance(54 * minutes);
+      await people[0]?.say("hello");
+      expect(seen.tokens.size).toBe(1);
+      emulator.advance(2 * minutes);
+      await people[0]?.say("hello");
+      expect(seen.tokens.size).toBe(2);
+    });
+
+    it("is taken from a key file, from JSON text, and from the application", async () => {
+      const file = await emulator.writeCredentials();
+      const text = JSON.stringify(emulator.credentials);
+      const accounts = [
+        { credentials: file },
+        { credentials: text },
+        { accessToken: async () => emulator.accessToken() },
+      ];
+      for (const account of accounts) {
+        const ada = await conversation(backend(account));
+        expect(messagesOf(await ada.say("hello"))).toHaveLength(1);
+      }
+      const failing = await conversation(backend({ accessToken: () => Promise.reject(new Error("no")) }));
+      expect((await failure(failing.say("hello"))).code).toBe("backend-auth");
+      const empty = await conversation(backend({ accessToken: async () => "" }));
+      expect((await failure(empty.say("hello"))).code).toBe("backend-auth");
+    });
+
+    it("is the application-default one: of the file that the environment names", async () => {
+      vi.stubEnv("GOOGLE_APPLICATION_CREDENTIALS", await emulator.writeCredentials());
+      const { agent, baseURL, now } = emulator;
+      const ada = await conversation(dialogflowCx({ agent, baseURL, now }));
+      expect(messagesOf(await ada.say("hello"))).toHaveLength(1);
+    });
+
+    it("is the application-default one: a person's, exchanged and renewed when it is refused", async () => {
+      const folder = await temporaryFolder();
+      await writeFile(join(folder, "application_default_credentials.json"), JSON.stringify(emulator.user));
+      vi.stubEnv("GOOGLE_APPLICATION_CREDENTIALS", "");
+      vi.stubEnv("CLOUDSDK_CONFIG", folder);
+      const { agent, baseURL, now } = emulator;
+      const { fetch } = rerouted();
+      const ada = await conversation(dialogflowCx({ agent, baseURL, now, fetch }));
+      await ada.say("hello");
+      emulator.expireTokens();
+      expect(messagesOf(await ada.say("hello"))).toHaveLength(1);
+      const requests = emulator.requests();
+      expect(requests.map((request) => [request.call, request.status])).toEqual([
+        ["token", 200],
+        [streaming, 200],
+        [streaming, 401],
+        ["token", 200],
+        [streaming, 200],
+      ]);
+      expect(requests.at(-1)?.quotaProject).toBe(emulator.user.quota_project_id);
+      emulator.expireTokens();
+      emulator.fail({ call: "token", httpStatus: 400, body: '{"error":"invalid_grant"}' });
+      expect((await failure(ada.say("hello"))).code).toBe("backend-auth");
+    });
+
+    it("is the application-default one: of the machine's metadata server", async () => {
+      vi.stubEnv("GOOGLE_APPLICATION_CREDENTIALS", "");
+      vi.stubEnv("CLOUDSDK_CONFIG", await temporaryFolder());
+      vi.stubEnv("GCE_METADATA_HOST", new URL(emulator.baseURL).host);
+      const { agent, baseURL, now } = emulator;
+      const ada = await conversation(dialogflowCx({ agent, baseURL, now }));
+      expect(messagesOf(await ada.say("hello"))).toHaveLength(1);
+      expect(emulator.requests()[0]?.path).toBe(
+        "/computeMetadata/v1/instance/service-accounts/default/token",
+      );
+    });
+
+    it("is tried by a probe, which runs no turn", async () => {
+      const signal = new AbortController().signal;
+      await backend().probe?.(signal);
+      const wrong = backend({ accessToken: async () => "ya29.wrong" });
+      expect((await failure(Promise.resolve(wrong.probe?.(signal)))).code).toBe("backend-auth");
+      expect(emulator.turns()).toEqual([]);
+    });
+
+    it("goes to no other address than the service's", async () => {
+      const seen: string[] = [];
+      const thief = await listen((request) => {
+        seen.push(request.url);
+        return new Response("[]");
+      });
+      closers.push(thief.close);
+      emulator.fail({ httpStatus: 307, body: "", headers: { location: thief.url } });
+      const ada = await conversation();
+      expect((await failure(ada.say("hello"))).code).toBe("backend-protocol");
+      expect(seen).toEqual([]);
+    });
+  });
+});
+
+describe("jsonArray", () => {
+  async function* bytes(text: string, size: number): AsyncGenerator<Uint8Array> {
+    const all = Buffer.from(text);
+    for (let start = 0; start < all.length; start += size) yield all.subarray(start, start + size);
+  }
+  const read = async (text: string, size = 1): Promise<unknown[]> => {
+    const elements: unknown[] = [];
+    for await (const element of jsonArray(bytes(text, size))) elements.push(element);
+    return elements;
+  };
+
+  it("finds the elements wherever the bytes are cut", async () => {
+    const elements = [{ a: 'quote " brace } bracket ] \\' }, { ü: "李雷 👩‍👩‍👧", list: [[1], {}] }, {}];
+    const text = `[${elements.map((element) => JSON.stringify(element, undefined, 1)).join("\n,\r\n")}\n]\n`;
+    for (let size = 1; size < 40; size += 1) expect(await read(text, size)).toEqual(elements);
+    expect(await read(" [ ] ")).toEqual([]);
+  });
+
+  it("yields an element before the next one is there", async () => {
+    let release = (): void => {};
+    const gate = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    async function* slow(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from('[{"n":1}');
+      await gate;
+      yield Buffer.from(',{"n":2}]');
+    }
+    const iterator = jsonArray(slow());
+    expect(await iterator.next()).toEqual({ done: false, value: { n: 1 } });
+    release();
+    expect(await iterator.next()).toEqual({ done: false, value: { n: 2 } });
+    expect(await iterator.next()).toMatchObject({ done: true });
+  });
+
+  it.each(["", "[", '[{"a":1}', '[{"a":1},', '[{"a":"'])("takes %j for broken off", async (text) => {
+    expect((await failure(read(text))).code).toBe("backend-stream-cut");
+  });
+
+  it.each(["{}", "<html>", "[1]", "[{]}", '["a"]'])("takes %j for nothing of the service's", async (text) => {
+    expect((await failure(read(text))).code).toBe("backend-protocol");
+  });
+});
+
+async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "aparte-test-"));
+  closers.push(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** A port on which nobody listens. */
+async function closedPort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === "object" && address !== null ? address.port : 0;
+}
