@@ -69,7 +69,7 @@ export async function pause(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 /** These errors come before a byte of the request was sent. */
-const unsentCodes = new Set([
+export const unsentCodes: ReadonlySet<string> = new Set([
   "ECONNREFUSED",
   "ENOTFOUND",
   "EAI_AGAIN",

@@ -1,0 +1,114 @@
+import type { AskCall } from "../../backend.ts";
+import { AparteError } from "../../errors.ts";
+import type { ReplyEvent } from "../../reply.ts";
+import { aborted, Deadline } from "../coze/http.ts";
+import { lost, type SonaopsClient, type SonaopsRequest } from "./client.ts";
+import { SonaopsFailure, streamFailure } from "./failure.ts";
+import { framesOf } from "./frames.ts";
+import type { SonaopsFrame, SonaopsReading } from "./reader.ts";
+import { signable } from "./signing.ts";
+
+/** After the turn was sent, a repeat could run it twice. */
+const sent = { mayHaveRun: true, isPassing: false };
+
+/** Asks in the streaming way, the only one known of the service. A turn is never sent again once it may have run. */
+export async function* ask(client: SonaopsClient, turn: AskCall): AsyncGenerator<ReplyEvent> {
+  const request = requestOf(client, turn);
+  const whole = new Deadline(turn.signal, client.settings.chatTimeout);
+  try {
+    yield* answer(client, request, whole.signal);
+  } catch (error) {
+    if (turn.signal.aborted) throw aborted(turn.signal);
+    client.watchQuota(error);
+    if (!whole.isOver) throw error;
+    throw new SonaopsFailure("backend-timeout", "the answer took too long", sent, { cause: error });
+  } finally {
+    // Ends the connection, too, where the reader has left early.
+    whole.abort();
+  }
+}
+
+function requestOf(
+  { settings }: SonaopsClient,
+  { conversationId, sessionName, text, files }: AskCall,
+): SonaopsRequest {
+  if (files.length > 0) {
+    throw new AparteError(
+      "backend-rejected",
+      "Sonaops: files and images cannot be sent. Send the words alone.",
+    );
+  }
+  const words = signable(text);
+  if (words === "")
+    throw new AparteError("backend-rejected", "Sonaops: the message has no words. Send some.");
+  return {
+    path: "/v1/chat/stream",
+    body: { agentId: settings.agentId, conversationId, text: words },
+    userId: sessionName,
+    isTurn: true,
+  };
+}
+
+async function* answer(
+  client: SonaopsClient,
+  request: SonaopsRequest,
+  signal: AbortSignal,
+): AsyncGenerator<ReplyEvent> {
+  const { body, idle } = await client.stream(request, signal);
+  const { savedTimeout } = client.settings;
+  let draft = "";
+  let isSaved = false;
+  let ending: NodeJS.Timeout | undefined;
+  try {
+    const onData = (): void => {
+      idle.restart();
+      ending?.refresh();
+    };
+    for await (const frame of framesOf(body, onData)) {
+      const reading = read(client, frame);
+      if (reading.type === "end") break;
+      if (reading.type === "text" && reading.delta !== "") {
+        draft += reading.delta;
+        yield reading;
+      } else if (reading.type === "message") draft = reading.text;
+      else if (reading.type === "failed") {
+        const { message, code, traceId } = reading;
+        throw streamFailure({ message, code, traceId }, client.judge(request), draft !== "");
+      } else if (reading.type === "saved") {
+        isSaved = true;
+        // Whether it is the last event is not known, so what may follow is waited for.
+        ending ??= setTimeout(() => idle.abort(), savedTimeout);
+      }
+    }
+  } catch (error) {
+    // The answer is whole and kept: how the connection ended after that does not matter.
+    const isEnded = isSaved && !(error instanceof AparteError) && !signal.aborted;
+    if (!isEnded) throw lost(error, signal, idle);
+  } finally {
+    clearTimeout(ending);
+    idle.end();
+  }
+  if (!isSaved) {
+    const what =
+      "the answer's stream ended before the service had kept it (message_saved); it is not sent again";
+    throw new SonaopsFailure("backend-stream-cut", what, sent);
+  }
+  if (draft === "") {
+    const what = "the answer's stream had no text; check textPath, or give a reader";
+    throw new SonaopsFailure("backend-protocol", what, sent);
+  }
+  yield { type: "message", text: draft };
+}
+
+function read({ settings }: SonaopsClient, frame: SonaopsFrame): SonaopsReading {
+  try {
+    return settings.reader(frame);
+  } catch (cause) {
+    throw new SonaopsFailure(
+      "backend-protocol",
+      "the function reader failed. Its error is kept as the cause",
+      sent,
+      { cause },
+    );
+  }
+}

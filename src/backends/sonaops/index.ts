@@ -1,0 +1,46 @@
+import type { Backend, OpenCall } from "../../backend.ts";
+import { AparteError } from "../../errors.ts";
+import { ask } from "./chat.ts";
+import { SonaopsClient } from "./client.ts";
+import { textOf } from "./envelope.ts";
+import { readOptions, type SonaopsOptions } from "./options.ts";
+
+export type { SonaopsRefusal } from "./failure.ts";
+export type { SonaopsOptions } from "./options.ts";
+export type { SonaopsQuotaNotice } from "./quota.ts";
+export { type SonaopsFrame, type SonaopsReader, type SonaopsReading, sonaopsReader } from "./reader.ts";
+export type { SonaopsRequestToSign, SonaopsSign } from "./signing.ts";
+
+/**
+ * An agent on the Sonaops Open API. The service learns of a person only the session's pseudonym (`X-User-ID`); each
+ * agent has a conversation of its own. It cannot list, rename, clear or delete conversations, nor stop a turn, so
+ * those members are missing. Only partly public: docs/sonaops.md says what is inferred.
+ *
+ * @throws {AparteError} `option-invalid` with the option's name, at once.
+ */
+export function sonaops(options: SonaopsOptions): Backend {
+  const client = new SonaopsClient(readOptions(options));
+  return {
+    name: "sonaops",
+    open: (call) => open(client, call),
+    ask: (turn) => ask(client, turn),
+  };
+}
+
+/** Repeated after failures, too: at worst a conversation is left over in which nobody speaks. */
+async function open(client: SonaopsClient, { sessionName, signal }: OpenCall): Promise<string> {
+  const data = await client.call(
+    {
+      path: "/v1/chat/conversation",
+      body: { agentId: client.settings.agentId },
+      userId: sessionName,
+      isTurn: false,
+    },
+    signal,
+  );
+  const id = textOf(data.conversationId);
+  if (id === undefined || id.trim() === "") {
+    throw new AparteError("backend-protocol", "Sonaops sent no id for a conversation. Check baseURL.");
+  }
+  return id;
+}

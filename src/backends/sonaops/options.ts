@@ -1,0 +1,200 @@
+import { consoleLogger, type Logger } from "../../logger.ts";
+import { optionInvalid, refuseUnknown } from "../../options.ts";
+import { isConversationLost, type SonaopsRefusal } from "./failure.ts";
+import type { SonaopsQuotaNotice } from "./quota.ts";
+import { type SonaopsReader, sonaopsReader } from "./reader.ts";
+import { profiles, type SonaopsSign } from "./signing.ts";
+
+export interface SonaopsOptions {
+  /** The API's address. The service publishes none: it comes with your key. */
+  readonly baseURL: string;
+  readonly apiKey: string;
+  readonly apiSecret: string;
+  /** The agent's id, as `/v1/agent/list` gives it. */
+  readonly agentId: string;
+  /**
+   * Which agents may answer at all. The service also hosts agents unfit for a workplace: with one list for all
+   * configurations, a wrong `agentId` is refused at start. @default only `agentId`
+   */
+  readonly allowedAgents?: readonly string[];
+  /** How requests are signed; see docs/sonaops.md. Not together with `sign`. @default "B" */
+  readonly profile?: "A" | "B";
+  /** Signs in place of the profiles. */
+  readonly sign?: SonaopsSign;
+  /** Where an event of the stream has the answer's next piece: names joined by dots. @default "text" */
+  readonly textPath?: string;
+  /** Reads the stream's events in place of aparte's own reader. Not together with `textPath`. */
+  readonly reader?: SonaopsReader;
+  /**
+   * Whether a refused turn means that its conversation is gone, so that a new one is opened.
+   * @default code 10404 or HTTP 404 that does not speak of the agent, or a message that calls the conversation unknown
+   */
+  readonly isConversationLost?: (refusal: SonaopsRefusal) => boolean;
+  /** The longest that opening a conversation may take, in milliseconds, each attempt. @default 30_000 */
+  readonly requestTimeout?: number;
+  /** The longest silence of an answer, its first sign included, in milliseconds. @default 120_000 */
+  readonly idleTimeout?: number;
+  /** The longest a whole answer may take, in milliseconds. @default 600_000 */
+  readonly chatTimeout?: number;
+  /** How long a stream may stay open in silence after `message_saved`, in milliseconds. @default 5000 */
+  readonly savedTimeout?: number;
+  /** The first pause before a request is repeated, in milliseconds; doubled each time. @default 500 */
+  readonly retryDelay?: number;
+  /** How long nothing is sent once the key's calls are used up, in milliseconds. @default 900_000 (15 minutes) */
+  readonly quotaPause?: number;
+  /** Called when the key's calls are used up, once for each pause. */
+  readonly onQuota?: (notice: SonaopsQuotaNotice) => void;
+  /** Is told of the same. @default the console */
+  readonly logger?: Logger;
+  /** The clock, in Unix milliseconds. @default Date.now */
+  readonly now?: () => number;
+  /** Used in place of the global `fetch`. */
+  readonly fetch?: typeof fetch;
+}
+
+/** The options, checked and with their defaults. */
+export interface SonaopsSettings {
+  /** Without a trailing slash. */
+  readonly baseURL: string;
+  readonly apiKey: string;
+  readonly apiSecret: string;
+  readonly agentId: string;
+  readonly sign: SonaopsSign;
+  readonly reader: SonaopsReader;
+  readonly isConversationLost: (refusal: SonaopsRefusal) => boolean;
+  readonly requestTimeout: number;
+  readonly idleTimeout: number;
+  readonly chatTimeout: number;
+  readonly savedTimeout: number;
+  readonly retryDelay: number;
+  readonly quotaPause: number;
+  readonly onQuota: SonaopsOptions["onQuota"];
+  readonly logger: Logger;
+  readonly now: () => number;
+  readonly fetch: typeof fetch;
+}
+
+const optionNames: Record<keyof SonaopsOptions, true> = {
+  baseURL: true,
+  apiKey: true,
+  apiSecret: true,
+  agentId: true,
+  allowedAgents: true,
+  profile: true,
+  sign: true,
+  textPath: true,
+  reader: true,
+  isConversationLost: true,
+  requestTimeout: true,
+  idleTimeout: true,
+  chatTimeout: true,
+  savedTimeout: true,
+  retryDelay: true,
+  quotaPause: true,
+  onQuota: true,
+  logger: true,
+  now: true,
+  fetch: true,
+};
+
+/**
+ * Checks the options.
+ * @throws {AparteError} `option-invalid` with the option's name.
+ */
+export function readOptions(options: SonaopsOptions): SonaopsSettings {
+  refuseUnknown(options, Object.keys(optionNames));
+  for (const name of ["baseURL", "apiKey", "apiSecret", "agentId"] as const) checkText(name, options[name]);
+  // It becomes a header, where other characters cannot go.
+  if (!/^[\x21-\x7e]+$/.test(options.apiKey)) {
+    throw optionInvalid("apiKey", "must be of visible ASCII characters, without blanks or line ends");
+  }
+  for (const name of ["sign", "reader", "isConversationLost", "onQuota", "now", "fetch"] as const) {
+    if (options[name] !== undefined && typeof options[name] !== "function") {
+      throw optionInvalid(name, "must be a function");
+    }
+  }
+  checkAllowed(options);
+  return {
+    baseURL: readBaseURL(options.baseURL),
+    apiKey: options.apiKey,
+    apiSecret: options.apiSecret,
+    agentId: options.agentId,
+    sign: readSign(options),
+    reader: readReader(options),
+    isConversationLost: options.isConversationLost ?? isConversationLost,
+    requestTimeout: milliseconds("requestTimeout", options.requestTimeout, 30_000),
+    idleTimeout: milliseconds("idleTimeout", options.idleTimeout, 120_000),
+    chatTimeout: milliseconds("chatTimeout", options.chatTimeout, 600_000),
+    savedTimeout: milliseconds("savedTimeout", options.savedTimeout, 5000),
+    retryDelay: milliseconds("retryDelay", options.retryDelay, 500),
+    quotaPause: milliseconds("quotaPause", options.quotaPause, 900_000),
+    onQuota: options.onQuota,
+    logger: readLogger(options.logger),
+    now: options.now ?? Date.now,
+    fetch: options.fetch ?? ((...request) => globalThis.fetch(...request)),
+  };
+}
+
+function checkAllowed({ agentId, allowedAgents }: SonaopsOptions): void {
+  if (agentId !== agentId.trim()) throw optionInvalid("agentId", "must not begin or end with a blank");
+  if (allowedAgents === undefined) return;
+  if (!Array.isArray(allowedAgents) || !allowedAgents.every((id) => typeof id === "string" && id !== "")) {
+    throw optionInvalid("allowedAgents", "must be a list of agent ids");
+  }
+  if (!allowedAgents.includes(agentId)) {
+    throw optionInvalid("agentId", "is not in allowedAgents: only agents of that list may answer");
+  }
+}
+
+function readSign({ profile, sign }: SonaopsOptions): SonaopsSign {
+  if (sign !== undefined && profile !== undefined) {
+    throw optionInvalid("sign", "and profile exclude each other: give one of them");
+  }
+  if (profile !== undefined && profile !== "A" && profile !== "B") {
+    throw optionInvalid("profile", 'must be "A" or "B"');
+  }
+  return sign ?? profiles[profile ?? "B"];
+}
+
+function readReader({ textPath, reader }: SonaopsOptions): SonaopsReader {
+  if (reader !== undefined && textPath !== undefined) {
+    throw optionInvalid("reader", "and textPath exclude each other: give one of them");
+  }
+  if (textPath !== undefined && (typeof textPath !== "string" || !/^[^.]+(\.[^.]+)*$/.test(textPath))) {
+    throw optionInvalid("textPath", 'must be names joined by dots, such as "data.text"');
+  }
+  return reader ?? sonaopsReader(textPath ?? "text");
+}
+
+function readLogger(logger: SonaopsOptions["logger"]): Logger {
+  if (logger === undefined) return consoleLogger;
+  const isLogger = (["info", "warn", "error"] as const).every((name) => typeof logger?.[name] === "function");
+  if (!isLogger) throw optionInvalid("logger", "must have the functions info, warn and error");
+  return logger;
+}
+
+function readBaseURL(baseURL: string): string {
+  const url = URL.canParse(baseURL) ? new URL(baseURL) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol)) {
+    throw optionInvalid("baseURL", 'must be an http or https address such as "https://api.example.com"');
+  }
+  if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") {
+    throw optionInvalid("baseURL", "must be an address alone, without a user name, a query or a fragment");
+  }
+  return url.href.replace(/\/+$/, "");
+}
+
+function checkText(name: string, value: unknown): void {
+  if (typeof value !== "string" || value.trim() === "") {
+    throw optionInvalid(name, "must be a string and not empty");
+  }
+}
+
+function milliseconds(name: string, value: number | undefined, otherwise: number): number {
+  if (value === undefined) return otherwise;
+  // Longer timers than 2^31 - 1 milliseconds fire at once.
+  if (!Number.isFinite(value) || value <= 0 || value > 2_147_483_647) {
+    throw optionInvalid(name, "must be a number of milliseconds above 0");
+  }
+  return value;
+}
