@@ -1,6 +1,8 @@
 // The mapper
 
 export type { Adapter } from "./adapter.ts";
+// Contracts: write your own backend or adapter
+export { type AttachmentSource, attachmentError, fetchAttachment, readAttachment } from "./attachment.ts";
 export type {
   AskCall,
   Backend,
@@ -21,7 +23,6 @@ export { cut } from "./cut.ts";
 export { AparteError, type AparteErrorCode, type AparteErrorOptions } from "./errors.ts";
 export type { Logger } from "./logger.ts";
 export type { MapperOptions } from "./mapper-options.ts";
-// Contracts: write your own backend or adapter
 export { optionInvalid, refuseUnknown } from "./options.ts";
 // What is answered
 export { type NoticeCode, type ReplyEvent, silentNotices, Transcript } from "./reply.ts";

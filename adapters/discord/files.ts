@@ -1,4 +1,4 @@
-import { AparteError, type FileInput, type JsonValue } from "aparte";
+import { attachmentError, type FileInput, fetchAttachment, type JsonValue, readAttachment } from "aparte";
 import type { Message as DiscordMessage } from "discord.js";
 import { isSnowflake } from "./address.ts";
 import type { DiscordApi } from "./api.ts";
@@ -6,9 +6,6 @@ import type { DiscordSettings } from "./options.ts";
 
 /** Where Discord keeps attachments. Nothing is loaded from elsewhere, whatever a message says. */
 const discordHosts: readonly string[] = ["cdn.discordapp.com", "media.discordapp.net"];
-
-/** The longest that loading one file may take, in milliseconds. */
-const loadTimeout = 60_000;
 
 /** Statuses of a link whose signature has run out (a day after Discord gave it), or that is not known. */
 const expired: readonly number[] = [403, 404];
@@ -47,60 +44,30 @@ export class AttachmentFiles {
   async load(ref: JsonValue, signal: AbortSignal): Promise<Uint8Array> {
     const { channelId, messageId, attachmentId } = (ref ?? {}) as { readonly [key: string]: JsonValue };
     if (!isSnowflake(channelId) || !isSnowflake(messageId) || !isSnowflake(attachmentId)) {
-      throw fileError("is no attachment of Discord");
+      throw attachmentError("is no attachment of Discord");
     }
     let url: string | undefined;
     try {
       const attachments = await this.#api.attachments(channelId, messageId, signal);
       url = attachments.find(({ id }) => id === attachmentId)?.url;
     } catch (cause) {
-      throw fileError("could not be found: Discord did not give its message", cause);
+      throw attachmentError("could not be found: Discord did not give its message", cause);
     }
     const bytes = url === undefined ? undefined : await this.#download(url, signal);
-    if (bytes === undefined) throw fileError("is no longer there");
+    if (bytes === undefined) throw attachmentError("is no longer there");
     return bytes;
   }
 
   /** The bytes; undefined when the link is no longer good. */
   async #download(link: string, signal: AbortSignal): Promise<Uint8Array | undefined> {
-    this.#checkHost(link);
-    try {
-      const response = await fetch(link, {
-        signal: AbortSignal.any([signal, AbortSignal.timeout(loadTimeout)]),
-        redirect: "error",
-      });
-      if (response.ok && response.body !== null) return await this.#read(response.body);
-      await response.body?.cancel();
-      if (expired.includes(response.status)) return undefined;
-      throw fileError(`could not be loaded (HTTP ${response.status}). Send it again`);
-    } catch (error) {
-      throw error instanceof AparteError ? error : fileError("could not be loaded. Send it again", error);
-    }
+    const { fileHosts, maxFileBytes } = this.#settings;
+    const isOwnHost = (host: string) => discordHosts.includes(host);
+    const response = await fetchAttachment({
+      ...{ link, platform: "Discord", isOwnHost, otherHosts: fileHosts, signal },
+    });
+    if (response.ok) return readAttachment(response, maxFileBytes);
+    await response.body?.cancel();
+    if (expired.includes(response.status)) return undefined;
+    throw attachmentError(`could not be loaded (HTTP ${response.status}). Send it again`);
   }
-
-  async #read(body: ReadableStream<Uint8Array>): Promise<Uint8Array> {
-    const { maxFileBytes } = this.#settings;
-    const chunks: Uint8Array[] = [];
-    let size = 0;
-    for await (const chunk of body) {
-      size += chunk.byteLength;
-      if (size > maxFileBytes)
-        throw fileError(`is larger than ${maxFileBytes} bytes (option "maxFileBytes")`);
-      chunks.push(chunk);
-    }
-    return Buffer.concat(chunks);
-  }
-
-  #checkHost(link: string): void {
-    if (URL.canParse(link)) {
-      const { protocol, host } = new URL(link);
-      if (protocol === "https:" && discordHosts.includes(host)) return;
-      if ((protocol === "https:" || protocol === "http:") && this.#settings.fileHosts.includes(host)) return;
-    }
-    throw fileError("is not at one of Discord's own hosts, so it was not loaded");
-  }
-}
-
-function fileError(problem: string, cause?: unknown): AparteError {
-  return new AparteError("input-invalid", `An attached file ${problem}.`, { field: "files", cause });
 }
