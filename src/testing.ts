@@ -23,4 +23,16 @@ export {
   type CozeRequest,
   startCozeEmulator,
 } from "./emulators/coze/index.ts";
+export {
+  type DialogflowCxCredentials,
+  type DialogflowCxEmulator,
+  type DialogflowCxEmulatorOptions,
+  type DialogflowCxFault,
+  type DialogflowCxFaultHandle,
+  type DialogflowCxRequest,
+  type DialogflowCxTurn,
+  type DialogflowCxUser,
+  type GrpcStatus,
+  startDialogflowCxEmulator,
+} from "./emulators/dialogflow-cx/index.ts";
 export type { Emulator } from "./emulators/emulator.ts";

@@ -26,6 +26,13 @@ const services: Readonly<Record<string, (settings: Settings) => Promise<Started>
     const { appId, keyId, botId, privateKey } = emulator;
     return { emulator, privateKey, facts: { appId, keyId, botId } };
   },
+  "dialogflow-cx": async ({ port, persist }) => {
+    if (persist !== undefined)
+      throw new UsageError("--persist is not for dialogflow-cx: its sessions lapse anyway.");
+    const { startDialogflowCxEmulator } = await import("../emulators/dialogflow-cx/index.ts");
+    const emulator = await startDialogflowCxEmulator({ port });
+    return { emulator, facts: { agent: emulator.agent, credentialsFile: await emulator.writeCredentials() } };
+  },
 };
 
 const usage = `Usage: npm run emulator -- [--service ${Object.keys(services).join("|")}] [--port N] [--persist FILE]`;

@@ -329,7 +329,7 @@ describe("dialogflowCx", () => {
       const ada = await conversation(backend({ stateSecret }));
       await ada.say("I want a pizza");
       emulator.advance(25 * hours);
-      other.advance(25 * hours);
+      other.advance(75 * hours);
       emulator.fail({ call: streaming, status: "INVALID_ARGUMENT", message: "Page does not exist." });
       const events = await ada.say("hello");
       expect(events[0]).toMatchObject({ type: "notice", code: "new-conversation" });
@@ -352,6 +352,7 @@ describe("dialogflowCx", () => {
         }),
       );
       expect(other.turns().at(-1)?.queryParams).not.toHaveProperty("currentPage");
+      expect(other.requests()).toHaveLength(1);
     });
 
     it("refuses an id that another service made, so that a new conversation is opened", async () => {
@@ -663,6 +664,7 @@ describe("dialogflowCx", () => {
         value: { type: "message", text: "One moment, please." },
       });
       expect(ada.state()).toBeUndefined();
+      // Waits until the request is over: the emulator would go on for a minute.
       await iterator.return?.();
     });
 
@@ -776,6 +778,8 @@ describe("dialogflowCx", () => {
       expect((await failure(ada.say("hello"))).code).toBe("backend-protocol");
       emulator.fail({ httpStatus: 302, body: "", headers: { location: "https://example.com/" } });
       expect((await failure(ada.say("hello"))).code).toBe("backend-protocol");
+      emulator.fail({ httpStatus: 200, body: "[]" });
+      expect((await failure(ada.say("hello"))).code).toBe("backend-stream-cut");
       const whole = await conversation(backend({ stream: false }));
       emulator.fail({ httpStatus: 200, body: "{}" });
       expect((await failure(whole.say("hello"))).code).toBe("backend-protocol");
@@ -941,7 +945,8 @@ describe("dialogflowCx", () => {
       vi.stubEnv("CLOUDSDK_CONFIG", folder);
       const { agent, baseURL, now } = emulator;
       const { fetch } = rerouted();
-      const ada = await conversation(dialogflowCx({ agent, baseURL, now, fetch }));
+      const service = dialogflowCx({ agent, baseURL, now, fetch });
+      const ada = await conversation(service);
       await ada.say("hello");
       emulator.expireTokens();
       expect(messagesOf(await ada.say("hello"))).toHaveLength(1);
@@ -954,6 +959,10 @@ describe("dialogflowCx", () => {
         [streaming, 200],
       ]);
       expect(requests.at(-1)?.quotaProject).toBe(emulator.user.quota_project_id);
+      emulator.advance(hours);
+      const people = await Promise.all(["bob", "eve", "ian"].map((name) => conversation(service, name)));
+      await Promise.all(people.map((person) => person.say("hello")));
+      expect(emulator.requests().filter((request) => request.call === "token")).toHaveLength(3);
       emulator.expireTokens();
       emulator.fail({ call: "token", httpStatus: 400, body: '{"error":"invalid_grant"}' });
       expect((await failure(ada.say("hello"))).code).toBe("backend-auth");

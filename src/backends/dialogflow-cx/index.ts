@@ -93,14 +93,7 @@ class DialogflowCx implements Backend {
       yield { type: "notice", code: "too-long", text: tooLong(length, maxTextLength) };
       return;
     }
-    // Ends the request when the reader leaves early, too.
-    const left = new AbortController();
-    const signal = AbortSignal.any([call.signal, left.signal]);
-    try {
-      yield* this.#run({ ...call, signal }, turn, input, plan);
-    } finally {
-      left.abort();
-    }
+    yield* this.#run(call, turn, input, plan);
   }
 
   /** Lists a session's entity types, which asks for the same role as a turn does and changes nothing. */
