@@ -1,0 +1,728 @@
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import {
+  type SonaopsOptions,
+  type SonaopsQuotaNotice,
+  type SonaopsRequestToSign,
+  sonaops,
+} from "aparte/sonaops";
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { AskCall, FileInput } from "../../src/backend.ts";
+import { canonicalBody, canonicalQuery, signA, signable, signB } from "../../src/backends/sonaops/signing.ts";
+import {
+  type SonaopsEmulator,
+  type SonaopsEmulatorOptions,
+  type SonaopsRefusalKind,
+  startSonaopsEmulator,
+} from "../../src/emulators/sonaops/index.ts";
+import { AparteError, type AparteErrorCode } from "../../src/errors.ts";
+import type { ReplyEvent } from "../../src/reply.ts";
+
+let emulator: SonaopsEmulator;
+const closers: (() => Promise<void>)[] = [];
+const quiet = { info() {}, warn() {}, error() {} };
+
+beforeEach(async () => {
+  emulator = await start();
+});
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close();
+});
+
+async function start(options: SonaopsEmulatorOptions = {}): Promise<SonaopsEmulator> {
+  const started = await startSonaopsEmulator(options);
+  closers.push(() => started.close());
+  return started;
+}
+
+function backend(options: Partial<SonaopsOptions> = {}, service = emulator) {
+  const { baseURL, apiKey, apiSecret, agentId, profile } = service;
+  const signing = options.sign === undefined ? { profile } : {};
+  return sonaops({
+    ...{ baseURL, apiKey, apiSecret, agentId, retryDelay: 1, logger: quiet },
+    ...signing,
+    ...options,
+  });
+}
+
+function call(sessionName = "a1_ada", signal = new AbortController().signal) {
+  return { sessionName, agent: "helper", signal };
+}
+
+async function opened(options: Partial<SonaopsOptions> = {}, service = emulator) {
+  const made = backend(options, service);
+  const conversationId = await made.open(call());
+  const ask = (text: string, more: Partial<AskCall> = {}) =>
+    made.ask({ ...call(), conversationId, text, files: [], ...more });
+  return { conversationId, ask, backend: made };
+}
+
+async function all(events: AsyncIterable<ReplyEvent>): Promise<ReplyEvent[]> {
+  const list: ReplyEvent[] = [];
+  for await (const event of events) list.push(event);
+  return list;
+}
+
+async function answer(events: AsyncIterable<ReplyEvent>): Promise<string> {
+  return (await all(events)).flatMap((event) => (event.type === "message" ? [event.text] : [])).join("|");
+}
+
+async function failure(promise: Promise<unknown>): Promise<AparteError> {
+  const error = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(AparteError);
+  return error as AparteError;
+}
+
+const streamPath = "/v1/chat/stream";
+const openPath = "/v1/chat/conversation";
+
+const requestsTo = (path: string) => emulator.requests().filter((request) => request.path === path).length;
+
+/** A server of a few lines, for what the emulator does not do. It opens conversations by itself. */
+async function serve(stream: (response: ServerResponse, request: IncomingMessage) => void): Promise<string> {
+  const server = createServer((request, response) => {
+    request.resume();
+    if (request.url === streamPath) return stream(response, request);
+    response.writeHead(200, { "content-type": "application/json" });
+    response.end(JSON.stringify({ code: 10200, success: true, data: { conversationId: "c1" } }));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  closers.push(async () => {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+/** A service whose every answer is this stream. */
+async function streaming(frames: string, isOpen = false): Promise<string> {
+  return await serve((response) => {
+    response.writeHead(200, { "content-type": "text/event-stream; charset=utf-8" });
+    if (isOpen) response.write(frames);
+    else response.end(frames);
+  });
+}
+
+const saved = 'event: message_saved\ndata: {"messageId":"m1"}\n\n';
+const text = (words: string) => `data: ${JSON.stringify({ text: words })}\n\n`;
+
+describe("Sonaops signing", () => {
+  const request = (path: string, body: Record<string, unknown>): SonaopsRequestToSign => ({
+    method: "POST",
+    path,
+    query: {},
+    body,
+    timestamp: "1742000000",
+    requestId: "r",
+    userId: "user-123",
+    apiKey: "key",
+    apiSecret: "test-secret",
+  });
+
+  it("agrees with the known signatures of profile B", () => {
+    const turn = { agentId: "agent-uuid", conversationId: "conv-uuid", text: "你好" };
+    expect(signB(request(streamPath, turn))).toEqual({
+      "x-signature": "f3c9058d58c5a9425388f37607d1ecd40eb99532eeef9e5ea909b9ced4e3e595",
+    });
+    expect(signB(request(openPath, { agentId: "agent-uuid" }))).toEqual({
+      "x-signature": "9890e886528412f2a1922d02067a13ac2c0019b0644047fa8cd979bba509b4af",
+    });
+  });
+
+  it("agrees with the known signatures of profile A", () => {
+    expect(signA(request(openPath, { agentId: "agent-uuid" }))).toEqual({
+      "x-signature": "7d0efd6e324cb803ee5ef85c3260adc3efa80fcf483920ac2a502707a602d9bb",
+    });
+    const speech = {
+      voiceTimbreId: "English_radiant_girl",
+      processedText: "Hello, welcome.",
+      messageId: "msg-uuid",
+    };
+    expect(signA(request("/v1/chat/tts", speech))).toEqual({
+      "x-signature": "d0c110151dcbe20f28834c7513b8430462963336c11756695266403315bcbc72",
+    });
+  });
+
+  it("signs the query in profile B", () => {
+    const { "x-signature": with1 } = signB({ ...request(openPath, {}), query: { b: 1 } }) as Record<
+      string,
+      string
+    >;
+    const { "x-signature": with2 } = signB({ ...request(openPath, {}), query: { b: 2 } }) as Record<
+      string,
+      string
+    >;
+    expect(with1).not.toBe(with2);
+  });
+
+  it("sorts by code unit, trims, and leaves out what is empty, but not empty objects and lists", () => {
+    const fields = { b: " two ", a: "x y", Z: 1, n: null, e: "", s: " \t", o: {}, l: [], f: false, ä: "ü" };
+    expect(canonicalBody(fields)).toBe("Z=1&a=x y&b=two&f=false&l=[]&o={}&ä=ü");
+    expect(canonicalQuery({ b: "2", a: null, c: "" })).toBe("b=2");
+  });
+
+  it("does not depend on the fields' order, on blanks around them, or on empty ones", () => {
+    const fields = fc.dictionary(fc.string(), fc.oneof(fc.string(), fc.integer(), fc.boolean()));
+    fc.assert(
+      fc.property(fields, fc.stringMatching(/^[ \t\n]*$/), (body, blanks) => {
+        const entries = Object.entries(body).map(([name, value]) => [
+          name,
+          typeof value === "string" ? `${blanks}${value}${blanks}` : value,
+        ]);
+        const free = `${Object.keys(body).join("")}_`;
+        const other = Object.fromEntries([...entries.reverse(), [free, blanks], [`${free}_`, null]]);
+        expect(canonicalBody(other)).toBe(canonicalBody(body));
+      }),
+    );
+  });
+
+  it("makes of any text one that is sent and signed alike", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "binary" }), (raw) => {
+        const made = signable(`\ud800 \u0000\u3000${raw}\u0001\ufeff`);
+        expect(made).toBe(made.trim());
+        expect(Buffer.from(made, "utf8").toString("utf8")).toBe(made);
+        expect(signable(made)).toBe(made);
+      }),
+    );
+    expect(signable(" \u0000 hi\n there \u3000")).toBe("hi\n there");
+  });
+});
+
+describe.each(["A", "B"] as const)("sonaops, profile %s", (profile) => {
+  it("streams the answer, and the agent remembers the conversation", async () => {
+    const service = await start({ profile });
+    const { ask, conversationId } = await opened({}, service);
+    const events = await all(ask("  my name is Ada \n"));
+    const message = 'Turn 1. You said: "my name is Ada". I will remember that your name is Ada.';
+    expect(events.at(-1)).toEqual({ type: "message", text: message });
+    const deltas = events.flatMap((event) => (event.type === "text" ? [event.delta] : []));
+    expect(deltas.length).toBeGreaterThan(5);
+    expect(events).toHaveLength(deltas.length + 1);
+    expect(deltas.join("")).toBe(message);
+    expect(await answer(ask("what is my name?"))).toBe("Turn 2. Your name is Ada.");
+    expect(conversationId.includes("-")).toBe(profile === "B");
+    expect(service.conversations()).toMatchObject([
+      { id: conversationId, agentId: service.agentId, userId: "a1_ada" },
+    ]);
+    expect(new Set(service.requests().map(({ userId }) => userId))).toEqual(new Set(["a1_ada"]));
+  });
+
+  it("is refused with the other profile or another secret, and tells it", async () => {
+    const service = await start({ profile });
+    const other = profile === "A" ? "B" : "A";
+    for (const options of [{ profile: other }, { apiSecret: "another" }, { apiKey: "another" }] as const) {
+      const error = await failure(backend(options, service).open(call()));
+      expect(error.code).toBe("backend-auth");
+    }
+    expect(service.conversationsOpened).toBe(0);
+  });
+
+  it("takes what texts people send", async () => {
+    const service = await start({ profile });
+    const { ask } = await opened({}, service);
+    for (const said of [
+      "a&b=c",
+      "x".repeat(100_000),
+      "\ud800 half",
+      "你好 👩‍👩‍👧",
+      "\u0001ctrl\u0000",
+      "a\r\n\r\nb",
+      '"\\"',
+    ]) {
+      expect(await answer(ask(said))).toMatch(/^Turn \d+\. You said: "/);
+    }
+  });
+
+  it.each([
+    ["unauthorized", "backend-auth", 1],
+    ["invalid-key", "backend-auth", 1],
+    ["rate-limit", "backend-rate-limited", 4],
+    ["usage-cap", "backend-quota", 1],
+    ["no-agent-id", "backend-rejected", 1],
+    ["unknown-agent", "backend-rejected", 1],
+    ["bad-request", "backend-rejected", 1],
+    ["unknown-conversation", "conversation-lost", 1],
+    ["server-error", "backend-failed", 1],
+  ] satisfies [SonaopsRefusalKind, AparteErrorCode, number][])(
+    "tells %s of a turn as %s, sent %i times",
+    async (refuse, code, times) => {
+      const service = await start({ profile });
+      const { ask } = await opened({}, service);
+      const fault = service.fail({ path: streamPath, refuse, times: 100 });
+      const error = await failure(all(ask("my words")));
+      expect(error.code).toBe(code);
+      expect(fault.hits).toBe(times);
+      expect(error.traceId).toMatch(/^[0-9a-f]{32}$/);
+      expect(error.message).not.toContain(service.apiKey);
+    },
+  );
+});
+
+describe("sonaops", () => {
+  it("lacks what the service cannot do", () => {
+    expect(Object.keys(backend()).sort()).toEqual(["ask", "name", "open"]);
+  });
+
+  it("signs every attempt anew", async () => {
+    const sent: Headers[] = [];
+    const recording: typeof fetch = (url, init) => {
+      sent.push(new Headers(init?.headers));
+      return fetch(url, init);
+    };
+    emulator.fail({ refuse: "rate-limit", times: 2 });
+    await backend({ fetch: recording }).open(call());
+    expect(sent).toHaveLength(3);
+    expect(new Set(sent.map((headers) => headers.get("x-request-id"))).size).toBe(3);
+    for (const headers of sent) expect(headers.get("x-request-id")).toMatch(/^[0-9a-f]{32}$/);
+  });
+
+  it.each(["open", "ask"] as const)("signs anew what waited longer than five minutes: %s", async (what) => {
+    const clock = { now: 1_742_000_000_000 };
+    const service = await start({ now: () => clock.now });
+    const sent: (string | null)[] = [];
+    // The first attempt is refused for its rate; then six minutes pass.
+    const slow: typeof fetch = async (url, init) => {
+      const response = await fetch(url, init);
+      sent.push(new Headers(init?.headers).get("x-timestamp"));
+      clock.now += 6 * 60_000;
+      return response;
+    };
+    const { ask, backend: made } = await opened({ now: () => clock.now, fetch: slow }, service);
+    sent.length = 0;
+    const before = clock.now / 1000;
+    service.fail({ refuse: "rate-limit" });
+    if (what === "open") await made.open(call());
+    else expect(await answer(ask("hello"))).toContain("hello");
+    expect(sent).toEqual([String(before), String(before + 360)]);
+  });
+
+  it("is refused when a signature is older than five minutes", async () => {
+    const service = await start({ now: () => Date.now() + 301_000 });
+    expect((await failure(backend({}, service).open(call()))).code).toBe("backend-auth");
+  });
+
+  it("lets a function sign", async () => {
+    const service = await start({ profile: "A" });
+    const seen: SonaopsRequestToSign[] = [];
+    const { ask } = await opened(
+      {
+        sign: async (request) => {
+          seen.push(request);
+          return { ...(await signA(request)), "x-nonce": request.requestId };
+        },
+      },
+      service,
+    );
+    expect(await answer(ask("hello"))).toContain("hello");
+    expect(seen).toMatchObject([
+      { method: "POST", path: openPath, userId: "a1_ada", body: { agentId: service.agentId } },
+      { method: "POST", path: streamPath, body: { text: "hello" } },
+    ]);
+  });
+
+  it("tells that the function that signs has failed", async () => {
+    const sign = () => {
+      throw new Error("no key");
+    };
+    const error = await failure(backend({ sign }).open(call()));
+    expect(error.code).toBe("backend-auth");
+    expect(error.message).toContain("sign");
+    expect(emulator.requests()).toEqual([]);
+  });
+
+  it("keeps the id as it is, with hyphens or without", async () => {
+    for (const hyphens of [true, false]) {
+      const service = await start({ hyphens });
+      const { ask, conversationId } = await opened({}, service);
+      expect(conversationId.includes("-")).toBe(hyphens);
+      expect(await answer(ask("hello"))).toContain("hello");
+    }
+  });
+
+  it("tells a conversation that is gone, or is another person's, as lost", async () => {
+    const { ask, conversationId } = await opened();
+    expect((await failure(all(ask("hello", { sessionName: "a1_ben" })))).code).toBe("conversation-lost");
+    emulator.deleteConversation(conversationId);
+    expect((await failure(all(ask("hello")))).code).toBe("conversation-lost");
+  });
+
+  it("lets a function say what a lost conversation looks like", async () => {
+    const { ask } = await opened({ isConversationLost: ({ code }) => code === 10500 });
+    emulator.fail({ refuse: "server-error" });
+    expect((await failure(all(ask("hello")))).code).toBe("conversation-lost");
+    emulator.fail({ refuse: "unknown-conversation" });
+    expect((await failure(all(ask("hello")))).code).toBe("backend-rejected");
+  });
+
+  it("refuses files and messages without words before anything is sent", async () => {
+    const { ask } = await opened();
+    const file: FileInput = { name: "photo.png", data: new Uint8Array([1]) };
+    for (const events of [ask("look", { files: [file] }), ask(" \n\u0000")]) {
+      expect((await failure(all(events))).code).toBe("backend-rejected");
+    }
+    expect(requestsTo(streamPath)).toBe(0);
+  });
+
+  it.each(["before-answer", "in-answer", "before-saved"] as const)(
+    "never sends a turn again that was cut off: %s",
+    async (cut) => {
+      const { ask } = await opened();
+      emulator.fail({ path: streamPath, cut });
+      expect((await failure(all(ask("hello")))).code).toBe("backend-stream-cut");
+      expect(requestsTo(streamPath)).toBe(1);
+    },
+  );
+
+  it("takes an answer as whole whose stream is cut after message_saved", async () => {
+    const { ask } = await opened();
+    emulator.fail({ path: streamPath, cut: "after-saved" });
+    expect(await answer(ask("hello"))).toBe('Turn 1. You said: "hello".');
+  });
+
+  it("reads a gateway's HTML page as a failure: repeated when opening, never for a turn", async () => {
+    const { ask, backend: made } = await opened();
+    const fault = emulator.fail({ path: openPath, html: 502 });
+    await made.open(call());
+    expect(fault.hits).toBe(1);
+    expect(requestsTo(openPath)).toBe(3);
+    emulator.fail({ path: openPath, html: 502, times: 4 });
+    expect((await failure(made.open(call()))).code).toBe("backend-unavailable");
+    emulator.fail({ path: streamPath, html: 502 });
+    expect((await failure(all(ask("hello")))).code).toBe("backend-failed");
+    expect(requestsTo(streamPath)).toBe(1);
+  });
+
+  it("opens again when the connection breaks before the answer", async () => {
+    emulator.fail({ path: openPath, cut: "before-answer" });
+    const id = await backend().open(call());
+    expect(emulator.conversations().map((conversation) => conversation.id)).toContain(id);
+    expect(requestsTo(openPath)).toBe(2);
+  });
+
+  it("repeats a turn that never reached the service", async () => {
+    const { ask } = await opened();
+    await emulator.close();
+    const error = await failure(all(ask("hello")));
+    expect(error.code).toBe("backend-unavailable");
+    expect(error.retryable).toBe(true);
+  });
+
+  it.each([
+    ["an answer that is no success", { code: 10200, success: false, message: "no" }, "backend-failed"],
+    ["another code", { code: 0, success: true, data: { conversationId: "c" } }, "backend-failed"],
+    ["success without the code", { success: true, data: { conversationId: "c" } }, "backend-failed"],
+    ["no envelope", { conversationId: "c" }, "backend-protocol"],
+    ["no id", { code: 10200, success: true, data: {} }, "backend-protocol"],
+  ])("does not take %s for a conversation", async (_, body, code) => {
+    const answering: typeof fetch = async () => Response.json(body);
+    expect((await failure(backend({ fetch: answering }).open(call()))).code).toBe(code);
+  });
+
+  it("does not follow redirects with the key", async () => {
+    const seen: string[] = [];
+    const baseURL = await serve((response, request) => {
+      seen.push(request.url ?? "");
+      response.writeHead(307, { location: `${emulator.baseURL}/v1/chat/stream` }).end();
+    });
+    const { ask } = await opened({ baseURL });
+    expect((await failure(all(ask("hello")))).code).toBe("backend-protocol");
+    expect(emulator.requests()).toEqual([]);
+  });
+});
+
+describe("sonaops' usage cap", () => {
+  it("stops all calls for a while, and tells the operator once", async () => {
+    const clock = { now: Date.now() };
+    const notices: SonaopsQuotaNotice[] = [];
+    const logged: unknown[] = [];
+    const { ask, backend: made } = await opened({
+      now: () => clock.now,
+      quotaPause: 60_000,
+      onQuota: (notice) => notices.push(notice),
+      logger: { ...quiet, error: (...line) => logged.push(line) },
+    });
+    const fault = emulator.fail({ refuse: "usage-cap", times: 100 });
+    const errors = await Promise.all([failure(all(ask("one"))), failure(all(ask("two")))]);
+    expect(errors.map((error) => error.code)).toEqual(["backend-quota", "backend-quota"]);
+    const hits = fault.hits;
+    const refused = await failure(made.open(call()));
+    expect([refused.code, refused.retryAfterMs]).toEqual(["backend-quota", 60_000]);
+    expect((await failure(all(ask("three")))).code).toBe("backend-quota");
+    expect(fault.hits).toBe(hits);
+    expect(notices).toEqual([
+      { agentId: emulator.agentId, pauseMs: 60_000, traceId: expect.stringMatching(/^[0-9a-f]{32}$/) },
+    ]);
+    expect(logged).toHaveLength(1);
+    expect(JSON.stringify(logged)).not.toContain(emulator.apiKey);
+
+    clock.now += 60_000;
+    expect((await failure(all(ask("four")))).code).toBe("backend-quota");
+    expect(notices).toHaveLength(2);
+    fault.lift();
+    clock.now += 60_000;
+    expect(await answer(ask("five"))).toContain("five");
+  });
+
+  it("survives a function onQuota that fails", async () => {
+    const { ask } = await opened({
+      onQuota: () => {
+        throw new Error("pager down");
+      },
+    });
+    emulator.fail({ refuse: "usage-cap" });
+    expect((await failure(all(ask("hello")))).code).toBe("backend-quota");
+  });
+
+  it("is seen within a stream, too", async () => {
+    const envelope = { code: 10400, success: false, message: "API key usage limit reached", traceId: "t1" };
+    const { ask } = await opened({ baseURL: await streaming(`data: ${JSON.stringify(envelope)}\n\n`) });
+    const first = await failure(all(ask("hello")));
+    expect([first.code, first.retryAfterMs, first.traceId]).toEqual(["backend-quota", undefined, "t1"]);
+    expect((await failure(all(ask("hello")))).retryAfterMs).toBeGreaterThan(0);
+  });
+});
+
+describe("sonaops' stream", () => {
+  it("finds the text where textPath says", async () => {
+    const frame = `event: x\ndata: ${JSON.stringify({ data: { answer: { piece: "hi" } } })}\n\n`;
+    const { ask } = await opened({
+      baseURL: await streaming(frame + saved),
+      textPath: "data.answer.piece",
+    });
+    expect(await all(ask("hello"))).toEqual([
+      { type: "text", delta: "hi" },
+      { type: "message", text: "hi" },
+    ]);
+  });
+
+  it("passes over comments, unknown events and broken JSON, and takes text after message_saved", async () => {
+    const frames = `: ping\n\nevent: ping\ndata: {}\n\ndata: {"te\n\n${text("a")}${saved}${text("b")}data: [DONE]\n\n${text("c")}`;
+    const { ask } = await opened({ baseURL: await streaming(frames, true) });
+    expect(await answer(ask("hello"))).toBe("ab");
+  });
+
+  it("knows message_saved when it is named in the data", async () => {
+    const frames = `${text("a")}data: {"event":"message_saved","data":{"messageId":"m1"}}\n\n`;
+    const { ask } = await opened({ baseURL: await streaming(frames) });
+    expect(await answer(ask("hello"))).toBe("a");
+  });
+
+  it("lets a reader of one's own read it", async () => {
+    const { ask } = await opened({
+      baseURL: await streaming("data: +one\n\ndata: +two\n\ndata: =one two.\n\ndata: ok\n\n"),
+      reader: ({ data }) => {
+        if (data === "ok") return { type: "saved" };
+        if (data.startsWith("=")) return { type: "message", text: data.slice(1) };
+        return { type: "text", delta: data.slice(1) };
+      },
+    });
+    expect(await all(ask("hello"))).toEqual([
+      { type: "text", delta: "one" },
+      { type: "text", delta: "two" },
+      { type: "message", text: "one two." },
+    ]);
+  });
+
+  it("tells that the reader has failed", async () => {
+    const reader = () => {
+      throw new Error("my mistake");
+    };
+    const { ask } = await opened({ reader });
+    expect((await failure(all(ask("hello")))).code).toBe("backend-protocol");
+  });
+
+  it("does not take [DONE] or the stream's end for message_saved", async () => {
+    for (const end of ["", "data: [DONE]\n\n"]) {
+      const { ask } = await opened({ baseURL: await streaming(text("half an ans") + end) });
+      expect((await failure(all(ask("hello")))).code).toBe("backend-stream-cut");
+    }
+  });
+
+  it("tells a stream without any text", async () => {
+    const { ask } = await opened({ baseURL: await streaming(`data: {"delta":"a"}\n\n${saved}`) });
+    const error = await failure(all(ask("hello")));
+    expect(error.code).toBe("backend-protocol");
+    expect(error.message).toContain("textPath");
+  });
+
+  it("does not wait for long after message_saved", async () => {
+    const { ask } = await opened({ baseURL: await streaming(text("all") + saved, true), savedTimeout: 20 });
+    expect(await answer(ask("hello"))).toBe("all");
+  });
+
+  it.each([
+    ["before any word", "", "Too many requests, please try again later", "backend-failed"],
+    ["after words", text("a"), "Conversation not found", "backend-failed"],
+    ["before any word", "", "Conversation not found", "conversation-lost"],
+    ["after words", text("a"), "Invalid API key", "backend-auth"],
+    ["after words", text("a"), "something else", "backend-failed"],
+  ])("reads a failure in the stream, %s", async (_, before, message, code) => {
+    let requests = 0;
+    const baseURL = await serve((response) => {
+      requests += 1;
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      response.end(`${before}event: error\ndata: ${JSON.stringify({ message })}\n\n`);
+    });
+    const { ask } = await opened({ baseURL });
+    expect((await failure(all(ask("hello")))).code).toBe(code);
+    expect(requests).toBe(1);
+  });
+
+  it("reads a success in place of a stream as an answer it does not understand", async () => {
+    const baseURL = await serve((response) => {
+      response.writeHead(200, { "content-type": "application/json" });
+      response.end(JSON.stringify({ code: 10200, success: true, data: { text: "hi" } }));
+    });
+    const { ask } = await opened({ baseURL });
+    expect((await failure(all(ask("hello")))).code).toBe("backend-protocol");
+  });
+
+  it("refuses an event without an end", async () => {
+    const baseURL = await serve((response) => {
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      const piece = `data: ${"x".repeat(1024 * 1024)}`;
+      const more = () => {
+        while (!response.destroyed && response.write(piece));
+        if (!response.destroyed) response.once("drain", more);
+      };
+      more();
+    });
+    const { ask } = await opened({ baseURL });
+    expect((await failure(all(ask("hello")))).code).toBe("backend-protocol");
+  });
+});
+
+describe("sonaops' deadlines", () => {
+  it("gives up opening when no answer comes", async () => {
+    const fault = emulator.fail({ path: openPath, hang: true, times: 100 });
+    expect((await failure(backend({ requestTimeout: 30 }).open(call()))).code).toBe("backend-timeout");
+    expect(fault.hits).toBe(1);
+  });
+
+  it("waits for slow headers, and gives up when they take too long", async () => {
+    const { ask } = await opened({ idleTimeout: 10_000 });
+    emulator.fail({ path: streamPath, delayMs: 50 });
+    expect(await answer(ask("hello"))).toContain("hello");
+    const impatient = await opened({ idleTimeout: 30 });
+    emulator.fail({ path: streamPath, hang: true });
+    expect((await failure(all(impatient.ask("hello")))).code).toBe("backend-timeout");
+    expect(requestsTo(streamPath)).toBe(2);
+  });
+
+  it("gives up a stream that falls silent", async () => {
+    const { ask } = await opened({ idleTimeout: 100 });
+    expect((await failure(all(ask("say many words, then fail: hang")))).code).toBe("backend-timeout");
+  });
+
+  it("gives up an answer that takes too long in all", async () => {
+    const { ask } = await opened({ chatTimeout: 100 });
+    expect((await failure(all(ask("slow: 20 long 100000")))).code).toBe("backend-timeout");
+  });
+
+  it("ends at once when the caller gives up, with the caller's reason", async () => {
+    const { ask, backend: made } = await opened();
+    const reason = new AparteError("turn-cancelled", "Stopped.");
+
+    const opening = new AbortController();
+    const held = emulator.fail({ path: openPath, hang: true });
+    const first = failure(made.open(call("a1_ada", opening.signal)));
+    await held.hit;
+    opening.abort(reason);
+    expect(await first).toBe(reason);
+
+    const asking = new AbortController();
+    const begun = emulator.nextTurn();
+    const second = failure(all(ask("slow: 60000", { signal: asking.signal })));
+    await begun;
+    asking.abort(reason);
+    expect(await second).toBe(reason);
+
+    const before = emulator.requests().length;
+    expect(await failure(all(ask("hello", { signal: asking.signal })))).toBe(reason);
+    expect(await failure(made.open(call("a1_ada", asking.signal)))).toBe(reason);
+    expect(emulator.requests()).toHaveLength(before);
+  });
+
+  it("ends the pause before a repeat when the caller gives up", async () => {
+    const made = backend({ retryDelay: 60_000 });
+    const fault = emulator.fail({ refuse: "rate-limit" });
+    const caller = new AbortController();
+    const opening = failure(made.open(call("a1_ada", caller.signal)));
+    await fault.hit;
+    caller.abort();
+    expect((await opening).code).toBe("turn-cancelled");
+  });
+
+  it("closes the connection when the reply is left early", async () => {
+    let closed = () => {};
+    const end = new Promise<void>((resolve) => {
+      closed = resolve;
+    });
+    const baseURL = await serve((response) => {
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      response.write(text("one"));
+      response.once("close", closed);
+    });
+    const { ask } = await opened({ baseURL });
+    for await (const event of ask("hello")) {
+      expect(event).toEqual({ type: "text", delta: "one" });
+      break;
+    }
+    await end;
+  });
+});
+
+describe("sonaops' options", () => {
+  const good: SonaopsOptions = {
+    baseURL: "https://api.example.com/",
+    apiKey: "key",
+    apiSecret: "secret-of-the-key",
+    agentId: "agent-1",
+  };
+
+  it.each([
+    ["baseURL", { baseURL: "" }],
+    ["baseURL", { baseURL: "api.example.com" }],
+    ["baseURL", { baseURL: "ftp://api.example.com" }],
+    ["baseURL", { baseURL: "https://me:pw@api.example.com" }],
+    ["baseURL", { baseURL: "https://api.example.com?x=1" }],
+    ["apiKey", { apiKey: "" }],
+    ["apiKey", { apiKey: "a key\n" }],
+    ["apiSecret", { apiSecret: 7 }],
+    ["agentId", { agentId: undefined }],
+    ["agentId", { agentId: " a " }],
+    ["allowedAgents", { allowedAgents: "agent-1" }],
+    ["agentId", { allowedAgents: ["agent-2"] }],
+    ["agentId", { allowedAgents: [] }],
+    ["profile", { profile: "C" }],
+    ["sign", { profile: "A", sign: () => ({}) }],
+    ["sign", { sign: "A" }],
+    ["textPath", { textPath: "a..b" }],
+    ["reader", { reader: () => ({ type: "ignore" }), textPath: "a" }],
+    ["isConversationLost", { isConversationLost: true }],
+    ["requestTimeout", { requestTimeout: 0 }],
+    ["idleTimeout", { idleTimeout: Number.NaN }],
+    ["chatTimeout", { chatTimeout: 2 ** 31 }],
+    ["savedTimeout", { savedTimeout: -1 }],
+    ["retryDelay", { retryDelay: "1" }],
+    ["quotaPause", { quotaPause: 0 }],
+    ["onQuota", { onQuota: {} }],
+    ["logger", { logger: {} }],
+    ["now", { now: 5 }],
+    ["fetch", { fetch: {} }],
+    ["apikey", { apikey: "x" }],
+  ])("refuses a wrong %s: %o", (field, wrong) => {
+    const make = () => sonaops({ ...good, ...wrong } as SonaopsOptions);
+    expect(make).toThrow(expect.objectContaining({ code: "option-invalid", field }));
+    expect(make).not.toThrow(good.apiSecret);
+  });
+
+  it("takes an agent of the list", () => {
+    expect(sonaops({ ...good, allowedAgents: ["agent-2", "agent-1"] }).name).toBe("sonaops");
+  });
+});
