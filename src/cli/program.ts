@@ -2,14 +2,13 @@ import { randomBytes } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { serve } from "srvx/node";
-import type { Backend } from "../backend.ts";
-import { coze } from "../backends/coze/index.ts";
 import { AparteError } from "../errors.ts";
 import { consoleLogger, describeError } from "../logger.ts";
 import { playground } from "../playground/index.ts";
 import { SessionMapper } from "../session-mapper.ts";
 import { openStore } from "../store/open.ts";
-import type { Store } from "../store/store.ts";
+import { startAgents } from "./agents.ts";
+import { commands } from "./commands.ts";
 import { type RunningBot, startDiscord, startSlack } from "./platforms.ts";
 import type { ProgramSettings } from "./settings.ts";
 
@@ -22,9 +21,6 @@ export interface Program {
   /** Takes nothing new, finishes the running turns, and ends. */
   close(): Promise<void>;
 }
-
-/** How long the key is tried at start, in milliseconds. */
-const probeTimeout = 15_000;
 
 /**
  * Starts what the settings ask for: bots on Slack and Discord with an agent on Coze, or, with nothing set, a page on
@@ -41,16 +37,19 @@ export async function startProgram(settings: ProgramSettings): Promise<Program> 
   };
   const hasBots = settings.slack !== undefined || settings.discord !== undefined;
   try {
-    const agent = await startAgent(settings, closers);
+    const agents = await startAgents(settings);
+    closers.push(agents.close);
     const store = await openStore(settings.store);
     const mapper = new SessionMapper({
-      agents: { helper: agent },
+      agents: agents.backends,
       store,
       secret: settings.secret ?? [await ownSecret(settings.folder)],
       // The page's people have no channels.
       scope: hasBots ? settings.scope : "user",
       overlap: settings.overlap,
     });
+    const names = Object.keys(agents.backends);
+    mapper.use(commands(mapper, names));
     const bots: RunningBot[] = [];
     // The turns end before the connections on which their replies go out.
     let stopServer = async () => {};
@@ -62,40 +61,16 @@ export async function startProgram(settings: ProgramSettings): Promise<Program> 
     );
     if (settings.slack !== undefined) bots.push(await startSlack(mapper, settings.slack));
     if (settings.discord !== undefined) bots.push(await startDiscord(mapper, settings.discord));
-    const server = await listen(settings, mapper, store, bots);
+    const server = await listen(
+      settings,
+      bots,
+      hasBots ? undefined : playground(mapper, { agents: names, store }),
+    );
     stopServer = server.stop;
     return { url: server.url, close };
   } catch (error) {
     await close();
     throw error;
-  }
-}
-
-async function startAgent(settings: ProgramSettings, closers: (() => Promise<unknown>)[]): Promise<Backend> {
-  if (settings.coze !== undefined) {
-    const agent = coze(settings.coze);
-    await probe(agent);
-    return agent;
-  }
-  const { startCozeEmulator } = await import("../emulators/coze/index.ts");
-  await mkdir(settings.folder, { recursive: true });
-  const emulator = await startCozeEmulator({
-    persist: join(settings.folder, "coze-emulator.db"),
-    wordDelayMs: 40,
-  });
-  closers.push(() => emulator.close());
-  const { appId, keyId, privateKey, botId, baseURL } = emulator;
-  return coze({ appId, keyId, privateKey, botId, baseURL });
-}
-
-/** A refused key ends the program; a service that is away does not: turns fail clearly until it is back. */
-async function probe(agent: Backend): Promise<void> {
-  try {
-    await agent.probe?.(AbortSignal.timeout(probeTimeout));
-  } catch (error) {
-    if (error instanceof AparteError && (error.code === "backend-auth" || error.code === "option-invalid"))
-      throw error;
-    consoleLogger.warn("the agent cannot be reached yet", describeError(error));
   }
 }
 
@@ -113,12 +88,10 @@ async function ownSecret(folder: string): Promise<string> {
 
 async function listen(
   settings: ProgramSettings,
-  mapper: SessionMapper,
-  store: Store,
   bots: readonly RunningBot[],
-): Promise<{ readonly url: string; readonly stop: () => Promise<void> }> {
   // The page lets everybody be anybody, so it is there only where no real people are served.
-  const page = bots.length === 0 ? playground(mapper, { agents: ["helper"], store }) : undefined;
+  page: ((request: Request) => Promise<Response>) | undefined,
+): Promise<{ readonly url: string; readonly stop: () => Promise<void> }> {
   const server = serve({
     hostname: settings.host,
     port: settings.port,

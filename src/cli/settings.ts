@@ -1,5 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { CozeOptions } from "../backends/coze/index.ts";
+import type { DialogflowCxOptions } from "../backends/dialogflow-cx/index.ts";
+import type { SonaopsOptions } from "../backends/sonaops/index.ts";
 import { AparteError } from "../errors.ts";
 import type { Scope } from "../speaker.ts";
 import type { Overlap } from "../store/store.ts";
@@ -31,6 +33,8 @@ export interface ProgramSettings {
   readonly overlap: Overlap;
   /** Missing: a stand-in agent on this machine. */
   readonly coze?: CozeOptions;
+  readonly sonaops?: SonaopsOptions;
+  readonly dialogflow?: DialogflowCxOptions;
   readonly slack?: SlackSettings;
   readonly discord?: DiscordSettings;
 }
@@ -44,16 +48,22 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export function readSettings(environment: Environment): ProgramSettings {
   const env = new Variables(environment);
   const coze = readCoze(env);
+  const sonaops = readSonaops(env);
+  const dialogflow = readDialogflow(env);
+  const hasAgent = coze !== undefined || sonaops !== undefined || dialogflow !== undefined;
   const slack = readSlack(env);
   const discord = readDiscord(env);
-  if (coze === undefined && (slack !== undefined || discord !== undefined)) {
-    throw wrong("COZE_APP_ID", "is missing: a Slack or Discord bot needs an agent. Set the COZE_ variables.");
+  if (!hasAgent && (slack !== undefined || discord !== undefined)) {
+    throw wrong(
+      "COZE_APP_ID",
+      "is missing: a Slack or Discord bot needs an agent. Set the COZE_, SONAOPS_ or DIALOGFLOW_ variables.",
+    );
   }
   const secrets = [
     env.get("APARTE_SECRET") ?? [],
     env.get("APARTE_OTHER_SECRETS")?.split(/\s+/) ?? [],
   ].flat();
-  if (env.get("APARTE_SECRET") === undefined && (coze !== undefined || secrets.length > 0)) {
+  if (env.get("APARTE_SECRET") === undefined && (hasAgent || secrets.length > 0)) {
     throw wrong(
       "APARTE_SECRET",
       "is missing. Set it to a random text of at least 16 characters, and never change it: it keys all sessions.",
@@ -75,6 +85,8 @@ export function readSettings(environment: Environment): ProgramSettings {
     scope: env.oneOf("APARTE_SCOPE", ["user", "user-in-channel", "user-in-thread", "channel", "thread"]),
     overlap: env.oneOf("APARTE_OVERLAP", ["queue", "merge", "interrupt", "reject"]),
     ...(coze === undefined ? {} : { coze }),
+    ...(sonaops === undefined ? {} : { sonaops }),
+    ...(dialogflow === undefined ? {} : { dialogflow }),
     ...(slack === undefined ? {} : { slack }),
     ...(discord === undefined ? {} : { discord }),
   };
@@ -117,10 +129,40 @@ function readCoze(env: Variables): CozeOptions | undefined {
     keyId: env.need("COZE_KEY_ID"),
     botId: env.need("COZE_BOT_ID"),
     privateKey: keyText ?? readKeyFile(keyFile as string),
-    ...(Object.fromEntries(
-      Object.entries(optional).filter(([, value]) => value !== undefined),
-    ) as Partial<CozeOptions>),
+    ...definedOf<Partial<CozeOptions>>(optional),
   };
+}
+
+function readSonaops(env: Variables): SonaopsOptions | undefined {
+  const needed = ["SONAOPS_BASE_URL", "SONAOPS_API_KEY", "SONAOPS_API_SECRET", "SONAOPS_AGENT_ID"] as const;
+  if (needed.every((name) => env.get(name) === undefined)) return undefined;
+  for (const name of needed) {
+    if (env.get(name) === undefined)
+      throw wrong(name, `is missing: an agent on Sonaops needs ${needed.join(", ")}.`);
+  }
+  return {
+    baseURL: env.need("SONAOPS_BASE_URL"),
+    apiKey: env.need("SONAOPS_API_KEY"),
+    apiSecret: env.need("SONAOPS_API_SECRET"),
+    agentId: env.need("SONAOPS_AGENT_ID"),
+    profile: env.oneOf("SONAOPS_PROFILE", ["B", "A"]),
+  };
+}
+
+function readDialogflow(env: Variables): DialogflowCxOptions | undefined {
+  const agent = env.get("DIALOGFLOW_AGENT");
+  if (agent === undefined) return undefined;
+  const optional = {
+    baseURL: env.get("DIALOGFLOW_BASE_URL"),
+    environment: env.get("DIALOGFLOW_ENVIRONMENT"),
+    languageCode: env.get("DIALOGFLOW_LANGUAGE"),
+    credentials: env.get("DIALOGFLOW_CREDENTIALS_FILE"),
+  };
+  return { agent, ...definedOf<Partial<DialogflowCxOptions>>(optional) };
+}
+
+function definedOf<T>(options: object): T {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
 }
 
 function readKeyFile(path: string): string {

@@ -1,0 +1,58 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { Backend } from "../backend.ts";
+import { coze } from "../backends/coze/index.ts";
+import { AparteError } from "../errors.ts";
+import { consoleLogger, describeError } from "../logger.ts";
+import type { ProgramSettings } from "./settings.ts";
+
+/** How long a key is tried at start, in milliseconds. */
+const probeTimeout = 15_000;
+
+export interface Agents {
+  /** By name; the names stay the same whatever else is set, since conversations are kept under them. */
+  readonly backends: Readonly<Record<string, Backend>>;
+  close(): Promise<void>;
+}
+
+/**
+ * The agents that the settings name, or a stand-in on this machine.
+ * @throws {AparteError} `backend-auth` when a service refuses its key; `option-invalid`.
+ */
+export async function startAgents(settings: ProgramSettings): Promise<Agents> {
+  const backends: Record<string, Backend> = {};
+  if (settings.coze !== undefined) backends.helper = coze(settings.coze);
+  if (settings.sonaops !== undefined) {
+    const { sonaops } = await import("../backends/sonaops/index.ts");
+    backends.sonaops = sonaops(settings.sonaops);
+  }
+  if (settings.dialogflow !== undefined) {
+    const { dialogflowCx } = await import("../backends/dialogflow-cx/index.ts");
+    backends.dialogflow = dialogflowCx(settings.dialogflow);
+  }
+  if (Object.keys(backends).length === 0) return standIn(settings.folder);
+  await Promise.all(Object.values(backends).map(probe));
+  return { backends, close: async () => {} };
+}
+
+async function standIn(folder: string): Promise<Agents> {
+  const { startCozeEmulator } = await import("../emulators/coze/index.ts");
+  await mkdir(folder, { recursive: true });
+  const emulator = await startCozeEmulator({ persist: join(folder, "coze-emulator.db"), wordDelayMs: 40 });
+  const { appId, keyId, privateKey, botId, baseURL } = emulator;
+  return {
+    backends: { helper: coze({ appId, keyId, privateKey, botId, baseURL }) },
+    close: () => emulator.close(),
+  };
+}
+
+/** A refused key ends the program; a service that is away does not: turns fail clearly until it is back. */
+async function probe(backend: Backend): Promise<void> {
+  try {
+    await backend.probe?.(AbortSignal.timeout(probeTimeout));
+  } catch (error) {
+    if (error instanceof AparteError && (error.code === "backend-auth" || error.code === "option-invalid"))
+      throw error;
+    consoleLogger.warn("an agent cannot be reached yet", { backend: backend.name, ...describeError(error) });
+  }
+}
