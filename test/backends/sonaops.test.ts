@@ -1,14 +1,14 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { AskCall, FileInput } from "../../src/backend.ts";
 import {
   type SonaopsOptions,
   type SonaopsQuotaNotice,
   type SonaopsRequestToSign,
   sonaops,
-} from "aparte/sonaops";
-import fc from "fast-check";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { AskCall, FileInput } from "../../src/backend.ts";
+} from "../../src/backends/sonaops/index.ts";
 import { canonicalBody, canonicalQuery, signA, signable, signB } from "../../src/backends/sonaops/signing.ts";
 import {
   type SonaopsEmulator,
@@ -405,11 +405,15 @@ describe("sonaops", () => {
   });
 
   it("repeats a turn that never reached the service", async () => {
-    const { ask } = await opened();
+    let attempts = 0;
+    const counting: typeof fetch = (url, init) => {
+      attempts += 1;
+      return fetch(url, init);
+    };
+    const { ask } = await opened({ fetch: counting });
     await emulator.close();
     const error = await failure(all(ask("hello")));
-    expect(error.code).toBe("backend-unavailable");
-    expect(error.retryable).toBe(true);
+    expect([error.code, attempts]).toEqual(["backend-unavailable", 1 + 4]);
   });
 
   it.each([
