@@ -36,3 +36,15 @@ export {
   startDialogflowCxEmulator,
 } from "./emulators/dialogflow-cx/index.ts";
 export type { Emulator } from "./emulators/emulator.ts";
+export {
+  type SonaopsConversation,
+  type SonaopsEmulator,
+  type SonaopsEmulatorOptions,
+  type SonaopsFault,
+  type SonaopsFaultHandle,
+  type SonaopsMessage,
+  type SonaopsRefusalKind,
+  type SonaopsRequest,
+  type SonaopsTurn,
+  startSonaopsEmulator,
+} from "./emulators/sonaops/index.ts";

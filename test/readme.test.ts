@@ -45,7 +45,7 @@ describe("The README", () => {
     const readme = await readFile(join(root, "README.md"), "utf8");
     const settings = await readFile(join(root, "src/cli/settings.ts"), "utf8");
     const names = (text: string) => {
-      const all = text.match(/\b(?:APARTE|COZE|SLACK|DISCORD)_[A-Z_]*[A-Z]\b/g) ?? [];
+      const all = text.match(/\b(?:APARTE|COZE|SONAOPS|DIALOGFLOW|SLACK|DISCORD)_[A-Z_]*[A-Z]\b/g) ?? [];
       return [...new Set(all)].sort();
     };
     expect(names(readme)).toEqual(names(settings));

@@ -26,6 +26,13 @@ const services: Readonly<Record<string, (settings: Settings) => Promise<Started>
     const { appId, keyId, botId, privateKey } = emulator;
     return { emulator, privateKey, facts: { appId, keyId, botId } };
   },
+  sonaops: async ({ port, persist }) => {
+    if (persist !== undefined) throw new UsageError("--persist is not for sonaops: it keeps nothing.");
+    const { startSonaopsEmulator } = await import("../emulators/sonaops/index.ts");
+    const emulator = await startSonaopsEmulator({ port });
+    const { apiKey, apiSecret, agentId, profile } = emulator;
+    return { emulator, facts: { apiKey, apiSecret, agentId, profile } };
+  },
   "dialogflow-cx": async ({ port, persist }) => {
     if (persist !== undefined)
       throw new UsageError("--persist is not for dialogflow-cx: its sessions lapse anyway.");

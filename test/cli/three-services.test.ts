@@ -1,0 +1,76 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { startCozeEmulator, startDialogflowCxEmulator, startSonaopsEmulator } from "aparte/testing";
+import { afterEach, expect, it } from "vitest";
+import { startProgram } from "../../src/cli/program.ts";
+import { readSettings } from "../../src/cli/settings.ts";
+
+const endings: (() => unknown)[] = [];
+
+afterEach(async () => {
+  for (const end of endings.splice(0).reverse()) await end();
+});
+
+it("One program serves agents of three services; people switch, and keep a conversation with each", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "aparte-three-"));
+  const [coze, sonaops, dialogflow] = await Promise.all([
+    startCozeEmulator(),
+    startSonaopsEmulator(),
+    startDialogflowCxEmulator(),
+  ]);
+  endings.push(() => rmSync(folder, { recursive: true }));
+  endings.push(...[coze, sonaops, dialogflow].map((emulator) => () => emulator.close()));
+  const program = await startProgram(
+    readSettings({
+      PORT: "0",
+      APARTE_SECRET: "a secret of the tests, long enough",
+      APARTE_STORE: `sqlite:${join(folder, "aparte.db")}`,
+      COZE_APP_ID: coze.appId,
+      COZE_KEY_ID: coze.keyId,
+      COZE_BOT_ID: coze.botId,
+      COZE_BASE_URL: coze.baseURL,
+      COZE_PRIVATE_KEY: coze.privateKey,
+      SONAOPS_BASE_URL: sonaops.baseURL,
+      SONAOPS_API_KEY: sonaops.apiKey,
+      SONAOPS_API_SECRET: sonaops.apiSecret,
+      SONAOPS_AGENT_ID: sonaops.agentId,
+      SONAOPS_PROFILE: sonaops.profile,
+      DIALOGFLOW_AGENT: dialogflow.agent,
+      DIALOGFLOW_BASE_URL: dialogflow.baseURL,
+      DIALOGFLOW_CREDENTIALS_FILE: await dialogflow.writeCredentials(join(folder, "credentials.json")),
+    }),
+  );
+  endings.push(() => program.close());
+
+  let count = 0;
+  const call = (path: string, init: RequestInit = {}) =>
+    fetch(program.url + path, {
+      ...init,
+      headers: { "x-aparte": "1", accept: "application/json", "content-type": "application/json" },
+    });
+  const say = async (person: string, text: string) => {
+    count += 1;
+    const body = JSON.stringify({ id: String(count), text });
+    const response = await call(`/messages?person=${person}`, { method: "POST", body });
+    return ((await response.json()) as { text: string }).text;
+  };
+
+  const { agents } = (await (await call("/people")).json()) as { agents: string[] };
+  expect(agents).toEqual(["helper", "sonaops", "dialogflow"]);
+  // Each agent is told another name: none may know what another one was told.
+  const names = { helper: "Ada", sonaops: "Bea", dialogflow: "Cleo" };
+  for (const [agent, name] of Object.entries(names)) {
+    expect((await call(`/select?person=Ada&agent=${agent}`, { method: "POST" })).ok).toBe(true);
+    await say("Ada", `my name is ${name}`);
+  }
+  for (const [agent, name] of Object.entries(names)) {
+    expect(await say("Ada", `!use ${agent}`)).toContain(agent);
+    const answer = await say("Ada", "what is my name?");
+    expect(answer).toContain(name);
+    for (const other of Object.values(names)) if (other !== name) expect(answer).not.toContain(other);
+    // Ben has told nobody his name.
+    await say("Ben", `!use ${agent}`);
+    expect(await say("Ben", "what is my name?")).not.toMatch(/Ada|Bea|Cleo/);
+  }
+});
