@@ -64,7 +64,8 @@ export async function* recover(question: Question, facts: JsonValue | undefined)
 
 async function callOf(question: Question): Promise<AskCall> {
   const { session, agent, backend, text, files, signal, title, alwaysFind, note } = question;
-  const id = await conversationId({ session, agent, backend, signal, title, alwaysFind });
+  const known = session.conversation(agent)?.id;
+  const id = known ?? (await conversationId({ session, agent, backend, signal, title, alwaysFind }));
   const state = session.conversation(agent)?.state;
   return {
     sessionName: session.name,

@@ -12,7 +12,12 @@ export class HeldSession {
   #isChanged = false;
   #isErased = false;
 
-  constructor(name: string, held: HeldLane, record: SessionRecord | undefined, speaker: ScopedSpeaker) {
+  constructor(
+    name: string,
+    held: HeldLane,
+    record: SessionRecord | null | undefined,
+    speaker: ScopedSpeaker,
+  ) {
     this.name = name;
     this.held = held;
     this.#record = record ?? { v: 1, speaker, conversations: {} };

@@ -115,7 +115,8 @@ export class TurnRunner {
     source.onPosted = (posted) => facts.keep({ posted });
     let session: HeldSession | undefined;
     try {
-      session = new HeldSession(name, held, await this.record(held), speaker);
+      const { record } = held.grant;
+      session = new HeldSession(name, held, record === undefined ? await this.record(held) : record, speaker);
       await this.#answer(session, message, source, facts);
       source.end();
     } catch (error) {
