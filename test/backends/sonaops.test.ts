@@ -397,6 +397,17 @@ describe("sonaops", () => {
     expect(requestsTo(streamPath)).toBe(1);
   });
 
+  it("does not lose a conversation when opening one is refused", async () => {
+    emulator.fail({ refuse: "unknown-conversation" });
+    expect((await failure(backend().open(call()))).code).toBe("backend-rejected");
+  });
+
+  it("tells a service whose connections break as one to try again later", async () => {
+    emulator.fail({ path: openPath, cut: "before-answer", times: 4 });
+    expect((await failure(backend().open(call()))).code).toBe("backend-unavailable");
+    expect(requestsTo(openPath)).toBe(4);
+  });
+
   it("opens again when the connection breaks before the answer", async () => {
     emulator.fail({ path: openPath, cut: "before-answer" });
     const id = await backend().open(call());
@@ -454,8 +465,9 @@ describe("sonaops' usage cap", () => {
     const errors = await Promise.all([failure(all(ask("one"))), failure(all(ask("two")))]);
     expect(errors.map((error) => error.code)).toEqual(["backend-quota", "backend-quota"]);
     const hits = fault.hits;
+    clock.now += 1000;
     const refused = await failure(made.open(call()));
-    expect([refused.code, refused.retryAfterMs]).toEqual(["backend-quota", 60_000]);
+    expect([refused.code, refused.retryAfterMs]).toEqual(["backend-quota", 59_000]);
     expect((await failure(all(ask("three")))).code).toBe("backend-quota");
     expect(fault.hits).toBe(hits);
     expect(notices).toEqual([
@@ -464,7 +476,7 @@ describe("sonaops' usage cap", () => {
     expect(logged).toHaveLength(1);
     expect(JSON.stringify(logged)).not.toContain(emulator.apiKey);
 
-    clock.now += 60_000;
+    clock.now += 59_000;
     expect((await failure(all(ask("four")))).code).toBe("backend-quota");
     expect(notices).toHaveLength(2);
     fault.lift();
@@ -616,6 +628,13 @@ describe("sonaops' deadlines", () => {
     emulator.fail({ path: streamPath, hang: true });
     expect((await failure(all(impatient.ask("hello")))).code).toBe("backend-timeout");
     expect(requestsTo(streamPath)).toBe(2);
+  });
+
+  it("waits for a stream that goes on, however slowly", async () => {
+    const { ask } = await opened({ idleTimeout: 400 });
+    expect(
+      await answer(ask("slow: 40, and with so many words that all of them take much longer than it")),
+    ).toContain("Turn 1.");
   });
 
   it("gives up a stream that falls silent", async () => {

@@ -332,6 +332,20 @@ describe("SonaopsEmulator", () => {
     expect((await held).body.success).toBe(true);
   });
 
+  it("does not do the work of a request that it held until the client left", async () => {
+    const emulator = await start();
+    const fault = emulator.fail({ hang: true });
+    const leaving = new AbortController();
+    const held = fetch(`${emulator.baseURL}/v1/chat/conversation`, {
+      method: "POST",
+      signal: leaving.signal,
+    });
+    await fault.hit;
+    leaving.abort();
+    await expect(held).rejects.toThrow();
+    await expect.poll(() => emulator.requests()[0]).toMatchObject({ status: 200, code: 10500 });
+  });
+
   it("does not keep the turn of a client that leaves", async () => {
     const emulator = await start();
     const id = await created(emulator);

@@ -1,7 +1,7 @@
 import type { AskCall } from "../../backend.ts";
 import { AparteError } from "../../errors.ts";
 import type { ReplyEvent } from "../../reply.ts";
-import { aborted, Deadline } from "../coze/http.ts";
+import { Deadline } from "../coze/http.ts";
 import { lost, type SonaopsClient, type SonaopsRequest } from "./client.ts";
 import { SonaopsFailure, streamFailure } from "./failure.ts";
 import { framesOf } from "./frames.ts";
@@ -18,13 +18,10 @@ export async function* ask(client: SonaopsClient, turn: AskCall): AsyncGenerator
   try {
     yield* answer(client, request, whole.signal);
   } catch (error) {
-    if (turn.signal.aborted) throw aborted(turn.signal);
-    client.watchQuota(error);
     if (!whole.isOver) throw error;
     throw new SonaopsFailure("backend-timeout", "the answer took too long", sent, { cause: error });
   } finally {
-    // Ends the connection, too, where the reader has left early.
-    whole.abort();
+    whole.end();
   }
 }
 
@@ -73,7 +70,9 @@ async function* answer(
       } else if (reading.type === "message") draft = reading.text;
       else if (reading.type === "failed") {
         const { message, code, traceId } = reading;
-        throw streamFailure({ message, code, traceId }, client.judge(request), draft !== "");
+        const failure = streamFailure({ message, code, traceId }, client.judge(request), draft !== "");
+        client.watchQuota(failure);
+        throw failure;
       } else if (reading.type === "saved") {
         isSaved = true;
         // Whether it is the last event is not known, so what may follow is waited for.

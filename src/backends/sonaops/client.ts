@@ -80,17 +80,13 @@ export class SonaopsClient {
 
   /** Stops all calls for a while if the failure says that the key's calls are used up. */
   watchQuota(error: unknown): void {
-    // With a time to wait, it is our own refusal.
-    if (error instanceof AparteError && error.code === "backend-quota" && error.retryAfterMs === undefined) {
-      this.#quota.trip(error.traceId);
-    }
+    if (error instanceof AparteError && error.code === "backend-quota") this.#quota.trip(error.traceId);
   }
 
   async #repeating<T>(request: SonaopsRequest, signal: AbortSignal, send: () => Promise<T>): Promise<T> {
     for (let failed = 0; ; failed += 1) {
+      this.#quota.check();
       try {
-        if (signal.aborted) throw aborted(signal);
-        this.#quota.check();
         return await send();
       } catch (error) {
         this.watchQuota(error);

@@ -67,7 +67,8 @@ async function play(
     // The service has one message a turn.
     const text = answer.length === 0 ? step.text : `\n\n${step.text}`;
     for (const [index, word] of wordsOf(text).entries()) {
-      await (ownDelayMs > 0 ? sleep(ownDelayMs, undefined, { signal: ends }) : nextTurn());
+      const pace = { signal: ends };
+      await (ownDelayMs > 0 ? sleep(ownDelayMs, undefined, pace) : nextTurn(undefined, pace));
       if (index === wordsBeforeBreak && "breaks" in step) {
         if (step.breaks === "cut") return broken();
         if (step.breaks === "hang") await aborted(ends);
@@ -86,7 +87,6 @@ async function play(
     emit("message", { text: answer[0] });
   }
   if (cut === "before-saved") return broken();
-  if (ends.aborted) return false;
   emit("message_saved", { messageId: started.save(answer.join("")) });
   return cut === "after-saved" ? broken() : true;
 }
