@@ -1,5 +1,5 @@
 import type { ReplyAddress } from "./address.ts";
-import { isBlockRefusal, isGone } from "./failures.ts";
+import { isGone } from "./failures.ts";
 import type { SlackClient } from "./options.ts";
 import { escapeText } from "./text.ts";
 import type { Workspace } from "./workspaces.ts";
@@ -10,8 +10,9 @@ const metadataType = "aparte_reply";
 /** How many messages after the question are looked at for a lost post. */
 const lookedAt = 100;
 
-/** The longest that one call may take, in milliseconds. */
+/** The longest that one call may take, in milliseconds. The status must not keep the next turn waiting. */
 const callTimeout = 30_000;
+const statusTimeout = 3_000;
 
 /**
  * Slack has no idempotency key, and its client repeats a post whose answer was lost, for half an hour; while it waits
@@ -19,19 +20,21 @@ const callTimeout = 30_000;
  * what fails is looked for before it is posted again. The names are those of WebClientOptions, which the client
  * keeps as its own; if it ever kept them elsewhere, the application's would count.
  */
-function once(client: SlackClient): SlackClient {
-  const settings = { retryConfig: { retries: 0 }, rejectRateLimitedCalls: true, timeout: callTimeout };
+function once(client: SlackClient, timeout: number): SlackClient {
+  const settings = { retryConfig: { retries: 0 }, rejectRateLimitedCalls: true, timeout };
   return Object.assign(Object.create(client), settings) as SlackClient;
 }
 
 /** The calls that replies are made of, in one workspace. */
 export class SlackApi {
   readonly #client: SlackClient;
+  readonly #statusClient: SlackClient;
   readonly #address: ReplyAddress;
   readonly #workspace: Workspace;
 
   constructor(client: SlackClient, address: ReplyAddress, workspace: Workspace) {
-    this.#client = once(client);
+    this.#client = once(client, callTimeout);
+    this.#statusClient = once(client, statusTimeout);
     this.#address = address;
     this.#workspace = workspace;
   }
@@ -39,26 +42,17 @@ export class SlackApi {
   /** Posts a message and returns its timestamp, which names it. */
   async post(part: number, text: string): Promise<string> {
     const { channel, thread } = this.#address;
-    const { ts } = await this.#formatted((content) =>
-      this.#client.apiCall("chat.postMessage", {
-        ...content,
-        ...this.#metadata(part),
-        ...{ channel, text: escapeText(text), unfurl_links: false, unfurl_media: false },
-        ...(thread === undefined ? {} : { thread_ts: thread }),
-      }),
-    )(text);
+    const { ts }: Answer = await this.#client.apiCall("chat.postMessage", {
+      ...this.#content(part, text),
+      ...{ channel, unfurl_links: false, unfurl_media: false },
+      ...(thread === undefined ? {} : { thread_ts: thread }),
+    });
     return timestamp(ts);
   }
 
   async update(ts: string, part: number, text: string): Promise<void> {
     const { channel } = this.#address;
-    await this.#formatted((content) =>
-      this.#client.apiCall("chat.update", {
-        ...content,
-        ...this.#metadata(part),
-        ...{ channel, ts, text: escapeText(text) },
-      }),
-    )(text);
+    await this.#client.apiCall("chat.update", { ...this.#content(part, text), channel, ts });
   }
 
   async remove(ts: string): Promise<void> {
@@ -89,11 +83,8 @@ export class SlackApi {
     await this.#client.apiCall("chat.stopStream", { channel, ts, ...this.#metadata(part) });
   }
 
-  /**
-   * The post of this part whose answer was lost, if Slack has it.
-   * @param text what a stream was begun with: it gets its metadata only in the end.
-   */
-  async find(part: number, text: string): Promise<string | undefined> {
+  /** The post of this part whose answer was lost, if Slack has it. */
+  async find(part: number): Promise<string | undefined> {
     const { channel, thread, ts } = this.#address;
     const range = { channel, oldest: ts, limit: lookedAt, include_all_metadata: true };
     const { messages } = (await (thread === undefined
@@ -102,33 +93,21 @@ export class SlackApi {
       readonly messages?: readonly FoundMessage[];
     };
     const key = this.#key(part);
-    return messages?.find(
-      ({ metadata, streaming_state, text: shown }) =>
-        metadata?.event_payload?.part === key || (streaming_state === "in_progress" && shown === text),
-    )?.ts;
+    return messages?.find(({ metadata }) => metadata?.event_payload?.part === key)?.ts;
   }
 
   /** Shows what the bot does; "" ends that. */
   async setStatus(status: string): Promise<void> {
     const { channel, thread, ts } = this.#address;
-    await this.#client.apiCall("assistant.threads.setStatus", {
+    await this.#statusClient.apiCall("assistant.threads.setStatus", {
       ...{ channel_id: channel, thread_ts: thread ?? ts, status },
     });
   }
 
   /** With a markdown block, since the text's own markup is not markdown; without it where Slack knows none. */
-  #formatted(send: (content: object) => Promise<Answer>): (text: string) => Promise<Answer> {
-    return async (text) => {
-      if (this.#workspace.hasMarkdown) {
-        try {
-          return await send({ blocks: [{ type: "markdown", text }] });
-        } catch (error) {
-          if (!isBlockRefusal(error)) throw error;
-          this.#workspace.hasMarkdown = false;
-        }
-      }
-      return send({});
-    };
+  #content(part: number, text: string): object {
+    const blocks = this.#workspace.hasMarkdown ? { blocks: [{ type: "markdown", text }] } : {};
+    return { ...blocks, ...this.#metadata(part), text: escapeText(text) };
   }
 
   #key(part: number): string {
@@ -147,8 +126,6 @@ interface Answer {
 
 interface FoundMessage {
   readonly ts?: string;
-  readonly text?: string;
-  readonly streaming_state?: string;
   readonly metadata?: { readonly event_payload?: { readonly part?: unknown } };
 }
 

@@ -22,7 +22,8 @@ export async function deliver(workspaces: Workspaces, address: ReplyAddress, rep
       posts.changed();
     }
   } catch (error) {
-    text.fail(error);
+    const isTaken = await reply.taken.catch(() => false);
+    if (isTaken || workspace.told.isFirst(`${address.channel}:${address.ts}`)) text.fail(error);
   }
   try {
     await posts.finish();

@@ -15,7 +15,7 @@ export interface SlackAdapter extends Required<Adapter> {
   /**
    * Listens to a Bolt app, over HTTP or in Socket Mode. Attach before `app.assistant(…)`, which keeps messages to
    * itself. With `processBeforeResponse: true` Slack hears that a message came only when it is recorded, and sends
-   * it again otherwise. The app needs the events `app_mention`, `message.im` and `message.mpim`. End it in this
+   * it again if the process dies before; where the store fails, the person is told instead. The app needs the events `app_mention`, `message.im` and `message.mpim`. End it in this
    * order: `await app.stop()`, then `mapper.close()`.
    * @throws {AparteError} `option-invalid` when an app is attached already.
    */

@@ -2,12 +2,16 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { JsonValue, Reply } from "aparte";
 import { isId } from "./address.ts";
 import type { SlackApi } from "./api.ts";
-import { isFinal, isGone, isStreamRefusal, isUnsure, waitOf } from "./failures.ts";
-import type { Pace, Workspace } from "./workspaces.ts";
+import { isBlockRefusal, isFinal, isGone, isStreamRefusal, isUnsure, waitOf } from "./failures.ts";
+import type { Pace } from "./pace.ts";
+import type { Workspace } from "./workspaces.ts";
 
 /** How often a call that fails is made, and the first pause between two, in milliseconds; doubled each time. */
 const maxTries = 5;
 const firstPauseMs = 500;
+
+/** The shortest pause before a call that was one too many, in milliseconds. Slack tells how long it should be. */
+const minWaitMs = 100;
 
 /** Slack ends a stream about five minutes after it began. In milliseconds. */
 const streamLife = 240_000;
@@ -45,17 +49,28 @@ export interface PostsOptions {
 export class Posts {
   readonly #options: PostsOptions;
   #known: Post[] | undefined;
-  #isComplete = false;
+  readonly #complete = new AbortController();
   #running: Promise<void> | undefined;
+  #isRunning = false;
   #failure: { readonly error: unknown } | undefined;
   #isReposted = false;
   #canStream: boolean;
-  /** The text of a post whose answer was lost: it is looked for before it is posted again. */
-  #lost: string | undefined;
+  /** The answer to a post was lost: the post is looked for before it is made again. */
+  #mayBePosted = false;
 
   constructor(options: PostsOptions) {
     this.#options = options;
     this.#canStream = options.thread !== undefined;
+  }
+
+  get #isComplete(): boolean {
+    return this.#complete.signal.aborted;
+  }
+
+  /** The thread in which the next message streams; undefined where it does not. */
+  get #streamThread(): string | undefined {
+    const { thread, workspace } = this.#options;
+    return this.#canStream && workspace.hasStreams ? thread : undefined;
   }
 
   /** Read when there is something to show: a reply is handed over before its turn runs. */
@@ -66,15 +81,12 @@ export class Posts {
 
   /** There is more to show. Shown in the background; what cannot be shown now is left to {@link Posts.finish}. */
   changed(): void {
-    if (this.#failure !== undefined) return;
-    this.#running ??= this.#catchUp().finally(() => {
-      this.#running = undefined;
-    });
+    if (this.#failure === undefined && !this.#isRunning) this.#running = this.#catchUp();
   }
 
   /** The reply is complete: resolves when all of it is on Slack. Rejects with Slack's error when it cannot be. */
   async finish(): Promise<void> {
-    this.#isComplete = true;
+    this.#complete.abort();
     await this.#running;
     if (!isFinal(this.#failure?.error)) {
       this.#failure = undefined;
@@ -84,26 +96,40 @@ export class Posts {
   }
 
   async #catchUp(): Promise<void> {
-    const { reply } = this.#options;
+    this.#isRunning = true;
     let tries = 0;
-    for (;;) {
-      let step = this.#nextStep();
-      if (step?.pace !== undefined) {
-        await step.pace.turn();
-        step = this.#nextStep();
+    let hasRoom = false;
+    while (this.#failure === undefined) {
+      const step = this.#nextStep();
+      if (step === undefined || !this.#options.reply.held) break;
+      if (step.pace !== undefined && !hasRoom) {
+        // Looked at again afterwards: there may be more to show by then.
+        hasRoom = await step.pace.turn(this.#complete.signal);
+        continue;
       }
-      if (step === undefined || !reply.held) return;
-      try {
-        await step.call();
-        tries = 0;
-      } catch (error) {
-        tries += 1;
-        if (isFinal(error) || tries === maxTries) {
-          this.#failure = { error };
-          return;
-        }
-        await pause(waitOf(error) ?? firstPauseMs * 2 ** (tries - 1));
+      hasRoom = false;
+      tries = await this.#try(step, tries);
+    }
+    this.#isRunning = false;
+  }
+
+  /** @returns how often the next step has failed by now. */
+  async #try(step: Step, tries: number): Promise<number> {
+    try {
+      await step.call();
+      return 0;
+    } catch (error) {
+      const wait = waitOf(error);
+      if (wait !== undefined) {
+        // One call too many. However many people ask at once, their answers must not be lost for it.
+        await pause(Math.max(wait, minWaitMs));
+        return tries;
       }
+      const isLast = tries + 1 === maxTries;
+      if (isBlockRefusal(error) && !isLast) this.#options.workspace.hasMarkdown = false;
+      else if (isFinal(error) || isLast) this.#failure = { error };
+      else await pause(firstPauseMs * 2 ** tries);
+      return tries + 1;
     }
   }
 
@@ -112,7 +138,7 @@ export class Posts {
     const texts = this.#options.texts();
     for (const [index, text] of texts.entries()) {
       const post = this.#posts[index];
-      if (post === undefined) return { call: () => this.#begin(index, text) };
+      if (post === undefined) return this.#firstStep(index, text);
       const isDone = this.#isComplete || index < texts.length - 1;
       const step = this.#stepOf(index, post, text, isDone);
       if (step !== undefined) return step;
@@ -124,6 +150,14 @@ export class Posts {
       return { call: () => this.#stop(this.#posts.length - 1, surplus) };
     }
     return { call: () => this.#remove(surplus) };
+  }
+
+  /** A draft uses the allowance of the edits that it will need. A whole reply needs none. */
+  #firstStep(index: number, text: string): Step {
+    const call = () => this.#begin(index, text);
+    if (this.#isComplete) return { call };
+    const { appends, edits } = this.#options.workspace;
+    return { call, pace: this.#streamThread === undefined ? edits : appends };
   }
 
   #stepOf(index: number, post: Post, text: string, isDone: boolean): Step | undefined {
@@ -140,9 +174,9 @@ export class Posts {
   }
 
   async #begin(index: number, text: string): Promise<void> {
-    const { api, workspace, thread } = this.#options;
-    if (this.#lost !== undefined) return this.#find(index, this.#lost);
-    const streamThread = this.#canStream && workspace.hasStreams ? thread : undefined;
+    const { api, workspace } = this.#options;
+    if (this.#mayBePosted) return this.#find(index);
+    const streamThread = this.#streamThread;
     try {
       if (streamThread !== undefined) {
         const streamsUntil = performance.now() + streamLife;
@@ -153,24 +187,27 @@ export class Posts {
         this.#keep(index, { ts, shown: text, streamsUntil: undefined });
       }
     } catch (error) {
-      if (isUnsure(error)) this.#lost = text;
-      if (streamThread === undefined || !isFinal(error)) throw error;
-      // This reply is posted and edited; so are all others where the workspace has no streams.
+      if (streamThread === undefined) {
+        this.#mayBePosted = isUnsure(error);
+        throw error;
+      }
+      // This reply is posted and edited; so are all others where the workspace has no streams. Also where the stream
+      // may have begun: it bears no mark by which it could be found, and one that looks like it may be another
+      // person's reply.
       this.#canStream = false;
       if (isStreamRefusal(error)) workspace.hasStreams = false;
     }
   }
 
   /** Looks for the post whose answer was lost; where Slack does not let the bot look, it is posted again. */
-  async #find(index: number, text: string): Promise<void> {
-    const ts = await this.#options.api.find(index, text).catch((error: unknown) => {
+  async #find(index: number): Promise<void> {
+    const ts = await this.#options.api.find(index).catch((error: unknown) => {
       // Better twice than never. Looking needs the scopes channels:history, im:history …
       if (isFinal(error)) return undefined;
       throw error;
     });
-    this.#lost = undefined;
-    // What it shows is not certain, nor whether it is a stream: it is stopped, maybe in vain, and edited.
-    if (ts !== undefined) this.#keep(index, { ts, shown: undefined, streamsUntil: 0 });
+    this.#mayBePosted = false;
+    if (ts !== undefined) this.#keep(index, { ts, shown: undefined, streamsUntil: undefined });
   }
 
   async #append(index: number, post: Post, text: string): Promise<void> {

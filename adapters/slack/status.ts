@@ -12,18 +12,23 @@ export class Status {
   readonly #reply: Reply;
   readonly #timer: NodeJS.Timeout;
   #text = "";
-  /** One call after the other: the last one must be the last to arrive. */
-  #sending: Promise<void> = Promise.resolve();
+  /** What Slack was told last; undefined when it must be told again. */
+  #told: string | undefined = "";
+  /** One call after the other, since the last one must be the last to arrive. What was overtaken is not sent. */
+  #sending: Promise<void> | undefined;
+  #isSending = false;
 
   constructor(api: SlackApi, reply: Reply) {
     this.#api = api;
     this.#reply = reply;
-    this.#timer = setInterval(() => this.#send(), repeatMs);
+    this.#timer = setInterval(() => {
+      this.#told = undefined;
+      this.#send();
+    }, repeatMs);
     this.show(thinking);
   }
 
   show(text: string): void {
-    if (text === this.#text) return;
     this.#text = text;
     this.#send();
   }
@@ -41,9 +46,16 @@ export class Status {
   }
 
   #send(): void {
-    this.#sending = this.#sending.then(async () => {
+    if (!this.#isSending) this.#sending = this.#catchUp();
+  }
+
+  async #catchUp(): Promise<void> {
+    this.#isSending = true;
+    while (this.#told !== this.#text && this.#reply.held) {
+      this.#told = this.#text;
       // Not every workspace, channel or app has a status line. Without it nobody misses a word of the answer.
-      if (this.#reply.held) await this.#api.setStatus(this.#text).catch(() => {});
-    });
+      await this.#api.setStatus(this.#text).catch(() => {});
+    }
+    this.#isSending = false;
   }
 }

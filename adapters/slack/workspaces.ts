@@ -1,6 +1,7 @@
-import { setTimeout as pause } from "node:timers/promises";
 import { optionInvalid } from "aparte";
 import type { SlackClient, SlackSettings } from "./options.ts";
+import { Pace } from "./pace.ts";
+import { Told } from "./told.ts";
 
 /** Slack takes about 100 appends a minute in a workspace. In milliseconds. */
 const appendInterval = 700;
@@ -13,6 +14,7 @@ export interface Workspace {
   hasMarkdown: boolean;
   readonly edits: Pace;
   readonly appends: Pace;
+  readonly told: Told;
 }
 
 /** The workspaces in which the app is installed, each with its client and its allowance of calls. */
@@ -47,27 +49,9 @@ export class Workspaces {
       hasMarkdown: true,
       edits: new Pace(editInterval),
       appends: new Pace(Math.min(editInterval, appendInterval)),
+      told: new Told(),
     };
     this.#workspaces.set(id, workspace);
     return workspace;
-  }
-}
-
-/** Calls of one kind, so far apart as Slack takes them. */
-export class Pace {
-  readonly #interval: number;
-  #next = 0;
-
-  /** @param interval between two calls, in milliseconds. */
-  constructor(interval: number) {
-    this.#interval = interval;
-  }
-
-  /** Resolves when there is room for another call. Replies get their turns in the order in which they ask. */
-  async turn(): Promise<void> {
-    const now = performance.now();
-    const at = Math.max(now, this.#next);
-    this.#next = at + this.#interval;
-    if (at > now) await pause(at - now);
   }
 }

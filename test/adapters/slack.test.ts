@@ -588,14 +588,133 @@ describe("slack", () => {
       speech.end();
     });
 
-    it("finds a stream whose answer was lost", async () => {
+    it("posts the whole answer when it is not known whether its stream began", async () => {
       const server = await startServer();
       const bot = await startBot(server);
       server.fail({ method: "chat.startStream", lost: "dropped" });
       await server.say("U1", `${mention(server)} hi`);
       await shows(server, 'You say "hi" after nothing.');
       await settled(bot);
-      expect(server.shown()).toMatchObject([{ isStreaming: false }]);
+      expect(count(server, "chat.startStream")).toBe(1);
+      expect(count(server, "chat.postMessage")).toBe(1);
+    });
+
+    it("never takes another person's stream for a lost one of its own", async () => {
+      const server = await startServer();
+      const ann = new Speech();
+      const bob = new Speech();
+      const bot = await startBot(server, {
+        answer: (turn, memory) => (turn.text === "I am Ann" ? ann : bob).answer(turn, memory),
+      });
+      const inThread = { thread: "1789.5" };
+      await server.say("U2", `${mention(server)} I am Bob`, inThread);
+      bob.say("Hello ");
+      await server.next("chat.startStream");
+      server.fail({ method: "chat.startStream", refused: true });
+      await server.say("U1", `${mention(server)} I am Ann`, inThread);
+      ann.say("Hello ");
+      await server.next("chat.postMessage");
+      bob.say("Bob");
+      ann.say("Ann");
+      for (const speech of [bob, ann]) speech.end();
+      await settled(bot);
+      expect(server.shown().map(({ shown }) => shown)).toEqual(["Hello Bob", "Hello Ann"]);
+    });
+
+    it("tells the person once that the store is away, and answers when it is back", async () => {
+      const server = await startServer();
+      const store = memoryStore();
+      let isAway = true;
+      const bot = await startBot(server, {
+        store: {
+          ...store,
+          join(owner) {
+            const lanes = store.join(owner);
+            const begin: typeof lanes.begin = async (turn) => {
+              if (isAway) throw new AparteError("store-failed", "The store is away.");
+              return lanes.begin(turn);
+            };
+            return Object.assign(Object.create(lanes), { begin });
+          },
+        },
+      });
+      await server.say("U1", `${mention(server)} hi`);
+      // Both of the mention's events came to their end.
+      for (const _ of ["message", "app_mention"]) {
+        await server.next("assistant.threads.setStatus", ({ body }) => (body.status ?? "") === "");
+      }
+      expect(server.shown().map(({ shown }) => shown)).toEqual([
+        expect.stringMatching(/^I cannot reach my memory right now\. .* \(ref [A-Z0-9]{8}\)$/),
+      ]);
+      isAway = false;
+      await server.say("U1", `${mention(server)} again`);
+      await shows(server, 'You say "again" after nothing.');
+      await settled(bot);
+    });
+
+    it("shows the whole answer however often Slack says that there were too many calls", async () => {
+      const server = await startServer();
+      const bot = await startBot(server);
+      server.fail({ method: "chat.postMessage", retryAfter: 0, times: 11 });
+      await server.say("U1", "hi", { channel: server.direct });
+      await shows(server, 'You say "hi" after nothing.');
+      await settled(bot);
+    });
+
+    it("waits for no room to begin a stream", async () => {
+      const server = await startServer();
+      const bot = await startBot(server);
+      server.fail({ method: "chat.startStream", retryAfter: 60 });
+      await server.say("U1", `${mention(server)} hi`);
+      await shows(server, 'You say "hi" after nothing.');
+      await server.say("U1", `${mention(server)} more`);
+      expect(await shows(server, 'You say "more" after hi.')).toMatchObject({ wasStream: true });
+      await settled(bot);
+    });
+
+    it("keeps no complete answer waiting for the drafts of others", async () => {
+      const server = await startServer();
+      const people = Array.from({ length: 20 }, (_, person) => `D${person}`);
+      let isOver = () => {};
+      const over = new Promise<void>((resolve) => {
+        isOver = resolve;
+      });
+      const bot = await startBot(server, {
+        slack: { editInterval: 500 },
+        answer: async function* ({ text }) {
+          yield { type: "text", delta: "One " };
+          await over;
+          yield { type: "message", text: `One answer to ${text}` };
+        },
+      });
+      await Promise.all(people.map((channel) => server.say(`U${channel}`, channel, { channel })));
+      await server.next("chat.postMessage");
+      isOver();
+      for (const channel of people) await shows(server, `One answer to ${channel}`, channel);
+      await settled(bot);
+      // A draft that was not begun needs no edit in the end.
+      expect(count(server, "chat.update")).toBeLessThan(people.length / 2);
+    });
+
+    it("keeps no turn waiting for the status line, and tells there only the latest", async () => {
+      const server = await startServer();
+      const speech = new Speech();
+      server.fail({ method: "assistant.threads.setStatus", until: new Promise(() => {}) });
+      const bot = await startBot(server, {
+        answer: (turn, memory) => (turn.text === "hi" ? speech.answer : elephant)(turn, memory),
+      });
+      await server.say("U1", "hi", { channel: server.direct });
+      for (const text of ["Looking", "Reading", "Counting"]) speech.event({ type: "status", text });
+      await server.next("assistant.threads.setStatus", ({ body }) => body.status === "Counting");
+      speech.say("Three.");
+      speech.end();
+      await server.say("U1", "more", { channel: server.direct });
+      await shows(server, 'You say "more" after hi.');
+      await settled(bot);
+      const told = server.calls.filter(({ method }) => method === "assistant.threads.setStatus");
+      const texts = told.map(({ body }) => body.status);
+      expect(texts.slice(0, 2)).toEqual(["is thinking…", "Counting"]);
+      for (const overtaken of ["Looking", "Reading"]) expect(texts).not.toContain(overtaken);
     });
 
     it("posts again what did not arrive", async () => {
@@ -732,6 +851,25 @@ describe("slack", () => {
       await bot.adapter.deliver(question, reply());
       expect(asked).toEqual(["T1"]);
       expect(server.shown()).toMatchObject([{ shown: "The answer." }]);
+    });
+
+    it("and nothing more from when another process holds the reply", async () => {
+      const server = await startServer();
+      const { adapter } = await startBot(server);
+      const source = new ReplySource();
+      let isHeld = true;
+      source.held = () => isHeld;
+      const delivered = adapter.deliver(question, source.reply);
+      source.push({ type: "text", delta: "one " });
+      await server.next("chat.startStream");
+      await server.next("assistant.threads.setStatus");
+      isHeld = false;
+      const { length } = server.calls;
+      source.push({ type: "text", delta: "two" });
+      source.end();
+      await delivered;
+      expect(server.calls.slice(length)).toEqual([]);
+      expect(server.shown()).toMatchObject([{ shown: "one " }]);
     });
 
     it("and nothing where another process holds the reply", async () => {
