@@ -8,6 +8,7 @@ import {
   type SonaopsQuotaNotice,
   type SonaopsRequestToSign,
   sonaops,
+  sonaopsReader,
 } from "../../src/backends/sonaops/index.ts";
 import { canonicalBody, canonicalQuery, signA, signable, signB } from "../../src/backends/sonaops/signing.ts";
 import {
@@ -669,6 +670,20 @@ describe("sonaops' deadlines", () => {
     expect(await failure(all(ask("hello", { signal: asking.signal })))).toBe(reason);
     expect(await failure(made.open(call("a1_ada", asking.signal)))).toBe(reason);
     expect(emulator.requests()).toHaveLength(before);
+  });
+
+  it("ends when the caller gives up after message_saved, too", async () => {
+    const caller = new AbortController();
+    const standard = sonaopsReader("text");
+    const { ask } = await opened({
+      baseURL: await streaming(text("all") + saved, true),
+      savedTimeout: 20_000,
+      reader: (frame) => {
+        if (frame.event === "message_saved") setImmediate(() => caller.abort());
+        return standard(frame);
+      },
+    });
+    expect((await failure(all(ask("hello", { signal: caller.signal })))).code).toBe("turn-cancelled");
   });
 
   it("ends the pause before a repeat when the caller gives up", async () => {

@@ -32,6 +32,7 @@ interface Asked {
   readonly secret?: string;
   /** Unix time in seconds. */
   readonly time?: number;
+  readonly signal?: AbortSignal;
 }
 
 let count = 0;
@@ -65,6 +66,7 @@ async function send(
   return await fetch(emulator.baseURL + path, {
     method,
     headers,
+    ...(asked.signal === undefined ? {} : { signal: asked.signal }),
     ...(method === "GET" ? {} : { body: JSON.stringify(body) }),
   });
 }
@@ -336,10 +338,7 @@ describe("SonaopsEmulator", () => {
     const emulator = await start();
     const fault = emulator.fail({ hang: true });
     const leaving = new AbortController();
-    const held = fetch(`${emulator.baseURL}/v1/chat/conversation`, {
-      method: "POST",
-      signal: leaving.signal,
-    });
+    const held = create(emulator, { signal: leaving.signal });
     await fault.hit;
     leaving.abort();
     await expect(held).rejects.toThrow();
