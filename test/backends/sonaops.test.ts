@@ -1,15 +1,15 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import fc from "fast-check";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { AskCall, FileInput } from "../../src/backend.ts";
 import {
   type SonaopsOptions,
   type SonaopsQuotaNotice,
   type SonaopsRequestToSign,
   sonaops,
   sonaopsReader,
-} from "../../src/backends/sonaops/index.ts";
+} from "aparte/sonaops";
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { AskCall, FileInput } from "../../src/backend.ts";
 import { canonicalBody, canonicalQuery, signA, signable, signB } from "../../src/backends/sonaops/signing.ts";
 import {
   type SonaopsEmulator,

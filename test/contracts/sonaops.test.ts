@@ -1,6 +1,6 @@
+import { sonaops } from "aparte/sonaops";
 import { backendContract } from "aparte/testing";
 import { describe, it } from "vitest";
-import { sonaops } from "../../src/backends/sonaops/index.ts";
 import { startSonaopsEmulator } from "../../src/emulators/sonaops/index.ts";
 
 for (const profile of ["A", "B"] as const) {
