@@ -1,11 +1,11 @@
 import type { AskCall } from "../../backend.ts";
 import { AparteError } from "../../errors.ts";
 import type { ReplyEvent } from "../../reply.ts";
+import { Deadline } from "../deadline.ts";
 import { type ChatProgress, chatRequest, closing, deliver, judge, startChat } from "./chat.ts";
 import type { CozeClient } from "./client.ts";
 import { CozeEvents } from "./events.ts";
 import { CozeFailure, chatFailure, conversationRefusal, type FailureFacts } from "./failure.ts";
-import { Deadline } from "./http.ts";
 import type { Question } from "./question.ts";
 import { fetchRest } from "./recover.ts";
 import type { CozeMessage } from "./wire.ts";

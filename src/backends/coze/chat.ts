@@ -1,9 +1,9 @@
 import type { AskCall, ConversationCall } from "../../backend.ts";
 import { AparteError } from "../../errors.ts";
 import type { ReplyEvent } from "../../reply.ts";
+import { pause } from "../deadline.ts";
 import type { CozeClient, CozeRequest } from "./client.ts";
 import { CozeFailure, chatFailure } from "./failure.ts";
-import { pause } from "./http.ts";
 import type { Question } from "./question.ts";
 import {
   type CozeChat,

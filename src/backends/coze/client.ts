@@ -1,7 +1,8 @@
 import type { SharedTokens } from "../../backend.ts";
 import { TokenCache } from "../../token.ts";
+import { aborted, Deadline } from "../deadline.ts";
 import { CozeFailure, conversationRefusal, refusal } from "./failure.ts";
-import { aborted, Deadline, lost, readAnswer, repeating } from "./http.ts";
+import { lost, readAnswer, repeating } from "./http.ts";
 import { TokenMint } from "./jwt.ts";
 import type { CozeSettings } from "./options.ts";
 import type { Fields } from "./wire.ts";

@@ -1,6 +1,7 @@
 import { createParser, type EventSourceParser } from "eventsource-parser";
+import type { Deadline } from "../deadline.ts";
 import { CozeFailure } from "./failure.ts";
-import { type Deadline, lost } from "./http.ts";
+import { lost } from "./http.ts";
 import { parsed } from "./wire.ts";
 
 /** The largest event we take, in characters. Coze's are far smaller. */

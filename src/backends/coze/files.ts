@@ -1,7 +1,7 @@
 import type { FileInput, SessionCall } from "../../backend.ts";
 import { AparteError, asAparteError } from "../../errors.ts";
+import { aborted } from "../deadline.ts";
 import type { CozeClient } from "./client.ts";
-import { aborted } from "./http.ts";
 import { fieldsOf, idOf } from "./wire.ts";
 
 const imageName = /\.(avif|bmp|gif|heic|heif|jpe?g|png|svg|tiff?|webp)$/i;

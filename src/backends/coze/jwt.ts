@@ -2,8 +2,9 @@ import { randomBytes } from "node:crypto";
 import { SignJWT } from "jose";
 import type { SharedToken } from "../../backend.ts";
 import { AparteError } from "../../errors.ts";
+import { Deadline } from "../deadline.ts";
 import { CozeFailure, refusal } from "./failure.ts";
-import { Deadline, logidOf, lost, readBody, repeating, retryAfterOf } from "./http.ts";
+import { logidOf, lost, readBody, repeating, retryAfterOf } from "./http.ts";
 import type { CozeSessionContext, CozeSettings } from "./options.ts";
 import { numberOf, textOf } from "./wire.ts";
 

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
-import { type AgentPlan, type AgentStep, wordsOf } from "./agent.ts";
+import { type AgentPlan, type AgentStep, wordsOf } from "../agent.ts";
 import type { Sink } from "./chat-stream.ts";
 import type { Chat, ChatStatus, CozeState, Message, MessageType } from "./state.ts";
 

@@ -1,4 +1,4 @@
-import { type AgentPlan, planAfterAction, planAnswer, wordsOf } from "./agent.ts";
+import { type AgentPlan, planAfterAction, planAnswer, wordsOf } from "../agent.ts";
 import { type ChatRun, runChat, wireChat } from "./chat-run.ts";
 import { openStream, silent } from "./chat-stream.ts";
 import { type EnteredMessage, enteredMessages, saidIn } from "./content.ts";

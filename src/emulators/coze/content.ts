@@ -1,22 +1,10 @@
+import type { Said } from "../agent.ts";
 import { asFields, asList, type Fields, metaDataOf, optionalText } from "./fields.ts";
 import { Refusal } from "./protocol.ts";
 import type { CozeState, Identity, Message, MessageType } from "./state.ts";
 
 /** A message as a client sends it, believed. */
 export type EnteredMessage = Pick<Message, "role" | "type" | "content" | "contentType" | "metaData">;
-
-/** What a message says, without its wire form. */
-export interface Said {
-  readonly text: string;
-  readonly attachments: readonly Attachment[];
-}
-
-export interface Attachment {
-  readonly kind: "file" | "image" | "audio";
-  readonly name: string;
-  /** Unknown for a file given by its address. */
-  readonly bytes?: number;
-}
 
 interface Sender {
   readonly state: CozeState;

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
-import { wordsOf } from "../coze/agent.ts";
+import { wordsOf } from "../agent.ts";
 import type { SonaopsFault } from "./faults.ts";
 import type { StartedTurn } from "./service.ts";
 

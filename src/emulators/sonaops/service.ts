@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { type AgentPlan, planAnswer } from "../coze/agent.ts";
+import { type AgentPlan, planAnswer } from "../agent.ts";
 import { Refusal } from "./refusal.ts";
 
 /** A conversation as the emulator keeps it. */

@@ -1,4 +1,15 @@
-import type { Attachment, Said } from "./content.ts";
+/** A message with what came with it. */
+export interface Said {
+  readonly text: string;
+  readonly attachments: readonly Attachment[];
+}
+
+export interface Attachment {
+  readonly kind: "file" | "image" | "audio";
+  readonly name: string;
+  /** Unknown for a file given by its address. */
+  readonly bytes?: number;
+}
 
 /** What the emulator's agent is asked. */
 export interface AgentTurn extends Said {
@@ -28,7 +39,7 @@ const quoteCharacters = 200;
 const quotedMessages = 50;
 
 /**
- * The emulator's agent: no model, the same answer to the same words every time.
+ * The emulators' agent: no model, the same answer to the same words every time.
  *
  * It remembers what its conversation told it and nothing else, so that memory and isolation can be seen:
  * - `my name is Ada`, `I am called Ada`, `ich heiße Ada`, `我叫小明`, then `what is my name?`
