@@ -44,8 +44,9 @@ export class Processes {
     const turnMs = 2;
     const args = [await builtRoot(), urlIn(directory), directory, `${leaseMs}`, `${turnMs}`];
     for (let index = 0; index < count; index += 1) processes.workers.push(fork(script, args));
+    // Listened to at once: any of them may be the first to be ready.
+    await Promise.all(processes.workers.map((worker) => once(worker, "message")));
     for (const worker of processes.workers) {
-      await once(worker, "message"); // ready
       worker.on("message", (told) => {
         processes.told.push(told as Told);
         processes.#news.emit("news");
