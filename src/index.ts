@@ -34,6 +34,8 @@ export type { Scope, ScopedSpeaker, Speaker } from "./speaker.ts";
 
 // Where things are kept
 export { openStore } from "./store/open.ts";
+export type { RedisStoreOptions } from "./store/redis.ts";
+export type { RedisClient } from "./store/redis-connection.ts";
 export type {
   Begun,
   ConversationRecord,

@@ -8,7 +8,7 @@ import type { StopReason } from "./turn.ts";
 /** How a turn got on in its lane. */
 export type Entry =
   | { readonly is: "run"; readonly held: HeldLane }
-  /** `left`: this process closes, and another one will run the turn. */
+  /** `left`: another process runs the turn, since this one closes or could not be reached. */
   | { readonly is: "duplicate" | "full" | "busy" | "merged" | "withdrawn" | "left" };
 
 /** What ends a turn's waiting. */
@@ -137,6 +137,7 @@ export class LaneClient {
       leaseMs: options.leaseTime,
       granted: (grant) => this.#granted(grant),
       merged: (lane, key) => this.#waiting.get(name(lane, key))?.("merged"),
+      taken: (lane, key) => this.#waiting.get(name(lane, key))?.("left"),
       interrupted: (lane, key) => this.#held.get(name(lane, key))?.interrupt(),
     };
     this.#lanes = options.store.join(owner);

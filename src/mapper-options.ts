@@ -5,6 +5,7 @@ import { optionInvalid, refuseUnknown } from "./options.ts";
 import { type Scope, type Speaker, scopes } from "./speaker.ts";
 import { keyvStore } from "./store/keyv.ts";
 import { memoryStore } from "./store/memory.ts";
+import { redisOf, redisStore } from "./store/redis.ts";
 import type { Overlap, Store } from "./store/store.ts";
 import type { Message } from "./turn.ts";
 
@@ -96,7 +97,8 @@ const secretLength = 16;
 /** @throws {AparteError} `option-invalid` with the option's name as `field`. */
 export function checkOptions(options: MapperOptions): Settings {
   refuseUnknown(options, known);
-  const { scope = "user", overlap = "queue", recover = "intent", route, identify, title, logger } = options;
+  const { scope = "user", overlap = "queue", recover = "intent", route, identify, title } = options;
+  const { logger = consoleLogger } = options;
   if (typeof scope !== "function" && !scopes.includes(scope)) {
     throw optionInvalid("scope", `must be a function or one of: ${scopes.join(", ")}`);
   }
@@ -114,7 +116,6 @@ export function checkOptions(options: MapperOptions): Settings {
     agents,
     firstAgent,
     secrets: checkSecrets(options.secret),
-    store: checkStore(options.store, storeTimeout),
     scope,
     overlap,
     queueLimit: checkNumber("queueLimit", options.queueLimit, 100),
@@ -126,7 +127,9 @@ export function checkOptions(options: MapperOptions): Settings {
     leaseTime: checkNumber("leaseTime", options.leaseTime, 10_000),
     waitTimeout: checkNumber("waitTimeout", options.waitTimeout, 900_000),
     turnTimeout: checkNumber("turnTimeout", options.turnTimeout, 600_000),
-    logger: logger ?? consoleLogger,
+    logger,
+    // The last of them: it may connect to a server, which wrong options must not.
+    store: checkStore(options.store, storeTimeout, logger),
   };
 }
 
@@ -161,11 +164,15 @@ function checkSecrets(secret: MapperOptions["secret"]): readonly [string, ...str
   return [first, ...others];
 }
 
-function checkStore(store: MapperOptions["store"], deadlineMs: number): Store {
+function checkStore(store: MapperOptions["store"], deadlineMs: number, logger: Logger): Store {
   if (store === undefined) return memoryStore();
   if (typeof store === "object" && store !== null) {
     if ("records" in store && typeof store.join === "function") return store;
-    if (isKeyv(store)) return keyvStore(store, deadlineMs);
+    if (isKeyv(store)) {
+      const redis = redisOf(store);
+      if (redis === undefined) return keyvStore(store, deadlineMs);
+      return redisStore(store, redis.adapter, redis.client, { isOwn: false, logger }).store;
+    }
   }
   throw optionInvalid("store", "must be a Keyv, or what openStore(url) returns (await it)");
 }

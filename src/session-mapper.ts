@@ -170,7 +170,7 @@ export class SessionMapper {
       if (entry.is === "left") {
         // Another process will answer: this one says nothing more on the platform.
         source.held = () => false;
-        throw new AparteError("closed", "The process closes; another one goes on with the turn.");
+        throw new AparteError("closed", "Another process goes on with the turn.");
       }
       source.push({ type: "notice", ...notices[entry.is] });
       source.end();

@@ -26,6 +26,7 @@ export class Participant implements LaneOwner {
   readonly lanes: Lanes;
   readonly grants: Grant[] = [];
   readonly mergedKeys: string[] = [];
+  readonly takenKeys: string[] = [];
   readonly interruptedKeys: string[] = [];
 
   readonly #platforms: readonly string[];
@@ -43,6 +44,10 @@ export class Participant implements LaneOwner {
 
   merged(_lane: string, key: string): void {
     this.mergedKeys.push(key);
+  }
+
+  taken(_lane: string, key: string): void {
+    this.takenKeys.push(key);
   }
 
   interrupted(_lane: string, key: string): void {

@@ -112,6 +112,8 @@ export interface LaneOwner {
   granted(grant: Grant): void;
   /** A waiting turn of this owner will not run by itself: a later one carries it. */
   merged(lane: string, key: string): void;
+  /** A waiting turn of this owner is another owner's by now, since this one could not be reached. */
+  taken(lane: string, key: string): void;
   /** A running turn of this owner shall stop, since a later one interrupts it. */
   interrupted(lane: string, key: string): void;
 }

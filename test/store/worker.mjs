@@ -13,6 +13,7 @@ const owner = {
   leaseMs: Number(leaseMs),
   granted: (grant) => void run(grant),
   merged: (lane, key) => process.send({ is: "merged", lane, key }),
+  taken: () => {},
   interrupted: (lane, key) => process.send({ is: "interrupted", lane, key }),
 };
 const lanes = store.join(owner);

@@ -1,0 +1,437 @@
+import type { JsonValue } from "../backend.ts";
+import { AparteError } from "../errors.ts";
+import { eventName } from "./event-name.ts";
+import type { RedisScripts } from "./redis-connection.ts";
+import type { RedisKeys } from "./redis-keys.ts";
+import type { RedisRecords } from "./redis-records.ts";
+import type { RedisWakes, Wake } from "./redis-wakes.ts";
+import {
+  type Begun,
+  eventMemoryMs,
+  type Grant,
+  type LaneOwner,
+  type Lanes,
+  type NewTurn,
+  type SessionRecord,
+  type TakenTurn,
+} from "./store.ts";
+
+/** A Redis server, or several that are one. */
+export interface RedisServer {
+  readonly scripts: RedisScripts;
+  readonly keys: RedisKeys;
+  readonly records: RedisRecords;
+  readonly wakes: RedisWakes;
+  readonly isCluster: boolean;
+}
+
+/** A grant as scripts tell it. What is missing is false. */
+interface ToldGrant {
+  /** JSON of the {@link TakenTurn}; missing where the caller knows it. */
+  readonly turn?: string;
+  readonly fence: string;
+  readonly attempt: number | string;
+  readonly platform?: string;
+  readonly facts?: string | false;
+  /** JSON of a list of such texts as `turn`. */
+  readonly merged?: string | false;
+  readonly record: string | false;
+}
+
+/** What a script answers. */
+interface Answer {
+  readonly is?: Begun["is"] | "done" | "lost" | "forgotten" | "gone";
+  readonly grant?: ToldGrant;
+  readonly ahead?: number;
+  /** The event that {@link ToldGrant} is of. */
+  readonly event?: string;
+  /** A waiting turn of this owner that may run now. */
+  readonly next?: string;
+  /** On a cluster: when others shall look at the lane; empty for never. */
+  readonly score?: string;
+}
+
+/** A turn of this owner, from its `begin` until it ends. */
+interface OwnTurn {
+  readonly lane: string;
+  readonly key: string;
+  /** As it was begun; missing for a turn that was taken over. */
+  readonly turn?: NewTurn;
+  readonly platform: string;
+  state: "begins" | "waits" | "runs";
+  /** A later turn interrupted this one before it was known to run. */
+  isInterrupted: boolean;
+  /** When it was last looked for, it neither waited nor ran. */
+  isMissing: boolean;
+  facts?: JsonValue;
+}
+
+/** How many lanes one command renews or one look finds. */
+const pageSize = 500;
+
+/** How long the news of who has died may be old on a cluster, in milliseconds. */
+const newsMs = 1000;
+
+/** How many turns one {@link Lanes.takeOver} takes at most, so that the other processes get their share. */
+const maxTaken = 1000;
+
+/** The lanes of a Redis server, as one owner sees them. Each step is one script. */
+export class RedisLanes implements Lanes {
+  readonly #server: RedisServer;
+  readonly #owner: LaneOwner;
+  /** By event. */
+  readonly #turns = new Map<string, OwnTurn>();
+  #platforms: readonly string[] = [];
+  #hasLeft = false;
+  #listening: Promise<void> | undefined;
+  /** `performance.now()` of the last sign of life. */
+  #beatAt = Number.NEGATIVE_INFINITY;
+  /** Other owners. On a cluster only: a single server's scripts look by themselves. */
+  #dead: readonly string[] = [];
+
+  constructor(server: RedisServer, owner: LaneOwner) {
+    this.#server = server;
+    this.#owner = owner;
+  }
+
+  async begin(turn: NewTurn): Promise<Begun> {
+    await this.#listen();
+    const { lane, key } = turn;
+    const event = nameOf(lane, key);
+    const known = this.#turns.get(event);
+    // Known from now on: wakes may come before the answer.
+    const own: OwnTurn = known ?? {
+      ...{ lane, key, turn, platform: turn.platform ?? "" },
+      ...{ state: "begins", isInterrupted: false, isMissing: false },
+    };
+    this.#turns.set(event, own);
+    try {
+      const begun = await this.#begin(turn, event, own);
+      if (begun.is !== "run" && begun.is !== "wait" && known === undefined) this.#forget(event, own);
+      return begun;
+    } catch (error) {
+      if (known === undefined) this.#forget(event, own);
+      throw error;
+    }
+  }
+
+  async #begin(turn: NewTurn, event: string, own: OwnTurn): Promise<Begun> {
+    const { lane, key, body, overlap, mergeKey, limit } = turn;
+    const text = JSON.stringify({ key, body } satisfies TakenTurn);
+    const about = { overlap, mergeKey: nameOf("", mergeKey), platform: own.platform };
+    const answer = await this.#step("begin", lane, event, [text, `${limit}`], about);
+    switch (answer.is) {
+      case "run": {
+        const grant = await this.#grant(lane, answer.grant, { key, body });
+        this.#runs(own);
+        return { is: "run", grant };
+      }
+      case "wait":
+        // By now it may run already, or have ended.
+        if (own.state === "begins") own.state = "waits";
+        return { is: "wait", ahead: answer.ahead ?? 0 };
+      case "busy":
+      case "full":
+        return { is: answer.is };
+      default:
+        return { is: "duplicate" };
+    }
+  }
+
+  async note(grant: Grant, facts: JsonValue): Promise<void> {
+    const event = eventOf(grant);
+    const own = this.#turns.get(event);
+    if (own !== undefined) own.facts = facts;
+    const keep = () => this.#step("note", grant.lane, event, [`${grant.fence}`, JSON.stringify(facts)]);
+    let answer = await keep();
+    if (answer.is === "forgotten" && (await this.#restore(grant))) answer = await keep();
+    if (answer.is !== "done") throw leaseLost();
+  }
+
+  async save(grant: Grant, record: SessionRecord): Promise<void> {
+    const text = await this.#server.records.stringify(record);
+    const answer = await this.#step("save", grant.lane, eventOf(grant), [`${grant.fence}`, text]);
+    if (answer.is !== "done") throw leaseLost();
+  }
+
+  async end(grant: Grant, record?: SessionRecord | null): Promise<void> {
+    if (record === undefined) return this.#end(grant, ["keep"]);
+    if (record === null) return this.#end(grant, ["delete"]);
+    return this.#end(grant, ["write", await this.#server.records.stringify(record)]);
+  }
+
+  park(grant: Grant): Promise<void> {
+    return this.#end(grant, ["park"]);
+  }
+
+  async #end(grant: Grant, how: readonly string[]): Promise<void> {
+    const event = eventOf(grant);
+    const answer = await this.#step("end", grant.lane, event, [`${grant.fence}`, ...how]);
+    this.#turns.delete(event);
+    if (answer.is !== "done") throw leaseLost();
+  }
+
+  async withdraw(lane: string, key: string): Promise<boolean> {
+    const event = nameOf(lane, key);
+    const answer = await this.#step("withdraw", lane, event, []);
+    if (answer.is !== "done") return false;
+    this.#turns.delete(event);
+    return true;
+  }
+
+  async renew(grants: readonly Grant[]): Promise<readonly Grant[]> {
+    const [states] = await Promise.all([this.#renew(grants), this.#lookForMissed(), this.#beat()]);
+    const lost: Grant[] = [];
+    for (const [index, grant] of grants.entries()) {
+      if (states[index] === "held") continue;
+      if (states[index] === "forgotten" && (await this.#restore(grant))) continue;
+      this.#turns.delete(eventOf(grant));
+      lost.push(grant);
+    }
+    return lost;
+  }
+
+  /** @returns the state of each grant, in order */
+  async #renew(grants: readonly Grant[]): Promise<readonly string[]> {
+    const { scripts, keys, isCluster } = this.#server;
+    // The lanes of a cluster lie on several nodes.
+    const size = isCluster ? 1 : pageSize;
+    const pages = Array.from({ length: Math.ceil(grants.length / size) }, (_, page) =>
+      grants.slice(page * size, (page + 1) * size),
+    );
+    if (isCluster) {
+      // Were they not noted when they began, nobody would take them over.
+      for (const { lane } of grants) this.#inBackground(this.#schedule(lane, "lease"));
+    }
+    const states = await Promise.all(
+      pages.map((page) => {
+        const fences = page.map(({ fence }) => `${fence}`);
+        return scripts.run(
+          "renew",
+          page.map(({ lane }) => keys.lane(lane)),
+          [`${this.#owner.leaseMs}`, ...fences],
+        );
+      }),
+    );
+    return states.flat() as string[];
+  }
+
+  async takeOver(platforms: readonly string[]): Promise<readonly Grant[]> {
+    this.#platforms = platforms;
+    const taken: Grant[] = [];
+    for (const shard of this.#server.keys.leases) {
+      // Those that cannot be taken are passed over.
+      for (let left = 0; !this.#hasLeft && taken.length < maxTaken; ) {
+        const lanes = await this.#due(shard, left);
+        const grants = await Promise.all(lanes.map((lane) => this.#takeOver(lane)));
+        taken.push(...grants.filter((grant) => grant !== undefined));
+        left += grants.filter((grant) => grant === undefined).length;
+        if (lanes.length < pageSize) break;
+      }
+    }
+    return taken;
+  }
+
+  async #due(shard: string, offset: number): Promise<string[]> {
+    return (await this.#server.scripts.run("due", [shard], [`${offset}`, `${pageSize}`])) as string[];
+  }
+
+  async #takeOver(lane: string): Promise<Grant | undefined> {
+    const { event, grant: told } = await this.#step("takeOver", lane, "", []);
+    if (event === undefined) return undefined;
+    const grant = await this.#grant(lane, told);
+    this.#own(event, grant, told?.platform);
+    return grant;
+  }
+
+  async leave(): Promise<void> {
+    this.#hasLeft = true;
+    const waiting = [...this.#turns].filter(([, own]) => own.state === "waits");
+    await Promise.all(waiting.map(([event, { lane }]) => this.#step("leave", lane, event, [])));
+    for (const [event, own] of waiting) this.#forget(event, own);
+  }
+
+  /** Looks at what this owner waits for: a wake may have been lost. */
+  async #lookForMissed(): Promise<void> {
+    const waiting = [...this.#turns].filter(([, { state }]) => state === "waits");
+    await Promise.all(waiting.map(([event, { lane }]) => this.#claim(lane, event)));
+  }
+
+  /** Takes a turn that was granted to this owner, if it is still this owner's. */
+  async #claim(lane: string, event: string): Promise<void> {
+    const answer = await this.#step("claim", lane, event, []);
+    if (answer.is === "run") {
+      const grant = await this.#grant(lane, answer.grant);
+      this.#own(event, grant, answer.grant?.platform);
+      this.#owner.granted(grant);
+      return;
+    }
+    const own = this.#turns.get(event);
+    if (own?.state !== "waits") return;
+    if (answer.is === "forgotten" && own.turn !== undefined) await this.#beginAgain(own.turn, event, own);
+    // What became of it is told by a wake that is under way, unless that was lost.
+    else if (answer.is === "gone" && own.isMissing) this.#taken(event, own);
+    else own.isMissing = answer.is === "gone";
+  }
+
+  /** Takes a waiting turn once more, since the server lost its data. */
+  async #beginAgain(turn: NewTurn, event: string, own: OwnTurn): Promise<void> {
+    const begun = await this.#begin(turn, event, own);
+    if (begun.is === "run") this.#owner.granted(begun.grant);
+    else if (begun.is !== "wait") this.#taken(event, own);
+  }
+
+  /** Puts a running turn back, since the server lost its data. @returns false if another owner has it. */
+  async #restore(grant: Grant): Promise<boolean> {
+    const event = eventOf(grant);
+    const { platform = "", facts = grant.facts } = this.#turns.get(event) ?? {};
+    const fields = {
+      ...{ run: event, turn: JSON.stringify(grant.turn), platform, attempt: `${grant.attempt}` },
+      ...(facts === undefined ? {} : { facts: JSON.stringify(facts) }),
+      ...(grant.merged.length === 0
+        ? {}
+        : { merged: JSON.stringify(grant.merged.map((turn) => JSON.stringify(turn))) }),
+    };
+    const values = Object.entries(fields).flat();
+    const answer = await this.#step("restore", grant.lane, event, [`${grant.fence}`, ...values]);
+    return answer.is === "done";
+  }
+
+  #listen(): Promise<void> {
+    const { keys, wakes } = this.#server;
+    this.#listening ??= wakes
+      .listen(
+        keys.channel + this.#owner.id,
+        (wake) => this.#woken(wake),
+        () => this.#inBackground(this.#lookForMissed()),
+      )
+      .then(() => this.#beat())
+      .catch((error) => {
+        this.#listening = undefined;
+        throw error;
+      });
+    return this.#listening;
+  }
+
+  /** Gives a sign of life. */
+  async #beat(): Promise<void> {
+    const { scripts, keys, isCluster } = this.#server;
+    const before = this.#beatAt;
+    this.#beatAt = performance.now();
+    try {
+      const args = [this.#owner.id, `${this.#owner.leaseMs}`, `${eventMemoryMs}`];
+      const dead = await scripts.run("beat", [keys.owners], args);
+      if (isCluster) this.#dead = dead as string[];
+    } catch (error) {
+      this.#beatAt = before;
+      throw error;
+    }
+  }
+
+  #beatIfDue(): void {
+    const third = this.#owner.leaseMs / 3;
+    const due = this.#server.isCluster ? Math.min(third, newsMs) : third;
+    if (performance.now() - this.#beatAt > due) this.#inBackground(this.#beat());
+  }
+
+  #woken({ is, lane, event }: Wake): void {
+    if (is === "granted") {
+      this.#inBackground(this.#claim(lane, event));
+      return;
+    }
+    const own = this.#turns.get(event);
+    if (own === undefined) return;
+    if (is === "merged") {
+      this.#turns.delete(event);
+      this.#owner.merged(lane, own.key);
+    } else if (own.state === "runs") this.#owner.interrupted(lane, own.key);
+    else own.isInterrupted = true;
+  }
+
+  /** The turn runs here, and its owner knows in a moment. */
+  #runs(own: OwnTurn): void {
+    own.state = "runs";
+    if (own.isInterrupted) setImmediate(() => this.#owner.interrupted(own.lane, own.key));
+  }
+
+  #own(event: string, { lane, turn }: Grant, platform = ""): void {
+    const own: OwnTurn = this.#turns.get(event) ?? {
+      ...{ lane, key: turn.key, platform },
+      ...{ state: "runs", isInterrupted: false, isMissing: false },
+    };
+    this.#turns.set(event, own);
+    this.#runs(own);
+  }
+
+  #taken(event: string, own: OwnTurn): void {
+    this.#turns.delete(event);
+    this.#owner.taken(own.lane, own.key);
+  }
+
+  #forget(event: string, own: OwnTurn): void {
+    if (this.#turns.get(event) === own && own.state !== "runs") this.#turns.delete(event);
+  }
+
+  async #grant(lane: string, told: ToldGrant | undefined, known?: TakenTurn): Promise<Grant> {
+    if (told === undefined) throw new AparteError("store-failed", "Redis answered a step without its grant.");
+    const turn = told.turn === undefined ? known : (JSON.parse(told.turn) as TakenTurn);
+    if (turn === undefined) throw new AparteError("store-failed", "Redis granted a turn without its text.");
+    const merged = told.merged ? (JSON.parse(told.merged) as string[]) : [];
+    return {
+      ...{ lane, turn, fence: Number(told.fence), attempt: Number(told.attempt) },
+      merged: merged.map((text) => JSON.parse(text) as TakenTurn),
+      ...(told.facts ? { facts: JSON.parse(told.facts) as JsonValue } : {}),
+      record: await this.#server.records.parse(told.record),
+    };
+  }
+
+  async #step(
+    script: "begin" | "claim" | "note" | "save" | "end" | "withdraw" | "leave" | "takeOver" | "restore",
+    lane: string,
+    event: string,
+    args: readonly string[],
+    about: Readonly<Record<string, string>> = {},
+  ): Promise<Answer> {
+    const { scripts, keys, isCluster } = this.#server;
+    const { id, leaseMs } = this.#owner;
+    this.#beatIfDue();
+    const me = {
+      ...{ lane, owner: id, lease: leaseMs, memory: eventMemoryMs, channel: keys.channel },
+      ...(isCluster ? { dead: this.#dead } : { indexed: true, owners: keys.owners }),
+      ...about,
+      ...(this.#hasLeft ? {} : { platforms: this.#platforms }),
+    };
+    const slot = [keys.lane(lane), keys.queue(lane), keys.record(lane), keys.seen(lane, event)];
+    const text = await scripts.run(script, isCluster ? slot : [...slot, keys.leasesOf(lane)], [
+      JSON.stringify(me),
+      event,
+      ...args,
+    ]);
+    const answer = JSON.parse(String(text)) as Answer;
+    if (answer.score !== undefined) this.#inBackground(this.#schedule(lane, answer.score));
+    if (answer.next !== undefined) this.#inBackground(this.#claim(lane, answer.next));
+    return answer;
+  }
+
+  async #schedule(lane: string, score: string): Promise<void> {
+    const { scripts, keys } = this.#server;
+    await scripts.run("schedule", [keys.leasesOf(lane)], [lane, score, `${this.#owner.leaseMs}`]);
+  }
+
+  /** What fails here is made up for by the next look, see {@link renew}. */
+  #inBackground(work: Promise<void>): void {
+    work.catch(() => {});
+  }
+}
+
+function nameOf(lane: string, key: string): string {
+  return Buffer.from(eventName(lane, key)).toString("base64url");
+}
+
+function eventOf({ lane, turn }: Grant): string {
+  return nameOf(lane, turn.key);
+}
+
+function leaseLost(): AparteError {
+  return new AparteError("lease-lost", "The turn's lease ran out and another owner took it over.");
+}

@@ -1,0 +1,43 @@
+import { describeError, type Logger } from "../logger.ts";
+import type { RedisClient } from "./redis-connection.ts";
+
+/** What an owner is told of what others did to a turn. */
+export interface Wake {
+  readonly is: "granted" | "merged" | "interrupted";
+  readonly lane: string;
+  readonly event: string;
+}
+
+/** What reaches an owner of this process from others: at once, by Redis' channels. */
+export class RedisWakes {
+  readonly #client: RedisClient;
+  readonly #connected: Promise<void>;
+  readonly #logger: Logger;
+  readonly #again = new Set<() => void>();
+
+  /** @param connected resolves when the client is connected, or when that takes too long */
+  constructor(client: RedisClient, connected: Promise<void>, logger: Logger) {
+    this.#client = client;
+    this.#connected = connected;
+    this.#logger = logger;
+    client.on("ready", () => {
+      for (const look of this.#again) look();
+    });
+  }
+
+  /**
+   * Listens from when this resolves.
+   * @param missed called when the connection was made again: wakes may have been missed
+   */
+  async listen(channel: string, receive: (wake: Wake) => void, missed: () => void): Promise<void> {
+    await this.#connected;
+    await this.#client.subscribe(channel, (message) => {
+      try {
+        receive(JSON.parse(message) as Wake);
+      } catch (error) {
+        this.#logger.error("a wake from another process was not understood", describeError(error));
+      }
+    });
+    this.#again.add(missed);
+  }
+}
