@@ -13,11 +13,13 @@ export class RedisKeys {
   readonly owners: string;
   readonly #namespace: string;
   readonly #record: (lane: string) => string;
+  readonly #isCluster: boolean;
 
   /** @param record the key of a session's record */
   constructor(namespace: string, record: (lane: string) => string, isCluster: boolean) {
     this.#namespace = namespace;
     this.#record = record;
+    this.#isCluster = isCluster;
     this.channel = `${namespace}-wake:`;
     this.owners = `${namespace}-owners`;
     this.leases = isCluster
@@ -25,25 +27,27 @@ export class RedisKeys {
       : [`${namespace}-leases`];
   }
 
-  record(lane: string): string {
-    return this.#record(lane);
-  }
-
-  /** A cluster keeps keys together that have the same text in braces, and a record's key is such a text. */
   lane(lane: string): string {
     return `${this.#namespace}-lane:{${this.#record(lane)}}`;
   }
 
-  queue(lane: string): string {
-    return `${this.#namespace}-queue:{${this.#record(lane)}}`;
-  }
-
-  seen(lane: string, event: string): string {
-    return `${this.#namespace}-seen:{${this.#record(lane)}}:${event}`;
+  /** All keys of a lane and an event, in the order in which scripts expect them. */
+  of(lane: string, event: string): string[] {
+    const record = this.#record(lane);
+    const namespace = this.#namespace;
+    // A cluster keeps keys together that have the same text in braces, and a record's key is such a text.
+    const keys = [
+      `${namespace}-lane:{${record}}`,
+      `${namespace}-queue:{${record}}`,
+      record,
+      `${namespace}-seen:{${record}}:${event}`,
+    ];
+    if (!this.#isCluster) keys.push(this.leasesOf(lane));
+    return keys;
   }
 
   leasesOf(lane: string): string {
-    const shard = this.leases.length === 1 ? 0 : hash("sha256", lane, "buffer").readUInt8(0);
+    const shard = this.#isCluster ? hash("sha256", lane, "buffer").readUInt8(0) : 0;
     return this.leases[shard % this.leases.length] as string;
   }
 }

@@ -1,9 +1,10 @@
+import { hash } from "node:crypto";
 import type { JsonValue } from "../backend.ts";
 import { AparteError } from "../errors.ts";
-import { eventName } from "./event-name.ts";
 import type { RedisScripts } from "./redis-connection.ts";
 import type { RedisKeys } from "./redis-keys.ts";
 import type { RedisRecords } from "./redis-records.ts";
+import type { Script } from "./redis-scripts.ts";
 import type { RedisWakes, Wake } from "./redis-wakes.ts";
 import {
   type Begun,
@@ -37,6 +38,9 @@ interface ToldGrant {
   readonly merged?: string | false;
   readonly record: string | false;
 }
+
+/** The scripts that are steps of one lane. */
+type Step = Exclude<Script, "renew" | "beat" | "due" | "schedule" | "information" | "setIfAbsent">;
 
 /** What a script answers. */
 interface Answer {
@@ -88,10 +92,12 @@ export class RedisLanes implements Lanes {
   #beatAt = Number.NEGATIVE_INFINITY;
   /** Other owners. On a cluster only: a single server's scripts look by themselves. */
   #dead: readonly string[] = [];
+  #me: string;
 
   constructor(server: RedisServer, owner: LaneOwner) {
     this.#server = server;
     this.#owner = owner;
+    this.#me = this.#describe();
   }
 
   async begin(turn: NewTurn): Promise<Begun> {
@@ -118,8 +124,8 @@ export class RedisLanes implements Lanes {
   async #begin(turn: NewTurn, event: string, own: OwnTurn): Promise<Begun> {
     const { lane, key, body, overlap, mergeKey, limit } = turn;
     const text = JSON.stringify({ key, body } satisfies TakenTurn);
-    const about = { overlap, mergeKey: nameOf("", mergeKey), platform: own.platform };
-    const answer = await this.#step("begin", lane, event, [text, `${limit}`], about);
+    const args = [text, `${limit}`, overlap, mergeKey === "" ? "" : nameOf("", mergeKey), own.platform];
+    const answer = await this.#step("begin", lane, event, args);
     switch (answer.is) {
       case "run": {
         const grant = await this.#grant(lane, answer.grant, { key, body });
@@ -173,7 +179,7 @@ export class RedisLanes implements Lanes {
 
   async withdraw(lane: string, key: string): Promise<boolean> {
     const event = nameOf(lane, key);
-    const answer = await this.#step("withdraw", lane, event, []);
+    const answer = await this.#step("withdraw", lane, event);
     if (answer.is !== "done") return false;
     this.#turns.delete(event);
     return true;
@@ -218,6 +224,7 @@ export class RedisLanes implements Lanes {
 
   async takeOver(platforms: readonly string[]): Promise<readonly Grant[]> {
     this.#platforms = platforms;
+    this.#me = this.#describe();
     const taken: Grant[] = [];
     for (const shard of this.#server.keys.leases) {
       // Those that cannot be taken are passed over.
@@ -237,7 +244,7 @@ export class RedisLanes implements Lanes {
   }
 
   async #takeOver(lane: string): Promise<Grant | undefined> {
-    const { event, grant: told } = await this.#step("takeOver", lane, "", []);
+    const { event, grant: told } = await this.#step("takeOver", lane, "");
     if (event === undefined) return undefined;
     const grant = await this.#grant(lane, told);
     this.#own(event, grant, told?.platform);
@@ -246,8 +253,9 @@ export class RedisLanes implements Lanes {
 
   async leave(): Promise<void> {
     this.#hasLeft = true;
+    this.#me = this.#describe();
     const waiting = [...this.#turns].filter(([, own]) => own.state === "waits");
-    await Promise.all(waiting.map(([event, { lane }]) => this.#step("leave", lane, event, [])));
+    await Promise.all(waiting.map(([event, { lane }]) => this.#step("leave", lane, event)));
     for (const [event, own] of waiting) this.#forget(event, own);
   }
 
@@ -259,7 +267,7 @@ export class RedisLanes implements Lanes {
 
   /** Takes a turn that was granted to this owner, if it is still this owner's. */
   async #claim(lane: string, event: string): Promise<void> {
-    const answer = await this.#step("claim", lane, event, []);
+    const answer = await this.#step("claim", lane, event);
     if (answer.is === "run") {
       const grant = await this.#grant(lane, answer.grant);
       this.#own(event, grant, answer.grant?.platform);
@@ -322,6 +330,7 @@ export class RedisLanes implements Lanes {
       const args = [this.#owner.id, `${this.#owner.leaseMs}`, `${eventMemoryMs}`];
       const dead = await scripts.run("beat", [keys.owners], args);
       if (isCluster) this.#dead = dead as string[];
+      this.#me = this.#describe();
     } catch (error) {
       this.#beatAt = before;
       throw error;
@@ -385,32 +394,24 @@ export class RedisLanes implements Lanes {
     };
   }
 
-  async #step(
-    script: "begin" | "claim" | "note" | "save" | "end" | "withdraw" | "leave" | "takeOver" | "restore",
-    lane: string,
-    event: string,
-    args: readonly string[],
-    about: Readonly<Record<string, string>> = {},
-  ): Promise<Answer> {
-    const { scripts, keys, isCluster } = this.#server;
-    const { id, leaseMs } = this.#owner;
+  async #step(script: Step, lane: string, event: string, args: readonly string[] = []): Promise<Answer> {
+    const { scripts, keys } = this.#server;
     this.#beatIfDue();
-    const me = {
-      ...{ lane, owner: id, lease: leaseMs, memory: eventMemoryMs, channel: keys.channel },
-      ...(isCluster ? { dead: this.#dead } : { indexed: true, owners: keys.owners }),
-      ...about,
-      ...(this.#hasLeft ? {} : { platforms: this.#platforms }),
-    };
-    const slot = [keys.lane(lane), keys.queue(lane), keys.record(lane), keys.seen(lane, event)];
-    const text = await scripts.run(script, isCluster ? slot : [...slot, keys.leasesOf(lane)], [
-      JSON.stringify(me),
-      event,
-      ...args,
-    ]);
+    const text = await scripts.run(script, keys.of(lane, event), [this.#me, lane, event, ...args]);
     const answer = JSON.parse(String(text)) as Answer;
     if (answer.score !== undefined) this.#inBackground(this.#schedule(lane, answer.score));
     if (answer.next !== undefined) this.#inBackground(this.#claim(lane, answer.next));
     return answer;
+  }
+
+  /** Who takes a step, as its script is told. */
+  #describe(): string {
+    const { keys, isCluster } = this.#server;
+    return JSON.stringify({
+      ...{ owner: this.#owner.id, lease: this.#owner.leaseMs, memory: eventMemoryMs, channel: keys.channel },
+      ...(isCluster ? { dead: this.#dead } : { indexed: true, owners: keys.owners }),
+      ...(this.#hasLeft ? {} : { platforms: this.#platforms }),
+    });
   }
 
   async #schedule(lane: string, score: string): Promise<void> {
@@ -424,8 +425,9 @@ export class RedisLanes implements Lanes {
   }
 }
 
+/** The name of an event: its digest, so that keys are short, and nobody's id is in them. */
 function nameOf(lane: string, key: string): string {
-  return Buffer.from(eventName(lane, key)).toString("base64url");
+  return hash("sha256", JSON.stringify([lane, key]), "base64url").slice(0, 22);
 }
 
 function eventOf({ lane, turn }: Grant): string {

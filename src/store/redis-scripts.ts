@@ -15,9 +15,8 @@
  * All times are the server's, so that no process's clock matters. Numbers of more than 14 digits travel as
  * text: Lua's own conversion and cjson would round them.
  */
-const prelude = `
-local me = cjson.decode(ARGV[1])
-local event = ARGV[2]
+const step = `
+local me, name, event = cjson.decode(ARGV[1]), ARGV[2], ARGV[3]
 local lane, queue, record, seen = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -30,12 +29,36 @@ local function index(score)
   if not me.indexed then
     answer.score = score and text(score) or ''
   elseif score then
-    redis.call('ZADD', KEYS[#KEYS], text(score), me.lane)
+    redis.call('ZADD', KEYS[#KEYS], text(score), name)
   else
-    redis.call('ZREM', KEYS[#KEYS], me.lane)
+    redis.call('ZREM', KEYS[#KEYS], name)
   end
 end
 
+-- A fence is the server's time in microseconds: it grows also when the lane, or all data, is forgotten.
+local function newFence() return time[1] * 1000000 + time[2] end
+
+local function finish() return cjson.encode(answer) end
+`;
+
+/** A grant, as its owner is told. */
+const granting = `
+local function grant()
+  local fields = redis.call('HMGET', lane, 'turn', 'fence', 'attempt', 'platform', 'facts', 'merged')
+  return { turn = fields[1], fence = fields[2], attempt = fields[3], platform = fields[4], facts = fields[5],
+    merged = fields[6], record = redis.call('GET', record) }
+end
+
+-- Gives a lane that is in use to an owner.
+local function hold(owner, lease, attempt, claimed)
+  local last = tonumber(redis.call('HGET', lane, 'fence') or 0)
+  redis.call('HSET', lane, 'fence', text(math.max(newFence(), last + 1)), 'owner', owner,
+    'until', text(now + lease), 'attempt', attempt, 'claimed', claimed)
+end
+`;
+
+/** Who comes next. */
+const succession = `${granting}
 -- Whether the owner gives signs of life, and listens. A cluster's node sees neither by itself: there, all are
 -- alive that the caller does not know to be dead.
 local function alive(owner)
@@ -53,7 +76,7 @@ end
 
 local function tell(owner, what, event)
   if owner ~= '' then
-    redis.call('PUBLISH', me.channel .. owner, cjson.encode({ is = what, lane = me.lane, event = event }))
+    redis.call('PUBLISH', me.channel .. owner, cjson.encode({ is = what, lane = name, event = event }))
   end
 end
 
@@ -64,20 +87,6 @@ local function canTake(platform)
     if known == platform then return true end
   end
   return false
-end
-
--- A fence is the server's time in microseconds: it grows also when the lane, or all data, is forgotten.
-local function hold(owner, lease, attempt, claimed)
-  local last = tonumber(redis.call('HGET', lane, 'fence') or 0)
-  local fence = math.max(time[1] * 1000000 + time[2], last + 1)
-  redis.call('HSET', lane, 'fence', text(fence), 'owner', owner, 'until', text(now + lease),
-    'attempt', attempt, 'claimed', claimed)
-end
-
-local function grant()
-  local fields = redis.call('HMGET', lane, 'turn', 'fence', 'attempt', 'platform', 'facts', 'merged')
-  return { turn = fields[1], fence = fields[2], attempt = fields[3], platform = fields[4], facts = fields[5],
-    merged = fields[6], record = redis.call('GET', record) }
 end
 
 local function waiting(event) return cjson.decode(redis.call('HGET', lane, 'm:' .. event)) end
@@ -126,7 +135,10 @@ local function grantNext()
   index(now + lease)
   if owner == me.owner then answer.next = event else tell(owner, 'granted', event) end
 end
+`;
 
+/** Steps of a turn that runs. */
+const holding = `
 -- Writes to a full memory are refused only as a script's first write. What ends or keeps a turn that was taken
 -- must go through.
 local function writeInAnyCase() redis.call('HDEL', lane, '') end
@@ -134,23 +146,39 @@ local function writeInAnyCase() redis.call('HDEL', lane, '') end
 -- Whether the lane is without a trace although the grant is not old: the server lost its data, so that nobody
 -- else can have the turn either.
 local function isForgotten(fence)
-  return redis.call('EXISTS', lane, seen) == 0 and time[1] * 1000000 + time[2] - fence < me.memory * 500
+  return redis.call('EXISTS', lane, seen) == 0 and newFence() - fence < me.memory * 500
 end
 
 local function isHeld(fence)
   local fields = redis.call('HMGET', lane, 'run', 'fence')
   return fields[1] and fields[2] == fence
 end
-
-local function finish() return cjson.encode(answer) end
 `;
 
-const begin = `${prelude}
-local turn, limit = ARGV[3], tonumber(ARGV[4])
-local running = redis.call('HGET', lane, 'run')
+const begin = `${step}
+local turn, limit, overlap, mergeKey, platform = ARGV[4], tonumber(ARGV[5]), ARGV[6], ARGV[7], ARGV[8]
 local known = redis.call('GET', seen)
 
+-- Takes a turn into an idle lane. Nothing is written before the record was read.
+local function run(parked)
+  local grant = { fence = text(newFence()), attempt = parked.attempt + 1, facts = parked.facts,
+    record = redis.call('GET', record) }
+  redis.call('SET', seen, '', 'PX', me.memory)
+  redis.call('HSET', lane, 'run', event, 'turn', turn, 'platform', platform, 'fence', grant.fence,
+    'owner', me.owner, 'until', text(now + me.lease), 'attempt', grant.attempt, 'claimed', 1)
+  if parked.facts then redis.call('HSET', lane, 'facts', parked.facts) end
+  index(now + me.lease)
+  answer.is, answer.grant = 'run', grant
+end
+
+-- Nearly all turns: this spares them the rest.
+if not known and redis.call('EXISTS', lane) == 0 then
+  run({ attempt = 0 })
+  return finish()
+end
+${succession}
 local function again()
+  local running = redis.call('HGET', lane, 'run')
   answer.is = 'duplicate'
   if running == event then
     local fields = redis.call('HMGET', lane, 'until', 'attempt')
@@ -173,44 +201,37 @@ local function again()
   end
 end
 
-local function take()
-  local count = redis.call('LLEN', queue)
-  if not running and count > 0 then
-    -- Their owners are gone: they come first.
+local function wait(parked)
+  local running = redis.call('HGET', lane, 'run')
+  if not running then
+    -- Those that wait have lost their owners. They come first.
     grantNext()
     running = redis.call('HGET', lane, 'run')
-    count = redis.call('LLEN', queue)
   end
-  local parked = known and cjson.decode(known) or { attempt = 0 }
-  if not running and count == 0 then
-    answer.is, answer.grant = 'run', { record = redis.call('GET', record), facts = parked.facts }
-    redis.call('SET', seen, '', 'PX', me.memory)
-    redis.call('HSET', lane, 'run', event, 'turn', turn, 'platform', me.platform)
-    if parked.facts then redis.call('HSET', lane, 'facts', parked.facts) end
-    hold(me.owner, me.lease, parked.attempt + 1, 1)
-    answer.grant.fence = redis.call('HGET', lane, 'fence')
-    answer.grant.attempt = parked.attempt + 1
-    index(now + me.lease)
-    return
-  end
-  if me.overlap == 'reject' then answer.is = 'busy' return end
+  local count = redis.call('LLEN', queue)
+  if overlap == 'reject' then answer.is = 'busy' return end
   if count >= limit then answer.is = 'full' return end
   redis.call('SET', seen, '', 'PX', me.memory)
   redis.call('RPUSH', queue, event)
   redis.call('HSET', lane, 't:' .. event, turn, 'm:' .. event, cjson.encode({ owner = me.owner,
-    lease = me.lease, overlap = me.overlap, mergeKey = me.mergeKey, platform = me.platform,
+    lease = me.lease, overlap = overlap, mergeKey = mergeKey, platform = platform,
     attempt = parked.attempt, facts = parked.facts }))
-  if me.overlap == 'interrupt' and running then
+  if overlap == 'interrupt' and running then
     tell(redis.call('HGET', lane, 'owner'), 'interrupted', running)
   end
   answer.is, answer.ahead = 'wait', count + (running and 1 or 0)
+end
+
+local function take()
+  local parked = known and cjson.decode(known) or { attempt = 0 }
+  if redis.call('EXISTS', lane) == 0 then run(parked) else wait(parked) end
 end
 
 if known == '' then again() else take() end
 return finish()`;
 
 /** Gives a grant that came by a wake, or that was missed, to the owner it is for. Once. */
-const claim = `${prelude}
+const claim = `${step}${granting}${holding}
 local fields = redis.call('HMGET', lane, 'run', 'owner', 'claimed', 'attempt')
 if fields[1] == event then
   answer.is = 'gone'
@@ -231,51 +252,51 @@ else
 end
 return finish()`;
 
-const note = `${prelude}
-if not isHeld(ARGV[3]) then
-  answer.is = isForgotten(ARGV[3]) and 'forgotten' or 'lost'
+const note = `${step}${holding}
+if not isHeld(ARGV[4]) then
+  answer.is = isForgotten(ARGV[4]) and 'forgotten' or 'lost'
   return finish()
 end
 writeInAnyCase()
-redis.call('HSET', lane, 'facts', ARGV[4])
+redis.call('HSET', lane, 'facts', ARGV[5])
 answer.is = 'done'
 return finish()`;
 
-const save = `${prelude}
-if not isHeld(ARGV[3]) and not isForgotten(ARGV[3]) then
+const save = `${step}${holding}
+if not isHeld(ARGV[4]) and not isForgotten(ARGV[4]) then
   answer.is = 'lost'
   return finish()
 end
 writeInAnyCase()
-redis.call('SET', record, ARGV[4])
+redis.call('SET', record, ARGV[5])
 answer.is = 'done'
 return finish()`;
 
-/** `ARGV[4]`: `keep` the record, `delete` it, or write `ARGV[5]`; `park` keeps what the turn has come to. */
-const end = `${prelude}
-local what = ARGV[4]
-if not isHeld(ARGV[3]) then
-  if not isForgotten(ARGV[3]) then
+/** `ARGV[5]`: `keep` the record, `delete` it, or write `ARGV[6]`; `park` keeps what the turn has come to. */
+const end = `${step}${holding}${succession}
+local what = ARGV[5]
+local fields = redis.call('HMGET', lane, 'run', 'fence', 'attempt', 'facts')
+if not fields[1] or fields[2] ~= ARGV[4] then
+  if not isForgotten(ARGV[4]) then
     answer.is = 'lost'
     return finish()
   end
   redis.call('SET', seen, '', 'PX', me.memory)
 end
-local fields = redis.call('HMGET', lane, 'attempt', 'facts')
 redis.call('HDEL', lane, 'run', 'turn', 'platform', 'owner', 'until', 'attempt', 'claimed', 'facts', 'merged')
 if what == 'delete' then
   redis.call('DEL', record)
 elseif what == 'write' then
-  redis.call('SET', record, ARGV[5])
+  redis.call('SET', record, ARGV[6])
 elseif what == 'park' then
-  local parked = { attempt = tonumber(fields[1]) or 1, facts = fields[2] or nil }
+  local parked = { attempt = tonumber(fields[3]) or 1, facts = fields[4] or nil }
   redis.call('SET', seen, cjson.encode(parked), 'PX', me.memory)
 end
 grantNext()
 answer.is = 'done'
 return finish()`;
 
-const withdraw = `${prelude}
+const withdraw = `${step}
 answer.is = 'gone'
 if redis.call('LREM', queue, 1, event) > 0 then
   redis.call('HDEL', lane, 't:' .. event, 'm:' .. event)
@@ -284,7 +305,7 @@ end
 return finish()`;
 
 /** Leaves a waiting turn to whoever takes it. */
-const leave = `${prelude}
+const leave = `${step}${holding}
 local field = 'm:' .. event
 local mine = redis.call('HGET', lane, field)
 if mine then
@@ -297,7 +318,7 @@ if mine then
 end
 return finish()`;
 
-const takeOver = `${prelude}
+const takeOver = `${step}${holding}${succession}
 local fields = redis.call('HMGET', lane, 'run', 'until', 'platform', 'attempt', 'claimed')
 writeInAnyCase()
 if not fields[1] then
@@ -311,13 +332,13 @@ elseif canTake(fields[3]) then
 end
 return finish()`;
 
-/** Puts a running turn back after the server lost its data. `ARGV[4]` on: fields of the lane. */
-const restore = `${prelude}
+/** Puts a running turn back after the server lost its data. `ARGV[5]` on: fields of the lane. */
+const restore = `${step}${holding}
 answer.is = 'lost'
-if isForgotten(ARGV[3]) then
+if isForgotten(ARGV[4]) then
   redis.call('SET', seen, '', 'PX', me.memory)
-  redis.call('HSET', lane, 'fence', ARGV[3], 'owner', me.owner, 'until', text(now + me.lease), 'claimed', 1,
-    unpack(ARGV, 4))
+  redis.call('HSET', lane, 'fence', ARGV[4], 'owner', me.owner, 'until', text(now + me.lease), 'claimed', 1,
+    unpack(ARGV, 5))
   index(now + me.lease)
   answer.is = 'done'
 end

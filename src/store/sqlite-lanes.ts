@@ -1,10 +1,9 @@
 import type { JsonValue } from "../backend.ts";
 import { AparteError } from "../errors.ts";
-import { eventName } from "./event-name.ts";
 import { countMerged } from "./merge.ts";
 import type { SqliteFile } from "./sqlite-file.ts";
 import type { SqliteRecords } from "./sqlite-records.ts";
-import { type Holder, SqliteTurns } from "./sqlite-turns.ts";
+import { eventName, type Holder, SqliteTurns } from "./sqlite-turns.ts";
 import { SqliteWakes, type Wake } from "./sqlite-wakes.ts";
 import type { Begun, Grant, LaneOwner, Lanes, NewTurn, SessionRecord } from "./store.ts";
 
