@@ -62,7 +62,8 @@ interface OwnTurn {
   /** As it was begun; missing for a turn that was taken over. */
   readonly turn?: NewTurn;
   readonly platform: string;
-  state: "begins" | "waits" | "runs";
+  /** `unsure`: the connection broke before `begin` was answered, which may have been done all the same. */
+  state: "begins" | "unsure" | "waits" | "runs";
   /** A later turn interrupted this one before it was known to run. */
   isInterrupted: boolean;
   /** When it was last looked for, it neither waited nor ran. */
@@ -116,7 +117,8 @@ export class RedisLanes implements Lanes {
       if (begun.is !== "run" && begun.is !== "wait" && known === undefined) this.#forget(event, own);
       return begun;
     } catch (error) {
-      if (known === undefined) this.#forget(event, own);
+      if (known === undefined && isRefusal(error)) this.#forget(event, own);
+      else if (own.state === "begins") own.state = "unsure";
       throw error;
     }
   }
@@ -134,7 +136,7 @@ export class RedisLanes implements Lanes {
       }
       case "wait":
         // By now it may run already, or have ended.
-        if (own.state === "begins") own.state = "waits";
+        if (own.state !== "runs") own.state = "waits";
         return { is: "wait", ahead: answer.ahead ?? 0 };
       case "busy":
       case "full":
@@ -259,15 +261,15 @@ export class RedisLanes implements Lanes {
     for (const [event, own] of waiting) this.#forget(event, own);
   }
 
-  /** Looks at what this owner waits for: a wake may have been lost. */
+  /** Looks at what this owner waits for: a wake, or the answer of a `begin`, may have been lost. */
   async #lookForMissed(): Promise<void> {
-    const waiting = [...this.#turns].filter(([, { state }]) => state === "waits");
-    await Promise.all(waiting.map(([event, { lane }]) => this.#claim(lane, event)));
+    const open = [...this.#turns].filter(([, { state }]) => state === "waits" || state === "unsure");
+    await Promise.all(open.map(([event, { lane, state }]) => this.#claim(lane, event, state)));
   }
 
   /** Takes a turn that was granted to this owner, if it is still this owner's. */
-  async #claim(lane: string, event: string): Promise<void> {
-    const answer = await this.#step("claim", lane, event);
+  async #claim(lane: string, event: string, state: OwnTurn["state"] = "waits"): Promise<void> {
+    const answer = await this.#step("claim", lane, event, [state]);
     if (answer.is === "run") {
       const grant = await this.#grant(lane, answer.grant);
       this.#own(event, grant, answer.grant?.platform);
@@ -275,6 +277,11 @@ export class RedisLanes implements Lanes {
       return;
     }
     const own = this.#turns.get(event);
+    if (own?.state === "unsure") {
+      // It waits, or was never taken, as whoever began it was told.
+      if (answer.is === "wait") own.state = "waits";
+      else this.#turns.delete(event);
+    }
     if (own?.state !== "waits") return;
     if (answer.is === "forgotten" && own.turn !== undefined) await this.#beginAgain(own.turn, event, own);
     // What became of it is told by a wake that is under way, unless that was lost.
@@ -428,6 +435,13 @@ export class RedisLanes implements Lanes {
 /** The name of an event: its digest, so that keys are short, and nobody's id is in them. */
 function nameOf(lane: string, key: string): string {
   return hash("sha256", JSON.stringify([lane, key]), "base64url").slice(0, 22);
+}
+
+/** Errors of node-redis after which it is certain that nothing was done. */
+const refusals: ReadonlySet<string> = new Set(["SimpleError", "ClientOfflineError", "ClientClosedError"]);
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof Error && refusals.has(error.constructor.name);
 }
 
 function eventOf({ lane, turn }: Grant): string {

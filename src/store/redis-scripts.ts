@@ -230,17 +230,20 @@ end
 if known == '' then again() else take() end
 return finish()`;
 
-/** Gives a grant that came by a wake, or that was missed, to the owner it is for. Once. */
+/**
+ * Gives a grant that came by a wake, or that was missed, to the owner it is for. Once: `ARGV[4]` is `unsure`
+ * where the owner never got the answer of `begin`.
+ */
 const claim = `${step}${granting}${holding}
 local fields = redis.call('HMGET', lane, 'run', 'owner', 'claimed', 'attempt')
 if fields[1] == event then
   answer.is = 'gone'
-  if fields[2] == me.owner and fields[3] == '0' then
-    local given = grant()
+  if fields[2] == me.owner and (fields[3] == '0' or ARGV[4] == 'unsure') then
+    local attempt = fields[4] + 1 - fields[3]
+    answer.is, answer.grant = 'run', grant()
+    answer.grant.attempt = attempt
     writeInAnyCase()
-    redis.call('HSET', lane, 'until', text(now + me.lease), 'claimed', 1, 'attempt', fields[4] + 1)
-    given.attempt = fields[4] + 1
-    answer.is, answer.grant = 'run', given
+    redis.call('HSET', lane, 'until', text(now + me.lease), 'claimed', 1, 'attempt', attempt)
   end
   return finish()
 end

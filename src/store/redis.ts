@@ -19,7 +19,7 @@ export interface RedisStoreOptions {
 }
 
 /** How long the first connection is waited for, in milliseconds. Later ones are made in the background. */
-const connectMs = 1000;
+const connectMs = 800;
 
 /**
  * Settings with which no call hangs, and none is carried out long after it was given up: by default a client
@@ -30,7 +30,7 @@ const connection = {
   // Pings keep a healthy connection from looking idle; without an answer for a second it is made anew.
   pingInterval: 400,
   socket: {
-    connectTimeout: connectMs,
+    connectTimeout: 1000,
     socketTimeout: 1000,
     reconnectStrategy: (attempts: number): number => Math.min(50 * 2 ** attempts, 2000),
   },
