@@ -12,8 +12,9 @@ export interface RedisClient {
   evalSha(sha1: string, call: ScriptCall): Promise<unknown>;
   subscribe(channel: string, listener: (message: string) => void): Promise<unknown>;
   unsubscribe(channel: string): Promise<unknown>;
-  on(event: string, listener: (...args: never[]) => void): unknown;
-  duplicate(): unknown;
+  on(event: string, listener: (...args: unknown[]) => void): unknown;
+  /** A client that listens can do nothing else; clusters and sentinels see to that themselves. */
+  duplicate?(): unknown;
   destroy(): unknown;
 }
 

@@ -1,3 +1,4 @@
+import type { RedisClientType } from "@keyv/redis";
 import { Keyv } from "keyv";
 import { AparteError } from "../errors.ts";
 import { consoleLogger, describeError, type Logger } from "../logger.ts";
@@ -56,7 +57,7 @@ export async function openRedisStore(
   const isOwn = typeof target === "string";
   let client: RedisClient;
   try {
-    client = isOwn ? (createClient({ url: target, ...connection }) as unknown as RedisClient) : target;
+    client = isOwn ? createClient({ url: target, ...connection }) : target;
   } catch (error) {
     // The message may hold the URL, and that the password.
     throw invalid(
@@ -65,7 +66,7 @@ export async function openRedisStore(
       error,
     );
   }
-  const adapter = new KeyvRedis(client as never, { throwOnErrors: true });
+  const adapter = new KeyvRedis(client as RedisClientType, { throwOnErrors: true });
   const keyv = new Keyv(adapter, {
     ...{ namespace, useKeyPrefix: false, throwOnErrors: true },
     ...{ serialize: JSON.stringify, deserialize: JSON.parse },
@@ -109,9 +110,8 @@ export function redisStore(
   adapter.throwOnErrors = true;
   keyv.throwOnErrors = true;
   const isCluster = adapter.isCluster();
-  // A client that listens can do nothing else; clusters and sentinels see to that themselves.
   const hasOwnListener = !isCluster && !adapter.isSentinel();
-  const listener = hasOwnListener ? (client.duplicate() as RedisClient) : client;
+  const listener = hasOwnListener ? (client.duplicate?.() as RedisClient) : client;
   watchConnection(client, "connection", logger);
   if (hasOwnListener) watchConnection(listener, "connection for wakes", logger);
 
