@@ -17,11 +17,15 @@ type Woken = Grant | "merged" | "left";
 /** The part of a lease that is kept free: a send that starts later might reach the platform after its end. */
 const sendMargin = 0.1;
 
+/** The longest pause before a failing store is tried again, in milliseconds. */
+const longestPause = 500;
+
 /** A lane whose turn this process runs, for as long as the lease is renewed. */
 export class HeldLane {
   readonly grant: Grant;
   readonly #lanes: Lanes;
   readonly #leave: () => void;
+  readonly #isPatient: () => boolean;
   readonly #abort = new AbortController();
   /** Called once when the lease is found to be lost. */
   onLost: () => void = () => {};
@@ -30,11 +34,13 @@ export class HeldLane {
   #isInterrupted = false;
   #mayBeInterrupted = false;
 
-  constructor(grant: Grant, lanes: Lanes, until: number, leave: () => void) {
+  /** @param isPatient whether a store that fails is waited for */
+  constructor(grant: Grant, lanes: Lanes, until: number, leave: () => void, isPatient: () => boolean) {
     this.grant = grant;
     this.#lanes = lanes;
     this.#until = until;
     this.#leave = leave;
+    this.#isPatient = isPatient;
   }
 
   /**
@@ -92,9 +98,26 @@ export class HeldLane {
     return this.#lanes.save(this.grant, record);
   }
 
+  /**
+   * Ends the turn. Where the store keeps turns, a failing one is tried again until it is back: the reply is out,
+   * and whoever took the turn over would send it again.
+   */
   async end(record?: SessionRecord | null): Promise<void> {
-    this.#leave();
-    await this.#lanes.end(this.grant, record);
+    try {
+      for (let waitMs = 50; ; waitMs = Math.min(waitMs * 2, longestPause)) {
+        try {
+          return await this.#lanes.end(this.grant, record);
+        } catch (error) {
+          if (!(error instanceof AparteError)) throw error;
+          // After a failure of which nobody knows what it did, the turn may well have ended.
+          if (error.code === "lease-lost" && waitMs > 50) return;
+          if (!this.#isPatient() || !error.code.startsWith("store-")) throw error;
+        }
+        await pause(waitMs);
+      }
+    } finally {
+      this.#leave();
+    }
   }
 
   /** Ends the turn without an answer; the next delivery of its event goes on with it. */
@@ -129,13 +152,14 @@ export class LaneClient {
   #timer: NodeJS.Timeout | undefined;
   #ticking: Promise<void> | undefined;
   #left = false;
+  #isStopped = false;
 
   constructor(options: LaneClientOptions) {
     this.#options = options;
     const owner: LaneOwner = {
       id: randomUUID(),
       leaseMs: options.leaseTime,
-      granted: (grant) => this.#granted(grant),
+      granted: (grant, since) => this.#granted(grant, since),
       merged: (lane, key) => this.#waiting.get(name(lane, key))?.("merged"),
       taken: (lane, key) => this.#waiting.get(name(lane, key))?.("left"),
       interrupted: (lane, key) => this.#held.get(name(lane, key))?.interrupt(),
@@ -219,8 +243,8 @@ export class LaneClient {
     }
   }
 
-  #granted(grant: Grant): void {
-    const held = this.#hold(grant, performance.now());
+  #granted(grant: Grant, since = performance.now()): void {
+    const held = this.#hold(grant, since);
     const waiting = this.#waiting.get(name(grant.lane, grant.turn.key));
     if (waiting !== undefined) waiting(grant);
     // Nobody waits here: the answer of `begin` was lost on its way, or the caller gave up.
@@ -229,9 +253,11 @@ export class LaneClient {
 
   #hold(grant: Grant, from: number): HeldLane {
     const id = name(grant.lane, grant.turn.key);
-    const held: HeldLane = new HeldLane(grant, this.#lanes, this.#leaseEnd(from), () => {
+    const leave = () => {
       if (this.#held.get(id) === held) this.#held.delete(id);
-    });
+    };
+    const isPatient = () => this.#options.store.durable && !this.#isStopped;
+    const held: HeldLane = new HeldLane(grant, this.#lanes, this.#leaseEnd(from), leave, isPatient);
     this.#held.set(id, held);
     return held;
   }
@@ -271,12 +297,17 @@ export class LaneClient {
 
   stop(): void {
     this.#left = true;
+    this.#isStopped = true;
     clearInterval(this.#timer);
   }
 }
 
 function after(milliseconds: number): Promise<"left"> {
   return new Promise((resolve) => setTimeout(() => resolve("left"), milliseconds).unref());
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
 function noop(): void {}

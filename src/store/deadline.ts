@@ -1,5 +1,5 @@
 import { AparteError, asAparteError } from "../errors.ts";
-import type { LaneOwner, Lanes, Records, Store } from "./store.ts";
+import type { Begun, LaneOwner, Lanes, Records, Store } from "./store.ts";
 
 /**
  * The same store with a deadline on every call, and every failure as an {@link AparteError}: `store-failed`, or
@@ -8,7 +8,7 @@ import type { LaneOwner, Lanes, Records, Store } from "./store.ts";
  */
 export function withDeadline(store: Store, deadlineMs: number): Store {
   if (store.isBounded) return store;
-  const bound: Bound = (what, run) => bounded(what, run, deadlineMs);
+  const bound: Bound = (what, run, late) => bounded(what, run, deadlineMs, late);
   return {
     name: store.name,
     shared: store.shared,
@@ -17,7 +17,14 @@ export function withDeadline(store: Store, deadlineMs: number): Store {
     join: (owner: LaneOwner): Lanes => {
       const lanes = store.join(owner);
       return {
-        begin: (turn) => bound("take a turn", () => lanes.begin(turn)),
+        begin: (turn) => {
+          const since = performance.now();
+          // Taken all the same: it is run, although whoever began it was told of a failure.
+          const late = (begun: Begun) => {
+            if (begun.is === "run") owner.granted(begun.grant, since);
+          };
+          return bound("take a turn", () => lanes.begin(turn), late);
+        },
         note: (grant, facts) => bound("note a turn", () => lanes.note(grant, facts)),
         save: (grant, record) => bound("write", () => lanes.save(grant, record)),
         end: (grant, record) => bound("end a turn", () => lanes.end(grant, record)),
@@ -32,7 +39,7 @@ export function withDeadline(store: Store, deadlineMs: number): Store {
   };
 }
 
-type Bound = <T>(what: string, run: () => Promise<T>) => Promise<T>;
+type Bound = <T>(what: string, run: () => Promise<T>, late?: (result: T) => void) => Promise<T>;
 
 /** The same records with a deadline on every call, as {@link withDeadline}. */
 export function recordsWithDeadline(records: Records, deadlineMs: number): Records {
@@ -59,10 +66,18 @@ async function* boundedEntries<T>(
   }
 }
 
-async function bounded<T>(what: string, run: () => Promise<T>, deadlineMs: number): Promise<T> {
+/** @param late gets what comes after the deadline */
+async function bounded<T>(
+  what: string,
+  run: () => Promise<T>,
+  deadlineMs: number,
+  late?: (result: T) => void,
+): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
+  let isLate = false;
   const deadline = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
+      isLate = true;
       reject(
         new AparteError(
           "store-timeout",
@@ -72,7 +87,16 @@ async function bounded<T>(what: string, run: () => Promise<T>, deadlineMs: numbe
     }, deadlineMs);
   });
   try {
-    return await Promise.race([run(), deadline]);
+    const running = run();
+    if (late !== undefined) {
+      running.then(
+        (result) => {
+          if (isLate) late(result);
+        },
+        () => {}, // Whoever waited for it knows that it failed.
+      );
+    }
+    return await Promise.race([running, deadline]);
   } catch (error) {
     throw asAparteError(error, "store-failed", `The store failed (${what}). The cause is kept in the error.`);
   } finally {

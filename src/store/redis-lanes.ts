@@ -68,7 +68,8 @@ interface OwnTurn {
   isInterrupted: boolean;
   /** When it was last looked for, it neither waited nor ran. */
   isMissing: boolean;
-  facts?: JsonValue;
+  /** While it runs. */
+  grant?: Grant;
 }
 
 /** How many lanes one command renews or one look finds. */
@@ -131,7 +132,7 @@ export class RedisLanes implements Lanes {
     switch (answer.is) {
       case "run": {
         const grant = await this.#grant(lane, answer.grant, { key, body });
-        this.#runs(own);
+        this.#runs(own, grant);
         return { is: "run", grant };
       }
       case "wait":
@@ -149,7 +150,7 @@ export class RedisLanes implements Lanes {
   async note(grant: Grant, facts: JsonValue): Promise<void> {
     const event = eventOf(grant);
     const own = this.#turns.get(event);
-    if (own !== undefined) own.facts = facts;
+    if (own?.grant !== undefined) own.grant = { ...own.grant, facts };
     const keep = () => this.#step("note", grant.lane, event, [`${grant.fence}`, JSON.stringify(facts)]);
     let answer = await keep();
     if (answer.is === "forgotten" && (await this.#restore(grant))) answer = await keep();
@@ -188,12 +189,20 @@ export class RedisLanes implements Lanes {
   }
 
   async renew(grants: readonly Grant[]): Promise<readonly Grant[]> {
-    const [states] = await Promise.all([this.#renew(grants), this.#lookForMissed(), this.#beat()]);
+    const [lost] = await Promise.all([this.#renewOrRestore(grants), this.#beat()]);
+    for (const grant of lost) this.#turns.delete(eventOf(grant));
+    // After those that run, which come first where the server has lost its data.
+    await this.#lookForMissed(true);
+    return lost;
+  }
+
+  /** @returns the grants that are lost */
+  async #renewOrRestore(grants: readonly Grant[]): Promise<Grant[]> {
+    const states = await this.#renew(grants);
     const lost: Grant[] = [];
     for (const [index, grant] of grants.entries()) {
       if (states[index] === "held") continue;
       if (states[index] === "forgotten" && (await this.#restore(grant))) continue;
-      this.#turns.delete(eventOf(grant));
       lost.push(grant);
     }
     return lost;
@@ -261,19 +270,34 @@ export class RedisLanes implements Lanes {
     for (const [event, own] of waiting) this.#forget(event, own);
   }
 
-  /** Looks at what this owner waits for: a wake, or the answer of a `begin`, may have been lost. */
-  async #lookForMissed(): Promise<void> {
+  /** The connection was made again, maybe to a server that lost its data. */
+  async #reconnected(): Promise<void> {
+    await this.#renewOrRestore([...this.#turns.values()].flatMap(({ grant }) => grant ?? []));
+    await this.#lookForMissed(false);
+  }
+
+  /**
+   * Looks at what this owner waits for: a wake, or the answer of a `begin`, may have been lost.
+   * @param isRegular a third of a lease has passed since the last look
+   */
+  async #lookForMissed(isRegular: boolean): Promise<void> {
     const open = [...this.#turns].filter(([, { state }]) => state === "waits" || state === "unsure");
-    await Promise.all(open.map(([event, { lane, state }]) => this.#claim(lane, event, state)));
+    await Promise.all(open.map(([event, { lane, state }]) => this.#claim(lane, event, state, isRegular)));
   }
 
   /** Takes a turn that was granted to this owner, if it is still this owner's. */
-  async #claim(lane: string, event: string, state: OwnTurn["state"] = "waits"): Promise<void> {
+  async #claim(
+    lane: string,
+    event: string,
+    state: OwnTurn["state"] = "waits",
+    isRegular = false,
+  ): Promise<void> {
+    const since = performance.now();
     const answer = await this.#step("claim", lane, event, [state]);
     if (answer.is === "run") {
       const grant = await this.#grant(lane, answer.grant);
       this.#own(event, grant, answer.grant?.platform);
-      this.#owner.granted(grant);
+      this.#owner.granted(grant, since);
       return;
     }
     const own = this.#turns.get(event);
@@ -283,23 +307,30 @@ export class RedisLanes implements Lanes {
       else this.#turns.delete(event);
     }
     if (own?.state !== "waits") return;
-    if (answer.is === "forgotten" && own.turn !== undefined) await this.#beginAgain(own.turn, event, own);
-    // What became of it is told by a wake that is under way, unless that was lost.
-    else if (answer.is === "gone" && own.isMissing) this.#taken(event, own);
-    else own.isMissing = answer.is === "gone";
+    const isGone = answer.is === "gone" || answer.is === "forgotten";
+    // Only when it is gone for the second time. A wake that tells what became of it may be under way; and where
+    // the server lost its data, those that run must first be put back, also by other processes.
+    if (isGone && own.isMissing && isRegular) await this.#gone(event, own, answer.is === "forgotten");
+    else if (isRegular) own.isMissing = isGone;
+  }
+
+  async #gone(event: string, own: OwnTurn, isForgotten: boolean): Promise<void> {
+    if (isForgotten && own.turn !== undefined) await this.#beginAgain(own.turn, event, own);
+    else this.#taken(event, own);
   }
 
   /** Takes a waiting turn once more, since the server lost its data. */
   async #beginAgain(turn: NewTurn, event: string, own: OwnTurn): Promise<void> {
+    const since = performance.now();
     const begun = await this.#begin(turn, event, own);
-    if (begun.is === "run") this.#owner.granted(begun.grant);
+    if (begun.is === "run") this.#owner.granted(begun.grant, since);
     else if (begun.is !== "wait") this.#taken(event, own);
   }
 
   /** Puts a running turn back, since the server lost its data. @returns false if another owner has it. */
   async #restore(grant: Grant): Promise<boolean> {
     const event = eventOf(grant);
-    const { platform = "", facts = grant.facts } = this.#turns.get(event) ?? {};
+    const { platform = "", grant: { facts } = grant } = this.#turns.get(event) ?? {};
     const fields = {
       ...{ run: event, turn: JSON.stringify(grant.turn), platform, attempt: `${grant.attempt}` },
       ...(facts === undefined ? {} : { facts: JSON.stringify(facts) }),
@@ -318,7 +349,7 @@ export class RedisLanes implements Lanes {
       .listen(
         keys.channel + this.#owner.id,
         (wake) => this.#woken(wake),
-        () => this.#inBackground(this.#lookForMissed()),
+        () => this.#inBackground(this.#reconnected()),
       )
       .then(() => this.#beat())
       .catch((error) => {
@@ -365,18 +396,20 @@ export class RedisLanes implements Lanes {
   }
 
   /** The turn runs here, and its owner knows in a moment. */
-  #runs(own: OwnTurn): void {
+  #runs(own: OwnTurn, grant: Grant): void {
     own.state = "runs";
+    own.grant = grant;
     if (own.isInterrupted) setImmediate(() => this.#owner.interrupted(own.lane, own.key));
   }
 
-  #own(event: string, { lane, turn }: Grant, platform = ""): void {
+  #own(event: string, grant: Grant, platform = ""): void {
+    const { lane, turn } = grant;
     const own: OwnTurn = this.#turns.get(event) ?? {
       ...{ lane, key: turn.key, platform },
       ...{ state: "runs", isInterrupted: false, isMissing: false },
     };
     this.#turns.set(event, own);
-    this.#runs(own);
+    this.#runs(own, grant);
   }
 
   #taken(event: string, own: OwnTurn): void {

@@ -251,7 +251,7 @@ local mine = redis.call('HGET', lane, 'm:' .. event)
 if mine then
   answer.is = cjson.decode(mine).owner == me.owner and 'wait' or 'gone'
 else
-  answer.is = redis.call('EXISTS', lane, seen) == 0 and 'forgotten' or 'gone'
+  answer.is = redis.call('EXISTS', seen) == 0 and 'forgotten' or 'gone'
 end
 return finish()`;
 

@@ -1,3 +1,4 @@
+import { AparteError } from "../errors.ts";
 import { describeError, type Logger } from "../logger.ts";
 import type { RedisClient } from "./redis-connection.ts";
 
@@ -15,22 +16,32 @@ export class RedisWakes {
   readonly #logger: Logger;
   readonly #again = new Set<() => void>();
 
-  /** @param connected resolves when the client is connected, or when that takes too long */
-  constructor(client: RedisClient, connected: Promise<void>, logger: Logger) {
+  /**
+   * @param client that listens
+   * @param main that sends commands
+   * @param connected resolves when both are connected, or when that takes too long
+   */
+  constructor(client: RedisClient, main: RedisClient, connected: Promise<void>, logger: Logger) {
     this.#client = client;
     this.#connected = connected;
     this.#logger = logger;
-    client.on("ready", () => {
-      for (const look of this.#again) look();
-    });
+    for (const each of new Set([client, main])) {
+      each.on("ready", () => {
+        for (const look of this.#again) look();
+      });
+    }
   }
 
   /**
    * Listens from when this resolves.
-   * @param missed called when the connection was made again: wakes may have been missed
+   * @param missed called when a connection was made again: wakes may have been missed, or the server changed
    */
   async listen(channel: string, receive: (wake: Wake) => void, missed: () => void): Promise<void> {
     await this.#connected;
+    // It would wait for the server, and nobody knows how long.
+    if (this.#client.isReady === false) {
+      throw new AparteError("store-failed", "The connection to Redis is being made again.");
+    }
     await this.#client.subscribe(channel, (message) => {
       try {
         receive(JSON.parse(message) as Wake);

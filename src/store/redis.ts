@@ -58,13 +58,9 @@ export async function openRedisStore(
   let client: RedisClient;
   try {
     client = isOwn ? createClient({ url: target, ...connection }) : target;
-  } catch (error) {
-    // The message may hold the URL, and that the password.
-    throw invalid(
-      "store",
-      'The store\'s URL is wrong. It looks like "redis://user:password@host:6379/0".',
-      error,
-    );
+  } catch {
+    // The cause is not kept: it holds the URL, and that the password.
+    throw invalid("store", 'The store\'s URL is wrong. It looks like "redis://user:password@host:6379/0".');
   }
   const adapter = new KeyvRedis(client as RedisClientType, { throwOnErrors: true });
   const keyv = new Keyv(adapter, {
@@ -122,10 +118,9 @@ export function redisStore(
     (lane) => records.sessionKey(lane),
     isCluster,
   );
-  const connected = connect(new Set([client, listener]));
-  const listening = connected.catch(() => {}); // Whoever opens the store is told; later calls fail by themselves.
-  const wakes = new RedisWakes(listener, listening, logger);
-  void warnOfLoss(scripts, keys, listening, logger);
+  const connected = connect(new Set([client, listener])).then(() => lookAtSettings(scripts, keys, logger));
+  const settled = connected.catch(() => {}); // Whoever opens the store is told; later calls fail by themselves.
+  const wakes = new RedisWakes(listener, client, settled, logger);
 
   const server: RedisServer = { scripts, keys, records, wakes, isCluster };
   const store: Store = {
@@ -142,30 +137,40 @@ export function redisStore(
   return { store, connected };
 }
 
-/** Connects those that are not. Resolves when all are, or after {@link connectMs}. */
+/** Connects those that are not. Resolves when all are, or after {@link connectMs}; rejects when one is refused. */
 async function connect(clients: ReadonlySet<RedisClient>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, connectMs);
   });
+  // A client that is refused goes on trying, and tells of it only here.
+  const refused = [...clients].map(
+    (client) =>
+      new Promise<void>((_, reject) => {
+        client.on("error", (error) => {
+          if (isRefusal(error)) reject(error);
+        });
+      }),
+  );
   const all = [...clients].filter(({ isOpen }) => !isOpen).map((client) => client.connect());
   try {
-    await Promise.race([Promise.all(all), late]);
+    await Promise.race([Promise.all(all), late, ...refused]);
   } finally {
     clearTimeout(timer);
   }
 }
 
+/** Whether the server does not want these credentials, or has no such database. */
+function isRefusal(error: unknown): boolean {
+  return (
+    error instanceof Error && /^(WRONGPASS|NOAUTH|NOPERM|ERR (AUTH|invalid|DB index))/.test(error.message)
+  );
+}
+
 /** Warns of settings with which the server would forget people's conversations. */
-async function warnOfLoss(
-  scripts: RedisScripts,
-  keys: RedisKeys,
-  connected: Promise<void>,
-  logger: Logger,
-): Promise<void> {
-  await connected;
+async function lookAtSettings(scripts: RedisScripts, keys: RedisKeys, logger: Logger): Promise<void> {
   try {
-    const text = String(await scripts.run("information", [keys.leases[0] as string], []));
+    const text = String(await scripts.run("information", [keys.owners], []));
     if (/^maxmemory_policy:allkeys/m.test(text)) {
       logger.warn("Redis drops conversations when its memory is full; set maxmemory-policy to noeviction");
     }
@@ -173,6 +178,7 @@ async function warnOfLoss(
       logger.warn("Redis may forget conversations and messages when it restarts; set appendonly to yes");
     }
   } catch (error) {
+    if (isRefusal(error)) throw error;
     logger.warn("the settings of Redis could not be looked at", describeError(error));
   }
 }

@@ -108,8 +108,11 @@ export interface LaneOwner {
   readonly id: string;
   /** How long a grant is good for without being renewed. */
   readonly leaseMs: number;
-  /** A turn that waited is now the one to run. */
-  granted(grant: Grant): void;
+  /**
+   * A turn that waited is now the one to run; or one whose `begin` was answered after its deadline.
+   * @param since `performance.now()` before the step that granted it: the lease runs from then. @default now
+   */
+  granted(grant: Grant, since?: number): void;
   /** A waiting turn of this owner will not run by itself: a later one carries it. */
   merged(lane: string, key: string): void;
   /** A waiting turn of this owner is another owner's by now, since this one could not be reached. */
