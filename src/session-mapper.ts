@@ -19,6 +19,7 @@ import {
 } from "./session-operations.ts";
 import { checkSpeaker, type Speaker } from "./speaker.ts";
 import { withDeadline } from "./store/deadline.ts";
+import { StoredTokens } from "./store/shared-tokens.ts";
 import { type SessionRecord, type Store, sessionKey } from "./store/store.ts";
 import { storeMessage, storeOperation } from "./stored-turn.ts";
 import { checkMessage, type Message, type Reply, ReplySource } from "./turn.ts";
@@ -81,7 +82,9 @@ export class SessionMapper {
     if (store.name === "keyv") {
       logger.warn("this Keyv offers no atomic steps: run one process only; turns under way end with it");
     }
-    for (const backend of agents.values()) backend.attach?.({});
+    const { records, shared } = this.#store;
+    const host = shared ? { sharedTokens: new StoredTokens(records, this.#settings.secrets) } : {};
+    for (const backend of agents.values()) backend.attach?.(host);
   }
 
   /**
