@@ -1,0 +1,255 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Message } from "aparte";
+import { type CozeEmulator, startCozeEmulator } from "aparte/testing";
+import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
+import { Copies, type CopiesOptions } from "./copies.ts";
+import { describeWithRedis, RedisServer } from "./redis.ts";
+
+let emulator: CozeEmulator;
+let copies: Copies | undefined;
+
+beforeEach(async () => {
+  emulator = await startCozeEmulator();
+});
+
+afterEach(async () => {
+  await copies?.close();
+  copies = undefined;
+  await emulator.close();
+});
+
+const says = (user: string, id: string, text: string): Message => ({
+  ...{ platform: "chat", tenant: "acme", user },
+  ...{ id, text },
+});
+
+/** How often something is there. */
+function countsOf(values: readonly string[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  return counts;
+}
+
+/** People who each say some words, one after the other, to any copy; every third event is delivered twice. */
+async function crowd(bots: Copies, people: number, messages: number): Promise<void> {
+  const atOnce = 100;
+  let next = 0;
+  const one = async () => {
+    for (let person = next++; person < people; person = next++) {
+      for (let index = 1; index <= messages; index += 1) {
+        const message = says(`u${person}`, `u${person}-${index}`, `word${index}`);
+        const first = bots.deliver(message, person + index);
+        const again = (person + index) % 3 === 0 ? bots.deliver(message, person + index + 1) : undefined;
+        await Promise.all([first, again]);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, one));
+}
+
+/** Nothing is missing, nothing is there twice, and each person's replies are in the order of the messages. */
+function expectAllInOrder(bots: Copies, people: number, messages: number): void {
+  const replies = bots.replies;
+  const twice = [...countsOf(replies.map(({ nonce }) => nonce))].filter(([, count]) => count > 1);
+  expect(twice).toEqual([]);
+  expect(replies).toHaveLength(people * messages);
+  const last = new Map<string, number>();
+  for (const { user, nonce } of replies) {
+    const index = Number(nonce.split("-")[1]);
+    expect(index, nonce).toBe((last.get(user) ?? 0) + 1);
+    last.set(user, index);
+  }
+}
+
+/** The suite for a store that several processes share. */
+function manyProcesses(store: () => Promise<string>, size: { people: number; messages: number }): void {
+  const start = async (count: number, options: CopiesOptions["options"] = {}) => {
+    copies = await Copies.start({ count, store: await store(), agent: emulator, options });
+    return copies;
+  };
+
+  it("answer 50 first messages of one person at once, in order, in one conversation, none twice", async () => {
+    const bots = await start(4);
+    const ids = Array.from({ length: 50 }, (_, index) => `m${index}`);
+    await Promise.all(ids.map((id, index) => bots.deliver(says("ada", id, `word${index}`), index)));
+    await bots.until(() => bots.replies.length >= 50);
+    expect(emulator.conversations()).toHaveLength(1);
+    expect(emulator.signatures).toBe(1);
+    // The agent numbers the turns of a conversation.
+    const turns = bots.replies.map(({ text }) => Number(/Turn (\d+)\./.exec(text ?? "")?.[1]));
+    expect(turns).toEqual(ids.map((_, index) => index + 1));
+    expect(new Set(bots.replies.map(({ nonce }) => nonce))).toEqual(new Set(ids));
+    for (let copy = 0; copy < 4; copy += 1) {
+      const own = bots.replies
+        .map(({ nonce }) => Number(nonce.slice(1)))
+        .filter((index) => index % 4 === copy);
+      expect(own).toEqual([...own].sort((a, b) => a - b));
+    }
+  });
+
+  it(`answer ${size.people} people, a third of whose events come twice, in order, none twice`, async () => {
+    const { people, messages } = size;
+    const bots = await start(4);
+    await crowd(bots, people, messages);
+    await bots.until(() => bots.replies.length >= people * messages);
+    expectAllInOrder(bots, people, messages);
+    expect(emulator.conversations()).toHaveLength(people);
+    expect(emulator.signatures).toBe(people);
+    expect(emulator.chats()).toHaveLength(people * messages);
+  });
+
+  it("lose nothing, send nothing twice and open nothing twice while one of them is killed every second", async () => {
+    const { people, messages } = size;
+    const bots = await start(4, { leaseTime: 1_500 });
+    let isOver = false;
+    let kills = 0;
+    const killing = (async () => {
+      while (!isOver) {
+        // What is to be shown is a kill in every second.
+        await new Promise((resolve) => setTimeout(resolve, 1_000));
+        if (isOver) return;
+        const index = kills % 4;
+        kills += 1;
+        await bots.kill(index);
+        await bots.startOne(index);
+      }
+    })();
+    await crowd(bots, people, messages);
+    await bots.until(() => new Set(bots.replies.map(({ nonce }) => nonce)).size >= people * messages);
+    isOver = true;
+    await killing;
+    // A reply may have been edited by the copy that took it over; that shows no second one.
+    const finals = new Map(bots.replies.map((post) => [post.nonce, post]));
+    const told = [...finals.values()].filter(({ isTold }) => isTold).length;
+    console.log(`${kills} kills, ${finals.size} replies, of which ${told} tell the person to send it again`);
+    expect(finals.size).toBe(people * messages);
+    expect(emulator.conversations()).toHaveLength(people);
+    // Nothing was sent to the agent twice: each of its chats is another message's.
+    expect(emulator.chats().length).toBeLessThanOrEqual(people * messages);
+    expect(told).toBeLessThan(people * messages * 0.02);
+    const order = new Map<string, number>();
+    for (const { user, nonce } of new Map(bots.replies.map((post) => [post.nonce, post])).values()) {
+      const index = Number(nonce.split("-")[1]);
+      expect(index, nonce).toBeGreaterThan(order.get(user) ?? 0);
+      order.set(user, index);
+    }
+  });
+
+  it("let a frozen process that wakes up send and write nothing", async () => {
+    const bots = await start(2, { leaseTime: 1_000 });
+    await bots.deliver(says("ada", "hello", "hello"), 0);
+    await bots.until(() => bots.replies.length === 1);
+    const began = emulator.once("chat");
+    await bots.deliver(says("ada", "slow", "slow: 40 one two three four five six seven eight nine ten"), 0);
+    const { id } = await began;
+    await bots.until(() => bots.posts.some(({ nonce }) => nonce === "slow"));
+    const frozen = bots.processes[0];
+    frozen?.kill("SIGSTOP");
+    await bots.until(() => bots.replies.length === 2);
+    expect(bots.replies[1]).toMatchObject({ nonce: "slow", pid: bots.processes[1]?.pid });
+    expect(bots.replies[1]?.text).toContain("one two three four");
+    const posts = bots.posts.length;
+    frozen?.kill("SIGCONT");
+    // It is awake when it answers somebody else.
+    await bots.deliver(says("bob", "bob", "hello"), 0);
+    await bots.until(() => bots.replies.length === 3);
+    await bots.deliver(says("ada", "after", "What do you know of me?"), 1);
+    await bots.until(() => bots.replies.length === 4);
+    const since = bots.posts.slice(posts).map(({ nonce }) => nonce);
+    expect(since.filter((nonce) => nonce === "slow")).toEqual([]);
+    expect(emulator.chats().filter((chat) => chat.id === id)).toHaveLength(1);
+    expect(emulator.conversations()).toHaveLength(2);
+    expect(emulator.chats()).toHaveLength(4);
+  });
+
+  it("end in order when one is told to stop amid 100 running turns, and hand over what waits", async () => {
+    const bots = await start(2);
+    const people = Array.from({ length: 100 }, (_, index) => `u${index}`);
+    await Promise.all(
+      people.map((user) => bots.deliver(says(user, `${user}-1`, "slow: 30 one two three four five"), 0)),
+    );
+    await Promise.all(people.map((user) => bots.deliver(says(user, `${user}-2`, "and then?"), 0)));
+    await bots.until(() => new Set(bots.posts.map(({ user }) => user)).size === people.length);
+    const from = performance.now();
+    expect(await bots.terminate(0)).toBe(0);
+    expect(performance.now() - from).toBeLessThan(25_000);
+    await bots.until(() => bots.replies.length >= 200);
+    expectAllInOrder(bots, 100, 2);
+    expect(bots.replies.filter(({ text }) => text?.includes("["))).toEqual([]);
+    expect(emulator.chats()).toHaveLength(200);
+  });
+
+  it("lose nothing when the clock of one is an hour ahead, and of another an hour behind", async () => {
+    const bots = await start(2);
+    const shifted = (hours: number) =>
+      `--import=data:text/javascript,${encodeURIComponent(`
+        const RealDate = Date;
+        const shift = ${hours * 3_600_000};
+        globalThis.Date = class extends RealDate {
+          constructor(...args) { super(...(args.length === 0 ? [RealDate.now() + shift] : args)); }
+          static now() { return RealDate.now() + shift; }
+        };`)}`;
+    await bots.startOne(2, shifted(1));
+    await bots.startOne(3, shifted(-1));
+    await crowd(bots, 40, 5);
+    await bots.until(() => bots.replies.length >= 200);
+    expectAllInOrder(bots, 40, 5);
+    expect(bots.replies.filter(({ text }) => text?.includes("["))).toEqual([]);
+    expect(emulator.conversations()).toHaveLength(40);
+    expect(emulator.chats()).toHaveLength(200);
+  });
+
+  it("interrupt a turn of another process, at the service too", async () => {
+    const bots = await start(2, { overlap: "interrupt" });
+    const began = emulator.once("chat");
+    await bots.deliver(says("ada", "one", "slow: 50 one two three four five six seven eight nine ten"), 0);
+    const { id } = await began;
+    await bots.until(() => bots.posts.length === 1);
+    await bots.deliver(says("ada", "two", "never mind"), 1);
+    await bots.until(() => bots.replies.some(({ nonce }) => nonce === "two"));
+    expect(emulator.chats().find((chat) => chat.id === id)?.status).toBe("canceled");
+    expect(bots.replies.find(({ nonce }) => nonce === "two")).toMatchObject({
+      text: expect.stringContaining("never mind"),
+      pid: bots.processes[1]?.pid,
+    });
+  });
+
+  it("merge what waits, in whatever process it waits, and reject what may not wait", async () => {
+    const bots = await start(2, { overlap: "merge" });
+    await bots.deliver(says("ada", "one", "slow: 50 one two three four five"), 0);
+    const ids = ["two", "three", "four"];
+    for (const [index, id] of ids.entries()) await bots.deliver(says("ada", id, `word-${id}`), index);
+    await bots.until(() => bots.replies.some(({ nonce }) => nonce === "four"));
+    const last = bots.replies.at(-1)?.text ?? "";
+    for (const id of ids) expect(last).toContain(`word-${id}`);
+    expect(emulator.chats()).toHaveLength(2);
+    await copies?.close();
+
+    const strict = await start(2, { overlap: "reject" });
+    const began = emulator.once("chat");
+    await strict.deliver(says("bob", "five", "slow: 50 one two three four five"), 0);
+    await began;
+    expect(await strict.deliver(says("bob", "six", "hello?"), 1)).toBe(false);
+    await strict.until(() => strict.replies.length === 2);
+    expect(strict.replies[0]).toMatchObject({ nonce: "six", text: "[busy]" });
+    expect(emulator.chats()).toHaveLength(3);
+  });
+}
+
+describe("Four processes on a SQLite file", () => {
+  const folder = mkdtempSync(join(tmpdir(), "aparte-many-"));
+  afterAll(() => rmSync(folder, { recursive: true }));
+  let count = 0;
+  manyProcesses(async () => `sqlite:${join(folder, `${count++}.db`)}`, { people: 150, messages: 5 });
+});
+
+describeWithRedis("Four processes on Redis", () => {
+  let redis: RedisServer;
+  beforeEach(async () => {
+    redis = await RedisServer.start();
+  });
+  afterEach(() => redis.close());
+  manyProcesses(async () => redis.url, { people: 1_000, messages: 5 });
+});
