@@ -37,6 +37,7 @@ export class Copies {
   readonly #options: CopiesOptions;
   readonly #server: Server;
   readonly #ids = new Map<string, string>();
+  readonly #answered = new Set<string>();
   #number = 0;
 
   static async start(options: CopiesOptions): Promise<Copies> {
@@ -65,6 +66,10 @@ export class Copies {
     const id = post.id ?? this.#ids.get(post.nonce) ?? `p${this.#ids.size}`;
     this.#ids.set(post.nonce, id);
     this.posts.push(post);
+    if (post.text !== undefined) {
+      this.#answered.add(post.nonce);
+      this.#events.emit(`reply ${post.nonce}`);
+    }
     this.#events.emit("news");
     return id;
   }
@@ -133,6 +138,13 @@ export class Copies {
   /** Waits until something is so; asked whenever something was posted. */
   async until(isSo: () => boolean): Promise<void> {
     while (!isSo()) await once(this.#events, "news");
+  }
+
+  /** Waits until each of these events has a whole reply. */
+  async answered(nonces: readonly string[]): Promise<void> {
+    for (const nonce of nonces) {
+      if (!this.#answered.has(nonce)) await once(this.#events, `reply ${nonce}`);
+    }
   }
 
   async kill(index: number): Promise<void> {

@@ -32,9 +32,11 @@ function countsOf(values: readonly string[]): Map<string, number> {
   return counts;
 }
 
-/** People who each say some words, one after the other, to any copy; every third event is delivered twice. */
-async function crowd(bots: Copies, people: number, messages: number): Promise<void> {
-  const atOnce = 100;
+/**
+ * People who each say some words, one after the other, to any copy; every third event is delivered twice.
+ * @param atOnce how many of them speak at the same time, and have their replies before others speak
+ */
+async function crowd(bots: Copies, people: number, messages: number, atOnce = 100): Promise<void> {
   let next = 0;
   const one = async () => {
     for (let person = next++; person < people; person = next++) {
@@ -44,6 +46,7 @@ async function crowd(bots: Copies, people: number, messages: number): Promise<vo
         const again = (person + index) % 3 === 0 ? bots.deliver(message, person + index + 1) : undefined;
         await Promise.all([first, again]);
       }
+      await bots.answered(Array.from({ length: messages }, (_, index) => `u${person}-${index + 1}`));
     }
   };
   await Promise.all(Array.from({ length: atOnce }, one));
@@ -93,7 +96,6 @@ function manyProcesses(store: () => Promise<string>, size: { people: number; mes
     const { people, messages } = size;
     const bots = await start(4);
     await crowd(bots, people, messages);
-    await bots.until(() => bots.replies.length >= people * messages);
     expectAllInOrder(bots, people, messages);
     expect(emulator.conversations()).toHaveLength(people);
     expect(emulator.signatures).toBe(people);
@@ -116,14 +118,20 @@ function manyProcesses(store: () => Promise<string>, size: { people: number; mes
         await bots.startOne(index);
       }
     })();
-    await crowd(bots, people, messages);
-    await bots.until(() => new Set(bots.replies.map(({ nonce }) => nonce)).size >= people * messages);
+    // Few enough for a turn to be over before its process is killed for the third time.
+    await crowd(bots, people, messages, 40);
     isOver = true;
     await killing;
     // A reply may have been edited by the copy that took it over; that shows no second one.
     const finals = new Map(bots.replies.map((post) => [post.nonce, post]));
     const told = [...finals.values()].filter(({ isTold }) => isTold).length;
-    console.log(`${kills} kills, ${finals.size} replies, of which ${told} tell the person to send it again`);
+    // Posted, and its process killed before that was written down: the nonce told the platform that it has it.
+    const posted = bots.posts.filter(({ id }) => id === undefined).map(({ nonce }) => nonce);
+    const known = posted.length - new Set(posted).size;
+    console.log(
+      `${kills} kills, ${finals.size} replies: ${told} tell the person to send the message again,`,
+      `${known} were posted once more and known by their nonce`,
+    );
     expect(finals.size).toBe(people * messages);
     expect(emulator.conversations()).toHaveLength(people);
     // Nothing was sent to the agent twice: each of its chats is another message's.
@@ -135,7 +143,7 @@ function manyProcesses(store: () => Promise<string>, size: { people: number; mes
       expect(index, nonce).toBeGreaterThan(order.get(user) ?? 0);
       order.set(user, index);
     }
-  });
+  }, 180_000);
 
   it("let a frozen process that wakes up send and write nothing", async () => {
     const bots = await start(2, { leaseTime: 1_000 });
@@ -152,16 +160,22 @@ function manyProcesses(store: () => Promise<string>, size: { people: number; mes
     expect(bots.replies[1]?.text).toContain("one two three four");
     const posts = bots.posts.length;
     frozen?.kill("SIGCONT");
-    // It is awake when it answers somebody else.
-    await bots.deliver(says("bob", "bob", "hello"), 0);
-    await bots.until(() => bots.replies.length === 3);
+    // It is awake, and at the store again, when it answers somebody else.
+    const isAnswered = (nonce: string) =>
+      bots.replies.some((post) => post.nonce === nonce && post.text?.includes("Turn"));
+    while (!bots.replies.some(({ pid, text }) => pid === frozen?.pid && text?.includes("hello from bob"))) {
+      const before = bots.replies.length;
+      await bots.deliver(says("bob", `bob-${before}`, "hello from bob"), 0);
+      await bots.until(() => bots.replies.length > before);
+    }
     await bots.deliver(says("ada", "after", "What do you know of me?"), 1);
-    await bots.until(() => bots.replies.length === 4);
+    await bots.until(() => isAnswered("after"));
     const since = bots.posts.slice(posts).map(({ nonce }) => nonce);
     expect(since.filter((nonce) => nonce === "slow")).toEqual([]);
-    expect(emulator.chats().filter((chat) => chat.id === id)).toHaveLength(1);
+    // Three of Ada's, each once, in one conversation.
+    const { conversationId } = emulator.chats().find((chat) => chat.id === id) ?? {};
+    expect(emulator.chats().filter((chat) => chat.conversationId === conversationId)).toHaveLength(3);
     expect(emulator.conversations()).toHaveLength(2);
-    expect(emulator.chats()).toHaveLength(4);
   });
 
   it("end in order when one is told to stop amid 100 running turns, and hand over what waits", async () => {
@@ -194,7 +208,6 @@ function manyProcesses(store: () => Promise<string>, size: { people: number; mes
     await bots.startOne(2, shifted(1));
     await bots.startOne(3, shifted(-1));
     await crowd(bots, 40, 5);
-    await bots.until(() => bots.replies.length >= 200);
     expectAllInOrder(bots, 40, 5);
     expect(bots.replies.filter(({ text }) => text?.includes("["))).toEqual([]);
     expect(emulator.conversations()).toHaveLength(40);

@@ -47,6 +47,7 @@ export class TokenMint {
 
   async #exchange(minting: Minting, signal: AbortSignal, isCorrected = false): Promise<SharedToken> {
     const { baseURL, tokenPath, tokenTtlSeconds, scope, requestTimeout } = this.#settings;
+    const signedWith = this.#clockOffsetMs;
     const jwt = await this.#sign(minting);
     const deadline = new Deadline(signal, requestTimeout);
     const sentAt = performance.now();
@@ -69,7 +70,8 @@ export class TokenMint {
       }
       // A wrong local clock makes JWTs that are over or not yet valid; the answer tells the right time.
       const offset = serverTime(response) - Date.now();
-      const isClockWrong = Math.abs(offset - this.#clockOffsetMs) > clockToleranceMs;
+      // Compared with what this JWT was made with: others that were refused with it may have corrected the clock.
+      const isClockWrong = Math.abs(offset - signedWith) > clockToleranceMs;
       if (!isCorrected && isClockWrong && response.status >= 400 && response.status < 500) {
         this.#clockOffsetMs = offset;
         return await this.#exchange(minting, signal, true);
