@@ -1,0 +1,148 @@
+import { type Adapter, AparteError, type Message, optionInvalid, type SessionMapper } from "aparte";
+import type { Botkit, BotkitMessage, BotkitPlugin, BotWorker } from "botkit";
+import { type Controller, isWebAdapter } from "./controller.ts";
+import { deliver } from "./deliver.ts";
+import { type Failed, guardController, guardDialog, guardRequests } from "./guard.ts";
+import { type BotkitOptions, type BotkitSettings, checkOptions } from "./options.ts";
+import { eventId, getSession, giveSession, hasSession } from "./session.ts";
+import { platform, speakerOf } from "./speaker.ts";
+import { WebGate } from "./web.ts";
+
+export type { BotkitOptions } from "./options.ts";
+export { type BotkitSession, getSession } from "./session.ts";
+
+/** What `controller.plugins.aparte` offers. */
+export interface BotkitExtension {
+  readonly mapper: SessionMapper;
+  readonly getSession: typeof getSession;
+}
+
+/** A turn of Botkit that waits for the reply: its HTTP request is answered with it. */
+interface OpenTurn {
+  readonly bot: BotWorker;
+  readonly message: BotkitMessage;
+  delivered?: Promise<void>;
+}
+
+/**
+ * A plugin for Botkit 4.15: `controller.usePlugin(botkit(mapper))`. Each person has a session of their own with the
+ * agent, in handlers and dialogs too ({@link getSession}); the agent answers by itself as `options.answer` says.
+ *
+ * A speaker's platform is `"botkit"`. The tenant is the activity's channel with the team, `"web"` for the Web adapter;
+ * the user is `from.id`, the channel `conversation.id`, the thread Slack's `thread_ts`. One mapper serves one controller.
+ *
+ * @throws {AparteError} `option-invalid` with the option's name as `field`; by `usePlugin`, when the controller has
+ * the Web adapter and `authenticate` is missing.
+ */
+export function botkit(
+  mapper: SessionMapper,
+  options: BotkitOptions = {},
+): (controller: Botkit) => BotkitPlugin {
+  const settings = checkOptions(options);
+  return (controller) => plugin(mapper, settings, controller as unknown as Controller);
+}
+
+function plugin(mapper: SessionMapper, settings: BotkitSettings, controller: Controller): BotkitPlugin {
+  const { answer, authenticate, maxLength, onError, speaker } = settings;
+  const failed: Failed = (error, bot, message) => {
+    onError(error);
+    if (bot === undefined || message === undefined || !hasSession(message)) return;
+    const failure =
+      error instanceof AparteError ? error : new AparteError("backend-failed", "A handler of the bot threw.");
+    bot.reply(message, failure.say).catch(onError);
+  };
+  const { adapter } = controller;
+  const gate = isWebAdapter(adapter) ? webGate(authenticate, failed) : undefined;
+  guardRequests(adapter, failed);
+  gate?.guardRequests(adapter);
+  guardController(controller, failed);
+
+  /** By person and event, while Botkit waits. */
+  const open = new Map<string, OpenTurn>();
+  const aparte: Adapter = {
+    platform,
+    deliver: (message, reply) => {
+      const turn = open.get(turnKey(message));
+      const delivered = deliver(controller, message, reply, turn, maxLength);
+      if (turn !== undefined) turn.delivered = delivered;
+      return delivered;
+    },
+  };
+
+  async function ask(bot: BotWorker, message: BotkitMessage): Promise<void> {
+    if (!isSaid(message) || !hasSession(message)) return;
+    const said: Message = {
+      ...getSession(message).speaker,
+      ...{ id: eventId(message), text: message.text ?? "" },
+      replyTo: { reference: JSON.parse(JSON.stringify(message.reference)) },
+    };
+    const key = turnKey(said);
+    const turn: OpenTurn = { bot, message };
+    // Botkit's HTTP requests are answered at the end of the turn: so it waits.
+    const waits = message.incoming_message.channelId === "webhook" && !open.has(key);
+    if (waits) open.set(key, turn);
+    try {
+      await mapper.receive(said);
+    } catch {
+      // Told to the person through `deliver`, and logged by the mapper.
+    }
+    await turn.delivered?.catch(() => {});
+    if (waits) open.delete(key);
+  }
+
+  if (answer === "unheard") {
+    const { trigger } = controller;
+    controller.trigger = async (event, bot, message) => {
+      const result = await trigger.call(controller, event, bot, message);
+      const isHeard = (controller._events[event]?.length ?? 0) > 0;
+      if (bot !== undefined && message?.type === event && !isHeard) await ask(bot, message);
+      return result;
+    };
+  }
+  controller.ready(() => {
+    gate?.guardSockets(adapter);
+    if (answer !== "none") mapper.connect(aparte);
+  });
+  controller.addPluginExtension("aparte", { mapper, getSession } satisfies BotkitExtension);
+  return {
+    name: "aparte",
+    middlewares: {
+      // Before all others that know the message: a running dialog ends the turn before the later ones. With two
+      // parameters, since Botkit would not see that a middleware with three has thrown.
+      ingest: [
+        async (bot: BotWorker, message: BotkitMessage) => {
+          const who = speaker?.(message) ?? speakerOf(message, gate?.user);
+          if (who !== undefined) giveSession(message, who, mapper);
+          guardDialog(bot, message, failed);
+        },
+      ],
+      interpret: answer === "all" ? [ask] : [],
+    },
+  };
+}
+
+/** Ids of events are the clients' own: two people may have the same. */
+function turnKey({ tenant, user, id }: Message): string {
+  return JSON.stringify([tenant, user, id]);
+}
+
+function webGate(authenticate: BotkitSettings["authenticate"], failed: Failed): WebGate {
+  if (authenticate === undefined) {
+    throw optionInvalid(
+      "authenticate",
+      "is missing: clients of Botkit's Web adapter may claim to be anybody",
+    );
+  }
+  return new WebGate(authenticate, failed);
+}
+
+/** Whether a person said it to the bot: not what others say around it in a Slack channel, and no event. */
+function isSaid(message: BotkitMessage): boolean {
+  const { type, text, incoming_message: activity } = message;
+  if (activity.type !== "message" || typeof text !== "string" || text.trim() === "") return false;
+  if (activity.from.role === "bot") return false;
+  return activity.channelId === "slack" ? slackTypes.has(type) : true;
+}
+
+/** As Botkit's Slack adapter names them (`SlackEventMiddleware`). */
+const slackTypes: ReadonlySet<string> = new Set(["direct_message", "direct_mention", "mention"]);

@@ -1,0 +1,66 @@
+import type { IncomingMessage } from "node:http";
+import { optionInvalid, refuseUnknown, type Speaker } from "aparte";
+import type { BotkitMessage } from "botkit";
+
+export interface BotkitOptions {
+  /**
+   * What the agent answers by itself: what no `hears` or `on` took, all that people say (handlers run, too), or
+   * nothing (handlers ask it through {@link getSession}). What a running dialog or an `interrupts` took is theirs.
+   * @default "unheard"
+   */
+  readonly answer?: "unheard" | "all" | "none";
+  /**
+   * Who sends this, for the Web adapter, whose clients name themselves: the id of the person whom a cookie, a
+   * header or a token in the message proves, or undefined to refuse. Ids must be unique in this bot. With the Web
+   * adapter it must be given.
+   * @param request the HTTP request, or the one that opened the web socket
+   * @param message what the client sent
+   */
+  readonly authenticate?: (
+    request: IncomingMessage,
+    message: Readonly<Record<string, unknown>>,
+  ) => string | undefined | Promise<string | undefined>;
+  /**
+   * Who spoke, for adapters that need more than the activity's channel, team, user and conversation. Undefined
+   * leaves it to these.
+   */
+  readonly speaker?: (message: BotkitMessage) => Speaker | undefined;
+  /** The longest message that the platform takes, in characters; longer replies are cut. @default 4000 */
+  readonly maxLength?: number;
+  /**
+   * Gets what handlers, dialogs and the storage throw: none of it ends the process or hangs the turn. It may hold
+   * words of people. @default console.error
+   */
+  readonly onError?: (error: unknown) => void;
+}
+
+export type BotkitSettings = Required<Omit<BotkitOptions, "authenticate" | "speaker">> &
+  Pick<BotkitOptions, "authenticate" | "speaker">;
+
+const known = [
+  "answer",
+  "authenticate",
+  "speaker",
+  "maxLength",
+  "onError",
+] as const satisfies readonly (keyof BotkitOptions)[];
+
+/** @throws {AparteError} `option-invalid` with the option's name as `field`. */
+export function checkOptions(options: BotkitOptions): BotkitSettings {
+  refuseUnknown(options, known);
+  const { answer = "unheard", maxLength = 4000, onError = console.error, authenticate, speaker } = options;
+  if (answer !== "unheard" && answer !== "all" && answer !== "none") {
+    throw optionInvalid("answer", 'must be "unheard", "all" or "none"');
+  }
+  if (!Number.isInteger(maxLength) || maxLength < 100) {
+    throw optionInvalid("maxLength", "must be a whole number of at least 100");
+  }
+  for (const [field, hook] of Object.entries({ authenticate, speaker, onError })) {
+    if (hook !== undefined && typeof hook !== "function") throw optionInvalid(field, "must be a function");
+  }
+  return {
+    ...{ answer, maxLength, onError },
+    ...(authenticate === undefined ? {} : { authenticate }),
+    ...(speaker === undefined ? {} : { speaker }),
+  };
+}
