@@ -268,8 +268,11 @@ export class LaneClient {
 
   #tick(): void {
     this.#ticking ??= this.#renewAndTakeOver()
-      // A store that is away is told by the turns that fail; leases that run out meanwhile stop their turns.
-      .catch((error) => this.#options.logger.warn("leases could not be renewed", describeError(error)))
+      .catch((error) => {
+        this.#options.logger.warn("leases could not be renewed", describeError(error));
+        // Those that have run out by now stop their turns.
+        for (const held of this.#held.values()) void held.isHeld;
+      })
       .finally(() => {
         this.#ticking = undefined;
       });

@@ -1,4 +1,9 @@
-// What every store and backend promises, as suites for your own
+// What every adapter, backend and store promises, as suites for your own
+export {
+  type AdapterContractOptions,
+  adapterContract,
+  type PlatformUnderTest,
+} from "./contracts/adapter.ts";
 export {
   type BackendContractOptions,
   type BackendUnderTest,

@@ -1,0 +1,37 @@
+import { discord } from "aparte/discord";
+import { adapterContract } from "aparte/testing";
+import { Client, GatewayIntentBits, Partials } from "discord.js";
+import { describe, it } from "vitest";
+import { DiscordServer } from "../fakes/discord-server.ts";
+
+const { Guilds, GuildMessages, DirectMessages, MessageContent } = GatewayIntentBits;
+
+adapterContract(
+  { describe, it },
+  {
+    name: "for Discord",
+    platform: "discord",
+    start: async () => {
+      const server = await DiscordServer.start();
+      const people = { ada: server.person("ada"), bob: server.person("bob") };
+      return {
+        async attach(mapper) {
+          const client = new Client({
+            intents: [Guilds, GuildMessages, DirectMessages, MessageContent],
+            partials: [Partials.Channel],
+            rest: { ...server.rest },
+          });
+          discord(mapper, { editInterval: 20 }).attach(client);
+          const ready = new Promise((resolve) => client.once("clientReady", resolve));
+          await client.login(server.token);
+          await ready;
+          return () => client.destroy();
+        },
+        say: async (person, text) => server.say(people[person], `<@${server.bot.id}> ${text}`),
+        again: async (event) => server.redeliver(String(event)),
+        shown: () => server.shown().map(({ content }) => String(content)),
+        close: () => server.close(),
+      };
+    },
+  },
+);
