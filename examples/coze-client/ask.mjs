@@ -1,0 +1,37 @@
+// A script that calls Coze by itself, with the official client: aparte only tells who the person is there.
+import { ChatEventType, CozeAPI, RoleType } from "@coze/api";
+import { openStore, SessionMapper } from "aparte";
+import { coze } from "aparte/coze";
+
+const { env } = process;
+const baseURL = env.COZE_BASE_URL ?? "https://api.coze.cn";
+const mapper = new SessionMapper({
+  agents: {
+    helper: coze({
+      appId: env.COZE_APP_ID,
+      keyId: env.COZE_KEY_ID,
+      privateKey: env.COZE_PRIVATE_KEY,
+      botId: env.COZE_BOT_ID,
+      baseURL,
+    }),
+  },
+  store: await openStore(env.APARTE_STORE ?? "sqlite:./coze-client.db"),
+  secret: env.APARTE_SECRET,
+});
+
+const [user, text] = process.argv.slice(2);
+const speaker = { platform: "script", tenant: "", user };
+const { sessionName, conversationId, accessToken } = await mapper.resolve(speaker, "helper");
+
+const client = new CozeAPI({ baseURL, token: accessToken });
+const stream = client.chat.stream({
+  bot_id: env.COZE_BOT_ID,
+  conversation_id: conversationId,
+  user_id: sessionName,
+  additional_messages: [{ role: RoleType.User, content: text, content_type: "text" }],
+});
+for await (const { event, data } of stream) {
+  if (event === ChatEventType.CONVERSATION_MESSAGE_DELTA) process.stdout.write(data.content);
+}
+process.stdout.write("\n");
+await mapper.close();

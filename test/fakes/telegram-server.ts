@@ -1,0 +1,138 @@
+import { EventEmitter, once } from "node:events";
+import { type Loopback, listen } from "./loopback.ts";
+
+/** A message of the bot, as it is shown now. */
+export interface ShownMessage {
+  readonly id: number;
+  readonly chat: number;
+  text: string;
+}
+
+interface Update {
+  readonly update_id: number;
+  readonly message: object;
+}
+
+/** Telegram's Bot API in small: long polling, messages and edits. https://core.telegram.org/bots/api */
+export class TelegramServer {
+  readonly token = "100:a-bot-token";
+  /** What the bot shows, oldest first. */
+  readonly shown: ShownMessage[] = [];
+  #updates: Update[] = [];
+  #count = 1000;
+  readonly #news = new EventEmitter().setMaxListeners(0);
+  #loopback: Loopback | undefined;
+
+  static async start(): Promise<TelegramServer> {
+    const server = new TelegramServer();
+    server.#loopback = await listen((request) => server.#answer(request));
+    return server;
+  }
+
+  get url(): string {
+    return (this.#loopback?.url ?? "").replace(/\/$/, "");
+  }
+
+  /** A person says something to the bot, in private or in a group. */
+  say(user: { readonly id: number; readonly name: string }, text: string, group?: number): void {
+    this.#count += 1;
+    const from = { id: user.id, is_bot: false, first_name: user.name, username: user.name };
+    const chat =
+      group === undefined
+        ? { id: user.id, type: "private", first_name: user.name }
+        : { id: group, type: "supergroup", title: "a group" };
+    const command = /^\/\w+/.exec(text)?.[0];
+    const mention = text.indexOf("@helper_bot");
+    const entities = [
+      ...(command === undefined ? [] : [{ type: "bot_command", offset: 0, length: command.length }]),
+      ...(mention < 0 ? [] : [{ type: "mention", offset: mention, length: 11 }]),
+    ];
+    this.#updates.push({
+      update_id: this.#count,
+      message: { message_id: this.#count, date: 1_790_000_000, from, chat, text, entities },
+    });
+    this.#news.emit("news");
+  }
+
+  /** Resolves with what `look` finds; it looks again whenever something happened here. */
+  async until<T>(look: () => T | undefined | false): Promise<T> {
+    for (;;) {
+      const found = look();
+      if (found !== undefined && found !== false) return found;
+      await once(this.#news, "news");
+    }
+  }
+
+  /** What is shown in one chat, together. */
+  textIn(chat: number): string {
+    return this.shown
+      .filter((message) => message.chat === chat)
+      .map(({ text }) => text)
+      .join("\n");
+  }
+
+  async #answer(request: Request): Promise<Response> {
+    const [, token, method = ""] = /\/bot([^/]+)\/(\w+)$/.exec(new URL(request.url).pathname) ?? [];
+    if (token !== this.token) return refusal(401, "Unauthorized");
+    const text = await request.text();
+    const body = (text === "" ? {} : JSON.parse(text)) as Record<string, unknown>;
+    const result = await this.#call(method, body, request.signal);
+    this.#news.emit("news");
+    return result instanceof Response ? result : Response.json({ ok: true, result });
+  }
+
+  async #call(method: string, body: Record<string, unknown>, signal: AbortSignal): Promise<unknown> {
+    switch (method) {
+      case "getMe":
+        return { id: 100, is_bot: true, first_name: "helper", username: "helper_bot", can_join_groups: true };
+      case "getWebhookInfo":
+        return { url: "", has_custom_certificate: false, pending_update_count: 0 };
+      case "getUpdates":
+        return this.#poll(Number(body.offset ?? 0), Number(body.timeout ?? 0), signal);
+      case "sendRichMessage":
+      case "sendMessage": {
+        this.#count += 1;
+        const message = { id: this.#count, chat: Number(body.chat_id), text: textOf(body) };
+        this.shown.push(message);
+        return told(message);
+      }
+      case "editMessageText": {
+        const message = this.shown.find(({ id }) => id === Number(body.message_id));
+        if (message === undefined) return refusal(400, "Bad Request: message to edit not found");
+        if (message.text === textOf(body)) return refusal(400, "Bad Request: message is not modified");
+        message.text = textOf(body);
+        return told(message);
+      }
+      default:
+        return true;
+    }
+  }
+
+  /** An update is given again until a later offset confirms it. */
+  async #poll(offset: number, seconds: number, signal: AbortSignal): Promise<Update[]> {
+    this.#updates = this.#updates.filter(({ update_id }) => update_id >= offset);
+    if (this.#updates.length > 0 || seconds === 0) return this.#updates;
+    const over = AbortSignal.any([signal, AbortSignal.timeout(Math.min(seconds, 1) * 1_000)]);
+    await once(this.#news, "news", { signal: over }).catch(() => {});
+    return this.#updates;
+  }
+
+  async close(): Promise<void> {
+    this.#news.emit("news");
+    await this.#loopback?.close();
+  }
+}
+
+/** Plain, or as Markdown in a rich message. */
+function textOf({ text, rich_message }: Record<string, unknown>): string {
+  const rich = rich_message as { readonly markdown?: string } | undefined;
+  return String(rich?.markdown ?? text);
+}
+
+function told({ id, chat, text }: ShownMessage): object {
+  return { message_id: id, date: 1_790_000_000, chat: { id: chat, type: "private" }, text };
+}
+
+function refusal(code: number, description: string): Response {
+  return Response.json({ ok: false, error_code: code, description }, { status: code });
+}
