@@ -75,6 +75,13 @@ export interface HistoryMessage {
 export interface BackendHost {
   /** Tokens shared by all processes of this deployment. Missing where the store cannot share them safely. */
   readonly sharedTokens?: SharedTokens;
+  /**
+   * Waits until a request is within the service's rate, which all processes of this deployment share. Throws
+   * `backend-rate-limited` when that would take too long.
+   * @param key of whoever pays for the requests; it holds no secret
+   * @param perSecond how many there may be in a second
+   */
+  readonly pace?: (key: string, perSecond: number, signal: AbortSignal) => Promise<void>;
 }
 
 /** A shelf for tokens that all processes share. Values are stored encrypted. */

@@ -21,6 +21,7 @@ export type {
 export { cut } from "./cut.ts";
 // What goes wrong
 export { AparteError, type AparteErrorCode, type AparteErrorOptions } from "./errors.ts";
+export type { TurnLimits } from "./limits.ts";
 export type { Logger } from "./logger.ts";
 export type { MapperOptions } from "./mapper-options.ts";
 export { optionInvalid, refuseUnknown } from "./options.ts";
@@ -44,6 +45,7 @@ export type {
   Lanes,
   NewTurn,
   Overlap,
+  Rates,
   Records,
   SessionRecord,
   Store,

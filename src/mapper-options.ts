@@ -1,5 +1,6 @@
 import { Keyv } from "keyv";
 import type { Backend } from "./backend.ts";
+import type { TurnLimits } from "./limits.ts";
 import { consoleLogger, type Logger } from "./logger.ts";
 import { optionInvalid, refuseUnknown } from "./options.ts";
 import { type Scope, type Speaker, scopes } from "./speaker.ts";
@@ -39,6 +40,11 @@ export interface MapperOptions {
    * `"always"`: also wherever the store knows none, for a store that was lost. @default "intent"
    */
   readonly recover?: "intent" | "always";
+  /**
+   * How many turns a person, or all people of a tenant, may have in a minute. Who is over is told when to come back.
+   * Needs the package `rate-limiter-flexible`. @default none
+   */
+  readonly limits?: TurnLimits;
   /** Deadline of one store call in milliseconds. @default 1000 */
   readonly storeTimeout?: number;
   /** How long a process that has died keeps its turns from others, in milliseconds. @default 10000 */
@@ -64,6 +70,7 @@ export interface Settings {
   readonly identify: MapperOptions["identify"];
   readonly title: (message: Message) => string | undefined;
   readonly alwaysFind: boolean;
+  readonly limits: TurnLimits | undefined;
   readonly storeTimeout: number;
   readonly leaseTime: number;
   readonly waitTimeout: number;
@@ -82,6 +89,7 @@ const known = [
   "identify",
   "title",
   "recover",
+  "limits",
   "storeTimeout",
   "leaseTime",
   "waitTimeout",
@@ -123,6 +131,7 @@ export function checkOptions(options: MapperOptions): Settings {
     identify,
     title: title ?? firstLine,
     alwaysFind: recover === "always",
+    limits: checkLimits(options.limits),
     storeTimeout,
     leaseTime: checkNumber("leaseTime", options.leaseTime, 10_000),
     waitTimeout: checkNumber("waitTimeout", options.waitTimeout, 900_000),
@@ -131,6 +140,20 @@ export function checkOptions(options: MapperOptions): Settings {
     // The last of them: it may connect to a server, which wrong options must not.
     store: checkStore(options.store, storeTimeout, logger),
   };
+}
+
+function checkLimits(limits: MapperOptions["limits"]): TurnLimits | undefined {
+  if (limits === undefined) return undefined;
+  if (typeof limits !== "object" || limits === null) {
+    throw optionInvalid("limits", "must be an object, e.g. { person: 20 }");
+  }
+  refuseUnknown(limits, ["person", "tenant"]);
+  for (const [name, value] of Object.entries(limits)) {
+    if (value !== undefined && (!Number.isInteger(value) || value < 1)) {
+      throw optionInvalid(`limits.${name}`, "must be a whole number above 0: turns per minute");
+    }
+  }
+  return limits;
 }
 
 function checkAgents(agents: MapperOptions["agents"]): ReadonlyMap<string, Backend> {

@@ -25,7 +25,7 @@ export type ReplyEvent =
  * - `merged`: a later message carries this one's words; its reply answers both. Adapters stay silent.
  * - `interrupted`: a later message stopped this turn. `stopped`: the person or the application did.
  * - `answer-lost`: the process died after the turn was sent and the service cannot be asked for the answer.
- * - `limited`: the person or tenant has used up its turns for now. Not taken.
+ * - `limited`: the person or tenant has used up its turns for now. It was not sent; the text says when to come back.
  * - `too-long`: the message has more characters than the agent reads. It was not sent.
  */
 export type NoticeCode =

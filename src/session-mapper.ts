@@ -5,8 +5,10 @@ import type { Backend } from "./backend.ts";
 import { conversationId, HeldSession } from "./conversation.ts";
 import { AparteError } from "./errors.ts";
 import { type HeldLane, LaneClient } from "./lane.ts";
+import { Limits } from "./limits.ts";
 import { describeError } from "./logger.ts";
 import { checkOptions, type MapperOptions, type Settings } from "./mapper-options.ts";
+import { pace } from "./pace.ts";
 import { SessionNames } from "./session-names.ts";
 import {
   clearConversation,
@@ -19,6 +21,7 @@ import {
 } from "./session-operations.ts";
 import { checkSpeaker, type Speaker } from "./speaker.ts";
 import { withDeadline } from "./store/deadline.ts";
+import { memoryRates } from "./store/rates.ts";
 import { StoredTokens } from "./store/shared-tokens.ts";
 import { type SessionRecord, type Store, sessionKey } from "./store/store.ts";
 import { storeMessage, storeOperation } from "./stored-turn.ts";
@@ -62,8 +65,11 @@ export class SessionMapper {
     const { store, storeTimeout, leaseTime, waitTimeout, logger, agents } = this.#settings;
     this.#store = withDeadline(store, storeTimeout);
     this.#names = new SessionNames(this.#settings, this.#store.records);
+    const { rates = memoryRates() } = this.#store;
+    const { limits } = this.#settings;
     this.#runner = new TurnRunner({
       settings: this.#settings,
+      limits: limits === undefined ? undefined : new Limits(limits, rates),
       records: this.#store.records,
       adapters: this.#adapters,
       middlewares: this.#middlewares,
@@ -83,7 +89,10 @@ export class SessionMapper {
       logger.warn("this Keyv offers no atomic steps: run one process only; turns under way end with it");
     }
     const { records, shared } = this.#store;
-    const host = shared ? { sharedTokens: new StoredTokens(records, this.#settings.secrets) } : {};
+    const host = {
+      ...(shared ? { sharedTokens: new StoredTokens(records, this.#settings.secrets) } : {}),
+      pace: (key: string, perSecond: number, signal: AbortSignal) => pace(rates, key, perSecond, signal),
+    };
     for (const backend of agents.values()) backend.attach?.(host);
   }
 

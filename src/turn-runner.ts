@@ -5,9 +5,10 @@ import type { Backend, FileInput } from "./backend.ts";
 import { HeldSession } from "./conversation.ts";
 import { AparteError, asAparteError } from "./errors.ts";
 import type { Entry, HeldLane } from "./lane.ts";
+import type { Limits } from "./limits.ts";
 import { describeError } from "./logger.ts";
 import type { Settings } from "./mapper-options.ts";
-import type { NoticeCode } from "./reply.ts";
+import type { NoticeCode, ReplyEvent } from "./reply.ts";
 import type { SessionIdentity } from "./session-names.ts";
 import { type Records, type SessionRecord, sessionKey, type TakenTurn } from "./store/store.ts";
 import { restoreMessage, type StoredTurn } from "./stored-turn.ts";
@@ -58,6 +59,8 @@ const deliveryMs = 120_000;
 
 export interface TurnRunnerOptions {
   readonly settings: Settings;
+  /** Undefined where there are none. */
+  readonly limits: Limits | undefined;
   readonly records: Records;
   readonly adapters: ReadonlyMap<string, Adapter>;
   readonly middlewares: readonly Middleware[];
@@ -117,7 +120,11 @@ export class TurnRunner {
     try {
       const { record } = held.grant;
       session = new HeldSession(name, held, record === undefined ? await this.record(held) : record, speaker);
-      await this.#answer(session, message, source, facts);
+      const { limits } = this.#options;
+      // A turn that is taken up again was counted before.
+      const waitMs = limits === undefined || held.grant.attempt > 1 ? 0 : await limits.take(message);
+      if (waitMs > 0) source.push(limited(waitMs));
+      else await this.#answer(session, message, source, facts);
       source.end();
     } catch (error) {
       this.#fail(held, source, error);
@@ -279,6 +286,12 @@ export class TurnRunner {
     await Promise.race([delivered, overdue]);
     clearTimeout(timer);
   }
+}
+
+function limited(waitMs: number): ReplyEvent {
+  const seconds = Math.ceil(waitMs / 1000);
+  const text = `That was a lot in a short time. Please come back in ${seconds} second${seconds === 1 ? "" : "s"}.`;
+  return { type: "notice", code: "limited", text };
 }
 
 export function turnFailed(error: unknown): AparteError {

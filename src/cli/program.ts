@@ -47,6 +47,7 @@ export async function startProgram(settings: ProgramSettings): Promise<Program> 
       // The page's people have no channels.
       scope: hasBots ? settings.scope : "user",
       overlap: settings.overlap,
+      ...(settings.limits === undefined ? {} : { limits: settings.limits }),
     });
     const names = Object.keys(agents.backends);
     mapper.use(commands(mapper, names));

@@ -3,6 +3,7 @@ import type { CozeOptions } from "../backends/coze/index.ts";
 import type { DialogflowCxOptions } from "../backends/dialogflow-cx/index.ts";
 import type { SonaopsOptions } from "../backends/sonaops/index.ts";
 import { AparteError } from "../errors.ts";
+import type { TurnLimits } from "../limits.ts";
 import type { Scope } from "../speaker.ts";
 import type { Overlap } from "../store/store.ts";
 
@@ -31,6 +32,7 @@ export interface ProgramSettings {
   readonly secret?: readonly string[];
   readonly scope: Extract<Scope, string>;
   readonly overlap: Overlap;
+  readonly limits?: TurnLimits;
   /** Missing: a stand-in agent on this machine. */
   readonly coze?: CozeOptions;
   readonly sonaops?: SonaopsOptions;
@@ -76,6 +78,8 @@ export function readSettings(environment: Environment): ProgramSettings {
         "is too short, or one of APARTE_OTHER_SECRETS: at least 16 characters each.",
       );
   }
+  const person = env.count("APARTE_TURNS_PER_MINUTE");
+  const tenant = env.count("APARTE_TENANT_TURNS_PER_MINUTE");
   return {
     port: env.port("PORT", 3000),
     host: env.get("HOST") ?? "127.0.0.1",
@@ -84,6 +88,7 @@ export function readSettings(environment: Environment): ProgramSettings {
     ...(secrets.length === 0 ? {} : { secret: secrets }),
     scope: env.oneOf("APARTE_SCOPE", ["user", "user-in-channel", "user-in-thread", "channel", "thread"]),
     overlap: env.oneOf("APARTE_OVERLAP", ["queue", "merge", "interrupt", "reject"]),
+    ...(person === undefined && tenant === undefined ? {} : { limits: definedOf({ person, tenant }) }),
     ...(coze === undefined ? {} : { coze }),
     ...(sonaops === undefined ? {} : { sonaops }),
     ...(dialogflow === undefined ? {} : { dialogflow }),
@@ -122,6 +127,7 @@ function readCoze(env: Variables): CozeOptions | undefined {
     accountId: env.get("COZE_ACCOUNT_ID"),
     enterpriseId: env.get("COZE_ENTERPRISE_ID"),
     connectorId: env.get("COZE_CONNECTOR_ID"),
+    qps: env.count("COZE_QPS"),
     region,
   };
   return {
@@ -230,6 +236,14 @@ class Variables {
     const value = this.get(name);
     if (value === undefined) throw wrong(name, "is missing.");
     return value;
+  }
+
+  /** A whole number above 0, if it is set. */
+  count(name: string): number | undefined {
+    const text = this.get(name);
+    if (text === undefined) return undefined;
+    if (!/^[1-9]\d{0,8}$/.test(text)) throw wrong(name, "must be a whole number above 0.");
+    return Number(text);
   }
 
   port(name: string, fallback: number): number {

@@ -9,11 +9,15 @@ import type { Begun, LaneOwner, Lanes, Records, Store } from "./store.ts";
 export function withDeadline(store: Store, deadlineMs: number): Store {
   if (store.isBounded) return store;
   const bound: Bound = (what, run, late) => bounded(what, run, deadlineMs, late);
+  const { rates } = store;
   return {
     name: store.name,
     shared: store.shared,
     durable: store.durable,
     records: recordsWithDeadline(store.records, deadlineMs),
+    ...(rates === undefined
+      ? {}
+      : { rates: { take: (key, limit, spanMs) => bound("count", () => rates.take(key, limit, spanMs)) } }),
     join: (owner: LaneOwner): Lanes => {
       const lanes = store.join(owner);
       return {

@@ -2,6 +2,7 @@ import type { Keyv } from "keyv";
 import { AparteError } from "../errors.ts";
 import { recordsWithDeadline } from "./deadline.ts";
 import { LocalLanes } from "./local-lanes.ts";
+import { memoryRates } from "./rates.ts";
 import type { Records, Store } from "./store.ts";
 
 /**
@@ -26,6 +27,7 @@ export function keyvStore(keyv: Keyv, deadlineMs: number | undefined, name = "ke
     durable: false,
     isBounded: true,
     records,
+    rates: memoryRates(),
     join: (owner) => lanes.join(owner),
     // The Keyv is the caller's: other parts of the program may still use it.
     close: async () => {},

@@ -2,6 +2,7 @@ import type { RedisClientType } from "@keyv/redis";
 import { Keyv } from "keyv";
 import { AparteError } from "../errors.ts";
 import { consoleLogger, describeError, type Logger } from "../logger.ts";
+import { limiterRates } from "./rates.ts";
 import { type RedisClient, RedisScripts, watchConnection } from "./redis-connection.ts";
 import { RedisKeys } from "./redis-keys.ts";
 import { RedisLanes, type RedisServer } from "./redis-lanes.ts";
@@ -128,6 +129,15 @@ export function redisStore(
     shared: true,
     durable: true,
     records: records.records,
+    rates: limiterRates(
+      (library, { keyPrefix, ...options }) =>
+        new library.RateLimiterRedis({
+          ...options,
+          keyPrefix: `${keyv.namespace ?? defaultNamespace}-${keyPrefix}`,
+          storeClient: client,
+          useRedisPackage: true,
+        }),
+    ),
     join: (owner) => new RedisLanes(server, owner),
     close: async () => {
       if (hasOwnListener && listener.isOpen) listener.destroy();

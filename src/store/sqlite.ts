@@ -1,6 +1,7 @@
 import { AparteError } from "../errors.ts";
 import { SqliteFile } from "./sqlite-file.ts";
 import { SqliteLanes } from "./sqlite-lanes.ts";
+import { sqliteRates } from "./sqlite-rates.ts";
 import { sqliteRecords } from "./sqlite-records.ts";
 import { prepareTables } from "./sqlite-schema.ts";
 import type { Store } from "./store.ts";
@@ -31,6 +32,7 @@ export async function openSqliteStore(path: string): Promise<Store> {
       // A call waits for a locked file, and for nothing else.
       isBounded: true,
       records,
+      rates: sqliteRates(file),
       join: (owner) => lanes.join(owner),
       close: async () => {
         lanes.close();

@@ -158,6 +158,17 @@ export interface Lanes {
   leave(): Promise<void>;
 }
 
+/** Counts uses in spans of time. */
+export interface Rates {
+  /**
+   * Takes one use of `key`.
+   * @param limit how many uses a span has
+   * @param spanMs how long it is, in milliseconds: whole seconds
+   * @returns 0 if there was one left, else how long until there are some again, in milliseconds
+   */
+  take(key: string, limit: number, spanMs: number): Promise<number>;
+}
+
 /** Keyv, plus the few atomic operations that Keyv lacks. */
 export interface Store {
   /** For people: `"memory"`, `"sqlite"`, `"redis"`, `"keyv"`. */
@@ -169,6 +180,8 @@ export interface Store {
   /** Whether every call answers or fails in time by itself; otherwise the mapper sets a deadline on each. */
   readonly isBounded?: boolean;
   readonly records: Records;
+  /** Missing: limits are counted by each process for itself. */
+  readonly rates?: Rates;
   /** Joins the lanes as one owner. */
   join(owner: LaneOwner): Lanes;
   close(): Promise<void>;

@@ -56,6 +56,18 @@ describe("The program's settings", () => {
     });
   });
 
+  it("take limits", () => {
+    const limits = { APARTE_TURNS_PER_MINUTE: "20", APARTE_TENANT_TURNS_PER_MINUTE: "500", COZE_QPS: "100" };
+    expect(readSettings({ ...coze(), ...limits })).toMatchObject({
+      limits: { person: 20, tenant: 500 },
+      coze: { qps: 100 },
+    });
+    for (const wrong of ["0", "-1", "1.5", "many"]) {
+      const read = () => readSettings({ APARTE_TURNS_PER_MINUTE: wrong });
+      expect(read).toThrow(expect.objectContaining({ field: "APARTE_TURNS_PER_MINUTE" }));
+    }
+  });
+
   it("take a list of secrets, for rotation", () => {
     const environment = {
       APARTE_SECRET: secret,

@@ -1,4 +1,4 @@
-import type { SharedTokens } from "../../backend.ts";
+import type { BackendHost } from "../../backend.ts";
 import { TokenCache } from "../../token.ts";
 import { aborted, Deadline } from "../deadline.ts";
 import { CozeFailure, conversationRefusal, refusal } from "./failure.ts";
@@ -40,6 +40,7 @@ export class CozeClient {
   readonly settings: CozeSettings;
   readonly #tokens: TokenCache;
   readonly #mint: TokenMint;
+  #pace: BackendHost["pace"];
 
   constructor(settings: CozeSettings) {
     this.settings = settings;
@@ -47,8 +48,15 @@ export class CozeClient {
     this.#mint = new TokenMint(settings);
   }
 
-  shareTokens(shelf: SharedTokens): void {
-    this.#tokens.share(shelf);
+  attach({ sharedTokens, pace }: BackendHost): void {
+    if (sharedTokens !== undefined) this.#tokens.share(sharedTokens);
+    this.#pace = pace;
+  }
+
+  /** Waits until the account's rate lets one more chat through. */
+  async pace(signal: AbortSignal): Promise<void> {
+    const { qps, issuer } = this.settings;
+    if (qps !== undefined) await this.#pace?.(`coze:${issuer}`, qps, signal);
   }
 
   async token(sessionName: string, signal: AbortSignal): Promise<string> {

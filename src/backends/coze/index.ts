@@ -41,15 +41,14 @@ export function coze(options: CozeOptions): Required<Backend> {
     probe: async (signal) => {
       await client.token(probeSession, signal);
     },
-    attach: ({ sharedTokens }) => {
-      if (sharedTokens !== undefined) client.shareTokens(sharedTokens);
-    },
+    attach: (host) => client.attach(host),
   };
 }
 
 async function* ask(client: CozeClient, turn: AskCall): AsyncGenerator<ReplyEvent> {
   const question = await composeQuestion(client, turn);
   const progress = new ChatProgress(turn);
+  await client.pace(turn.signal);
   try {
     yield* (client.settings.stream ? streamChat : pollChat)(client, turn, question, progress);
   } finally {

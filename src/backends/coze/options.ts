@@ -55,6 +55,11 @@ export interface CozeOptions {
   readonly pollInterval?: number;
   /** The first pause before a request is repeated, in milliseconds; doubled each time. @default 500 */
   readonly retryDelay?: number;
+  /**
+   * How many chats a second the account may begin: 20 on Coze's free plan, 100 to 500 on others. All processes share
+   * the count; those above it wait. Needs the package `rate-limiter-flexible`. @default as many as come
+   */
+  readonly qps?: number;
   /** Used in place of the global `fetch`. */
   readonly fetch?: typeof fetch;
 }
@@ -83,6 +88,7 @@ export interface CozeSettings {
   readonly waitTimeout: number;
   readonly pollInterval: number;
   readonly retryDelay: number;
+  readonly qps: number | undefined;
   readonly fetch: typeof fetch;
   /** Digest of all that makes two tokens of one session differ, apart from a `sessionContext` function. */
   readonly issuer: string;
@@ -111,6 +117,7 @@ const optionNames: Record<keyof CozeOptions, true> = {
   waitTimeout: true,
   pollInterval: true,
   retryDelay: true,
+  qps: true,
   fetch: true,
 };
 
@@ -149,6 +156,9 @@ export function readOptions(options: CozeOptions): CozeSettings {
   if (options.fetch !== undefined && typeof options.fetch !== "function") {
     throw optionInvalid("fetch", "must be a function");
   }
+  if (options.qps !== undefined && (!Number.isInteger(options.qps) || options.qps < 1)) {
+    throw optionInvalid("qps", "must be a whole number above 0");
+  }
   const baseURL = readBaseURL(options);
   const key = readPrivateKey(options.privateKey);
   const tokenPath = tokenPathOf(options);
@@ -173,6 +183,7 @@ export function readOptions(options: CozeOptions): CozeSettings {
     waitTimeout: milliseconds("waitTimeout", options.waitTimeout, 60_000),
     pollInterval: milliseconds("pollInterval", options.pollInterval, 1000),
     retryDelay: milliseconds("retryDelay", options.retryDelay, 500),
+    qps: options.qps,
     fetch: options.fetch ?? ((...request) => globalThis.fetch(...request)),
     issuer: digest([
       baseURL,

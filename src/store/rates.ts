@@ -1,0 +1,62 @@
+import type { RateLimiterAbstract } from "rate-limiter-flexible";
+import { AparteError } from "../errors.ts";
+import type { Rates } from "./store.ts";
+
+type Library = typeof import("rate-limiter-flexible");
+
+/** How many uses one span has, and how long it is. */
+export interface RateOptions {
+  readonly points: number;
+  /** In seconds. */
+  readonly duration: number;
+  readonly keyPrefix: string;
+}
+
+/**
+ * Rates that `rate-limiter-flexible` counts: in fixed spans of time, each of which begins with its first use. The
+ * package is loaded with the first use, since most bots set no limits.
+ * @param make a limiter for one limit
+ */
+export function limiterRates(
+  make: (library: Library, options: RateOptions) => RateLimiterAbstract | Promise<RateLimiterAbstract>,
+): Rates {
+  const limiters = new Map<string, Promise<RateLimiterAbstract>>();
+  return {
+    async take(key, limit, spanMs) {
+      const name = `${limit}/${spanMs}`;
+      let limiter = limiters.get(name);
+      if (limiter === undefined) {
+        const options = { points: limit, duration: spanMs / 1000, keyPrefix: "rate" };
+        limiter = loadLibrary().then((library) => make(library, options));
+        limiters.set(name, limiter);
+        limiter.catch(() => limiters.delete(name)); // Tried again with the next use.
+      }
+      try {
+        await (await limiter).consume(`${name}:${key}`);
+        return 0;
+      } catch (error) {
+        // The library rejects with the state of the key where the limit is reached, and with an error otherwise.
+        if (error instanceof Error) throw error;
+        return Math.max(1, (error as { readonly msBeforeNext: number }).msBeforeNext);
+      }
+    },
+  };
+}
+
+/** Counts within this process. */
+export function memoryRates(): Rates {
+  return limiterRates((library, options) => new library.RateLimiterMemory(options));
+}
+
+async function loadLibrary(): Promise<Library> {
+  try {
+    const loaded = await import("rate-limiter-flexible");
+    return "default" in loaded ? (loaded.default as Library) : loaded;
+  } catch (error) {
+    throw new AparteError(
+      "option-invalid",
+      'Limits need the package "rate-limiter-flexible". Install it: npm i rate-limiter-flexible',
+      { field: "limits", cause: error },
+    );
+  }
+}

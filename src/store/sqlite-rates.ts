@@ -1,0 +1,42 @@
+import { limiterRates } from "./rates.ts";
+import type { SqliteFile, SqlValue } from "./sqlite-file.ts";
+import type { Rates } from "./store.ts";
+
+const table = "aparte_rates";
+
+/** Counts for all processes that share the file. */
+export function sqliteRates(file: SqliteFile): Rates {
+  return limiterRates((library, options) => {
+    file.step(() => {
+      file.exec(`CREATE TABLE IF NOT EXISTS ${table} (key TEXT PRIMARY KEY, points INTEGER, expire INTEGER)`);
+    });
+    return new library.RateLimiterSQLite({
+      ...options,
+      storeClient: clientOf(file),
+      storeType: "better-sqlite3",
+      tableName: table,
+      tableCreated: true,
+      clearExpiredByTimeout: true,
+    });
+  });
+}
+
+/** The file as the library knows databases: rows are objects, and its statements name the same two columns. */
+function clientOf(file: SqliteFile): object {
+  return {
+    prepare(sql: string) {
+      const query = file.query(sql);
+      return {
+        run: (...values: SqlValue[]) => file.step(() => query.run(...values)),
+        get(...values: SqlValue[]) {
+          const [points, expire] = query.first(...values) ?? [];
+          return points === undefined ? undefined : { points, expire };
+        },
+      };
+    },
+    transaction:
+      <T>(run: () => T) =>
+      () =>
+        file.step(run),
+  };
+}

@@ -1,0 +1,182 @@
+import { randomUUID } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type MapperOptions, type Message, openStore, SessionMapper, type Store } from "aparte";
+import { coze } from "aparte/coze";
+import { type CozeEmulator, startCozeEmulator } from "aparte/testing";
+import { Keyv } from "keyv";
+import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
+import { pace } from "../src/pace.ts";
+import type { Rates } from "../src/store/store.ts";
+import { describeOnRedis } from "./redis.ts";
+
+const secret = "a secret of the tests, long enough";
+const quiet = { info() {}, warn() {}, error() {} };
+
+let emulator: CozeEmulator;
+let mappers: SessionMapper[] = [];
+
+beforeEach(async () => {
+  emulator = await startCozeEmulator();
+});
+
+afterEach(async () => {
+  await Promise.all(mappers.map((mapper) => mapper.close()));
+  mappers = [];
+  await emulator.close();
+});
+
+/** When chats were begun, by `performance.now()`. */
+let begun: number[] = [];
+
+const noting: typeof fetch = (input, init) => {
+  if (String(input).includes("/v3/chat?") || String(input).endsWith("/v3/chat"))
+    begun.push(performance.now());
+  return fetch(input, init);
+};
+
+function mapperWith(options: Partial<MapperOptions> & { readonly qps?: number }): SessionMapper {
+  const { qps, ...rest } = options;
+  const { appId, keyId, privateKey, botId, baseURL } = emulator;
+  const helper = coze({
+    ...{ appId, keyId, privateKey, botId, baseURL, retryDelay: 1 },
+    ...(qps === undefined ? {} : { qps, fetch: noting }),
+  });
+  const mapper = new SessionMapper({ agents: { helper }, secret, logger: quiet, ...rest });
+  mappers.push(mapper);
+  return mapper;
+}
+
+const says = (user: string, id: string = randomUUID(), tenant = "acme"): Message => ({
+  ...{ platform: "web", tenant, user, id },
+  text: `word of ${user}`,
+});
+
+const limited = /Please come back in \d+ seconds?\./;
+
+/** The suite for a store; `open` gives the same data each time. */
+function limitSuite(open: () => Promise<Store>): void {
+  it("lets a person have so many turns in a minute, over all processes, and tells who is over", async () => {
+    const limits = { person: 3 };
+    const one = mapperWith({ store: await open(), limits });
+    const two = mapperWith({ store: await open(), limits });
+    const user = randomUUID();
+    for (const mapper of [one, two, one]) {
+      expect(await mapper.handle(says(user)).text()).toContain(`word of ${user}`);
+    }
+    for (const mapper of [one, two]) expect(await mapper.handle(says(user)).text()).toMatch(limited);
+    expect(emulator.chats()).toHaveLength(3);
+    // Nobody else is held back, and neither are they elsewhere.
+    const other = randomUUID();
+    expect(await two.handle(says(other)).text()).toContain(`word of ${other}`);
+    expect(await two.handle(says(user, randomUUID(), "another")).text()).toContain(`word of ${user}`);
+  });
+
+  it("counts an event that is delivered twice once, and answers it once", async () => {
+    const limits = { person: 2 };
+    const one = mapperWith({ store: await open(), limits });
+    const two = mapperWith({ store: await open(), limits });
+    const user = randomUUID();
+    await one.handle(says(user, "m1")).text();
+    for (const mapper of [one, two, one]) expect(await mapper.handle(says(user, "m1")).text()).toBe("");
+    expect(await two.handle(says(user, "m2")).text()).toContain("word of");
+    expect(await two.handle(says(user, "m3")).text()).toMatch(limited);
+    expect(await one.handle(says(user, "m3")).text()).toBe("");
+    expect(emulator.chats()).toHaveLength(2);
+  });
+
+  it("lets all people of a tenant have so many turns together", async () => {
+    const mapper = mapperWith({ store: await open(), limits: { tenant: 2 } });
+    const tenant = randomUUID();
+    const answers = [];
+    for (const user of ["ada", "bob", "cleo"]) {
+      answers.push(await mapper.handle(says(user, randomUUID(), tenant)).text());
+    }
+    expect(answers.map((answer) => limited.test(answer))).toEqual([false, false, true]);
+  });
+}
+
+describe("Limits in memory", () => {
+  limitSuiteOfOne();
+
+  /** A store in memory is one process's: two mappers share it. */
+  function limitSuiteOfOne(): void {
+    let store: Promise<Store>;
+    beforeEach(() => {
+      store = openStore("memory:");
+    });
+    limitSuite(() => store);
+  }
+
+  it("are off where none are set, and refused where they are wrong", async () => {
+    const mapper = mapperWith({});
+    await Promise.all(Array.from({ length: 30 }, () => mapper.handle(says("ada")).text()));
+    expect(emulator.chats()).toHaveLength(30);
+    for (const [limits, field] of [
+      [{ person: 0 }, "limits.person"],
+      [{ tenant: 1.5 }, "limits.tenant"],
+      [{ people: 3 }, "people"],
+      [3, "limits"],
+    ] as const) {
+      expect(() => mapperWith({ limits: limits as never })).toThrow(
+        expect.objectContaining({ code: "option-invalid", field }),
+      );
+    }
+    expect(() => mapperWith({ qps: 0 })).toThrow(expect.objectContaining({ field: "qps" }));
+  });
+
+  it("are counted by each process where the store cannot count", async () => {
+    const mapper = mapperWith({ store: new Keyv(), limits: { person: 1 } });
+    await mapper.handle(says("ada")).text();
+    expect(await mapper.handle(says("ada")).text()).toMatch(limited);
+  });
+});
+
+describe("Limits in a SQLite file", () => {
+  const folder = mkdtempSync(join(tmpdir(), "aparte-limits-"));
+  afterAll(() => rmSync(folder, { recursive: true }));
+  limitSuite(() => openStore(`sqlite:${join(folder, "limits.db")}`));
+
+  it("lets nobody through, and tells them, when the count cannot be kept", async () => {
+    const store = await openStore(`sqlite:${join(folder, "broken.db")}`);
+    const broken = { ...store, rates: { take: () => Promise.reject(new Error("disk full")) } };
+    const mapper = mapperWith({ store: broken, limits: { person: 1 } });
+    await expect(mapper.handle(says("ada")).text()).rejects.toMatchObject({ name: "AparteError" });
+    expect(emulator.chats()).toEqual([]);
+  });
+});
+
+describeOnRedis("Limits on Redis", (url) => {
+  const namespace = `test-${randomUUID()}`;
+  limitSuite(async () => openStore(await url(), { namespace, logger: quiet }));
+});
+
+describe("The agent's own rate", () => {
+  it("is not exceeded in any second, whoever asks", async () => {
+    begun = [];
+    const store = await openStore("memory:");
+    const [one, two] = [mapperWith({ store, qps: 5 }), mapperWith({ store, qps: 5 })];
+    const users = Array.from({ length: 12 }, (_, index) => `u${index}`);
+    await Promise.all(users.map((user, index) => (index % 2 ? one : two).handle(says(user)).text()));
+    expect(begun).toHaveLength(12);
+    // A span begins with its first use and takes a second: the sixth and the eleventh are the first of theirs.
+    const [first = 0, sixth = 0, eleventh = 0] = [0, 5, 10].map(
+      (index) => begun.sort((a, b) => a - b)[index],
+    );
+    expect(sixth - first).toBeGreaterThan(900);
+    expect(eleventh - sixth).toBeGreaterThan(900);
+  });
+
+  it("fails what would wait too long, and stops waiting when nobody wants it any more", async () => {
+    const never: Rates = { take: async () => 60_000 };
+    await expect(pace(never, "k", 1, new AbortController().signal)).rejects.toMatchObject({
+      code: "backend-rate-limited",
+    });
+    const soon: Rates = { take: async () => 5_000 };
+    const controller = new AbortController();
+    const waiting = pace(soon, "k", 1, controller.signal);
+    controller.abort(new Error("not wanted"));
+    await expect(waiting).rejects.toThrow("not wanted");
+  });
+});
