@@ -10,10 +10,11 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 /** What the README's examples take as given. */
 const given = `
 import type { App } from "@slack/bolt";
+import type { Botkit } from "botkit";
 import type { Client } from "discord.js";
 import type { Speaker } from "aparte";
 declare const appId: string, keyId: string, privateKey: string, botId: string, secret: string;
-declare const id: string, text: string, app: App, client: Client, speaker: Speaker;
+declare const id: string, text: string, app: App, client: Client, speaker: Speaker, controller: Botkit;
 `;
 
 describe("The README", () => {
