@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { type CozeEmulator, startCozeEmulator } from "aparte/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { builtRoot } from "./build.ts";
+import { describeWithRedis, RedisServer } from "./redis.ts";
 
 let emulator: CozeEmulator;
 let folder: string;
@@ -30,12 +31,12 @@ interface Answer {
   readonly code?: string;
 }
 
-/** A real process with a mapper on the SQLite file that all of them share. */
-async function start() {
+/** A real process with a mapper on the store that all of them share. */
+async function start(store: string) {
   const { appId, keyId, privateKey, botId, baseURL } = emulator;
   const settings = {
     root: await builtRoot(),
-    store: `sqlite:${join(folder, "aparte.db")}`,
+    store,
     agent: { appId, keyId, privateKey, botId, baseURL },
     options: { leaseTime: 500 },
   };
@@ -62,16 +63,17 @@ async function start() {
   };
 }
 
-describe("A process that is killed", () => {
+/** The suite for a store that outlives its processes. */
+function killed(store: () => string): void {
   it("after the service has opened a conversation and before it was written: the same one is found", async () => {
     const opened = emulator.once("conversation");
-    const first = await start();
+    const first = await start(store());
     void first.say("m1", "my name is Ada");
     await opened; // The service has it; its answer is not sent yet.
     await first.kill();
     expect(emulator.conversations()).toHaveLength(1);
 
-    const second = await start();
+    const second = await start(store());
     const answer = await second.say("m2", "hello again");
     expect(answer.text).toContain("hello again");
     expect(emulator.conversations()).toHaveLength(1);
@@ -81,7 +83,7 @@ describe("A process that is killed", () => {
   });
 
   it("in the middle of an answer: the turn is not sent twice, and its answer is fetched when it comes again", async () => {
-    const first = await start();
+    const first = await start(store());
     await first.say("m0", "hello");
     const chat = emulator.once("chat");
     void first.say("m1", "slow: 30 one two three four five six seven eight nine ten");
@@ -89,11 +91,24 @@ describe("A process that is killed", () => {
     const ended = emulator.once("chat-ended", (each) => each.id === id);
     await first.kill();
     await ended;
-    const second = await start();
+    const second = await start(store());
     // While the dead process's lease runs, the message counts as being answered.
     const again = async () =>
       (await second.say("m1", "slow: 30 one two three four five six seven eight nine ten")).text;
     await expect.poll(again, { timeout: 10_000 }).toContain("one two three");
     expect(emulator.chats()).toHaveLength(2);
   });
+}
+
+describe("A process on a SQLite file that is killed", () => {
+  killed(() => `sqlite:${join(folder, "aparte.db")}`);
+});
+
+describeWithRedis("A process on Redis that is killed", () => {
+  let redis: RedisServer;
+  beforeEach(async () => {
+    redis = await RedisServer.start();
+  });
+  afterEach(() => redis.close());
+  killed(() => redis.url);
 });
