@@ -1,59 +1,8 @@
-import { hash } from "node:crypto";
 import type { JsonValue } from "../backend.ts";
 import { AparteError } from "../errors.ts";
-import type { RedisScripts } from "./redis-connection.ts";
-import type { RedisKeys } from "./redis-keys.ts";
-import type { RedisRecords } from "./redis-records.ts";
-import type { Script } from "./redis-scripts.ts";
-import type { RedisWakes, Wake } from "./redis-wakes.ts";
-import {
-  type Begun,
-  eventMemoryMs,
-  type Grant,
-  type LaneOwner,
-  type Lanes,
-  type NewTurn,
-  type SessionRecord,
-  type TakenTurn,
-} from "./store.ts";
-
-/** A Redis server, or several that are one. */
-export interface RedisServer {
-  readonly scripts: RedisScripts;
-  readonly keys: RedisKeys;
-  readonly records: RedisRecords;
-  readonly wakes: RedisWakes;
-  readonly isCluster: boolean;
-}
-
-/** A grant as scripts tell it. What is missing is false. */
-interface ToldGrant {
-  /** JSON of the {@link TakenTurn}; missing where the caller knows it. */
-  readonly turn?: string;
-  readonly fence: string;
-  readonly attempt: number | string;
-  readonly platform?: string;
-  readonly facts?: string | false;
-  /** JSON of a list of such texts as `turn`. */
-  readonly merged?: string | false;
-  readonly record: string | false;
-}
-
-/** The scripts that are steps of one lane. */
-type Step = Exclude<Script, "renew" | "beat" | "due" | "schedule" | "information" | "setIfAbsent">;
-
-/** What a script answers. */
-interface Answer {
-  readonly is?: Begun["is"] | "done" | "lost" | "forgotten" | "gone";
-  readonly grant?: ToldGrant;
-  readonly ahead?: number;
-  /** The event that {@link ToldGrant} is of. */
-  readonly event?: string;
-  /** A waiting turn of this owner that may run now. */
-  readonly next?: string;
-  /** On a cluster: when others shall look at the lane; empty for never. */
-  readonly score?: string;
-}
+import { inBackground, nameOf, pageSize, type RedisServer, RedisSteps } from "./redis-steps.ts";
+import type { Wake } from "./redis-wakes.ts";
+import type { Begun, Grant, LaneOwner, Lanes, NewTurn, SessionRecord, TakenTurn } from "./store.ts";
 
 /** A turn of this owner, from its `begin` until it ends. */
 interface OwnTurn {
@@ -72,12 +21,6 @@ interface OwnTurn {
   grant?: Grant;
 }
 
-/** How many lanes one command renews or one look finds. */
-const pageSize = 500;
-
-/** How long the news of who has died may be old on a cluster, in milliseconds. */
-const newsMs = 1000;
-
 /** How many turns one {@link Lanes.takeOver} takes at most, so that the other processes get their share. */
 const maxTaken = 1000;
 
@@ -85,21 +28,16 @@ const maxTaken = 1000;
 export class RedisLanes implements Lanes {
   readonly #server: RedisServer;
   readonly #owner: LaneOwner;
+  readonly #steps: RedisSteps;
   /** By event. */
   readonly #turns = new Map<string, OwnTurn>();
-  #platforms: readonly string[] = [];
   #hasLeft = false;
   #listening: Promise<void> | undefined;
-  /** `performance.now()` of the last sign of life. */
-  #beatAt = Number.NEGATIVE_INFINITY;
-  /** Other owners. On a cluster only: a single server's scripts look by themselves. */
-  #dead: readonly string[] = [];
-  #me: string;
 
   constructor(server: RedisServer, owner: LaneOwner) {
     this.#server = server;
     this.#owner = owner;
-    this.#me = this.#describe();
+    this.#steps = new RedisSteps(server, owner, (lane, event) => inBackground(this.#claim(lane, event)));
   }
 
   async begin(turn: NewTurn): Promise<Begun> {
@@ -128,10 +66,10 @@ export class RedisLanes implements Lanes {
     const { lane, key, body, overlap, mergeKey, limit } = turn;
     const text = JSON.stringify({ key, body } satisfies TakenTurn);
     const args = [text, `${limit}`, overlap, mergeKey === "" ? "" : nameOf("", mergeKey), own.platform];
-    const answer = await this.#step("begin", lane, event, args);
+    const answer = await this.#steps.run("begin", lane, event, args);
     switch (answer.is) {
       case "run": {
-        const grant = await this.#grant(lane, answer.grant, { key, body });
+        const grant = await this.#steps.grant(lane, answer.grant, { key, body });
         this.#runs(own, grant);
         return { is: "run", grant };
       }
@@ -151,7 +89,7 @@ export class RedisLanes implements Lanes {
     const event = eventOf(grant);
     const own = this.#turns.get(event);
     if (own?.grant !== undefined) own.grant = { ...own.grant, facts };
-    const keep = () => this.#step("note", grant.lane, event, [`${grant.fence}`, JSON.stringify(facts)]);
+    const keep = () => this.#steps.run("note", grant.lane, event, [`${grant.fence}`, JSON.stringify(facts)]);
     let answer = await keep();
     if (answer.is === "forgotten" && (await this.#restore(grant))) answer = await keep();
     if (answer.is !== "done") throw leaseLost();
@@ -159,7 +97,7 @@ export class RedisLanes implements Lanes {
 
   async save(grant: Grant, record: SessionRecord): Promise<void> {
     const text = await this.#server.records.stringify(record);
-    const answer = await this.#step("save", grant.lane, eventOf(grant), [`${grant.fence}`, text]);
+    const answer = await this.#steps.run("save", grant.lane, eventOf(grant), [`${grant.fence}`, text]);
     if (answer.is !== "done") throw leaseLost();
   }
 
@@ -175,30 +113,39 @@ export class RedisLanes implements Lanes {
 
   async #end(grant: Grant, how: readonly string[]): Promise<void> {
     const event = eventOf(grant);
-    const answer = await this.#step("end", grant.lane, event, [`${grant.fence}`, ...how]);
+    const answer = await this.#steps.run("end", grant.lane, event, [`${grant.fence}`, ...how]);
     this.#turns.delete(event);
     if (answer.is !== "done") throw leaseLost();
   }
 
   async withdraw(lane: string, key: string): Promise<boolean> {
     const event = nameOf(lane, key);
-    const answer = await this.#step("withdraw", lane, event);
+    const answer = await this.#steps.run("withdraw", lane, event);
     if (answer.is !== "done") return false;
     this.#turns.delete(event);
     return true;
   }
 
   async renew(grants: readonly Grant[]): Promise<readonly Grant[]> {
-    const [lost] = await Promise.all([this.#renewOrRestore(grants), this.#beat()]);
+    this.#forgetAbandoned(grants);
+    const [lost] = await Promise.all([this.#renewOrRestore(grants), this.#steps.beat()]);
     for (const grant of lost) this.#turns.delete(eventOf(grant));
     // After those that run, which come first where the server has lost its data.
     await this.#lookForMissed(true);
     return lost;
   }
 
+  /** Turns that run no more, and whose leases shall run out. */
+  #forgetAbandoned(held: readonly Grant[]): void {
+    const events = new Set(held.map(eventOf));
+    for (const [event, { state }] of this.#turns) {
+      if (state === "runs" && !events.has(event)) this.#turns.delete(event);
+    }
+  }
+
   /** @returns the grants that are lost */
   async #renewOrRestore(grants: readonly Grant[]): Promise<Grant[]> {
-    const states = await this.#renew(grants);
+    const states = await this.#steps.renew(grants);
     const lost: Grant[] = [];
     for (const [index, grant] of grants.entries()) {
       if (states[index] === "held") continue;
@@ -208,39 +155,13 @@ export class RedisLanes implements Lanes {
     return lost;
   }
 
-  /** @returns the state of each grant, in order */
-  async #renew(grants: readonly Grant[]): Promise<readonly string[]> {
-    const { scripts, keys, isCluster } = this.#server;
-    // The lanes of a cluster lie on several nodes.
-    const size = isCluster ? 1 : pageSize;
-    const pages = Array.from({ length: Math.ceil(grants.length / size) }, (_, page) =>
-      grants.slice(page * size, (page + 1) * size),
-    );
-    if (isCluster) {
-      // Were they not noted when they began, nobody would take them over.
-      for (const { lane } of grants) this.#inBackground(this.#schedule(lane, "lease"));
-    }
-    const states = await Promise.all(
-      pages.map((page) => {
-        const fences = page.map(({ fence }) => `${fence}`);
-        return scripts.run(
-          "renew",
-          page.map(({ lane }) => keys.lane(lane)),
-          [`${this.#owner.leaseMs}`, ...fences],
-        );
-      }),
-    );
-    return states.flat() as string[];
-  }
-
   async takeOver(platforms: readonly string[]): Promise<readonly Grant[]> {
-    this.#platforms = platforms;
-    this.#me = this.#describe();
+    if (!this.#hasLeft) this.#steps.platforms = platforms;
     const taken: Grant[] = [];
     for (const shard of this.#server.keys.leases) {
       // Those that cannot be taken are passed over.
       for (let left = 0; !this.#hasLeft && taken.length < maxTaken; ) {
-        const lanes = await this.#due(shard, left);
+        const lanes = await this.#steps.due(shard, left);
         const grants = await Promise.all(lanes.map((lane) => this.#takeOver(lane)));
         taken.push(...grants.filter((grant) => grant !== undefined));
         left += grants.filter((grant) => grant === undefined).length;
@@ -250,23 +171,19 @@ export class RedisLanes implements Lanes {
     return taken;
   }
 
-  async #due(shard: string, offset: number): Promise<string[]> {
-    return (await this.#server.scripts.run("due", [shard], [`${offset}`, `${pageSize}`])) as string[];
-  }
-
   async #takeOver(lane: string): Promise<Grant | undefined> {
-    const { event, grant: told } = await this.#step("takeOver", lane, "");
+    const { event, grant: told } = await this.#steps.run("takeOver", lane, "");
     if (event === undefined) return undefined;
-    const grant = await this.#grant(lane, told);
+    const grant = await this.#steps.grant(lane, told);
     this.#own(event, grant, told?.platform);
     return grant;
   }
 
   async leave(): Promise<void> {
     this.#hasLeft = true;
-    this.#me = this.#describe();
+    this.#steps.platforms = undefined;
     const waiting = [...this.#turns].filter(([, own]) => own.state === "waits");
-    await Promise.all(waiting.map(([event, { lane }]) => this.#step("leave", lane, event)));
+    await Promise.all(waiting.map(([event, { lane }]) => this.#steps.run("leave", lane, event)));
     for (const [event, own] of waiting) this.#forget(event, own);
   }
 
@@ -293,9 +210,9 @@ export class RedisLanes implements Lanes {
     isRegular = false,
   ): Promise<void> {
     const since = performance.now();
-    const answer = await this.#step("claim", lane, event, [state]);
+    const answer = await this.#steps.run("claim", lane, event, [state]);
     if (answer.is === "run") {
-      const grant = await this.#grant(lane, answer.grant);
+      const grant = await this.#steps.grant(lane, answer.grant);
       this.#own(event, grant, answer.grant?.platform);
       this.#owner.granted(grant, since);
       return;
@@ -339,7 +256,7 @@ export class RedisLanes implements Lanes {
         : { merged: JSON.stringify(grant.merged.map((turn) => JSON.stringify(turn))) }),
     };
     const values = Object.entries(fields).flat();
-    const answer = await this.#step("restore", grant.lane, event, [`${grant.fence}`, ...values]);
+    const answer = await this.#steps.run("restore", grant.lane, event, [`${grant.fence}`, ...values]);
     return answer.is === "done";
   }
 
@@ -349,9 +266,10 @@ export class RedisLanes implements Lanes {
       .listen(
         keys.channel + this.#owner.id,
         (wake) => this.#woken(wake),
-        () => this.#inBackground(this.#reconnected()),
+        () => inBackground(this.#reconnected()),
       )
-      .then(() => this.#beat())
+      // Sent before the turn, which needs it only if it waits.
+      .then(() => inBackground(this.#steps.beat()))
       .catch((error) => {
         this.#listening = undefined;
         throw error;
@@ -359,31 +277,9 @@ export class RedisLanes implements Lanes {
     return this.#listening;
   }
 
-  /** Gives a sign of life. */
-  async #beat(): Promise<void> {
-    const { scripts, keys, isCluster } = this.#server;
-    const before = this.#beatAt;
-    this.#beatAt = performance.now();
-    try {
-      const args = [this.#owner.id, `${this.#owner.leaseMs}`, `${eventMemoryMs}`];
-      const dead = await scripts.run("beat", [keys.owners], args);
-      if (isCluster) this.#dead = dead as string[];
-      this.#me = this.#describe();
-    } catch (error) {
-      this.#beatAt = before;
-      throw error;
-    }
-  }
-
-  #beatIfDue(): void {
-    const third = this.#owner.leaseMs / 3;
-    const due = this.#server.isCluster ? Math.min(third, newsMs) : third;
-    if (performance.now() - this.#beatAt > due) this.#inBackground(this.#beat());
-  }
-
   #woken({ is, lane, event }: Wake): void {
     if (is === "granted") {
-      this.#inBackground(this.#claim(lane, event));
+      inBackground(this.#claim(lane, event));
       return;
     }
     const own = this.#turns.get(event);
@@ -420,54 +316,6 @@ export class RedisLanes implements Lanes {
   #forget(event: string, own: OwnTurn): void {
     if (this.#turns.get(event) === own && own.state !== "runs") this.#turns.delete(event);
   }
-
-  async #grant(lane: string, told: ToldGrant | undefined, known?: TakenTurn): Promise<Grant> {
-    if (told === undefined) throw new AparteError("store-failed", "Redis answered a step without its grant.");
-    const turn = told.turn === undefined ? known : (JSON.parse(told.turn) as TakenTurn);
-    if (turn === undefined) throw new AparteError("store-failed", "Redis granted a turn without its text.");
-    const merged = told.merged ? (JSON.parse(told.merged) as string[]) : [];
-    return {
-      ...{ lane, turn, fence: Number(told.fence), attempt: Number(told.attempt) },
-      merged: merged.map((text) => JSON.parse(text) as TakenTurn),
-      ...(told.facts ? { facts: JSON.parse(told.facts) as JsonValue } : {}),
-      record: await this.#server.records.parse(told.record),
-    };
-  }
-
-  async #step(script: Step, lane: string, event: string, args: readonly string[] = []): Promise<Answer> {
-    const { scripts, keys } = this.#server;
-    this.#beatIfDue();
-    const text = await scripts.run(script, keys.of(lane, event), [this.#me, lane, event, ...args]);
-    const answer = JSON.parse(String(text)) as Answer;
-    if (answer.score !== undefined) this.#inBackground(this.#schedule(lane, answer.score));
-    if (answer.next !== undefined) this.#inBackground(this.#claim(lane, answer.next));
-    return answer;
-  }
-
-  /** Who takes a step, as its script is told. */
-  #describe(): string {
-    const { keys, isCluster } = this.#server;
-    return JSON.stringify({
-      ...{ owner: this.#owner.id, lease: this.#owner.leaseMs, memory: eventMemoryMs, channel: keys.channel },
-      ...(isCluster ? { dead: this.#dead } : { indexed: true, owners: keys.owners }),
-      ...(this.#hasLeft ? {} : { platforms: this.#platforms }),
-    });
-  }
-
-  async #schedule(lane: string, score: string): Promise<void> {
-    const { scripts, keys } = this.#server;
-    await scripts.run("schedule", [keys.leasesOf(lane)], [lane, score, `${this.#owner.leaseMs}`]);
-  }
-
-  /** What fails here is made up for by the next look, see {@link renew}. */
-  #inBackground(work: Promise<void>): void {
-    work.catch(() => {});
-  }
-}
-
-/** The name of an event: its digest, so that keys are short, and nobody's id is in them. */
-function nameOf(lane: string, key: string): string {
-  return hash("sha256", JSON.stringify([lane, key]), "base64url").slice(0, 22);
 }
 
 /** Errors of node-redis after which it is certain that nothing was done. */

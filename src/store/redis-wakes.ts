@@ -15,6 +15,7 @@ export class RedisWakes {
   readonly #connected: Promise<void>;
   readonly #logger: Logger;
   readonly #again = new Set<() => void>();
+  readonly #channels = new Set<string>();
 
   /**
    * @param client that listens
@@ -50,5 +51,14 @@ export class RedisWakes {
       }
     });
     this.#again.add(missed);
+    this.#channels.add(channel);
+  }
+
+  async close(): Promise<void> {
+    this.#again.clear();
+    // A connection that is away listens to nothing either.
+    await Promise.all([...this.#channels].map((channel) => this.#client.unsubscribe(channel))).catch(
+      () => {},
+    );
   }
 }

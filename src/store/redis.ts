@@ -5,8 +5,9 @@ import { consoleLogger, describeError, type Logger } from "../logger.ts";
 import { limiterRates } from "./rates.ts";
 import { type RedisClient, RedisScripts, watchConnection } from "./redis-connection.ts";
 import { RedisKeys } from "./redis-keys.ts";
-import { RedisLanes, type RedisServer } from "./redis-lanes.ts";
+import { RedisLanes } from "./redis-lanes.ts";
 import { type RedisAdapter, RedisRecords } from "./redis-records.ts";
+import type { RedisServer } from "./redis-steps.ts";
 import { RedisWakes } from "./redis-wakes.ts";
 import { namespace as defaultNamespace, type Store } from "./store.ts";
 
@@ -140,7 +141,8 @@ export function redisStore(
     ),
     join: (owner) => new RedisLanes(server, owner),
     close: async () => {
-      if (hasOwnListener && listener.isOpen) listener.destroy();
+      if (!hasOwnListener) await wakes.close();
+      else if (listener.isOpen) listener.destroy();
       if (isOwn && client.isOpen) client.destroy();
     },
   };
