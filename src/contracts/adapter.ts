@@ -274,6 +274,8 @@ export function adapterContract({ describe, it }: ContractRunner, options: Adapt
       const all = allOf(platform);
       assert.equal(count(all, 'You say "to be taken over"'), 1);
       assert.ok(!all.includes("The words of the dead"));
+      // Its reply ended with that failure, which is for nobody.
+      assert.ok(!all.includes("(ref "), "the copy that lost its lease says nothing");
     });
   });
 }
