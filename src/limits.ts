@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { asAparteError } from "./errors.ts";
 import type { Rates } from "./store/store.ts";
 import type { Message } from "./turn.ts";
 
@@ -23,7 +24,15 @@ export class Limits {
   }
 
   /** @returns 0 if the turn may run, else when one may again, in milliseconds from now. */
-  async take({ platform, tenant, user }: Message): Promise<number> {
+  async take(message: Message): Promise<number> {
+    try {
+      return await this.#take(message);
+    } catch (error) {
+      throw asAparteError(error, "store-failed", "The turns of a person could not be counted.");
+    }
+  }
+
+  async #take({ platform, tenant, user }: Message): Promise<number> {
     const { person, tenant: all } = this.#limits;
     const own =
       person === undefined ? 0 : await this.#rates.take(digest(platform, tenant, user), person, minuteMs);

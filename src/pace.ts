@@ -21,7 +21,7 @@ export async function pace(rates: Rates, key: string, perSecond: number, signal:
         "backend-rate-limited",
         "More requests are waiting than the agent's rate lets through.",
         {
-          retryAfterMs: longestWait,
+          retryAfterMs: waitMs,
         },
       );
     }

@@ -56,7 +56,7 @@ async function loadLibrary(): Promise<Library> {
     throw new AparteError(
       "option-invalid",
       'Limits need the package "rate-limiter-flexible". Install it: npm i rate-limiter-flexible',
-      { field: "limits", cause: error },
+      { field: "rate-limiter-flexible", cause: error },
     );
   }
 }
