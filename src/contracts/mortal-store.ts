@@ -1,5 +1,5 @@
 import { AparteError } from "../errors.ts";
-import type { LaneOwner, Store } from "../store/store.ts";
+import type { LaneOwner, Rates, Store } from "../store/store.ts";
 
 /** A store whose process can die: from then on no call comes through, and nothing is told to it. */
 export class MortalStore implements Store {
@@ -7,6 +7,7 @@ export class MortalStore implements Store {
   readonly shared: boolean;
   readonly durable: boolean;
   readonly records: Store["records"];
+  readonly rates?: Rates;
   readonly join: Store["join"];
   readonly #store: Store;
   #isDead = false;
@@ -17,6 +18,7 @@ export class MortalStore implements Store {
     this.shared = store.shared;
     this.durable = store.durable;
     this.records = this.#mortal(store.records);
+    if (store.rates !== undefined) this.rates = this.#mortal(store.rates);
     this.join = (owner) => this.#mortal(store.join(this.#deafened(owner)));
   }
 
