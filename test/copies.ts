@@ -28,6 +28,9 @@ export interface CopiesOptions {
   readonly options?: Partial<MapperOptions>;
 }
 
+/** How long is waited for what must happen, in milliseconds. */
+const patienceMs = 60_000;
+
 /** Several processes of one bot, and the chat platform that they serve. */
 export class Copies {
   readonly processes: ChildProcess[] = [];
@@ -91,7 +94,11 @@ export class Copies {
     child.setMaxListeners(0);
     this.processes[index] = child;
     child.on("message", (told: { number?: number }) => this.#events.emit(`answer ${told.number}`, told));
-    await once(child, "message");
+    const died = once(child, "exit").then(() =>
+      Promise.reject(new Error("A copy ended before it was ready.")),
+    );
+    await Promise.race([once(child, "message"), died]);
+    died.catch(() => {}); // Later, its end is the test's own doing.
   }
 
   /**
@@ -137,7 +144,13 @@ export class Copies {
 
   /** Waits until something is so; asked whenever something was posted. */
   async until(isSo: () => boolean): Promise<void> {
-    while (!isSo()) await once(this.#events, "news");
+    const over = AbortSignal.timeout(patienceMs);
+    while (!isSo()) {
+      await once(this.#events, "news", { signal: over }).catch(() => {
+        const last = JSON.stringify(this.posts.slice(-10));
+        throw new Error(`In vain waited for posts. There are ${this.posts.length}, the last ones: ${last}`);
+      });
+    }
   }
 
   /** Waits until each of these events has a whole reply. */

@@ -16,6 +16,8 @@ export interface Controller
 export interface BotkitAdapter {
   readonly name?: string;
   processActivity?(request: Request, response: Response, logic: unknown): Promise<unknown>;
+  /** The Web adapter's: whether a person has a socket in this process. */
+  isConnected?(user: string): boolean;
   /** The Web adapter's web sockets, when the controller is ready. */
   readonly wss?: {
     on(event: "connection", listener: (socket: Socket, request: IncomingMessage) => void): unknown;

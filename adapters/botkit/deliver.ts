@@ -11,7 +11,7 @@ export interface ReplyAddress {
 /** Channels whose clients show that the bot is writing. */
 const typingChannels: ReadonlySet<string> = new Set(["websocket", "webchat", "msteams", "emulator"]);
 
-/** Sends the messages of a reply as they are finished. Botkit's adapters cannot show a draft of one. */
+/** Sends the messages of a reply as they are finished: not all of Botkit's adapters can change one later. */
 export async function deliver(
   controller: Controller,
   message: Message,
@@ -64,5 +64,11 @@ async function sender(
   const bot = await controller.spawn();
   await bot.changeContext(reference);
   if (typingChannels.has(reference.channelId ?? "")) await bot.say({ type: "typing" });
-  return (text) => bot.say(text);
+  return async (text) => {
+    // The Web adapter would only print that there is nobody, and the reply would count as sent.
+    if (reference.channelId === "websocket" && !controller.adapter.isConnected?.(reference.user?.id ?? "")) {
+      throw new AparteError("answer-lost", "The person's web socket is closed, or is another process's.");
+    }
+    return bot.say(text);
+  };
 }

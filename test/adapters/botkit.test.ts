@@ -272,6 +272,21 @@ describe("Botkit on the Web adapter", () => {
     await expect.poll(() => ada.texts.join()).toContain("word3");
   });
 
+  it("counts a reply whose socket is closed as lost, and says so", async () => {
+    const errors: string[] = [];
+    const logger = {
+      ...quiet,
+      error: (message: string, fields?: object) => void errors.push(`${message} ${JSON.stringify(fields)}`),
+    };
+    const { host } = await webBot({}, mapperWith({ logger }));
+    const ada = await client(host, "ada");
+    const chat = emulator.once("chat");
+    ada.say("slow: 20 one two three four five");
+    await chat;
+    ada.socket.terminate();
+    await expect.poll(() => errors.join()).toContain("answer-lost");
+  });
+
   it("is not fooled by what a client adds to its message", async () => {
     const { controller, says } = await webBot();
     const tenants: string[] = [];
