@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { EventEmitter, once } from "node:events";
 import { createServer, type Server } from "node:http";
 import { fileURLToPath } from "node:url";
-import type { MapperOptions, Message } from "aparte";
+import type { MapperOptions, Mapping, Message, Speaker } from "aparte";
 import type { CozeEmulator } from "aparte/testing";
 import { builtRoot } from "./build.ts";
 
@@ -26,6 +26,12 @@ export interface CopiesOptions {
   readonly store: string;
   readonly agent: CozeEmulator;
   readonly options?: Partial<MapperOptions>;
+}
+
+/** What a copy answers. */
+interface Told {
+  readonly taken?: boolean;
+  readonly session?: Mapping;
 }
 
 /** How long is waited for what must happen, in milliseconds. */
@@ -108,13 +114,20 @@ export class Copies {
    */
   async deliver(message: Message, index: number): Promise<boolean> {
     for (let copy = index; ; copy += 1) {
-      const answer = await this.#send(copy % this.processes.length, message);
+      const answer = await this.#send(copy % this.processes.length, { message });
       if (answer?.taken !== undefined) return answer.taken;
     }
   }
 
+  /** Asks one of the copies for a session's names and token. */
+  async resolve(speaker: Speaker, index: number): Promise<Mapping> {
+    const { session } = (await this.#send(index % this.processes.length, { speaker })) ?? {};
+    if (session === undefined) throw new Error("The copy has no such session.");
+    return session;
+  }
+
   /** Undefined if the process died before it answered. */
-  async #send(index: number, message: Message): Promise<{ taken?: boolean } | undefined> {
+  async #send(index: number, asked: { message: Message } | { speaker: Speaker }): Promise<Told | undefined> {
     const child = this.processes[index];
     if (child === undefined || child.exitCode !== null || child.signalCode !== null || !child.connected) {
       // It is being started again; others are there.
@@ -123,8 +136,8 @@ export class Copies {
     }
     this.#number += 1;
     const number = this.#number;
-    const answered = new Promise<{ taken?: boolean } | undefined>((resolve) => {
-      const done = (answer: { taken?: boolean } | undefined) => {
+    const answered = new Promise<Told | undefined>((resolve) => {
+      const done = (answer: Told | undefined) => {
         child.off("exit", died);
         this.#events.off(`answer ${number}`, done);
         resolve(answer);
@@ -133,7 +146,7 @@ export class Copies {
       child.once("exit", died);
       this.#events.once(`answer ${number}`, done);
     });
-    child.send({ number, message }, () => {}); // One that is killed meanwhile takes nothing.
+    child.send({ number, ...asked }, () => {}); // One that is killed meanwhile takes nothing.
     return answered;
   }
 

@@ -101,8 +101,12 @@ export class RedisServer {
       stdio: ["ignore", "pipe", "ignore"],
     });
     this.#process = child;
-    for await (const line of createInterface(child.stdout)) if (line.includes("Ready to accept")) break;
-    child.stdout.resume();
+    for await (const line of createInterface(child.stdout)) {
+      if (!line.includes("Ready to accept")) continue;
+      child.stdout.resume();
+      return;
+    }
+    throw new Error("The Redis server ended before it was ready.");
   }
 
   async kill(): Promise<void> {

@@ -14,8 +14,8 @@ interface KeptToken {
   readonly until: number;
 }
 
-/** Who is minting. Longer than a backend's own deadline for it; a process that dies holds the others up for it. */
-const lockMs = 20_000;
+/** How long a process that has died holds up those that wait for its minting; one that lives says so before. */
+const lockMs = 1500;
 
 /** How often those look that wait for another process's minting, in milliseconds: at least, and how much more. */
 const lookMs = { least: 20, spread: 40 };
@@ -73,6 +73,9 @@ export class StoredTokens implements SharedTokens {
       if (await this.#records.setIfAbsent(lock, me, lockMs)) break;
       await pause(lookMs.least + Math.random() * lookMs.spread);
     }
+    // If this fails, or comes too late, another process mints too: that costs a signature, and nothing else.
+    const prolong = () => this.#records.set(lock, me, lockMs).catch(() => {});
+    const timer = setInterval(prolong, lockMs / 3);
     try {
       // Another process may have put it here between the two steps above.
       const found = await this.get(key);
@@ -81,6 +84,7 @@ export class StoredTokens implements SharedTokens {
       await this.set(key, fresh);
       return fresh;
     } finally {
+      clearInterval(timer);
       // One that ran out is another process's by now.
       if ((await this.#records.get(lock)) === me) await this.#records.delete(lock);
     }

@@ -63,16 +63,12 @@ mapper.connect({
   },
 });
 
-process.on("message", async ({ number, message, ask }) => {
-  if (ask === "close") {
-    process.emit("SIGTERM");
-    return;
-  }
-  const answer = await mapper.receive(message).then(
-    (taken) => ({ taken }),
-    (error) => ({ code: error.code }),
-  );
-  process.send({ number, ...answer });
+process.on("message", async ({ number, message, speaker }) => {
+  const asked =
+    speaker === undefined
+      ? mapper.receive(message).then((taken) => ({ taken }))
+      : mapper.resolve(speaker).then((session) => ({ session }));
+  process.send({ number, ...(await asked.catch(({ code }) => ({ code }))) });
 });
 process.once("SIGTERM", async () => {
   await mapper.close();

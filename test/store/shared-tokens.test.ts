@@ -1,3 +1,4 @@
+import { EventEmitter, once } from "node:events";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -119,6 +120,30 @@ describe("Tokens that processes share", () => {
     await expect.poll(() => calls.length).toBe(2);
     calls[1]?.resolve("tok_2");
     expect((await second).token).toBe("tok_2");
+  });
+
+  it("are waited for as long as the process that mints says that it is alive", async () => {
+    const { calls, mint } = minter();
+    const signs = new EventEmitter();
+    const watched: Records = {
+      ...store.records,
+      async set(key, value, ttlMs) {
+        await store.records.set(key, value, ttlMs);
+        signs.emit("set", ttlMs);
+      },
+    };
+    const slow = new StoredTokens(watched, [secret]).once("app:ada", mint);
+    const second = tokens().once("app:ada", mint);
+    // Longer than a lock lasts by itself.
+    let from = performance.now();
+    const [lockMs = 0] = await once(signs, "set");
+    from -= lockMs / 3;
+    while (performance.now() - from < lockMs * 1.3) await once(signs, "set");
+    expect(calls).toHaveLength(1);
+    calls[0]?.resolve("tok_1");
+    expect((await slow).token).toBe("tok_1");
+    expect((await second).token).toBe("tok_1");
+    expect(calls).toHaveLength(1);
   });
 
   it("throw when the store fails", async () => {
