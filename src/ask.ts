@@ -24,34 +24,35 @@ export interface Question {
 export async function* ask(question: Question): AsyncGenerator<ReplyEvent> {
   let hasSpoken = false;
   try {
-    for await (const event of question.backend.ask(await callOf(question))) {
+    // Not awaited where it is known: the agent is asked at once.
+    const id = knownId(question) ?? (await opened(question));
+    for await (const event of question.backend.ask(callOf(question, id))) {
       hasSpoken = true;
       yield event;
     }
   } catch (error) {
     if (hasSpoken || !(error instanceof AparteError) || error.code !== "conversation-lost") throw error;
     dropConversation(question.session, question.agent);
-    const call = await callOf(question);
+    const id = await opened(question);
     yield {
       type: "notice",
       code: "new-conversation",
       text: "Our earlier conversation is gone, so we start a new one.",
     };
-    yield* question.backend.ask(call);
+    yield* question.backend.ask(callOf(question, id));
   }
 }
 
 /** What became of the answer to a turn that was running when its process died. */
 export async function* recover(question: Question, facts: JsonValue | undefined): AsyncGenerator<ReplyEvent> {
-  const { backend, session, agent } = question;
-  const hasConversation = session.conversation(agent)?.id !== undefined;
+  const id = knownId(question);
   // Without a conversation there was nothing the turn could have been sent to.
-  if (!hasConversation) {
+  if (id === undefined) {
     yield* ask(question);
     return;
   }
-  const call: RecoverCall = { ...(await callOf(question)), ...(facts === undefined ? {} : { facts }) };
-  const recovered = (await backend.recover?.(call)) ?? "unknown";
+  const call: RecoverCall = { ...callOf(question, id), ...(facts === undefined ? {} : { facts }) };
+  const recovered = (await question.backend.recover?.(call)) ?? "unknown";
   if (recovered === "not-sent") yield* ask(question);
   else if (recovered === "unknown") {
     yield {
@@ -62,15 +63,20 @@ export async function* recover(question: Question, facts: JsonValue | undefined)
   } else yield* recovered;
 }
 
-async function callOf(question: Question): Promise<AskCall> {
-  const { session, agent, backend, text, files, signal, title, alwaysFind, note } = question;
-  const known = session.conversation(agent)?.id;
-  const id = known ?? (await conversationId({ session, agent, backend, signal, title, alwaysFind }));
+function knownId({ session, agent }: Question): string | undefined {
+  return session.conversation(agent)?.id;
+}
+
+function opened({ session, agent, backend, signal, title, alwaysFind }: Question): Promise<string> {
+  return conversationId({ session, agent, backend, signal, title, alwaysFind });
+}
+
+function callOf({ session, agent, text, files, signal, note }: Question, conversationId: string): AskCall {
   const state = session.conversation(agent)?.state;
   return {
     sessionName: session.name,
     agent,
-    conversationId: id,
+    conversationId,
     text,
     files,
     signal,

@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { SignJWT } from "jose";
 import type { SharedToken } from "../../backend.ts";
 import { AparteError } from "../../errors.ts";
@@ -22,11 +22,14 @@ export interface Minting {
 /** Signs a session's JWT and exchanges it for an access token (Coze docs: developer_guides/oauth_jwt). */
 export class TokenMint {
   readonly #settings: CozeSettings;
+  /** The address's host. */
+  readonly #audience: string;
   /** How far Coze's clock is ahead of ours, once a refusal showed that it matters. */
   #clockOffsetMs = 0;
 
   constructor(settings: CozeSettings) {
     this.#settings = settings;
+    this.#audience = new URL(settings.baseURL).host;
   }
 
   /** @throws {AparteError} `backend-auth` when Coze refuses the key. */
@@ -85,16 +88,16 @@ export class TokenMint {
   }
 
   async #sign({ sessionName, context }: Minting): Promise<string> {
-    const { appId, keyId, key, baseURL } = this.#settings;
+    const { appId, keyId, key } = this.#settings;
     const now = Math.floor((Date.now() + this.#clockOffsetMs) / 1000);
     return await new SignJWT({
-      jti: randomBytes(32).toString("hex"),
+      jti: randomUUID(),
       session_name: sessionName,
       ...(context === undefined ? {} : { session_context: context }),
     })
       .setProtectedHeader({ alg: "RS256", typ: "JWT", kid: keyId })
       .setIssuer(appId)
-      .setAudience(new URL(baseURL).host)
+      .setAudience(this.#audience)
       .setIssuedAt(now)
       .setExpirationTime(now + jwtLifeSeconds)
       .sign(key);
