@@ -9,7 +9,10 @@ export interface Facts {
   readonly posted?: JsonValue;
 }
 
-/** How long facts are gathered before they are written, in milliseconds: most turns need one write or none. */
+/**
+ * How long facts are gathered before they are written, in milliseconds: most turns need one write or none. A post
+ * is written down at once, since it would be made a second time; unless the turn ends at once, too.
+ */
 const gatherMs = 250;
 
 /** The facts of one held turn. Written in the background; a turn that ends soon writes nothing. */
@@ -18,6 +21,7 @@ export class TurnFacts {
   readonly #failed: (error: unknown) => void;
   #facts: Facts;
   #timer: NodeJS.Timeout | undefined;
+  #immediate: NodeJS.Immediate | undefined;
 
   constructor(held: HeldLane, failed: (error: unknown) => void) {
     this.#held = held;
@@ -35,14 +39,20 @@ export class TurnFacts {
 
   keep(facts: Facts): void {
     this.#facts = { ...this.#facts, ...facts };
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      this.#held.note(this.#facts as JsonValue).catch(this.#failed);
-    }, gatherMs);
+    if (facts.posted !== undefined) this.#immediate ??= setImmediate(() => this.#write());
+    else this.#timer ??= setTimeout(() => this.#write(), gatherMs);
   }
 
   /** The turn has ended: nothing has to be kept any more. */
   stop(): void {
     clearTimeout(this.#timer);
+    clearImmediate(this.#immediate);
+    this.#timer = undefined;
+    this.#immediate = undefined;
+  }
+
+  #write(): void {
+    this.stop();
+    this.#held.note(this.#facts as JsonValue).catch(this.#failed);
   }
 }

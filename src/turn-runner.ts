@@ -115,6 +115,7 @@ export class TurnRunner {
     source.onCancel((reason) => held.stop(reason));
     held.allowInterrupt();
     source.earlierPost = facts.posted;
+    source.isResumed = held.grant.attempt > 1;
     source.onPosted = (posted) => facts.keep({ posted });
     let session: HeldSession | undefined;
     try {
@@ -162,6 +163,7 @@ export class TurnRunner {
     }
     const source = new ReplySource();
     source.earlierPost = new TurnFacts(held, () => {}).posted;
+    source.isResumed = true;
     source.held = () => held.isHeld;
     const message = restoreMessage(kept, adapter);
     const delivered = this.deliver(adapter, message ?? { ...kept, files: [] }, source);

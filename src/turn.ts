@@ -75,6 +75,14 @@ export class Reply implements AsyncIterable<ReplyEvent> {
     return this.#source.earlierPost;
   }
 
+  /**
+   * Whether an earlier owner of this turn died. It may have posted what {@link Reply.earlierPost} does not tell:
+   * where the platform can be asked for it, it is, before anything is posted. Known with the first event.
+   */
+  get isResumed(): boolean {
+    return this.#source.isResumed;
+  }
+
   /** Keeps where the reply was posted, so that another process edits that message and posts no second one. */
   posted(address: JsonValue): void {
     this.#source.onPosted(address);
@@ -112,6 +120,7 @@ export class ReplySource {
   readonly drained: PromiseWithResolvers<void> = withResolvers<void>();
   held: () => boolean = () => true;
   earlierPost: JsonValue | undefined;
+  isResumed = false;
   onPosted: (address: JsonValue) => void = () => {};
   #stop: (reason: StopReason) => void = () => {};
   #isCancelled = false;

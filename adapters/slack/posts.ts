@@ -57,6 +57,8 @@ export class Posts {
   #canStream: boolean;
   /** The answer to a post was lost: the post is looked for before it is made again. */
   #mayBePosted = false;
+  /** Of a process that died, perhaps before it could keep where it posted: the first parts that were looked for. */
+  #lookedFor = 0;
 
   constructor(options: PostsOptions) {
     this.#options = options;
@@ -174,8 +176,8 @@ export class Posts {
   }
 
   async #begin(index: number, text: string): Promise<void> {
-    const { api, workspace } = this.#options;
-    if (this.#mayBePosted) return this.#find(index);
+    const { api, workspace, reply } = this.#options;
+    if (this.#mayBePosted || (reply.isResumed && index >= this.#lookedFor)) return this.#find(index);
     const streamThread = this.#streamThread;
     try {
       if (streamThread !== undefined) {
@@ -207,6 +209,7 @@ export class Posts {
       throw error;
     });
     this.#mayBePosted = false;
+    this.#lookedFor = index + 1;
     if (ts !== undefined) this.#keep(index, { ts, shown: undefined, streamsUntil: undefined });
   }
 

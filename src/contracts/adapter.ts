@@ -20,6 +20,8 @@ export interface PlatformUnderTest {
    * @returns the event, for {@link again}, when it has been handed to the bot
    */
   say(person: "ada" | "bob", text: string): Promise<unknown>;
+  /** Ada, with the same id of a user, says something in another tenant: where the platform has such. */
+  sayElsewhere?(text: string): Promise<unknown>;
   /** The platform delivers the event once more. */
   again(event: unknown): Promise<unknown>;
   /** The texts of the bot's messages as they are now, oldest first. */
@@ -34,6 +36,10 @@ export interface AdapterContractOptions {
   readonly start: () => Promise<PlatformUnderTest>;
   /** The platform of the adapter's speakers. */
   readonly platform: string;
+  /** The longest message that the platform takes, in UTF-16 code units. @default any */
+  readonly maxLength?: number;
+  /** Whether the beginning of an answer is shown before the whole of it. @default true */
+  readonly showsDrafts?: boolean;
   /** Whether a copy can go on with a reply that another one began to deliver. @default true */
   readonly canTakeOver?: boolean;
 }
@@ -55,7 +61,8 @@ const shortLease = 300;
  * ```
  */
 export function adapterContract({ describe, it }: ContractRunner, options: AdapterContractOptions): void {
-  const { name, platform: platformName, canTakeOver = true } = options;
+  const { name, platform: platformName, maxLength = Number.POSITIVE_INFINITY } = options;
+  const { showsDrafts = true, canTakeOver = true } = options;
 
   interface Stage {
     readonly platform: PlatformUnderTest;
@@ -120,6 +127,18 @@ export function adapterContract({ describe, it }: ContractRunner, options: Adapt
       assert.doesNotThrow(() => JSON.stringify(ada?.replyTo));
     });
 
+    test("keeps what a person says in another tenant apart", async ({ platform, messages, copy }) => {
+      await copy();
+      await platform.say("ada", "said here");
+      await shows(platform, "said here");
+      if (platform.sayElsewhere === undefined) return;
+      await platform.sayElsewhere("said elsewhere");
+      await shows(platform, 'said elsewhere" after nothing');
+      const [here, elsewhere] = messages;
+      assert.equal(here?.user, elsewhere?.user);
+      assert.notEqual(here?.tenant, elsewhere?.tenant);
+    });
+
     test("answers an event that is delivered twice once", async ({ platform, messages, copy }) => {
       await copy();
       const event = await platform.say("ada", "only once");
@@ -140,6 +159,7 @@ export function adapterContract({ describe, it }: ContractRunner, options: Adapt
           yield { type: "text", delta: "of the first." };
           yield { type: "message", text: "The first answer." };
           yield { type: "message", text: "The second answer." };
+          yield { type: "suggestions", items: ["What else?", "And then?"] };
           yield { type: "usage", total: 12 };
         },
       });
@@ -170,8 +190,10 @@ export function adapterContract({ describe, it }: ContractRunner, options: Adapt
         numbers,
         lines.map((_, index) => index),
       );
-      for (const text of platform.shown())
+      for (const text of platform.shown()) {
         assert.equal(count(text, "```") % 2, 0, "code is closed in each message");
+        assert.ok(text.length <= maxLength, `a message of ${text.length} characters`);
+      }
     });
 
     test("shows the replies of a person in the order of the messages", async ({ platform, copy }) => {
@@ -240,8 +262,7 @@ export function adapterContract({ describe, it }: ContractRunner, options: Adapt
       assert.ok(allOf(platform).includes("The slow one is whole."));
     });
 
-    if (!canTakeOver) return;
-    test("sends nothing more when its lease is lost, and lets another copy go on with the reply", async ({
+    test("sends nothing more when its lease is lost, and leaves the reply to another copy", async ({
       platform,
       copy,
     }) => {
@@ -264,16 +285,23 @@ export function adapterContract({ describe, it }: ContractRunner, options: Adapt
       );
       await platform.say("ada", "to be taken over");
       await begun.opened;
+      if (showsDrafts) {
+        await shows(platform, "The beginning of what");
+        await first.noted;
+      }
       first.die();
       await stopped.opened;
       await copy({}, { store: shared, leaseTime: shortLease });
-      await shows(platform, 'You say "to be taken over"');
+      if (canTakeOver) await shows(platform, 'You say "to be taken over"');
       late.open();
       await platform.say("bob", "afterwards").catch(() => {});
       await shows(platform, "afterwards");
       const all = allOf(platform);
-      assert.equal(count(all, 'You say "to be taken over"'), 1);
       assert.ok(!all.includes("The words of the dead"));
+      if (canTakeOver) {
+        assert.equal(count(all, 'You say "to be taken over"'), 1);
+        assert.ok(!all.includes("The beginning of what"), "what was begun is gone on with");
+      }
       // Its reply ended with that failure, which is for nobody.
       assert.ok(!all.includes("(ref "), "the copy that lost its lease says nothing");
     });

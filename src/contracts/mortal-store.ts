@@ -1,5 +1,6 @@
 import { AparteError } from "../errors.ts";
 import type { LaneOwner, Rates, Store } from "../store/store.ts";
+import { Gate } from "./adapter-agent.ts";
 
 /** A store whose process can die: from then on no call comes through, and nothing is told to it. */
 export class MortalStore implements Store {
@@ -10,6 +11,7 @@ export class MortalStore implements Store {
   readonly rates?: Rates;
   readonly join: Store["join"];
   readonly #store: Store;
+  readonly #noted = new Gate();
   #isDead = false;
 
   constructor(store: Store) {
@@ -19,7 +21,19 @@ export class MortalStore implements Store {
     this.durable = store.durable;
     this.records = this.#mortal(store.records);
     if (store.rates !== undefined) this.rates = this.#mortal(store.rates);
-    this.join = (owner) => this.#mortal(store.join(this.#deafened(owner)));
+    this.join = (owner) => {
+      const lanes = this.#mortal(store.join(this.#deafened(owner)));
+      const note: typeof lanes.note = async (grant, facts) => {
+        await lanes.note(grant, facts);
+        this.#noted.open();
+      };
+      return new Proxy(lanes, { get: (_, name) => (name === "note" ? note : Reflect.get(lanes, name)) });
+    };
+  }
+
+  /** Resolves when something was noted of a turn. */
+  get noted(): Promise<void> {
+    return this.#noted.opened;
   }
 
   die(): void {

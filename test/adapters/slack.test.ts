@@ -792,6 +792,26 @@ describe("slack", () => {
       expect(server.shown()).toMatchObject([{ ts: "1", shown: "The answer.", isStreaming: false }]);
     });
 
+    it("in the posts that it made and could not keep before it died", async () => {
+      const server = await startServer();
+      const { adapter } = await startBot(server);
+      const replyTo = { workspace: "T1", channel: "D1", ts: "1789.1", user: "U1", userTeam: "T1" };
+      const long = "All of it. ".repeat(600).trim();
+      for (const [isResumed, text] of [
+        [false, long],
+        [true, long],
+        [true, `${long} And more.`],
+      ] as const) {
+        const source = new ReplySource();
+        source.isResumed = isResumed;
+        source.push({ type: "message", text });
+        source.end();
+        await adapter.deliver({ ...question, replyTo }, source.reply);
+        expect(server.shown()).toHaveLength(2);
+      }
+      expect(server.shown().at(-1)?.shown).toMatch(/And more\.$/);
+    });
+
     it("by edits from when the stream would soon end by itself", async () => {
       const server = await startServer();
       const { adapter } = await startBot(server);

@@ -9,6 +9,8 @@ adapterContract(
   {
     name: "for Botkit",
     platform: "botkit",
+    maxLength: 4000,
+    showsDrafts: false,
     start: async () => {
       const shown: string[] = [];
       const bots: Botkit[] = [];
@@ -20,6 +22,16 @@ adapterContract(
       };
       const deliver = (activity: Partial<Activity>) =>
         bots.at(-1)?.handleTurn(new TurnContext(adapter, activity));
+      const say = async (person: string, text: string, channelId: string) => {
+        count += 1;
+        const activity = {
+          ...{ type: "message", channelId, id: `a${count}`, text },
+          ...{ from: { id: person, name: person }, recipient: { id: "bot", name: "bot" } },
+          conversation: { id: "room", isGroup: true, conversationType: "channel", name: "room" },
+        };
+        await deliver(activity);
+        return activity;
+      };
       return {
         async attach(mapper) {
           const controller = new Botkit({ adapter, disable_webserver: true, disable_console: true });
@@ -27,16 +39,8 @@ adapterContract(
           bots.push(controller);
           return async () => {};
         },
-        async say(person, text) {
-          count += 1;
-          const activity = {
-            ...{ type: "message", channelId: "test", id: `a${count}`, text },
-            ...{ from: { id: person, name: person }, recipient: { id: "bot", name: "bot" } },
-            conversation: { id: "room", isGroup: true, conversationType: "channel", name: "room" },
-          };
-          await deliver(activity);
-          return activity;
-        },
+        say: (person, text) => say(person, text, "test"),
+        sayElsewhere: (text) => say("ada", text, "elsewhere"),
         again: async (event) => deliver(event as Partial<Activity>),
         shown: () => shown,
         close: async () => {},

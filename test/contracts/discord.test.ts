@@ -11,6 +11,7 @@ adapterContract(
   {
     name: "for Discord",
     platform: "discord",
+    maxLength: 2000,
     start: async () => {
       const server = await DiscordServer.start();
       const people = { ada: server.person("ada"), bob: server.person("bob") };
@@ -28,8 +29,12 @@ adapterContract(
           return () => client.destroy();
         },
         say: async (person, text) => server.say(people[person], `<@${server.bot.id}> ${text}`),
+        sayElsewhere: async (text) => server.sayDirectly(people.ada, text),
         again: async (event) => server.redeliver(String(event)),
-        shown: () => server.shown().map(({ content }) => String(content)),
+        shown: () =>
+          [server.channelId, server.directChannel(people.ada)]
+            .flatMap((channel) => server.shown(channel))
+            .map(({ content }) => String(content)),
         close: () => server.close(),
       };
     },

@@ -37,6 +37,8 @@ adapterContract(
           said.set(ts, { user, text: `${mention} ${text}` });
           return server.say(user, `${mention} ${text}`, { ts });
         },
+        sayElsewhere: (text) =>
+          server.say("UADA", `${mention} ${text}`, { event: { team: "T2" }, envelope: { team_id: "T2" } }),
         async again(event) {
           const { user = "", text = "" } = said.get(String(event)) ?? {};
           await server.say(user, text, { ts: String(event), retry: 1 });

@@ -1,7 +1,8 @@
 import { EventEmitter, once } from "node:events";
 import { createClient } from "@keyv/redis";
 import { type AskCall, SessionMapper } from "aparte";
-import { expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { until } from "../../src/contracts/runner.ts";
 import { openStore } from "../../src/store/open.ts";
 import { describeWithRedis, RedisServer } from "../redis.ts";
 
@@ -31,9 +32,14 @@ async function watch(server: RedisServer) {
 }
 
 describeWithRedis("A warm turn on Redis", () => {
-  it("takes one command before the agent is asked and one after, or two if it runs long", async () => {
-    const server = await RedisServer.start();
-    const marker = createClient({ url: server.url });
+  let server: RedisServer;
+  let marker: ReturnType<typeof createClient>;
+  let mapper: SessionMapper;
+  let monitor: Awaited<ReturnType<typeof watch>>;
+
+  beforeEach(async () => {
+    server = await RedisServer.start();
+    marker = createClient({ url: server.url });
     await marker.connect();
     const agent = {
       name: "test",
@@ -49,7 +55,7 @@ describeWithRedis("A warm turn on Redis", () => {
         yield { type: "message", text: "ok" } as const;
       },
     };
-    const mapper = new SessionMapper({
+    mapper = new SessionMapper({
       agents: { helper: agent },
       store: await openStore(server.url, { logger: quiet }),
       secret: "a secret of the tests, long enough",
@@ -57,23 +63,60 @@ describeWithRedis("A warm turn on Redis", () => {
       // No renewal comes between.
       leaseTime: 600_000,
     });
+  });
+
+  afterEach(async () => {
+    await mapper.close();
+    monitor.close();
+    marker.destroy();
+    await server.close();
+  });
+
+  /** From now on, when the turns before have ended. */
+  async function startMonitor(): Promise<void> {
+    await until("all turns have ended", async () =>
+      ((await marker.sendCommand(["KEYS", "aparte-lane:*"])) as string[]).length === 0 ? true : undefined,
+    );
+    monitor = await watch(server);
+  }
+
+  it("takes one command before the agent is asked and one after, or two if it runs long", async () => {
     const says = (id: string, text: string) =>
       mapper.handle({ platform: "web", tenant: "t", user: "ada", id, text }).text();
     await says("m1", "the first");
     await says("m2", "the second");
-    const monitor = await watch(server);
-    // Those before it have ended, and their commands are not counted.
-    await marker.sendCommand(["ECHO", "mark"]);
-    await monitor.take(1);
+    await startMonitor();
     for (const id of ["m3", "m4", "m5"]) {
       await says(id, "short");
       expect(await monitor.take(3)).toEqual(["EVALSHA", "asked", "EVALSHA"]);
     }
     await says("m6", "long");
     expect(await monitor.take(1)).toEqual(["EVALSHA"]);
-    await mapper.close();
-    monitor.close();
-    marker.destroy();
-    await server.close();
+  });
+
+  it("takes one command before the agent is asked and two after, where an adapter posts a draft", async () => {
+    mapper.connect({
+      platform: "chat",
+      async deliver(_, reply) {
+        for await (const event of reply) if (event.type === "message") reply.posted({ post: 1 });
+        // A call of the platform's.
+        await marker.sendCommand(["ECHO", "mark"]);
+      },
+    });
+    const says = (id: string) =>
+      mapper.receive({ platform: "chat", tenant: "t", user: "ada", id, text: "short" });
+    expect(await says("m1")).toBe(true);
+    await startMonitor();
+    // The scripts that the first turn did not need are sent in full, once.
+    for (const [id, script] of [
+      ["m2", /^EVAL(SHA)?$/],
+      ["m3", /^EVALSHA$/],
+    ] as const) {
+      expect(await says(id)).toBe(true);
+      const seen = await monitor.take(5);
+      expect(seen.slice(0, 2)).toEqual(["EVALSHA", "asked"]);
+      expect(seen.filter((command) => script.test(command))).toHaveLength(3);
+      expect(seen).toContain("mark");
+    }
   });
 });

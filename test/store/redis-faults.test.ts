@@ -48,7 +48,12 @@ const says = (text: string) => ({ ...ada, id: randomUUID(), text });
 
 /** What each call comes to: `"ok"`, or the error's code. Fails if one takes too long. */
 async function results(mapper: SessionMapper): Promise<Record<string, string>> {
+  mapper.connect({
+    platform: ada.platform,
+    deliver: async (_, reply) => void (await reply.text().catch(() => {})),
+  });
   const calls = {
+    receive: () => mapper.receive(says("hello")),
     handle: () => mapper.handle(says("hello")).text(),
     resolve: () => mapper.resolve({ ...ada, user: "one who was never here" }),
     reset: () => mapper.reset(ada),
@@ -84,10 +89,9 @@ function healed(mapper: SessionMapper): Promise<string> {
 
 const failed = /^store-(failed|timeout)$/;
 const allFail = Object.fromEntries(
-  ["handle", "resolve", "reset", "rename", "select", "forget", "export", "sessions"].map((name) => [
-    name,
-    expect.stringMatching(failed),
-  ]),
+  ["receive", "handle", "resolve", "reset", "rename", "select", "forget", "export", "sessions"].map(
+    (name) => [name, expect.stringMatching(failed)],
+  ),
 );
 /** What only reads goes on. */
 const writesFail = { ...allFail, export: "ok", sessions: "ok" };
