@@ -8,8 +8,13 @@ export type ReplyEvent =
   | { readonly type: "suggestions"; readonly items: readonly string[] }
   /** What the agent is doing, e.g. the name of a tool that runs. Not part of the answer. */
   | { readonly type: "status"; readonly text: string }
-  /** From aparte itself, not from the agent. */
-  | { readonly type: "notice"; readonly code: NoticeCode; readonly text: string }
+  /** From aparte itself, not from the agent. `retryAfterMs`: when to come back, in milliseconds from now. */
+  | {
+      readonly type: "notice";
+      readonly code: NoticeCode;
+      readonly text: string;
+      readonly retryAfterMs?: number;
+    }
   /** The agent hands over to a human. `detail` is whatever the service sent along. */
   | { readonly type: "handoff"; readonly detail?: unknown }
   /** The agent ended the session; the next message starts afresh. */
@@ -25,7 +30,7 @@ export type ReplyEvent =
  * - `merged`: a later message carries this one's words; its reply answers both. Adapters stay silent.
  * - `interrupted`: a later message stopped this turn. `stopped`: the person or the application did.
  * - `answer-lost`: the process died after the turn was sent and the service cannot be asked for the answer.
- * - `limited`: the person or tenant has used up its turns for now. It was not sent; the text says when to come back.
+ * - `limited`: the person or tenant has used up its turns for now. It was not sent; the text and `retryAfterMs` say when to come back.
  * - `too-long`: the message has more characters than the agent reads. It was not sent.
  */
 export type NoticeCode =

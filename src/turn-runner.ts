@@ -293,7 +293,7 @@ export class TurnRunner {
 function limited(waitMs: number): ReplyEvent {
   const seconds = Math.ceil(waitMs / 1000);
   const text = `That was a lot in a short time. Please come back in ${seconds} second${seconds === 1 ? "" : "s"}.`;
-  return { type: "notice", code: "limited", text };
+  return { type: "notice", code: "limited", text, retryAfterMs: waitMs };
 }
 
 export function turnFailed(error: unknown): AparteError {

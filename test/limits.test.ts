@@ -68,6 +68,12 @@ function limitSuite(open: () => Promise<Store>): void {
     }
     for (const mapper of [one, two]) expect(await mapper.handle(says(user)).text()).toMatch(limited);
     expect(emulator.chats()).toHaveLength(3);
+    for await (const event of two.handle(says(user))) {
+      expect(event).toMatchObject({ type: "notice", code: "limited", text: expect.stringMatching(limited) });
+      const { retryAfterMs = 0 } = event as { retryAfterMs?: number };
+      expect(retryAfterMs).toBeGreaterThan(0);
+      expect(retryAfterMs).toBeLessThanOrEqual(60_000);
+    }
     // Nobody else is held back, and neither are they elsewhere.
     const other = randomUUID();
     expect(await two.handle(says(other)).text()).toContain(`word of ${other}`);

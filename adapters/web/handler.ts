@@ -171,7 +171,7 @@ async function refuseUntaken(kept: KeptReply): Promise<never> {
     if (name !== "message" || data.type !== "notice") continue;
     const { code, text } = data;
     if (code === "busy" || code === "duplicate") throw new Refusal(code, text, { "retry-after": "2" });
-    if (code === "full" || code === "limited") throw new Refusal(code, text, { "retry-after": "10" });
+    if (code === "full") throw new Refusal(code, text, { "retry-after": "10" });
   }
   throw (
     kept.failure ?? new AparteError("backend-failed", "The message was not taken, and nothing tells why.")
