@@ -201,6 +201,27 @@ describe("The agent's own rate", () => {
     expect(eleventh - sixth).toBeGreaterThan(900);
   });
 
+  it("counts a chat that Coze refused and that is sent again", async () => {
+    begun = [];
+    const mapper = mapperWith({ store: await openStore("memory:"), qps: 2 });
+    emulator.fail({ path: "/v3/chat", code: 4013, times: 2 });
+    expect(await mapper.handle(says("ada")).text()).toContain("word of ada");
+    expect(begun).toHaveLength(3);
+    expect((begun[2] ?? 0) - (begun[0] ?? 0)).toBeGreaterThan(900);
+  });
+
+  it("tells the person of a chat that is not sent, and sends nothing else", async () => {
+    const store = await openStore("memory:");
+    const mapper = mapperWith({ store: { ...store, rates: { take: async () => 60_000 } }, qps: 2 });
+    await expect(mapper.handle(says("ada")).text()).rejects.toMatchObject({
+      ...{ code: "backend-rate-limited", retryAfterMs: 60_000 },
+    });
+    expect(emulator.requests().map(({ path }) => path)).toEqual([
+      "/api/permission/oauth2/token",
+      "/v1/conversation/create",
+    ]);
+  });
+
   it("fails what would wait too long, and stops waiting when nobody wants it any more", async () => {
     const never: Rates = { take: async () => 60_000 };
     await expect(pace(never, "k", 1, new AbortController().signal)).rejects.toMatchObject({

@@ -60,6 +60,7 @@ export function chatRequest(
     },
     isHarmless: false,
     isAboutConversation: true,
+    isPaced: true,
     sessionName: turn.sessionName,
     signal: turn.signal,
   };

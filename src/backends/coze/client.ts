@@ -1,4 +1,5 @@
 import type { BackendHost } from "../../backend.ts";
+import { AparteError } from "../../errors.ts";
 import { TokenCache } from "../../token.ts";
 import { aborted, Deadline } from "../deadline.ts";
 import { CozeFailure, conversationRefusal, refusal } from "./failure.ts";
@@ -17,6 +18,8 @@ export interface CozeRequest {
   readonly isHarmless: boolean;
   /** The request is about one conversation: "not found" means that this is gone. */
   readonly isAboutConversation?: boolean;
+  /** Counts against the account's chats in a second. */
+  readonly isPaced?: boolean;
   readonly sessionName: string;
   readonly signal: AbortSignal;
 }
@@ -51,12 +54,6 @@ export class CozeClient {
   attach({ sharedTokens, pace }: BackendHost): void {
     if (sharedTokens !== undefined) this.#tokens.share(sharedTokens);
     this.#pace = pace;
-  }
-
-  /** Waits until the account's rate lets one more chat through. */
-  async pace(signal: AbortSignal): Promise<void> {
-    const { qps, issuer } = this.settings;
-    if (qps !== undefined) await this.#pace?.(`coze:${issuer}`, qps, signal);
   }
 
   async token(sessionName: string, signal: AbortSignal): Promise<string> {
@@ -106,11 +103,26 @@ export class CozeClient {
   async #repeating<T>(request: CozeRequest, send: (token: string) => Promise<T>): Promise<T> {
     const { sessionName, signal, isHarmless } = request;
     const { retryDelay } = this.settings;
-    return await repeating(() => this.#withToken(sessionName, signal, send), {
-      isHarmless,
-      retryDelay,
-      signal,
-    });
+    const paced = async (token: string) => {
+      if (request.isPaced) await this.#wait(signal);
+      return await send(token);
+    };
+    const one = () => this.#withToken(sessionName, signal, paced);
+    return await repeating(one, { isHarmless, retryDelay, signal });
+  }
+
+  /** Waits until the account's rate lets one more chat through. */
+  async #wait(signal: AbortSignal): Promise<void> {
+    const { qps, issuer } = this.settings;
+    if (qps === undefined) return;
+    try {
+      await this.#pace?.(`coze:${issuer}`, qps, signal);
+    } catch (cause) {
+      if (!(cause instanceof AparteError)) throw cause;
+      const certainty = { mayHaveRun: false, passing: false };
+      const { code, retryAfterMs } = cause;
+      throw new CozeFailure(code, "not sent, to keep the account's rate", certainty, { retryAfterMs, cause });
+    }
   }
 
   /** A refused token is minted anew once. A request that is refused for its token has not run. */

@@ -48,7 +48,6 @@ export function coze(options: CozeOptions): Required<Backend> {
 async function* ask(client: CozeClient, turn: AskCall): AsyncGenerator<ReplyEvent> {
   const question = await composeQuestion(client, turn);
   const progress = new ChatProgress(turn);
-  await client.pace(turn.signal);
   try {
     yield* (client.settings.stream ? streamChat : pollChat)(client, turn, question, progress);
   } finally {
