@@ -69,6 +69,10 @@ async function sender(
     if (reference.channelId === "websocket" && !controller.adapter.isConnected?.(reference.user?.id ?? "")) {
       throw new AparteError("answer-lost", "The person's web socket is closed, or is another process's.");
     }
-    return bot.say(text);
+    const sent: unknown = await bot.say(text);
+    // Slack's adapter only prints what Slack refused.
+    if (reference.channelId === "slack" && sent === undefined) {
+      throw new AparteError("answer-lost", "Slack did not take the message; Botkit's adapter printed why.");
+    }
   };
 }

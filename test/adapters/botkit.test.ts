@@ -8,6 +8,7 @@ import { type BotkitOptions, botkit, getSession } from "aparte/botkit";
 import { coze } from "aparte/coze";
 import { type CozeEmulator, startCozeEmulator } from "aparte/testing";
 import { type Activity, TestAdapter, TurnContext } from "botbuilder";
+import { SlackAdapter, SlackEventMiddleware, SlackMessageTypeMiddleware } from "botbuilder-adapter-slack";
 import { WebAdapter } from "botbuilder-adapter-web";
 import { Botkit, BotkitConversation, type BotkitMessage } from "botkit";
 import express from "express";
@@ -15,6 +16,7 @@ import { Keyv } from "keyv";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { builtRoot } from "../build.ts";
+import { SlackServer } from "../fakes/slack-server.ts";
 
 const secret = "a secret of the tests, long enough";
 const quiet = { info() {}, warn() {}, error() {} };
@@ -463,5 +465,75 @@ describe("Botkit on Bot Framework's test adapter", () => {
     await slack("T1", "word5");
     await expect.poll(() => sent[2]?.text).toContain("word5");
     expect(emulator.chats()).toHaveLength(3);
+  });
+});
+
+describe("Botkit on its Slack adapter", () => {
+  async function slackBot(mapper = mapperWith()) {
+    const slack = await SlackServer.start();
+    closers.push(() => slack.close());
+    const adapter = new SlackAdapter({
+      ...{ botToken: slack.token, clientSigningSecret: slack.signingSecret, oauthVersion: "v2" },
+    } as ConstructorParameters<typeof SlackAdapter>[0]);
+    // The adapter knows only the real address.
+    const { axios } = (adapter as unknown as { slack: { axios: { defaults: { baseURL: string } } } }).slack;
+    axios.defaults.baseURL = slack.apiUrl;
+    adapter.use(new SlackEventMiddleware());
+    adapter.use(new SlackMessageTypeMiddleware());
+    const app = express();
+    const keepBody = (request: IncomingMessage, _: unknown, body: Buffer) =>
+      void Object.assign(request, { rawBody: body.toString() });
+    app.use(express.json({ verify: keepBody }));
+    const server = createServer(app).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    closers.push(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    const controller = new Botkit({ adapter, webserver: app, disable_console: true });
+    controller.usePlugin(botkit(mapper));
+    slack.eventsUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/api/messages`;
+    await slack.next("auth.test");
+    return { slack, controller };
+  }
+
+  it("answers mentions and direct messages, each person in a conversation of their own, once", async () => {
+    const { slack, controller } = await slackBot();
+    controller.hears("weather", ["direct_mention", "direct_message"], async (bot, message) => {
+      await bot.reply(message, "It rains.");
+    });
+    const mention = `<@${slack.botUserId}>`;
+    const shown = () => slack.shown().map((post) => post.shown);
+    const ts = await slack.say("UADA", `${mention} My name is Ada Lovelace.`);
+    await slack.until(() => shown()[0]?.includes("Ada Lovelace"));
+    await slack.say("UADA", `${mention} My name is Ada Lovelace.`, { ts, retry: 1 });
+    await slack.say("UBOB", "among ourselves");
+    await slack.say("UBOB", `${mention} What do you know of me?`);
+    await slack.until(() => shown().length === 2);
+    expect(shown()[1]).not.toContain("Ada");
+    await slack.say("UADA", "What do you know of me?", { channel: slack.direct });
+    await slack.until(() => shown()[2]?.includes("Ada Lovelace"));
+    await slack.say("UADA", `${mention} how is the weather?`);
+    await slack.until(() => shown()[3] === "It rains.");
+    expect(emulator.chats()).toHaveLength(3);
+    expect(emulator.conversations()).toHaveLength(2);
+    expect(shown()).toHaveLength(4);
+  });
+
+  it("tells the person of a reply that Slack refused, and the log of one that cannot be told", async () => {
+    const errors: string[] = [];
+    const logger = {
+      ...quiet,
+      error: (message: string, fields?: object) => void errors.push(`${message} ${JSON.stringify(fields)}`),
+    };
+    const { slack } = await slackBot(mapperWith({ logger }));
+    slack.fail({ method: "chat.postMessage", error: "msg_too_long" });
+    await slack.say("UADA", "hello", { channel: slack.direct });
+    await slack.until(() => slack.shown()[0]?.shown.includes("My answer to this message was lost"));
+    expect(errors).toEqual([]);
+    slack.fail({ method: "chat.postMessage", error: "channel_not_found", times: 2 });
+    await slack.say("UADA", "hello again", { channel: slack.direct });
+    await expect.poll(() => errors.join()).toContain("answer-lost");
+    expect(slack.shown()).toHaveLength(1);
   });
 });
