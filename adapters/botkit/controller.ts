@@ -1,10 +1,20 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Activity } from "botbuilder";
 import type { Botkit, BotkitMessage, BotWorker } from "botkit";
 
 /** What the plugin uses of a controller beyond its public types. Botkit 4.15 is the last of its line. */
 export interface Controller
   extends Pick<Botkit, "ready" | "spawn" | "plugins" | "addPluginExtension" | "saveState"> {
   readonly adapter: BotkitAdapter;
+  readonly middleware: {
+    readonly send: {
+      run(
+        bot: BotWorker,
+        activity: Partial<Activity>,
+        done: (error: unknown, bot: BotWorker, activity: Partial<Activity>) => void,
+      ): unknown;
+    };
+  };
   readonly _events: { readonly [type: string]: readonly unknown[] | undefined };
   listenForInterrupts(bot: BotWorker, message: BotkitMessage): Promise<unknown>;
   listenForTriggers(bot: BotWorker, message: BotkitMessage): Promise<unknown>;

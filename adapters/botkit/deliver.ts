@@ -1,78 +1,131 @@
-import { AparteError, cut, type JsonValue, type Message, type Reply, ReplyText } from "aparte";
-import type { ConversationReference } from "botbuilder";
-import type { BotkitMessage, BotWorker } from "botkit";
-import type { Controller } from "./controller.ts";
+import { setTimeout as pause } from "node:timers/promises";
+import { cut, type JsonValue, type Reply, ReplyText } from "aparte";
+import type { Sender } from "./sender.ts";
 
-/** Where a reply goes: all that another process needs to deliver it. */
-export interface ReplyAddress {
-  readonly reference: Partial<ConversationReference>;
+/** One message of the reply. */
+interface Post {
+  /** Undefined where the platform does not tell it. */
+  readonly id: string | undefined;
+  /** What it shows; undefined when an earlier owner of the turn sent it. */
+  shown: string | undefined;
 }
 
-/** Channels whose clients show that the bot is writing. */
-const typingChannels: ReadonlySet<string> = new Set(["websocket", "webchat", "msteams", "emulator"]);
+export interface DeliveryOptions {
+  /** The longest message, in characters. */
+  readonly maxLength: number;
+  /** The shortest time between two edits of a draft, in milliseconds. */
+  readonly editInterval: number;
+}
 
-/** Sends the messages of a reply as they are finished: not all of Botkit's adapters can change one later. */
-export async function deliver(
-  controller: Controller,
-  message: Message,
-  reply: Reply,
-  turn: { readonly bot: BotWorker; readonly message: BotkitMessage } | undefined,
-  maxLength: number,
-): Promise<void> {
-  const send = await sender(controller, message, turn);
-  let sent = 0;
-  // How many messages an earlier owner of this turn has sent.
-  let earlier: number | undefined;
-  const flush = async (text: string) => {
-    earlier ??= Number(reply.earlierPost ?? 0);
-    for (const part of cut(text, maxLength)) {
-      sent += 1;
-      if (sent <= earlier) continue;
-      if (!reply.held) return;
-      await send(part);
-      reply.posted(sent satisfies JsonValue);
-    }
-  };
+/** Shows a reply: each answer when it is finished and, where messages can be edited, as it comes. */
+export async function deliver(sender: Sender, reply: Reply, options: DeliveryOptions): Promise<void> {
+  const posts = new Posts(sender, reply, options);
   let text = new ReplyText();
   try {
+    // Read to its end whatever becomes of the messages: leaving early would stop the turn at the service.
     for await (const event of reply) {
       text.add(event);
+      if (event.type === "text") posts.draft(text.text);
       if (event.type !== "message") continue;
-      await flush(text.text);
+      await posts.finish(text.text);
       text = new ReplyText();
     }
   } catch (error) {
     text.fail(error);
   }
-  if (text.text !== "") await flush(text.text);
+  await posts.finish(text.text);
+  await posts.removeSurplus();
 }
 
-async function sender(
-  controller: Controller,
-  message: Message,
-  turn: { readonly bot: BotWorker; readonly message: BotkitMessage } | undefined,
-): Promise<(text: string) => Promise<unknown>> {
-  // The Web adapter's HTTP requests are answered with what was said before the turn's end, and only so.
-  if (turn !== undefined) return (text) => turn.bot.reply(turn.message, text);
-  const { reference } = message.replyTo as unknown as ReplyAddress;
-  if (reference.channelId === "webhook") {
-    throw new AparteError(
-      "answer-lost",
-      "The HTTP request that this reply was for is gone with its process.",
-    );
+/** The messages that show one reply, over all of its answers. */
+class Posts {
+  readonly #sender: Sender;
+  readonly #reply: Reply;
+  readonly #options: DeliveryOptions;
+  #known: Post[] | undefined;
+  /** How many of them show finished answers. */
+  #finished = 0;
+  #draft: string | undefined;
+  #drafting: Promise<void> | undefined;
+  #complete = new AbortController();
+
+  constructor(sender: Sender, reply: Reply, options: DeliveryOptions) {
+    this.#sender = sender;
+    this.#reply = reply;
+    this.#options = options;
   }
-  const bot = await controller.spawn();
-  await bot.changeContext(reference);
-  if (typingChannels.has(reference.channelId ?? "")) await bot.say({ type: "typing" });
-  return async (text) => {
-    // The Web adapter would only print that there is nobody, and the reply would count as sent.
-    if (reference.channelId === "websocket" && !controller.adapter.isConnected?.(reference.user?.id ?? "")) {
-      throw new AparteError("answer-lost", "The person's web socket is closed, or is another process's.");
+
+  /** Read when there is something to show: a reply is handed over before its turn runs. */
+  get #posts(): Post[] {
+    this.#known ??= earlierPosts(this.#reply.earlierPost);
+    return this.#known;
+  }
+
+  /** Shows the beginning of an answer in the background, where that is possible. */
+  draft(text: string): void {
+    if (this.#sender.edit === undefined) return;
+    this.#draft = text;
+    this.#drafting ??= this.#showDrafts();
+  }
+
+  /** Resolves when the whole of an answer is on the platform. */
+  async finish(text: string): Promise<void> {
+    this.#complete.abort();
+    await this.#drafting;
+    this.#complete = new AbortController();
+    this.#drafting = undefined;
+    if (text === "") return;
+    this.#finished += await this.#show(text);
+  }
+
+  /** Of a draft that was longer than what came of it. */
+  async removeSurplus(): Promise<void> {
+    const { remove } = this.#sender;
+    for (const { id } of this.#posts.splice(this.#finished)) {
+      if (id !== undefined && this.#reply.held) await remove?.(id);
     }
-    const sent: unknown = await bot.say(text);
-    // Slack's adapter only prints what Slack refused.
-    if (reference.channelId === "slack" && sent === undefined) {
-      throw new AparteError("answer-lost", "Slack did not take the message; Botkit's adapter printed why.");
+  }
+
+  async #showDrafts(): Promise<void> {
+    const { signal } = this.#complete;
+    while (!signal.aborted && this.#draft !== undefined) {
+      const text = this.#draft;
+      this.#draft = undefined;
+      // What fails is told when the answer is whole, which needs the same call.
+      await this.#show(text).catch(() => {});
+      await pause(this.#options.editInterval, undefined, { signal }).catch(() => {});
     }
-  };
+    this.#draft = undefined;
+    if (!signal.aborted) this.#drafting = undefined;
+  }
+
+  /** @returns how many messages it takes */
+  async #show(text: string): Promise<number> {
+    const parts = cut(text, this.#options.maxLength);
+    for (const [index, part] of parts.entries()) await this.#showPart(this.#finished + index, part);
+    return parts.length;
+  }
+
+  async #showPart(index: number, text: string): Promise<void> {
+    const { send, edit } = this.#sender;
+    const post = this.#posts[index];
+    if (post?.shown === text || !this.#reply.held) return;
+    if (post === undefined) {
+      this.#posts[index] = { id: await send(text), shown: text };
+      this.#reply.posted({ posts: this.#posts.map(({ id }) => id ?? "") } satisfies JsonValue);
+    } else if (edit !== undefined && post.id !== undefined) {
+      await edit(post.id, text);
+      post.shown = text;
+    }
+  }
+}
+
+/** The messages of a process that died over this reply. */
+function earlierPosts(address: JsonValue | undefined): Post[] {
+  const { posts } = (address ?? {}) as { readonly posts?: unknown };
+  if (!Array.isArray(posts)) return [];
+  return posts.map((id) => ({
+    id: typeof id === "string" && id !== "" ? id : undefined,
+    shown: undefined,
+  }));
 }

@@ -1,3 +1,4 @@
+import type { TurnContext } from "botbuilder";
 import type { BotkitMessage, BotWorker } from "botkit";
 import type { BotkitAdapter, Controller, Request, Response } from "./controller.ts";
 
@@ -35,6 +36,24 @@ export function guardController(controller: Controller, failed: Failed): void {
     caught(trigger.call(controller, event, bot, message), bot, message);
   controller.saveState = async (bot) => {
     await caught(saveState.call(controller, bot), bot);
+  };
+}
+
+/**
+ * Lets `bot.say` and `bot.reply` reject where the adapter cannot send. In Botkit they never end then, and the
+ * rejection is left to nobody, which ends the process.
+ * https://github.com/howdyai/botkit/blob/v4.15.0/packages/botkit/src/botworker.ts (say)
+ */
+export function guardSends(controller: Controller): (bot: BotWorker) => void {
+  return (bot) => {
+    bot.say = (message) =>
+      new Promise((resolve, reject) => {
+        const activity = bot.ensureMessageFormat(message);
+        controller.middleware.send.run(bot, activity, (error, _bot, formatted) => {
+          if (error) reject(error);
+          else (bot.getConfig("context") as TurnContext).sendActivity(formatted).then(resolve, reject);
+        });
+      });
   };
 }
 

@@ -2,8 +2,9 @@ import { type Adapter, AparteError, type Message, optionInvalid, type SessionMap
 import type { Botkit, BotkitMessage, BotkitPlugin, BotWorker } from "botkit";
 import { type Controller, isWebAdapter } from "./controller.ts";
 import { deliver } from "./deliver.ts";
-import { type Failed, guardController, guardDialog, guardRequests } from "./guard.ts";
+import { type Failed, guardController, guardDialog, guardRequests, guardSends } from "./guard.ts";
 import { type BotkitOptions, type BotkitSettings, checkOptions } from "./options.ts";
+import { type OpenTurn, senderFor } from "./sender.ts";
 import { eventId, getSession, giveSession, hasSession } from "./session.ts";
 import { platform, speakerOf } from "./speaker.ts";
 import { WebGate } from "./web.ts";
@@ -15,13 +16,6 @@ export { type BotkitSession, getSession } from "./session.ts";
 export interface BotkitExtension {
   readonly mapper: SessionMapper;
   readonly getSession: typeof getSession;
-}
-
-/** A turn of Botkit that waits for the reply: its HTTP request is answered with it. */
-interface OpenTurn {
-  readonly bot: BotWorker;
-  readonly message: BotkitMessage;
-  delivered?: Promise<void>;
 }
 
 /**
@@ -43,7 +37,7 @@ export function botkit(
 }
 
 function plugin(mapper: SessionMapper, settings: BotkitSettings, controller: Controller): BotkitPlugin {
-  const { answer, authenticate, maxLength, onError, speaker } = settings;
+  const { answer, authenticate, drafts, onError, speaker } = settings;
   const failed: Failed = (error, bot, message) => {
     onError(error);
     if (bot === undefined || message === undefined || !hasSession(message)) return;
@@ -58,12 +52,14 @@ function plugin(mapper: SessionMapper, settings: BotkitSettings, controller: Con
   guardController(controller, failed);
 
   /** By person and event, while Botkit waits. */
-  const open = new Map<string, OpenTurn>();
+  const open = new Map<string, OpenTurn & { delivered?: Promise<void> }>();
   const aparte: Adapter = {
     platform,
     deliver: (message, reply) => {
       const turn = open.get(turnKey(message));
-      const delivered = deliver(controller, message, reply, turn, maxLength);
+      const delivered = senderFor(controller, message, turn, drafts).then((sender) =>
+        deliver(sender, reply, settings),
+      );
       if (turn !== undefined) turn.delivered = delivered;
       return delivered;
     },
@@ -77,7 +73,7 @@ function plugin(mapper: SessionMapper, settings: BotkitSettings, controller: Con
       replyTo: { reference: JSON.parse(JSON.stringify(message.reference)) },
     };
     const key = turnKey(said);
-    const turn: OpenTurn = { bot, message };
+    const turn: OpenTurn & { delivered?: Promise<void> } = { bot, message };
     // Botkit's HTTP requests are answered at the end of the turn: so it waits.
     const waits = message.incoming_message.channelId === "webhook" && !open.has(key);
     if (waits) open.set(key, turn);
@@ -107,6 +103,7 @@ function plugin(mapper: SessionMapper, settings: BotkitSettings, controller: Con
   return {
     name: "aparte",
     middlewares: {
+      spawn: [guardSends(controller)],
       // Before all others that know the message: a running dialog ends the turn before the later ones. With two
       // parameters, since Botkit would not see that a middleware with three has thrown.
       ingest: [

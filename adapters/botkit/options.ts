@@ -28,39 +28,53 @@ export interface BotkitOptions {
   /** The longest message that the platform takes, in characters; longer replies are cut. @default 4000 */
   readonly maxLength?: number;
   /**
+   * Whether an answer is shown while it is written, by edits: for adapters that carry out `updateActivity`, and throw
+   * when they cannot. @default on Teams
+   */
+  readonly drafts?: boolean;
+  /** The shortest time between two edits of a draft, in milliseconds. @default 1500 */
+  readonly editInterval?: number;
+  /**
    * Gets what handlers, dialogs and the storage throw: none of it ends the process or hangs the turn. It may hold
    * words of people. @default console.error
    */
   readonly onError?: (error: unknown) => void;
 }
 
-export type BotkitSettings = Required<Omit<BotkitOptions, "authenticate" | "speaker">> &
-  Pick<BotkitOptions, "authenticate" | "speaker">;
+type Optional = "authenticate" | "speaker" | "drafts";
+
+export type BotkitSettings = Required<Omit<BotkitOptions, Optional>> & {
+  readonly [Name in Optional]: BotkitOptions[Name] | undefined;
+};
 
 const known = [
   "answer",
   "authenticate",
   "speaker",
   "maxLength",
+  "drafts",
+  "editInterval",
   "onError",
 ] as const satisfies readonly (keyof BotkitOptions)[];
 
 /** @throws {AparteError} `option-invalid` with the option's name as `field`. */
 export function checkOptions(options: BotkitOptions): BotkitSettings {
   refuseUnknown(options, known);
-  const { answer = "unheard", maxLength = 4000, onError = console.error, authenticate, speaker } = options;
+  const { answer = "unheard", maxLength = 4000, editInterval = 1500, onError = console.error } = options;
+  const { authenticate, speaker, drafts } = options;
   if (answer !== "unheard" && answer !== "all" && answer !== "none") {
     throw optionInvalid("answer", 'must be "unheard", "all" or "none"');
   }
   if (!Number.isInteger(maxLength) || maxLength < 100) {
     throw optionInvalid("maxLength", "must be a whole number of at least 100");
   }
+  if (!Number.isInteger(editInterval) || editInterval < 1) {
+    throw optionInvalid("editInterval", "must be a whole number of milliseconds above 0");
+  }
+  if (drafts !== undefined && typeof drafts !== "boolean")
+    throw optionInvalid("drafts", "must be true or false");
   for (const [field, hook] of Object.entries({ authenticate, speaker, onError })) {
     if (hook !== undefined && typeof hook !== "function") throw optionInvalid(field, "must be a function");
   }
-  return {
-    ...{ answer, maxLength, onError },
-    ...(authenticate === undefined ? {} : { authenticate }),
-    ...(speaker === undefined ? {} : { speaker }),
-  };
+  return { answer, maxLength, editInterval, onError, authenticate, speaker, drafts };
 }

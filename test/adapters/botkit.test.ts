@@ -16,6 +16,7 @@ import { Keyv } from "keyv";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { builtRoot } from "../build.ts";
+import { ConnectorServer } from "../fakes/connector-server.ts";
 import { SlackServer } from "../fakes/slack-server.ts";
 
 const secret = "a secret of the tests, long enough";
@@ -321,8 +322,18 @@ describe("Botkit on the Web adapter", () => {
     const controller = new Botkit({ adapter, disable_webserver: true, disable_console: true });
     const use = () => controller.usePlugin(botkit(mapperWith()));
     expect(use).toThrow(expect.objectContaining({ code: "option-invalid", field: "authenticate" }));
-    expect(() => botkit(mapperWith(), { answer: "some" } as never)).toThrow(/answer/);
-    expect(() => botkit(mapperWith(), { reply: true } as never)).toThrow(/reply/);
+  });
+
+  it.each([
+    ["answer", { answer: "some" }],
+    ["maxLength", { maxLength: 10 }],
+    ["drafts", { drafts: "yes" }],
+    ["editInterval", { editInterval: 0 }],
+    ["onError", { onError: "log" }],
+    ["reply", { reply: true }],
+  ])("refuses a wrong option: %s", (field, options) => {
+    const use = () => botkit(mapperWith(), options as never);
+    expect(use).toThrow(expect.objectContaining({ code: "option-invalid", field }));
   });
 
   it("stays alive in a process of its own when handlers throw and requests name nobody", async () => {
@@ -535,5 +546,85 @@ describe("Botkit on its Slack adapter", () => {
     await slack.say("UADA", "hello again", { channel: slack.direct });
     await expect.poll(() => errors.join()).toContain("answer-lost");
     expect(slack.shown()).toHaveLength(1);
+  });
+});
+
+describe("Botkit on Bot Framework's adapter, for Teams", () => {
+  async function teamsBot(options: BotkitOptions = {}, mapper = mapperWith()) {
+    const connector = await ConnectorServer.start();
+    closers.push(() => connector.close());
+    const app = express();
+    app.use(express.json());
+    const server = createServer(app).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    closers.push(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    const controller = new Botkit({
+      ...{ adapterConfig: { appId: "", appPassword: "" }, webserver: app, disable_console: true },
+    });
+    const errors: unknown[] = [];
+    controller.usePlugin(
+      botkit(mapper, { editInterval: 20, onError: (error) => errors.push(error), ...options }),
+    );
+    const { port } = server.address() as AddressInfo;
+    let count = 0;
+    const says = async (user: string, text: string) => {
+      count += 1;
+      const activity = {
+        ...{ type: "message", id: `a${count}`, channelId: "msteams", serviceUrl: connector.url, text },
+        ...{ from: { id: user, name: user }, recipient: { id: "bot", name: "bot" } },
+        conversation: { id: `with-${user}`, tenantId: "acme", conversationType: "personal" },
+      };
+      const response = await fetch(`http://127.0.0.1:${port}/api/messages`, {
+        ...{ method: "POST", headers: { "content-type": "application/json" } },
+        body: JSON.stringify(activity),
+      });
+      await response.text();
+      return response.status;
+    };
+    return { connector, controller, errors, says };
+  }
+
+  it("shows an answer while it comes, by edits of one message", async () => {
+    const { connector, says } = await teamsBot();
+    await says("ada", "slow: 30 one two three four five six");
+    await connector.until(() => connector.shown[0]?.endsWith('six".') === true);
+    expect(connector.messages.size).toBe(1);
+    expect(connector.calls[0]).toMatch(/^POST m1 /);
+    const edits = connector.calls.slice(1);
+    expect(edits.length).toBeGreaterThan(1);
+    for (const edit of edits) expect(edit).toMatch(/^PUT m1 /);
+    // Each one shows more than the one before.
+    const lengths = connector.calls.map(({ length }) => length);
+    expect(lengths).toEqual([...lengths].sort((a, b) => a - b));
+  });
+
+  it("shows several answers, one message each, and a long one in parts", async () => {
+    const { connector, says } = await teamsBot({ maxLength: 300 });
+    await says("ada", "twice");
+    await connector.until(() => connector.shown[1]?.startsWith("Once more.") === true);
+    await says("ada", "long 900");
+    await connector.until(() => connector.shown.join().includes("Section 2"));
+    await says("ada", "the end");
+    await connector.until(() => connector.shown.at(-1)?.includes("the end") === true);
+    for (const text of connector.shown) expect(text.length).toBeLessThanOrEqual(300);
+  });
+
+  it("lives on when the platform refuses what a handler or the agent says", async () => {
+    const { connector, controller, errors, says } = await teamsBot();
+    controller.hears("weather", "message", async (bot, message) => {
+      await bot.reply(message, "It rains.");
+    });
+    connector.fail(2);
+    await says("ada", "how is the weather?");
+    // The handler's, and that she could not be told.
+    await expect.poll(() => errors.length).toBe(2);
+    connector.fail(1);
+    await says("ada", "hello");
+    await connector.until(() => connector.shown[0]?.includes("hello") === true);
+    await says("ada", "how is the weather?");
+    expect(connector.shown.at(-1)).toBe("It rains.");
   });
 });

@@ -1,0 +1,76 @@
+import { AparteError, type Message } from "aparte";
+import type { ConversationReference, TurnContext } from "botbuilder";
+import type { BotkitMessage, BotWorker } from "botkit";
+import type { Controller } from "./controller.ts";
+
+/** Where a reply goes: all that another process needs to deliver it. */
+export interface ReplyAddress {
+  readonly reference: Partial<ConversationReference>;
+}
+
+/** A turn of Botkit that waits for the reply: its HTTP request is answered with it. */
+export interface OpenTurn {
+  readonly bot: BotWorker;
+  readonly message: BotkitMessage;
+}
+
+/** The calls that a reply is made of. */
+export interface Sender {
+  /** @returns the message's id, where the platform tells it */
+  readonly send: (text: string) => Promise<string | undefined>;
+  /** Missing where the platform's messages stay as they are. */
+  readonly edit?: (id: string, text: string) => Promise<void>;
+  readonly remove?: (id: string) => Promise<void>;
+}
+
+/** Channels whose clients show that the bot is writing. */
+const typingChannels: ReadonlySet<string> = new Set(["websocket", "webchat", "msteams", "emulator"]);
+
+/**
+ * Channels whose messages can be edited. Not Slack: Botkit's adapter only prints what Slack refused, so that the end
+ * of an answer could be missing and nobody would know.
+ */
+const editChannels: ReadonlySet<string> = new Set(["msteams"]);
+
+/** @param drafts whether messages are edited; undefined where the channel tells */
+export async function senderFor(
+  controller: Controller,
+  message: Message,
+  turn: OpenTurn | undefined,
+  drafts: boolean | undefined,
+): Promise<Sender> {
+  // The Web adapter's HTTP requests are answered with what was said before the turn's end, and only so.
+  if (turn !== undefined) {
+    return { send: async (text) => void (await turn.bot.reply(turn.message, text)) };
+  }
+  const { reference } = message.replyTo as unknown as ReplyAddress;
+  const { channelId = "", user } = reference;
+  if (channelId === "webhook") {
+    throw new AparteError(
+      "answer-lost",
+      "The HTTP request that this reply was for is gone with its process.",
+    );
+  }
+  const bot = await controller.spawn();
+  await bot.changeContext(reference);
+  if (typingChannels.has(channelId)) await bot.say({ type: "typing" });
+  const send: Sender["send"] = async (text) => {
+    // The Web adapter would only print that there is nobody, and the reply would count as sent.
+    if (channelId === "websocket" && !controller.adapter.isConnected?.(user?.id ?? "")) {
+      throw new AparteError("answer-lost", "The person's web socket is closed, or is another process's.");
+    }
+    const sent = (await bot.say(text)) as { readonly id?: string } | undefined;
+    // Slack's adapter only prints what Slack refused.
+    if (channelId === "slack" && sent === undefined) {
+      throw new AparteError("answer-lost", "Slack did not take the message; Botkit's adapter printed why.");
+    }
+    return sent?.id;
+  };
+  if (!(drafts ?? editChannels.has(channelId))) return { send };
+  const context = bot.getConfig("context") as TurnContext;
+  return {
+    send,
+    edit: async (id, text) => void (await context.updateActivity({ type: "message", id, text })),
+    remove: (id) => context.deleteActivity(id),
+  };
+}
