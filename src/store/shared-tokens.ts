@@ -74,8 +74,8 @@ export class StoredTokens implements SharedTokens {
       await pause(lookMs.least + Math.random() * lookMs.spread);
     }
     // If this fails, or comes too late, another process mints too: that costs a signature, and nothing else.
-    const prolong = () => this.#records.set(lock, me, lockMs).catch(() => {});
-    const timer = setInterval(prolong, lockMs / 3);
+    const prolong = async () => this.#records.set(lock, me, lockMs);
+    const timer = setInterval(() => void prolong().catch(() => {}), lockMs / 3);
     try {
       // Another process may have put it here between the two steps above.
       const found = await this.get(key);
