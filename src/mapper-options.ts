@@ -2,7 +2,7 @@ import { Keyv } from "keyv";
 import type { Backend } from "./backend.ts";
 import type { TurnLimits } from "./limits.ts";
 import { consoleLogger, type Logger } from "./logger.ts";
-import { optionInvalid, refuseUnknown } from "./options.ts";
+import { milliseconds, optionInvalid, refuseUnknown } from "./options.ts";
 import { type Scope, type Speaker, scopes } from "./speaker.ts";
 import { keyvStore } from "./store/keyv.ts";
 import { memoryStore } from "./store/memory.ts";
@@ -119,23 +119,23 @@ export function checkOptions(options: MapperOptions): Settings {
   }
   const agents = checkAgents(options.agents);
   const [firstAgent = ""] = agents.keys();
-  const storeTimeout = checkNumber("storeTimeout", options.storeTimeout, 1_000);
+  const storeTimeout = milliseconds("storeTimeout", options.storeTimeout, 1_000);
   return {
     agents,
     firstAgent,
     secrets: checkSecrets(options.secret),
     scope,
     overlap,
-    queueLimit: checkNumber("queueLimit", options.queueLimit, 100),
+    queueLimit: checkQueueLimit(options.queueLimit),
     route,
     identify,
     title: title ?? firstLine,
     alwaysFind: recover === "always",
     limits: checkLimits(options.limits),
     storeTimeout,
-    leaseTime: checkNumber("leaseTime", options.leaseTime, 10_000),
-    waitTimeout: checkNumber("waitTimeout", options.waitTimeout, 900_000),
-    turnTimeout: checkNumber("turnTimeout", options.turnTimeout, 600_000),
+    leaseTime: milliseconds("leaseTime", options.leaseTime, 10_000),
+    waitTimeout: milliseconds("waitTimeout", options.waitTimeout, 900_000),
+    turnTimeout: milliseconds("turnTimeout", options.turnTimeout, 600_000),
     logger,
     // The last of them: it may connect to a server, which wrong options must not.
     store: checkStore(options.store, storeTimeout, logger),
@@ -205,12 +205,10 @@ function isKeyv(store: object): store is Keyv {
   return store instanceof Keyv || ("get" in store && "set" in store && "opts" in store);
 }
 
-function checkNumber(field: string, value: number | undefined, fallback: number): number {
-  if (value === undefined) return fallback;
-  if (typeof value !== "number" || !Number.isFinite(value) || value <= 0) {
-    throw optionInvalid(field, "must be a number above 0");
-  }
-  return value;
+function checkQueueLimit(limit = 100): number {
+  if (!Number.isInteger(limit) || limit < 1)
+    throw optionInvalid("queueLimit", "must be a whole number above 0");
+  return limit;
 }
 
 function firstLine(message: Message): string | undefined {

@@ -19,3 +19,42 @@ export function refuseUnknown(options: object, known: readonly string[], prefix 
     }
   }
 }
+
+/** @throws {AparteError} `option-invalid` unless it is a text with something in it. */
+export function checkText(field: string, value: unknown): void {
+  if (typeof value !== "string" || value.trim() === "") {
+    throw optionInvalid(field, "must be a string and not empty");
+  }
+}
+
+/** Longer timers, in milliseconds, fire at once. */
+export const longestTimer = 2_147_483_647;
+
+/** @throws {AparteError} `option-invalid` unless it is a time that a timer can wait. */
+export function milliseconds(field: string, value: number | undefined, otherwise: number): number {
+  if (value === undefined) return otherwise;
+  if (!Number.isFinite(value) || value <= 0 || value > longestTimer) {
+    throw optionInvalid(field, "must be a number of milliseconds above 0");
+  }
+  return value;
+}
+
+/**
+ * The address of a service, without a slash at its end.
+ * @param example of such an address
+ * @throws {AparteError} `option-invalid`
+ */
+export function readBaseURL(baseURL: unknown, example: string): string {
+  const url = typeof baseURL === "string" && URL.canParse(baseURL) ? new URL(baseURL) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol)) {
+    throw optionInvalid("baseURL", `must be an http or https address such as "${example}"`);
+  }
+  if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") {
+    throw optionInvalid("baseURL", "must be an address alone, without a user name, a query or a fragment");
+  }
+  return url.href.replace(/\/+$/, "");
+}
+
+export function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

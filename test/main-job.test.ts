@@ -365,6 +365,8 @@ describe("Bad input", () => {
       ["scope", { secret, agents, scope: "everybody" }],
       ["overlap", { secret, agents, overlap: "drop" }],
       ["queueLimit", { secret, agents, queueLimit: 0 }],
+      // A timer this long would fire at once.
+      ["turnTimeout", { secret, agents, turnTimeout: 1e10 }],
       ["store", { secret, agents, store: "sqlite:./x.db" }],
     ];
     for (const [field, wrongOptions] of options) {

@@ -1,7 +1,5 @@
 import {
   AparteError,
-  type AskCall,
-  type Backend,
   type JsonValue,
   type Logger,
   type MapperOptions,
@@ -17,6 +15,7 @@ import { Channels } from "../../adapters/discord/channels.ts";
 import { memoryStore } from "../../src/store/memory.ts";
 import { ReplySource } from "../../src/turn.ts";
 import { DiscordServer, type SendOptions } from "../fakes/discord-server.ts";
+import { type Answer, backend, elephant, Speech } from "./agent.ts";
 
 const secret = "a secret of the tests, long enough";
 const { Guilds, GuildMessages, DirectMessages, MessageContent } = GatewayIntentBits;
@@ -25,68 +24,6 @@ const allIntents = [Guilds, GuildMessages, DirectMessages, MessageContent];
 const posts = /^\/channels\/\d+\/messages$/;
 const edits = /^\/channels\/\d+\/messages\/\d+$/;
 const typing = /\/typing$/;
-
-/** What an agent answers, given what it was told and what this conversation told it before. */
-type Answer = (turn: AskCall, memory: readonly string[]) => AsyncIterable<ReplyEvent>;
-
-/** An agent that remembers what each conversation told it, and says it back word by word. */
-const elephant: Answer = async function* ({ text }, memory) {
-  const answer = `You say "${text}" after ${memory.join(" and ") || "nothing"}.`;
-  for (const delta of answer.split(/(?<= )/)) yield { type: "text", delta };
-  yield { type: "message", text: answer };
-};
-
-function backend(answer: Answer): Backend {
-  const memories = new Map<string, string[]>();
-  return {
-    name: "in the test",
-    open: async () => {
-      const id = `c${memories.size}`;
-      memories.set(id, []);
-      return id;
-    },
-    async *ask(turn) {
-      const memory = memories.get(turn.conversationId) ?? [];
-      yield* answer(turn, [...memory]);
-      memory.push(turn.text);
-    },
-  };
-}
-
-/** An answer that the test speaks itself. */
-class Speech {
-  readonly #events: ReplyEvent[] = [];
-  #isOver = false;
-  #failure: AparteError | undefined;
-  #wake = () => {};
-
-  say(delta: string): void {
-    this.event({ type: "text", delta });
-  }
-
-  event(event: ReplyEvent): void {
-    this.#events.push(event);
-    this.#wake();
-  }
-
-  end(failure?: AparteError): void {
-    this.#failure = failure;
-    this.#isOver = true;
-    this.#wake();
-  }
-
-  readonly answer: Answer = async function* (this: Speech) {
-    for (;;) {
-      yield* this.#events.splice(0);
-      if (this.#isOver) break;
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-        if (this.#events.length > 0 || this.#isOver) resolve();
-      });
-    }
-    if (this.#failure !== undefined) throw this.#failure;
-  }.bind(this);
-}
 
 const endings: (() => unknown)[] = [];
 

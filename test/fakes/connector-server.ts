@@ -1,6 +1,7 @@
-import { EventEmitter, once } from "node:events";
+import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { Watch } from "./watch.ts";
 
 interface ActivityBody {
   readonly type: string;
@@ -17,7 +18,7 @@ export class ConnectorServer {
   /** Each call that was carried out, e.g. `PUT 2 some words`. */
   readonly calls: string[] = [];
   readonly #server: Server;
-  readonly #news = new EventEmitter();
+  readonly #watch = new Watch(() => this.calls.join("\n"));
   #failures = 0;
   #count = 0;
 
@@ -46,8 +47,8 @@ export class ConnectorServer {
   }
 
   /** Resolves when something is so; asked after each call. */
-  async until(isSo: () => boolean): Promise<void> {
-    while (!isSo()) await once(this.#news, "call", { signal: AbortSignal.timeout(10_000) });
+  until(isSo: () => boolean): Promise<boolean> {
+    return this.#watch.until(isSo);
   }
 
   async close(): Promise<void> {
@@ -65,7 +66,7 @@ export class ConnectorServer {
     const [status, answer] = this.#carryOut(method, id, body);
     response.writeHead(status, { "content-type": "application/json" });
     response.end(JSON.stringify(answer));
-    this.#news.emit("call");
+    this.#watch.happened();
   }
 
   #carryOut(method: string, id: string | undefined, { type, text = "" }: ActivityBody): [number, object] {

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type WebSocket, WebSocketServer } from "ws";
+import { Watch } from "./watch.ts";
 
 /** A REST call that the bot made. */
 export interface RestCall {
@@ -149,7 +150,9 @@ export class DiscordServer {
   readonly #nonces = new Map<string, StoredMessage>();
   readonly #faults: { readonly fault: Fault; left: number }[] = [];
   readonly #read = new Set<RestCall>();
-  readonly #watchers = new Set<() => void>();
+  readonly #watch = new Watch(() =>
+    this.calls.map(({ method, path, status }) => `${method} ${path} ${status}`).join("\n"),
+  );
   #lastId = 1_000n;
   #signature = 1;
 
@@ -276,33 +279,13 @@ export class DiscordServer {
   }
 
   /** Resolves when `look` finds something; it looks after each call and gateway event. */
-  async until<T>(look: () => T | undefined | false, withinMs = 15_000): Promise<T> {
-    const over = performance.now() + withinMs;
-    for (;;) {
-      const found = look();
-      if (found !== undefined && found !== false) return found;
-      if (performance.now() > over) {
-        const seen = this.calls.map(({ method, path, status }) => `${method} ${path} ${status}`).join("\n");
-        throw new Error(`What the test waits for did not happen. The calls were:\n${seen}`);
-      }
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, over - performance.now() + 1);
-        this.#watchers.add(() => {
-          clearTimeout(timer);
-          resolve();
-        });
-      });
-    }
+  until<T>(look: () => T | undefined | false, withinMs?: number): Promise<T> {
+    return this.#watch.until(look, withinMs);
   }
 
   /** How many gateway sessions have a living connection. */
   get connected(): number {
     return [...this.#sessions.values()].filter(({ socket }) => socket !== undefined).length;
-  }
-
-  #changed(): void {
-    for (const wake of this.#watchers) wake();
-    this.#watchers.clear();
   }
 
   // The gateway
@@ -331,7 +314,7 @@ export class DiscordServer {
     });
     socket.on("close", () => {
       if (session?.socket === socket) session.socket = undefined;
-      this.#changed();
+      this.#watch.happened();
     });
   }
 
@@ -395,7 +378,7 @@ export class DiscordServer {
     const event = { op: 0 as const, t, s: session.log.length + 1, d };
     session.log.push(event);
     session.socket?.send(JSON.stringify(event));
-    this.#changed();
+    this.#watch.happened();
   }
 
   /** To each session as much of a message's event as its intents allow. */
@@ -562,7 +545,7 @@ export class DiscordServer {
     else if (body === undefined) response.writeHead(204).end();
     else response.writeHead(status, headers).end(JSON.stringify(body));
     call.status = fault?.drop === true ? 0 : body === undefined ? 204 : status;
-    this.#changed();
+    this.#watch.happened();
   }
 
   #faultOf({ method, path }: RestCall): Fault | undefined {

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type WebSocket, WebSocketServer } from "ws";
+import { Watch } from "./watch.ts";
 
 /** A call of Slack's API that the bot made. */
 export interface ApiCall {
@@ -96,7 +97,7 @@ export class SlackServer {
   readonly #faults: { readonly fault: Fault; left: number }[] = [];
   readonly #files = new Map<string, { name: string; type: string; bytes: Uint8Array }>();
   readonly #read = new Set<ApiCall>();
-  readonly #watchers = new Set<() => void>();
+  readonly #watch = new Watch(() => this.calls.map(({ method, result }) => `${method} ${result}`).join("\n"));
   readonly #acks = new Map<string, () => void>();
   #count = 0;
 
@@ -152,23 +153,8 @@ export class SlackServer {
   }
 
   /** Resolves with what `look` finds; it looks again whenever something happened here. */
-  async until<T>(look: () => T | undefined | false, withinMs = 15_000): Promise<T> {
-    const over = performance.now() + withinMs;
-    for (;;) {
-      const found = look();
-      if (found !== undefined && found !== false) return found;
-      if (performance.now() > over) {
-        const seen = this.calls.map(({ method, result }) => `${method} ${result}`).join("\n");
-        throw new Error(`What the test waits for did not happen. The calls were:\n${seen}`);
-      }
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, over - performance.now() + 1);
-        this.#watchers.add(() => {
-          clearTimeout(timer);
-          resolve();
-        });
-      });
-    }
+  until<T>(look: () => T | undefined | false, withinMs?: number): Promise<T> {
+    return this.#watch.until(look, withinMs);
   }
 
   /** Ends a stream, as Slack does some minutes after its beginning. */
@@ -255,13 +241,7 @@ export class SlackServer {
       this.#acks.get(envelope_id)?.();
     });
     socket.send(JSON.stringify({ type: "hello", num_connections: 1, connection_info: { app_id: "A1" } }));
-    this.#happened();
-  }
-
-  #happened(): void {
-    const watchers = [...this.#watchers];
-    this.#watchers.clear();
-    for (const wake of watchers) wake();
+    this.#watch.happened();
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -273,12 +253,12 @@ export class SlackServer {
     const method = path.replace("/api/", "");
     const call: ApiCall = { method, body: readBody(Buffer.concat(chunks)), at: performance.now() };
     this.calls.push(call);
-    this.#happened();
+    this.#watch.happened();
     const fault = this.#faultOf(method);
     await fault?.until;
     const done = (result: string) => {
       call.result = result;
-      this.#happened();
+      this.#watch.happened();
     };
     const json = (status: number, body: object, headers: Record<string, string> = {}) => {
       response

@@ -1,5 +1,5 @@
-import { EventEmitter, once } from "node:events";
 import { type Loopback, listen } from "./loopback.ts";
+import { Watch } from "./watch.ts";
 
 /** A message of the bot, as it is shown now. */
 export interface ShownMessage {
@@ -20,7 +20,7 @@ export class TelegramServer {
   readonly shown: ShownMessage[] = [];
   #updates: Update[] = [];
   #count = 1000;
-  readonly #news = new EventEmitter().setMaxListeners(0);
+  readonly #watch = new Watch(() => this.shown.map(({ chat, text }) => `${chat}: ${text}`).join("\n"));
   #loopback: Loopback | undefined;
 
   static async start(): Promise<TelegramServer> {
@@ -51,16 +51,12 @@ export class TelegramServer {
       update_id: this.#count,
       message: { message_id: this.#count, date: 1_790_000_000, from, chat, text, entities },
     });
-    this.#news.emit("news");
+    this.#watch.happened();
   }
 
   /** Resolves with what `look` finds; it looks again whenever something happened here. */
-  async until<T>(look: () => T | undefined | false): Promise<T> {
-    for (;;) {
-      const found = look();
-      if (found !== undefined && found !== false) return found;
-      await once(this.#news, "news");
-    }
+  until<T>(look: () => T | undefined | false): Promise<T> {
+    return this.#watch.until(look, 30_000);
   }
 
   /** What is shown in one chat, together. */
@@ -77,7 +73,7 @@ export class TelegramServer {
     const text = await request.text();
     const body = (text === "" ? {} : JSON.parse(text)) as Record<string, unknown>;
     const result = await this.#call(method, body, request.signal);
-    this.#news.emit("news");
+    this.#watch.happened();
     return result instanceof Response ? result : Response.json({ ok: true, result });
   }
 
@@ -112,13 +108,13 @@ export class TelegramServer {
   async #poll(offset: number, seconds: number, signal: AbortSignal): Promise<Update[]> {
     this.#updates = this.#updates.filter(({ update_id }) => update_id >= offset);
     if (this.#updates.length > 0 || seconds === 0) return this.#updates;
-    const over = AbortSignal.any([signal, AbortSignal.timeout(Math.min(seconds, 1) * 1_000)]);
-    await once(this.#news, "news", { signal: over }).catch(() => {});
+    const isAsked = () => signal.aborted || this.#updates.length > 0;
+    await this.#watch.until(isAsked, Math.min(seconds, 1) * 1_000).catch(() => {});
     return this.#updates;
   }
 
   async close(): Promise<void> {
-    this.#news.emit("news");
+    this.#watch.happened();
     await this.#loopback?.close();
   }
 }

@@ -1,6 +1,13 @@
 import { createHash, createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
 import type { JsonValue } from "../../backend.ts";
-import { optionInvalid, refuseUnknown } from "../../options.ts";
+import {
+  checkText,
+  isObject,
+  milliseconds,
+  optionInvalid,
+  readBaseURL,
+  refuseUnknown,
+} from "../../options.ts";
 
 /** For whom Coze counts and bills a session's use (flagship plans). Coze's own field names. */
 export interface CozeSessionContext {
@@ -159,7 +166,7 @@ export function readOptions(options: CozeOptions): CozeSettings {
   if (options.qps !== undefined && (!Number.isInteger(options.qps) || options.qps < 1)) {
     throw optionInvalid("qps", "must be a whole number above 0");
   }
-  const baseURL = readBaseURL(options);
+  const baseURL = addressOf(options);
   const key = readPrivateKey(options.privateKey);
   const tokenPath = tokenPathOf(options);
   return {
@@ -222,21 +229,13 @@ function readPrivateKey(text: string): KeyObject {
   return key;
 }
 
-function readBaseURL({ baseURL, region }: CozeOptions): string {
+function addressOf({ baseURL, region }: CozeOptions): string {
   if (region !== undefined && region !== "cn" && region !== "com") {
     throw optionInvalid("region", 'must be "cn" or "com"');
   }
   if (baseURL === undefined) return `https://api.coze.${region ?? "cn"}`;
   if (region !== undefined) throw optionInvalid("region", "and baseURL exclude each other: give one of them");
-  checkText("baseURL", baseURL);
-  const url = URL.canParse(baseURL) ? new URL(baseURL) : undefined;
-  if (url === undefined || !/^https?:$/.test(url.protocol)) {
-    throw optionInvalid("baseURL", 'must be an http or https address such as "https://api.coze.cn"');
-  }
-  if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") {
-    throw optionInvalid("baseURL", "must be an address alone, without a user name, a query or a fragment");
-  }
-  return url.href.replace(/\/+$/, "");
+  return readBaseURL(baseURL, "https://api.coze.cn");
 }
 
 function tokenPathOf({ accountId, enterpriseId }: CozeOptions): string {
@@ -268,24 +267,6 @@ function checkTexts(name: string, value: unknown): void {
   if (!isObject(value) || !Object.values(value).every((entry) => typeof entry === "string")) {
     throw optionInvalid(name, "must be an object of strings");
   }
-}
-
-function checkText(name: string, value: unknown): void {
-  if (typeof value !== "string" || value.trim() === "")
-    throw optionInvalid(name, "must be a string and not empty");
-}
-
-function milliseconds(name: string, value: number | undefined, otherwise: number): number {
-  if (value === undefined) return otherwise;
-  // Longer timers than 2^31 - 1 milliseconds fire at once.
-  if (!Number.isFinite(value) || value <= 0 || value > 2_147_483_647) {
-    throw optionInvalid(name, "must be a number of milliseconds above 0");
-  }
-  return value;
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function digest(parts: readonly unknown[]): string {

@@ -1,6 +1,13 @@
 import type { JsonValue } from "../../backend.ts";
 import { AparteError } from "../../errors.ts";
-import { optionInvalid, refuseUnknown } from "../../options.ts";
+import {
+  checkText,
+  isObject,
+  longestTimer,
+  optionInvalid,
+  readBaseURL,
+  refuseUnknown,
+} from "../../options.ts";
 import {
   type Credentials,
   defaultCredentials,
@@ -169,7 +176,7 @@ export function readOptions(options: DialogflowCxOptions): Settings {
   return {
     agent: agent.name,
     sessionParent: environment === undefined ? agent.name : `${agent.name}/environments/${environment}`,
-    baseURL: readBaseURL(options.baseURL, agent.location),
+    baseURL: addressOf(options.baseURL, agent.location),
     credentials: accessToken === undefined ? readAccount(options.credentials) : undefined,
     accessToken,
     languageCode: options.languageCode ?? "en",
@@ -234,19 +241,10 @@ function checkLocation(field: string, location: string | undefined): string {
   return location;
 }
 
-function readBaseURL(baseURL: string | undefined, location: string): string {
+function addressOf(baseURL: string | undefined, location: string): string {
+  if (baseURL !== undefined) return readBaseURL(baseURL, "https://dialogflow.googleapis.com");
   // "global-dialogflow…" works for some; the plain host is the documented one.
-  if (baseURL === undefined)
-    return `https://${location === "global" ? "" : `${location}-`}dialogflow.googleapis.com`;
-  const url = typeof baseURL === "string" && URL.canParse(baseURL) ? new URL(baseURL) : undefined;
-  if (url === undefined || !/^https?:$/.test(url.protocol) || url.search !== "" || url.hash !== "") {
-    throw optionInvalid(
-      "baseURL",
-      'must be an http or https address such as "https://dialogflow.googleapis.com"',
-    );
-  }
-  if (url.username !== "" || url.password !== "") throw optionInvalid("baseURL", "must not hold a user name");
-  return url.href.replace(/\/+$/, "");
+  return `https://${location === "global" ? "" : `${location}-`}dialogflow.googleapis.com`;
 }
 
 function readAccount(given: DialogflowCxOptions["credentials"]): Credentials {
@@ -266,22 +264,13 @@ function readSecrets(secret: DialogflowCxOptions["stateSecret"]): readonly strin
 function wholeNumber(
   field: string,
   value: number | undefined,
-  { min, max = 2_147_483_647, otherwise }: { min: number; max?: number; otherwise: number },
+  { min, max = longestTimer, otherwise }: { min: number; max?: number; otherwise: number },
 ): number {
   if (value === undefined) return otherwise;
   if (!Number.isInteger(value) || value < min || value > max) {
     throw optionInvalid(field, `must be a whole number from ${min} to ${max}`);
   }
   return value;
-}
-
-function checkText(field: string, value: unknown): void {
-  if (typeof value !== "string" || value.trim() === "")
-    throw optionInvalid(field, "must be a string and not empty");
-}
-
-function isObject(value: unknown): boolean {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** What a function among the options made for this turn, or the option itself. */

@@ -1,5 +1,5 @@
 import { consoleLogger, type Logger } from "../../logger.ts";
-import { optionInvalid, refuseUnknown } from "../../options.ts";
+import { checkText, milliseconds, optionInvalid, readBaseURL, refuseUnknown } from "../../options.ts";
 import { isConversationLost, type SonaopsRefusal } from "./failure.ts";
 import type { SonaopsQuotaNotice } from "./quota.ts";
 import { type SonaopsReader, sonaopsReader } from "./reader.ts";
@@ -115,7 +115,7 @@ export function readOptions(options: SonaopsOptions): SonaopsSettings {
   }
   checkAllowed(options);
   return {
-    baseURL: readBaseURL(options.baseURL),
+    baseURL: readBaseURL(options.baseURL, "https://api.example.com"),
     apiKey: options.apiKey,
     apiSecret: options.apiSecret,
     agentId: options.agentId,
@@ -171,30 +171,4 @@ function readLogger(logger: SonaopsOptions["logger"]): Logger {
   const isLogger = (["info", "warn", "error"] as const).every((name) => typeof logger?.[name] === "function");
   if (!isLogger) throw optionInvalid("logger", "must have the functions info, warn and error");
   return logger;
-}
-
-function readBaseURL(baseURL: string): string {
-  const url = URL.canParse(baseURL) ? new URL(baseURL) : undefined;
-  if (url === undefined || !/^https?:$/.test(url.protocol)) {
-    throw optionInvalid("baseURL", 'must be an http or https address such as "https://api.example.com"');
-  }
-  if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") {
-    throw optionInvalid("baseURL", "must be an address alone, without a user name, a query or a fragment");
-  }
-  return url.href.replace(/\/+$/, "");
-}
-
-function checkText(name: string, value: unknown): void {
-  if (typeof value !== "string" || value.trim() === "") {
-    throw optionInvalid(name, "must be a string and not empty");
-  }
-}
-
-function milliseconds(name: string, value: number | undefined, otherwise: number): number {
-  if (value === undefined) return otherwise;
-  // Longer timers than 2^31 - 1 milliseconds fire at once.
-  if (!Number.isFinite(value) || value <= 0 || value > 2_147_483_647) {
-    throw optionInvalid(name, "must be a number of milliseconds above 0");
-  }
-  return value;
 }

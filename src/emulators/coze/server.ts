@@ -1,9 +1,6 @@
-import type { ServerResponse } from "node:http";
-import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Server, ServerRequest } from "srvx";
-import { serve } from "srvx/node";
-import { AparteError } from "../../errors.ts";
+import type { ServerRequest } from "srvx";
+import { breakOff, connectionOf, listen } from "../http-server.ts";
 import type { Faults, Hit } from "./faults.ts";
 import { type Answer, type Call, Refusal, type Route, TokenRefusal } from "./protocol.ts";
 import type { CozeState } from "./state.ts";
@@ -36,28 +33,11 @@ export interface CozeServer {
 
 /** Listens, finds the route, and gives every answer the form and the headers of the service. */
 export async function startServer(options: CozeServerOptions): Promise<CozeServer> {
+  const { host, port } = options;
   let route: ReturnType<typeof router> = () => undefined;
-  const server = serve({
-    hostname: options.host,
-    port: options.port,
-    manual: true,
-    silent: true,
-    // The program that runs the emulator listens to signals itself.
-    gracefulShutdown: false,
-    fetch: (request) => respond(request, route, options),
-  });
-  try {
-    await server.serve();
-  } catch (cause) {
-    throw new AparteError(
-      "option-invalid",
-      `The emulator cannot listen on ${options.host}:${options.port} (${codeOf(cause)}). Choose another port, or 0 for a free one.`,
-      { field: "port", cause },
-    );
-  }
-  const port = portOf(server);
-  route = router(options.routes(port));
-  return { port, close: () => server.close(true) };
+  const server = await listen({ host, port, fetch: (request) => respond(request, route, options) });
+  route = router(options.routes(server.port));
+  return server;
 }
 
 async function respond(
@@ -165,24 +145,4 @@ function router(routes: readonly Route[]) {
     }
     return undefined;
   };
-}
-
-/** Sends what is written, then ends the connection in the midst of its answer. */
-function breakOff(request: ServerRequest): void {
-  const connection = connectionOf(request);
-  // The writes of this turn of the loop reach the socket in the next ones.
-  setImmediate(() => setImmediate(() => connection?.destroySoon()));
-}
-
-function connectionOf(request: ServerRequest): Socket | undefined {
-  return (request.runtime?.node?.res as ServerResponse | undefined)?.socket ?? undefined;
-}
-
-function portOf(server: Server): number {
-  const address = server.node?.server?.address();
-  return typeof address === "object" && address !== null ? address.port : 0;
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "unknown reason";
 }

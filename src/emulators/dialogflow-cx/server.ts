@@ -1,8 +1,6 @@
-import type { ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ServerRequest } from "srvx";
-import { serve } from "srvx/node";
-import { AparteError } from "../../errors.ts";
+import { breakOff, connectionOf, listen } from "../http-server.ts";
 import type { Auth } from "./auth.ts";
 import { withNumbers } from "./enums.ts";
 import type { DialogflowCxFault, Faults } from "./faults.ts";
@@ -32,28 +30,8 @@ export interface ServerParts {
 }
 
 /** Listens on 127.0.0.1, and gives every answer the form of the service. */
-export async function startServer(parts: ServerParts): Promise<{ port: number; close: () => Promise<void> }> {
-  const server = serve({
-    hostname: "127.0.0.1",
-    port: parts.port,
-    manual: true,
-    silent: true,
-    // The program that runs the emulator listens to signals itself.
-    gracefulShutdown: false,
-    fetch: (request) => respond(request, parts),
-  });
-  try {
-    await server.serve();
-  } catch (cause) {
-    throw new AparteError(
-      "option-invalid",
-      `The emulator cannot listen on port ${parts.port}. Choose another one, or 0 for a free one.`,
-      { field: "port", cause },
-    );
-  }
-  const address = server.node?.server?.address();
-  const port = typeof address === "object" && address !== null ? address.port : 0;
-  return { port, close: () => server.close(true) };
+export function startServer(parts: ServerParts): Promise<{ port: number; close: () => Promise<void> }> {
+  return listen({ port: parts.port, fetch: (request) => respond(request, parts) });
 }
 
 const streamingCall = "serverStreamingDetectIntent";
@@ -118,7 +96,7 @@ async function answered(request: ServerRequest, outcome: Outcome, wire: Wire): P
   const { fault, call, hasNumbers, closing } = wire;
   const write = (part: object): string => JSON.stringify(hasNumbers ? withNumbers(part) : part, undefined, 2);
   if (fault.dropResponse === true) {
-    socketOf(request)?.destroy();
+    connectionOf(request)?.destroy();
     return new Response(null, { status: 499 });
   }
   if (typeof outcome.fault === "object") throw new Refusal(outcome.fault.status, "Failed on request.");
@@ -180,8 +158,7 @@ function body(
       if (sent >= stopAt) {
         if (cutAt === undefined)
           return await held(request, closing).catch((error: unknown) => controller.error(error));
-        // What was written reaches the socket in the next turns of the loop.
-        setImmediate(() => setImmediate(() => socketOf(request)?.destroySoon()));
+        breakOff(request);
         return await new Promise<void>(() => {});
       }
       const next = await source.next().catch(() => ({ done: true as const, value: undefined }));
@@ -240,8 +217,4 @@ async function readJson(request: Request): Promise<unknown> {
   } catch {
     throw new Refusal("INVALID_ARGUMENT", "Invalid JSON payload received. Unexpected end of string.");
   }
-}
-
-function socketOf(request: ServerRequest): ServerResponse["socket"] {
-  return (request.runtime?.node?.res as ServerResponse | undefined)?.socket ?? null;
 }

@@ -1,10 +1,7 @@
 import { randomUUID } from "node:crypto";
-import type { ServerResponse } from "node:http";
-import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ServerRequest } from "srvx";
-import { serve } from "srvx/node";
-import { optionInvalid } from "../../options.ts";
+import { breakOff, connectionOf, listen } from "../http-server.ts";
 import { answerStream } from "./answer-stream.ts";
 import type { Auth } from "./auth.ts";
 import type { Faults, Hit } from "./faults.ts";
@@ -42,24 +39,8 @@ type LogEntry = { -readonly [Name in keyof SonaopsRequest]: SonaopsRequest[Name]
 const maxBodyCharacters = 4 * 1024 * 1024;
 
 /** Listens, and gives every answer the form of the service. */
-export async function startServer(parts: ServerParts): Promise<{ port: number; close: () => Promise<void> }> {
-  const server = serve({
-    hostname: "127.0.0.1",
-    port: parts.port,
-    manual: true,
-    silent: true,
-    // The program that runs the emulator listens to signals itself.
-    gracefulShutdown: false,
-    fetch: (request) => respond(request, parts),
-  });
-  try {
-    await server.serve();
-  } catch (cause) {
-    throw optionInvalid("port", "cannot be listened on. Choose another one, or 0 for a free one", cause);
-  }
-  const address = server.node?.server?.address();
-  const port = typeof address === "object" && address !== null ? address.port : 0;
-  return { port, close: () => server.close(true) };
+export function startServer(parts: ServerParts): Promise<{ port: number; close: () => Promise<void> }> {
+  return listen({ port: parts.port, fetch: (request) => respond(request, parts) });
 }
 
 async function respond(request: ServerRequest, parts: ServerParts): Promise<Response> {
@@ -158,15 +139,4 @@ async function readBody(request: Request): Promise<Readonly<Record<string, unkno
     throw new Refusal("bad-request", "the body must be an object");
   }
   return { ...body };
-}
-
-/** Sends what is written, then ends the connection in the midst of its answer. */
-function breakOff(request: ServerRequest): void {
-  const connection = connectionOf(request);
-  // The writes of this turn of the loop reach the socket in the next ones.
-  setImmediate(() => setImmediate(() => connection?.destroySoon()));
-}
-
-function connectionOf(request: ServerRequest): Socket | undefined {
-  return (request.runtime?.node?.res as ServerResponse | undefined)?.socket ?? undefined;
 }

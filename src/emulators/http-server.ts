@@ -1,0 +1,51 @@
+import type { ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { ServerRequest } from "srvx";
+import { serve } from "srvx/node";
+import { optionInvalid } from "../options.ts";
+
+export interface HttpServerOptions {
+  readonly host?: string;
+  /** 0 for a free one. */
+  readonly port: number;
+  readonly fetch: (request: ServerRequest) => Promise<Response>;
+}
+
+/**
+ * Listens, on the loopback unless told otherwise. No signal ends it: the program that runs the emulator listens to
+ * those itself.
+ * @throws {AparteError} `option-invalid` with the field `port`.
+ */
+export async function listen(
+  options: HttpServerOptions,
+): Promise<{ port: number; close: () => Promise<void> }> {
+  const { host = "127.0.0.1", port, fetch } = options;
+  const server = serve({ hostname: host, port, manual: true, silent: true, gracefulShutdown: false, fetch });
+  try {
+    await server.serve();
+  } catch (cause) {
+    const problem = `cannot be listened on: ${host}:${port} (${codeOf(cause)}). Choose another one, or 0 for a free one`;
+    throw optionInvalid("port", problem, cause);
+  }
+  const address = server.node?.server?.address();
+  return {
+    port: typeof address === "object" && address !== null ? address.port : 0,
+    close: () => server.close(true),
+  };
+}
+
+/** The connection of a request, to break it. */
+export function connectionOf(request: ServerRequest): Socket | undefined {
+  return (request.runtime?.node?.res as ServerResponse | undefined)?.socket ?? undefined;
+}
+
+/** Sends what is written, then ends the connection in the midst of its answer. */
+export function breakOff(request: ServerRequest): void {
+  const connection = connectionOf(request);
+  // The writes of this turn of the loop reach the socket in the next ones.
+  setImmediate(() => setImmediate(() => connection?.destroySoon()));
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "unknown reason";
+}
