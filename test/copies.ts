@@ -53,8 +53,13 @@ export class Copies {
     const copies = new Copies(options);
     copies.#server.listen(0, "127.0.0.1");
     await once(copies.#server, "listening");
-    await Promise.all(Array.from({ length: options.count }, (_, index) => copies.startOne(index)));
-    return copies;
+    try {
+      await Promise.all(Array.from({ length: options.count }, (_, index) => copies.startOne(index)));
+      return copies;
+    } catch (error) {
+      await copies.close();
+      throw error;
+    }
   }
 
   private constructor(options: CopiesOptions) {

@@ -1,5 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { dirname, resolve } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import type { Database, Statement } from "libsql";
 import { AparteError } from "../errors.ts";
 
@@ -25,6 +26,9 @@ export interface Query {
  */
 const busyMs = 1000;
 
+/** Between two looks at a new file that another process is making, in milliseconds. */
+const longestPause = 20;
+
 /** An open SQLite file. Its calls block: each takes some microseconds. */
 export class SqliteFile {
   readonly isInMemory: boolean;
@@ -37,24 +41,44 @@ export class SqliteFile {
     const isInMemory = path === ":memory:";
     // An absolute path, since libsql takes some others for addresses of servers.
     const file = isInMemory ? path : resolve(path);
-    return guarded("open", () => {
+    const opened = guarded("open", () => {
       if (!isInMemory) mkdirSync(dirname(file), { recursive: true });
       return new SqliteFile(new Database(file, { timeout: busyMs }), isInMemory);
     });
+    try {
+      await opened.#prepare();
+      return opened;
+    } catch (error) {
+      opened.close();
+      throw error;
+    }
   }
 
   private constructor(database: Database, isInMemory: boolean) {
     this.#database = database;
     this.isInMemory = isInMemory;
-    if (!isInMemory) this.#writeAhead();
+  }
+
+  async #prepare(): Promise<void> {
+    if (!this.isInMemory) await this.#writeAhead();
     // A commit outlives the process, also one that is killed. When the power fails, the last commits may be
     // missing, but the file stays whole: FULL would keep them too, for three times the time of each step.
-    database.exec("PRAGMA synchronous = NORMAL");
+    this.exec("PRAGMA synchronous = NORMAL");
   }
 
   /** Readers and the writer do not wait for each other. */
-  #writeAhead(): void {
-    const [mode] = this.query("PRAGMA journal_mode = WAL").first() ?? [];
+  async #writeAhead(): Promise<void> {
+    const until = performance.now() + busyMs;
+    let mode: SqlValue | undefined;
+    while (mode === undefined) {
+      try {
+        [mode] = this.query("PRAGMA journal_mode = WAL").first() ?? [null];
+      } catch (error) {
+        // Several processes that make the file at once refuse each other, and SQLite does not wait here.
+        if (!isLocked(error) || performance.now() > until) throw error;
+        await pause(Math.random() * longestPause);
+      }
+    }
     if (mode === "wal") return;
     throw new AparteError(
       "store-failed",
@@ -167,6 +191,10 @@ const remedies: readonly [code: string, remedy: string][] = [
   ["SQLITE_CANTOPEN", "It cannot be opened. Look at its path and at the rights of its directory."],
   ["SQLITE_IOERR", "The disk failed. Look at the system's log."],
 ];
+
+function isLocked(error: unknown): boolean {
+  return error instanceof AparteError && error.code === "store-timeout";
+}
 
 function sqliteFailed(what: string, error: unknown): AparteError {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";

@@ -1,5 +1,10 @@
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { builtRoot } from "../build.ts";
 import { Processes } from "./processes.ts";
 
 const fileIn = (directory: string) => `sqlite:${join(directory, "aparte.db")}`;
@@ -34,6 +39,27 @@ const lanes = ["a", "b", "c", "d", "e"];
 const keys = Array.from({ length: 60 }, (_, index) => `turn ${index}`);
 
 describe("SQLite file shared by processes", () => {
+  it("is made by one of many that open it at once", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "aparte-opened-"));
+    const root = await builtRoot();
+    const openers = Array.from({ length: 8 }, () => fork(join(import.meta.dirname, "opener.mjs"), [root]));
+    try {
+      await Promise.all(openers.map((opener) => once(opener, "message")));
+      for (let file = 0; file < 150; file += 1) {
+        const answers = openers.map(async (opener) => {
+          opener.send(`sqlite:${join(directory, `${file}.db`)}`);
+          return (await once(opener, "message"))[0];
+        });
+        expect(await Promise.all(answers), `file ${file}`).toEqual(openers.map(() => "opened"));
+      }
+    } finally {
+      const exits = openers.map((opener) => once(opener, "exit"));
+      for (const opener of openers) opener.disconnect();
+      await Promise.all(exits);
+      await rm(directory, { recursive: true });
+    }
+  });
+
   it("runs the turns of each lane in order, one at a time and once, in 4 processes", () =>
     withProcesses(4, 10_000, async (processes) => {
       await Promise.all(lanes.map((lane) => hammer(processes, lane, keys)));
