@@ -15,8 +15,9 @@ export interface Adapter {
   /**
    * Shows a reply to the person and resolves when all of it is on the platform. The lane's next turn runs only
    * then, so replies stay in order. Looks at {@link Reply.held} directly before every send, and sends nothing
-   * more once it is false. Reading the reply throws an {@link AparteError} when the turn failed: its `say` is
-   * for the person.
+   * more once it is false. Where an earlier process died over the reply, {@link Reply.earlierPost} and
+   * {@link Reply.isResumed} tell of what it may have sent. Reading the reply throws an {@link AparteError} when
+   * the turn failed: its `say` is for the person.
    */
   deliver(message: Message, reply: Reply): Promise<void>;
   /** Loads a file again from its `ref`, for a turn whose process died. */

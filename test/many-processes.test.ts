@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Message } from "aparte";
+import { type Message, openStore } from "aparte";
 import { type CozeEmulator, startCozeEmulator } from "aparte/testing";
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Copies, type CopiesOptions, type Post } from "./copies.ts";
@@ -154,7 +154,7 @@ function manyProcesses(store: () => Promise<string>, size: { people: number; mes
       `${known} were posted once more and known by their nonce`,
     );
     expect(firsts.size).toBe(people * messages);
-    expect(told.size).toBeLessThan(people * messages * 0.005);
+    expect(told.size).toBeLessThan(people * messages * 0.01);
     expectEachWordOnce(answers);
     // Whoever takes over a reply whose end was not written down may write it again, as it is.
     for (const { nonce, text } of answers) {
@@ -174,13 +174,22 @@ function manyProcesses(store: () => Promise<string>, size: { people: number; mes
   });
 
   it("sign one token when all of them need the same one at once", async () => {
-    const bots = await start(4);
+    const url = await store();
+    copies = await Copies.start({ count: 4, store: url, agent: emulator });
+    const bots = copies;
     const speaker = { platform: "chat", tenant: "acme", user: "ada" };
+    const { conversationId } = await bots.resolve(speaker, 0);
+    // The conversation is known, and no process has a token.
+    await bots.kill(0);
+    await bots.startOne(0);
+    const { records, close } = await openStore(url);
+    for await (const [key] of records.entries("token:")) await records.delete(key);
+    await close();
     const asked = Array.from({ length: 40 }, (_, index) => bots.resolve(speaker, index));
-    const tokens = new Set((await Promise.all(asked)).map(({ accessToken }) => accessToken));
-    expect(tokens.size).toBe(1);
-    expect(emulator.signatures).toBe(1);
-    expect(emulator.conversations()).toHaveLength(1);
+    const mappings = await Promise.all(asked);
+    expect(new Set(mappings.map((mapping) => mapping.conversationId))).toEqual(new Set([conversationId]));
+    expect(new Set(mappings.map(({ accessToken }) => accessToken)).size).toBe(1);
+    expect(emulator.signatures).toBe(2);
   });
 
   it("let a frozen process that wakes up send and write nothing", async () => {
