@@ -185,8 +185,12 @@ export class LaneClient {
     const id = name(turn.lane, turn.key);
     // The grant of a waiting turn may come before the answer of `begin`.
     let wake: (entry: Woken) => void = () => {};
+    let granted: Grant | undefined;
     const woken = new Promise<Woken>((resolve) => {
-      wake = resolve;
+      wake = (entry) => {
+        if (typeof entry === "object") granted = entry;
+        resolve(entry);
+      };
     });
     const from = performance.now();
     let begun: Begun;
@@ -196,11 +200,16 @@ export class LaneClient {
       begun = await this.#lanes.begin(turn);
     } catch (error) {
       if (earlier === undefined) this.#waiting.delete(id);
-      throw error;
+      if (granted === undefined) throw error;
+      begun = { is: "run", grant: granted };
     }
+    // The grant of an earlier delivery, whose `begin` was answered too late: nobody else waits for it.
+    if (begun.is !== "run" && begun.is !== "wait" && granted !== undefined)
+      begun = { is: "run", grant: granted };
     if (begun.is === "run") {
       this.#waiting.delete(id);
-      const held = this.#hold(begun.grant, from);
+      const known = this.#held.get(id);
+      const held = known?.grant === begun.grant ? known : this.#hold(begun.grant, from);
       taken(begun, noop);
       return { is: "run", held };
     }
@@ -247,7 +256,7 @@ export class LaneClient {
     const held = this.#hold(grant, since);
     const waiting = this.#waiting.get(name(grant.lane, grant.turn.key));
     if (waiting !== undefined) waiting(grant);
-    // Nobody waits here: the answer of `begin` was lost on its way, or the caller gave up.
+    // Nobody waits here: the owner died, the answer of `begin` was lost on its way, or the caller gave up.
     else this.#options.takenOver(held);
   }
 
@@ -287,8 +296,7 @@ export class LaneClient {
       else lane.renewed(this.#leaseEnd(from));
     }
     if (this.#left) return;
-    for (const grant of await this.#lanes.takeOver(this.#options.platforms()))
-      this.#options.takenOver(this.#hold(grant, from));
+    for (const grant of await this.#lanes.takeOver(this.#options.platforms())) this.#granted(grant, from);
   }
 
   /** Takes no turn any more; those that wait are left to other processes. Leases go on being renewed. */

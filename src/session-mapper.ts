@@ -148,6 +148,7 @@ export class SessionMapper {
         adapter === undefined ? source.drained.promise : this.#runner.deliver(adapter, message, source);
       return delivery;
     };
+    let dropFiles = (_isCarried: boolean) => {};
     try {
       this.#assertOpen();
       checkMessage(message);
@@ -157,7 +158,7 @@ export class SessionMapper {
       const session = found instanceof Promise ? await found : found;
       const lane = session.name;
       const key = eventKey(message);
-      this.#runner.keepFiles(lane, key, message.files);
+      dropFiles = this.#runner.keepFiles(lane, key, message.files);
       const entry = await this.#lanes.enter(
         {
           lane,
@@ -174,7 +175,7 @@ export class SessionMapper {
           if (is !== "duplicate") void delivered();
         },
       );
-      this.#runner.dropFiles(lane, key);
+      dropFiles(entry.is === "merged");
       if (entry.is === "run") {
         await this.#runner.run(entry.held, session, message, source, delivered());
         return;
@@ -188,6 +189,7 @@ export class SessionMapper {
       source.end();
       await delivery;
     } catch (error) {
+      dropFiles(false);
       const failure = turnFailed(error);
       this.#settings.logger.error("a message was not taken", describeError(failure));
       source.fail(failure);

@@ -82,16 +82,23 @@ export class TurnRunner {
     this.#options = options;
   }
 
-  /** Keeps a waiting turn's files at hand. */
-  keepFiles(lane: string, key: string, files: readonly FileInput[] | undefined): void {
-    if (files !== undefined && files.length > 0) this.#files.set(`${lane} ${key}`, files);
-  }
-
-  /** The turn will not run as one of its own. A turn that carries it may still take its files. */
-  dropFiles(lane: string, key: string): void {
+  /**
+   * Keeps a waiting turn's files at hand.
+   * @returns to be called when it waits no more: a turn that carries it may still take its files
+   */
+  keepFiles(
+    lane: string,
+    key: string,
+    files: readonly FileInput[] | undefined,
+  ): (isCarried: boolean) => void {
+    if (files === undefined || files.length === 0) return () => {};
     const name = `${lane} ${key}`;
-    if (!this.#files.has(name)) return;
-    setTimeout(() => this.#files.delete(name), this.#options.settings.turnTimeout).unref();
+    this.#files.set(name, files);
+    const drop = () => this.#files.delete(name);
+    return (isCarried) => {
+      if (isCarried) setTimeout(drop, this.#options.settings.turnTimeout).unref();
+      else drop();
+    };
   }
 
   /** Runs a turn to the end of its delivery, and ends it in its lane. Failures are told by the reply. */
@@ -172,7 +179,7 @@ export class TurnRunner {
       source.fail(
         new AparteError("answer-lost", "The turn's process died too often, or with the turn's files."),
       );
-      await delivered;
+      await this.#delivered(delivered, held);
       return held.end();
     }
     return this.run(held, { name: held.grant.lane, speaker }, message, source, delivered);

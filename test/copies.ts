@@ -64,7 +64,7 @@ export class Copies {
 
   private constructor(options: CopiesOptions) {
     this.#options = options;
-    this.#server = createServer((request, response) => {
+    this.#server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
       let text = "";
       request.setEncoding("utf8");
       request.on("data", (part) => {

@@ -17,6 +17,7 @@ export function overlapContract({ it }: ContractRunner, options: StoreContractOp
       await a.wait("lane", "3", { limit: 2 });
       assert.deepEqual(await b.begin("lane", "4", { limit: 2 }), { is: "full" });
       assert.deepEqual(await b.begin("lane", "5", { limit: 0 }), { is: "full" });
+      assert.deepEqual(await a.begin("lane", "5"), { is: "duplicate" });
       await a.lanes.end(running);
       const second = await b.grant("2");
       assert.equal(await b.wait("lane", "6", { limit: 2 }), 2);
@@ -32,7 +33,10 @@ export function overlapContract({ it }: ContractRunner, options: StoreContractOp
     by(async (a, b) => {
       const running = await a.run("lane", "1", { overlap: "reject" });
       assert.deepEqual(await b.begin("lane", "2", { overlap: "reject" }), { is: "busy" });
+      // The person was told; a second delivery of the event is not told again.
+      assert.deepEqual(await a.begin("lane", "2", { overlap: "reject" }), { is: "duplicate" });
       await a.lanes.end(running);
+      assert.deepEqual(await b.begin("lane", "2", { overlap: "reject" }), { is: "duplicate" });
       await b.run("lane", "3", { overlap: "reject" });
       assert.deepEqual([a.grants, b.grants], [[], []]);
     }),

@@ -184,6 +184,36 @@ export function takeOverContract(
   );
 
   it(
+    "parks a turn with those that it carries",
+    by(async (a, b) => {
+      const merge = { overlap: "merge" } as const;
+      const carried = { key: "2", body: { text: "2" } };
+      const running = await a.run("lane", "1", merge);
+      await b.wait("lane", "2", merge);
+      await b.wait("lane", "3", merge);
+      await a.lanes.end(running);
+      const carrier = await b.grant("3");
+      assert.deepEqual(carrier.merged, [carried]);
+      await b.lanes.park(carrier);
+      const again = await a.run("lane", "3", merge);
+      assert.deepEqual([again.merged, again.attempt], [[carried], 2]);
+      await a.lanes.park(again);
+      // It waits this time, and is carried itself.
+      const other = await a.run("lane", "4", merge);
+      await a.wait("lane", "3", merge);
+      await b.wait("lane", "5", merge);
+      await a.lanes.end(other);
+      const last = await b.grant("5");
+      assert.deepEqual(
+        last.merged.map(({ key }) => key),
+        ["2", "3"],
+      );
+      await b.lanes.end(last);
+      assert.deepEqual(await a.begin("lane", "2", merge), { is: "duplicate" });
+    }),
+  );
+
+  it(
     "parks a turn until its event is delivered again",
     by(async (a, b) => {
       const running = await a.run("lane", "1");

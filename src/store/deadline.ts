@@ -1,5 +1,5 @@
 import { AparteError, asAparteError } from "../errors.ts";
-import type { Begun, LaneOwner, Lanes, Records, Store } from "./store.ts";
+import type { Begun, Grant, LaneOwner, Lanes, Records, Store } from "./store.ts";
 
 /**
  * The same store with a deadline on every call, and every failure as an {@link AparteError}: `store-failed`, or
@@ -35,7 +35,13 @@ export function withDeadline(store: Store, deadlineMs: number): Store {
         withdraw: (lane, key) => bound("withdraw a turn", () => lanes.withdraw(lane, key)),
         renew: (grants) => bound("renew leases", () => lanes.renew(grants)),
         park: (grant) => bound("park a turn", () => lanes.park(grant)),
-        takeOver: (platforms) => bound("take over turns", () => lanes.takeOver(platforms)),
+        takeOver: (platforms) => {
+          const since = performance.now();
+          const late = (grants: readonly Grant[]) => {
+            for (const grant of grants) owner.granted(grant, since);
+          };
+          return bound("take over turns", () => lanes.takeOver(platforms), late);
+        },
         leave: () => bound("leave", () => lanes.leave()),
       };
     },

@@ -21,7 +21,7 @@ interface Waiting {
   readonly parked?: Parked | undefined;
 }
 
-type Parked = Pick<Grant, "attempt" | "facts">;
+type Parked = Pick<Grant, "attempt" | "facts" | "merged">;
 
 interface Running {
   grant: Grant;
@@ -108,8 +108,9 @@ export class LocalLanes {
       },
       park: async (grant) => {
         const running = this.#held(grant);
-        const { attempt, facts } = running.grant;
-        this.#seen.park(eventOf(running.turn), { attempt, ...(facts === undefined ? {} : { facts }) });
+        const { attempt, facts, merged } = running.grant;
+        const parked: Parked = { attempt, merged, ...(facts === undefined ? {} : { facts }) };
+        this.#seen.park(eventOf(running.turn), parked);
         this.#next(grant.lane);
       },
       renew: async (grants) => grants.filter((grant) => !this.#renew(grant, owner)),
@@ -181,7 +182,10 @@ export class LocalLanes {
       this.#lanes.delete(name);
       return;
     }
-    const turns = merged.map(({ turn }) => ({ key: turn.key, body: turn.body }));
+    const turns = merged.flatMap(({ turn, parked }) => [
+      ...(parked?.merged ?? []),
+      { key: turn.key, body: turn.body },
+    ]);
     const grant = this.#grant(last.turn, turns, last.parked);
     const { owner, turn } = last;
     lane.running = { grant, turn, owner, until: owner === undefined ? 0 : leaseEnd(owner) };
@@ -194,7 +198,7 @@ export class LocalLanes {
     return {
       lane: turn.lane,
       turn: { key: turn.key, body: turn.body },
-      merged,
+      merged: [...merged, ...(parked?.merged ?? [])],
       fence: this.#fence,
       attempt: (parked?.attempt ?? 0) + 1,
       ...(parked?.facts === undefined ? {} : { facts: parked.facts }),

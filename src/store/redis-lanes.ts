@@ -129,7 +129,6 @@ export class RedisLanes implements Lanes {
   async renew(grants: readonly Grant[]): Promise<readonly Grant[]> {
     this.#forgetAbandoned(grants);
     const [lost] = await Promise.all([this.#renewOrRestore(grants), this.#steps.beat()]);
-    for (const grant of lost) this.#turns.delete(eventOf(grant));
     // After those that run, which come first where the server has lost its data.
     await this.#lookForMissed(true);
     return lost;
@@ -148,8 +147,10 @@ export class RedisLanes implements Lanes {
     const states = await this.#steps.renew(grants);
     const lost: Grant[] = [];
     for (const [index, grant] of grants.entries()) {
-      if (states[index] === "held") continue;
-      if (states[index] === "forgotten" && (await this.#restore(grant))) continue;
+      const state = states[index];
+      // Once more: the wake may have found nobody.
+      if (state === "interrupted") this.#owner.interrupted(grant.lane, grant.turn.key);
+      if (state === "held" || state === "interrupted" || (await this.#restore(grant))) continue;
       lost.push(grant);
     }
     return lost;
@@ -157,12 +158,15 @@ export class RedisLanes implements Lanes {
 
   async takeOver(platforms: readonly string[]): Promise<readonly Grant[]> {
     if (!this.#hasLeft) this.#steps.platforms = platforms;
+    // Those whose turns are taken over can be interrupted, too.
+    await this.#listen();
     const taken: Grant[] = [];
     for (const shard of this.#server.keys.leases) {
       // Those that cannot be taken are passed over.
       for (let left = 0; !this.#hasLeft && taken.length < maxTaken; ) {
         const lanes = await this.#steps.due(shard, left);
-        const grants = await Promise.all(lanes.map((lane) => this.#takeOver(lane)));
+        // A lane that cannot be read must not keep the others from being taken over.
+        const grants = await Promise.all(lanes.map((lane) => this.#takeOver(lane).catch(() => undefined)));
         taken.push(...grants.filter((grant) => grant !== undefined));
         left += grants.filter((grant) => grant === undefined).length;
         if (lanes.length < pageSize) break;
@@ -189,6 +193,7 @@ export class RedisLanes implements Lanes {
 
   /** The connection was made again, maybe to a server that lost its data. */
   async #reconnected(): Promise<void> {
+    await this.#steps.beat();
     await this.#renewOrRestore([...this.#turns.values()].flatMap(({ grant }) => grant ?? []));
     await this.#lookForMissed(false);
   }
@@ -199,7 +204,9 @@ export class RedisLanes implements Lanes {
    */
   async #lookForMissed(isRegular: boolean): Promise<void> {
     const open = [...this.#turns].filter(([, { state }]) => state === "waits" || state === "unsure");
-    await Promise.all(open.map(([event, { lane, state }]) => this.#claim(lane, event, state, isRegular)));
+    const claims = open.map(([event, { lane, state }]) => this.#claim(lane, event, state, isRegular));
+    // What fails is looked for again, and must not cost others their leases.
+    await Promise.allSettled(claims);
   }
 
   /** Takes a turn that was granted to this owner, if it is still this owner's. */
@@ -210,9 +217,16 @@ export class RedisLanes implements Lanes {
     isRegular = false,
   ): Promise<void> {
     const since = performance.now();
-    const answer = await this.#steps.run("claim", lane, event, [state]);
+    const answer = await this.#steps.run("claim", lane, event, [state]).catch((error: unknown) => {
+      // It may have been done all the same, and no other claim would find the grant.
+      const open = this.#turns.get(event);
+      if (open?.state === "waits") open.state = "unsure";
+      throw error;
+    });
     if (answer.is === "run") {
       const grant = await this.#steps.grant(lane, answer.grant);
+      // Claimed twice: each connection that is made again looks for what was missed.
+      if (this.#turns.get(event)?.grant?.fence === grant.fence) return;
       this.#own(event, grant, answer.grant?.platform);
       this.#owner.granted(grant, since);
       return;
@@ -244,20 +258,26 @@ export class RedisLanes implements Lanes {
     else if (begun.is !== "wait") this.#taken(event, own);
   }
 
-  /** Puts a running turn back, since the server lost its data. @returns false if another owner has it. */
+  /**
+   * Puts a running turn back, if the server lost its data.
+   * @returns false if it is lost: another owner has it, or it waits now for a turn that began meanwhile
+   */
   async #restore(grant: Grant): Promise<boolean> {
+    const { lane, fence, turn, merged, attempt } = grant;
     const event = eventOf(grant);
-    const { platform = "", grant: { facts } = grant } = this.#turns.get(event) ?? {};
-    const fields = {
-      ...{ run: event, turn: JSON.stringify(grant.turn), platform, attempt: `${grant.attempt}` },
-      ...(facts === undefined ? {} : { facts: JSON.stringify(facts) }),
-      ...(grant.merged.length === 0
-        ? {}
-        : { merged: JSON.stringify(grant.merged.map((turn) => JSON.stringify(turn))) }),
-    };
-    const values = Object.entries(fields).flat();
-    const answer = await this.#steps.run("restore", grant.lane, event, [`${grant.fence}`, ...values]);
-    return answer.is === "done";
+    const own = this.#turns.get(event);
+    const { facts } = own?.grant ?? grant;
+    const answer = await this.#steps.run("restore", lane, event, [
+      ...[`${fence}`, JSON.stringify(turn), own?.platform ?? "", `${attempt}`],
+      facts === undefined ? "" : JSON.stringify(facts),
+      merged.length === 0 ? "" : JSON.stringify(merged.map((carried) => JSON.stringify(carried))),
+    ]);
+    if (answer.is === "done") return true;
+    if (answer.is === "wait" && own !== undefined) {
+      own.state = "waits";
+      delete own.grant;
+    } else this.#turns.delete(event);
+    return false;
   }
 
   #listen(): Promise<void> {

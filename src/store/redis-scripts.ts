@@ -4,8 +4,8 @@
  *
  * The keys of one lane lie in one slot of a cluster:
  * - `lane`, a hash: of the running turn `run` (its event), `turn` (JSON of key and body), `platform`, `fence`,
- *   `owner`, `until` (ms), `attempt`, `claimed`, `facts`, `merged`; of each waiting turn `t:EVENT` (its JSON)
- *   and `m:EVENT` (what follows in `waiting`). Gone when the lane is idle.
+ *   `owner`, `until` (ms), `attempt`, `claimed`, `facts`, `merged`, `interrupted`; of each waiting turn `t:EVENT`
+ *   (its JSON) and `m:EVENT` (what follows in `waiting`). Gone when the lane is idle.
  * - `queue`, a list: the events that wait.
  * - `seen`, one key per event: empty when it was taken, or what its parked turn had come to. It expires.
  * - `record`: the session's, as Keyv keeps it.
@@ -61,7 +61,7 @@ end
 const succession = `${granting}
 -- Whether the owner gives signs of life, and listens. A cluster's node sees neither by itself: there, all are
 -- alive that the caller does not know to be dead.
-local function alive(owner)
+local function beats(owner)
   if owner == '' then return false end
   if me.dead then
     for _, known in ipairs(me.dead) do
@@ -70,8 +70,12 @@ local function alive(owner)
     return true
   end
   local untilThen = redis.call('ZSCORE', me.owners, owner)
-  if not untilThen or tonumber(untilThen) <= now then return false end
-  return redis.call('PUBSUB', 'NUMSUB', me.channel .. owner)[2] > 0
+  return untilThen and tonumber(untilThen) > now
+end
+
+local function alive(owner)
+  if not beats(owner) then return false end
+  return me.dead or redis.call('PUBSUB', 'NUMSUB', me.channel .. owner)[2] > 0
 end
 
 local function tell(owner, what, event)
@@ -114,22 +118,31 @@ local function grantNext()
   local carrier = waiting(event)
   local owner, lease = carrier.owner, carrier.lease
   if not alive(owner) then
-    if not canTake(carrier.platform) then return index(now) end
+    -- Nobody but its owner can deliver a turn without a platform: one that only does not listen for a moment,
+    -- will again.
+    local isAway = carrier.platform == '' and beats(owner)
+    if isAway or not canTake(carrier.platform) then return index(now) end
     owner, lease = me.owner, me.lease
   end
   local merged = {}
+  local function carry(texts)
+    for _, text in ipairs(texts) do merged[#merged + 1] = text end
+  end
   for place = 1, count - 1 do
     local earlier = events[place]
-    tell(waiting(earlier).owner, 'merged', earlier)
-    merged[place] = redis.call('HGET', lane, 't:' .. earlier)
+    local other = waiting(earlier)
+    tell(other.owner, 'merged', earlier)
+    carry(cjson.decode(other.merged or '[]'))
+    carry({ redis.call('HGET', lane, 't:' .. earlier) })
     redis.call('HDEL', lane, 't:' .. earlier, 'm:' .. earlier)
   end
+  carry(cjson.decode(carrier.merged or '[]'))
   local turn = redis.call('HGET', lane, 't:' .. event)
-  redis.call('HDEL', lane, 't:' .. event, 'm:' .. event, 'facts', 'merged')
+  redis.call('HDEL', lane, 't:' .. event, 'm:' .. event, 'facts', 'merged', 'interrupted')
   redis.call('LTRIM', queue, count, -1)
   redis.call('HSET', lane, 'run', event, 'turn', turn, 'platform', carrier.platform)
   if carrier.facts then redis.call('HSET', lane, 'facts', carrier.facts) end
-  if count > 1 then redis.call('HSET', lane, 'merged', cjson.encode(merged)) end
+  if #merged > 0 then redis.call('HSET', lane, 'merged', cjson.encode(merged)) end
   -- The attempt counts when the owner claims it: one that is dead by now never runs it.
   hold(owner, lease, carrier.attempt, 0)
   index(now + lease)
@@ -162,11 +175,12 @@ local known = redis.call('GET', seen)
 -- Takes a turn into an idle lane. Nothing is written before the record was read.
 local function run(parked)
   local grant = { fence = text(newFence()), attempt = parked.attempt + 1, facts = parked.facts,
-    record = redis.call('GET', record) }
+    merged = parked.merged, record = redis.call('GET', record) }
   redis.call('SET', seen, '', 'PX', me.memory)
   redis.call('HSET', lane, 'run', event, 'turn', turn, 'platform', platform, 'fence', grant.fence,
     'owner', me.owner, 'until', text(now + me.lease), 'attempt', grant.attempt, 'claimed', 1)
   if parked.facts then redis.call('HSET', lane, 'facts', parked.facts) end
+  if parked.merged then redis.call('HSET', lane, 'merged', parked.merged) end
   index(now + me.lease)
   answer.is, answer.grant = 'run', grant
 end
@@ -207,18 +221,26 @@ local function wait(parked)
     -- Those that wait have lost their owners. They come first.
     grantNext()
     running = redis.call('HGET', lane, 'run')
+    -- Nobody waited: the last one had been withdrawn.
+    if redis.call('EXISTS', lane) == 0 then return run(parked) end
   end
   local count = redis.call('LLEN', queue)
-  if overlap == 'reject' then answer.is = 'busy' return end
-  if count >= limit then answer.is = 'full' return end
+  if overlap == 'reject' or count >= limit then
+    if not known then redis.call('SET', seen, '', 'PX', me.memory) end
+    answer.is = overlap == 'reject' and 'busy' or 'full'
+    return
+  end
   redis.call('SET', seen, '', 'PX', me.memory)
   redis.call('RPUSH', queue, event)
   redis.call('HSET', lane, 't:' .. event, turn, 'm:' .. event, cjson.encode({ owner = me.owner,
     lease = me.lease, overlap = overlap, mergeKey = mergeKey, platform = platform,
-    attempt = parked.attempt, facts = parked.facts }))
+    attempt = parked.attempt, facts = parked.facts, merged = parked.merged }))
   if overlap == 'interrupt' and running then
+    redis.call('HSET', lane, 'interrupted', 1)
     tell(redis.call('HGET', lane, 'owner'), 'interrupted', running)
   end
+  -- On a cluster the owner of the running turn may have died before it was noted.
+  if running and not me.indexed then index(tonumber(redis.call('HGET', lane, 'until'))) end
   answer.is, answer.ahead = 'wait', count + (running and 1 or 0)
 end
 
@@ -278,7 +300,7 @@ return finish()`;
 /** `ARGV[5]`: `keep` the record, `delete` it, or write `ARGV[6]`; `park` keeps what the turn has come to. */
 const end = `${step}${holding}${succession}
 local what = ARGV[5]
-local fields = redis.call('HMGET', lane, 'run', 'fence', 'attempt', 'facts')
+local fields = redis.call('HMGET', lane, 'run', 'fence', 'attempt', 'facts', 'merged')
 if not fields[1] or fields[2] ~= ARGV[4] then
   if not isForgotten(ARGV[4]) then
     answer.is = 'lost'
@@ -286,13 +308,14 @@ if not fields[1] or fields[2] ~= ARGV[4] then
   end
   redis.call('SET', seen, '', 'PX', me.memory)
 end
-redis.call('HDEL', lane, 'run', 'turn', 'platform', 'owner', 'until', 'attempt', 'claimed', 'facts', 'merged')
+redis.call('HDEL', lane, 'run', 'turn', 'platform', 'owner', 'until', 'attempt', 'claimed', 'facts', 'merged',
+  'interrupted')
 if what == 'delete' then
   redis.call('DEL', record)
 elseif what == 'write' then
   redis.call('SET', record, ARGV[6])
 elseif what == 'park' then
-  local parked = { attempt = tonumber(fields[3]) or 1, facts = fields[4] or nil }
+  local parked = { attempt = tonumber(fields[3]) or 1, facts = fields[4] or nil, merged = fields[5] or nil }
   redis.call('SET', seen, cjson.encode(parked), 'PX', me.memory)
 end
 grantNext()
@@ -322,6 +345,8 @@ end
 return finish()`;
 
 const takeOver = `${step}${holding}${succession}
+-- One that cannot be read is met before anything is written.
+redis.call('GET', record)
 local fields = redis.call('HMGET', lane, 'run', 'until', 'platform', 'attempt', 'claimed')
 writeInAnyCase()
 if not fields[1] then
@@ -335,15 +360,28 @@ elseif canTake(fields[3]) then
 end
 return finish()`;
 
-/** Puts a running turn back after the server lost its data. `ARGV[5]` on: fields of the lane. */
+/**
+ * Puts a running turn back after the server lost its data: `done`, or `wait` where a later turn began meanwhile,
+ * which then comes first. `ARGV`: fence, turn, platform, attempt, facts, merged; empty ones are missing.
+ */
 const restore = `${step}${holding}
+local fence, turn, platform, attempt = ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7])
+local facts, merged = ARGV[8] ~= '' and ARGV[8] or nil, ARGV[9] ~= '' and ARGV[9] or nil
 answer.is = 'lost'
-if isForgotten(ARGV[4]) then
+if isForgotten(fence) then
   redis.call('SET', seen, '', 'PX', me.memory)
-  redis.call('HSET', lane, 'fence', ARGV[4], 'owner', me.owner, 'until', text(now + me.lease), 'claimed', 1,
-    unpack(ARGV, 5))
+  redis.call('HSET', lane, 'fence', fence, 'owner', me.owner, 'until', text(now + me.lease), 'claimed', 1,
+    'run', event, 'turn', turn, 'platform', platform, 'attempt', attempt)
+  if facts then redis.call('HSET', lane, 'facts', facts) end
+  if merged then redis.call('HSET', lane, 'merged', merged) end
   index(now + me.lease)
   answer.is = 'done'
+elseif redis.call('EXISTS', seen) == 0 and newFence() - fence < me.memory * 500 then
+  redis.call('SET', seen, '', 'PX', me.memory)
+  redis.call('LPUSH', queue, event)
+  redis.call('HSET', lane, 't:' .. event, turn, 'm:' .. event, cjson.encode({ owner = me.owner, lease = me.lease,
+    overlap = 'queue', mergeKey = '', platform = platform, attempt = attempt, facts = facts, merged = merged }))
+  answer.is = 'wait'
 end
 return finish()`;
 
@@ -353,12 +391,12 @@ local time = redis.call('TIME')
 local untilThen = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[1])
 local states = {}
 for place, lane in ipairs(KEYS) do
-  local fields = redis.call('HMGET', lane, 'run', 'fence')
+  local fields = redis.call('HMGET', lane, 'run', 'fence', 'interrupted')
   if fields[1] and fields[2] == ARGV[place + 1] then
     -- Goes through when the memory is full: only a script's first write is refused.
     redis.call('HDEL', lane, '')
     redis.call('HSET', lane, 'until', untilThen)
-    states[place] = 'held'
+    states[place] = fields[3] and 'interrupted' or 'held'
   else
     states[place] = redis.call('EXISTS', lane) == 0 and 'forgotten' or 'lost'
   end

@@ -80,8 +80,10 @@ export class RedisSteps {
   }
 
   async run(script: Step, lane: string, event: string, args: readonly string[] = []): Promise<Answer> {
-    const { scripts, keys } = this.#server;
+    const { scripts, keys, isCluster } = this.#server;
     this.#beatIfDue();
+    // Noted first: if this process dies, others must find the lane.
+    if (script === "begin" && isCluster) inBackground(this.#schedule(lane, "lease"));
     const text = await scripts.run(script, keys.of(lane, event), [this.#me, lane, event, ...args]);
     const answer = JSON.parse(String(text)) as Answer;
     if (answer.score !== undefined) inBackground(this.#schedule(lane, answer.score));
@@ -151,8 +153,17 @@ export class RedisSteps {
       ...{ lane, turn, fence: Number(told.fence), attempt: Number(told.attempt) },
       merged: merged.map((text) => JSON.parse(text) as TakenTurn),
       ...(told.facts ? { facts: JSON.parse(told.facts) as JsonValue } : {}),
-      record: await this.#server.records.parse(told.record),
+      ...(await this.#record(told.record)),
     };
+  }
+
+  /** Missing where it cannot be understood: whoever runs the turn reads it once more, and tells the person. */
+  async #record(text: string | false): Promise<Pick<Grant, "record">> {
+    try {
+      return { record: await this.#server.records.parse(text) };
+    } catch {
+      return {};
+    }
   }
 
   /** Who takes a step, as its script is told. */

@@ -15,8 +15,15 @@ interface Joined {
   platforms: readonly string[];
   /** `performance.now()` of its last sign of life in the file. */
   beatAt: number;
-  /** The names of its events that wait. */
-  waiting: Set<string>;
+  /** Its turns that wait, by the names of their events. */
+  readonly waiting: Map<string, WaitingTurn>;
+}
+
+interface WaitingTurn {
+  readonly lane: string;
+  readonly key: string;
+  /** When it was last looked for, it waited no more, and no wake had told why. */
+  isMissing: boolean;
 }
 
 /** What is told when a step is done. */
@@ -45,7 +52,7 @@ export class SqliteLanes {
       hasLeft: false,
       platforms: [],
       beatAt: Number.NEGATIVE_INFINITY,
-      waiting: new Set(),
+      waiting: new Map(),
     };
     this.#joined.set(owner.id, joined);
     return {
@@ -71,7 +78,7 @@ export class SqliteLanes {
     const begun = this.#step((told): Begun => {
       this.#beat(joined, told);
       let view = this.#turns.view(lane, event);
-      if (view.seen !== null && view.seen.parked === undefined) return this.#again(lane, event, joined, told);
+      if (view.seen !== null && view.seen.parked === undefined) return this.#again(turn, event, joined, told);
       const { parked } = view.seen ?? {};
       if (view.running === null && view.waiting > 0) {
         // Their owners are gone: they come first.
@@ -90,7 +97,7 @@ export class SqliteLanes {
       if (view.waiting >= turn.limit) return { is: "full" };
       if (parked !== undefined) this.#turns.unpark(event);
       this.#turns.insert(turn, event, owner.id, place, parked);
-      joined.waiting.add(nameOf(event));
+      joined.waiting.set(nameOf(event), { lane, key, isMissing: false });
       if (turn.overlap === "interrupt" && view.running !== null) this.#interrupt(lane, view.running, told);
       return { is: "wait", ahead: view.waiting + (view.running === null ? 0 : 1) };
     });
@@ -99,7 +106,7 @@ export class SqliteLanes {
   }
 
   /** A second delivery: whoever gets it becomes the owner of a turn whose owner is gone. */
-  #again(lane: string, event: Uint8Array, joined: Joined, told: Told): Begun {
+  #again({ lane, key }: NewTurn, event: Uint8Array, joined: Joined, told: Told): Begun {
     const found = this.#turns.find(lane, event);
     // A carried turn is answered with the one that carries it.
     if (found === undefined || found.isCarried) return { is: "duplicate" };
@@ -110,7 +117,7 @@ export class SqliteLanes {
     if (this.#alive(found.owner) !== undefined) return { is: "duplicate" };
     this.#turns.adopt(lane, found.place, joined.owner.id);
     const ahead = this.#turns.ahead(lane, found.place);
-    joined.waiting.add(nameOf(event));
+    joined.waiting.set(nameOf(event), { lane, key, isMissing: false });
     // Nobody runs, since all owners were gone: this turn's grant may follow at once.
     if (this.#turns.view(lane, event).running === null) this.#next(lane, joined, told);
     return { is: "wait", ahead };
@@ -161,15 +168,28 @@ export class SqliteLanes {
 
   #renew(grants: readonly Grant[], joined: Joined): Grant[] {
     const { owner } = joined;
-    const lost = this.#step(() => {
+    const lost = this.#step((told) => {
       this.#turns.beat(owner);
       this.#turns.sweep();
-      // What others have done to them meanwhile is told by wakes; without one, they are not waited for.
-      joined.waiting = new Set(this.#turns.waitingOf(owner.id).map(nameOf));
+      this.#lookForMissing(joined, told);
       return grants.filter(({ lane, fence }) => !this.#turns.renew(lane, fence, owner.leaseMs));
     });
     this.#watch(joined, lost.length < grants.length);
     return lost;
+  }
+
+  /** Within a step: turns that others took while this process stood still are not waited for any more. */
+  #lookForMissing({ owner, waiting }: Joined, told: Told): void {
+    const still = new Set(this.#turns.waitingOf(owner.id).map(nameOf));
+    for (const [event, turn] of waiting) {
+      if (still.has(event)) turn.isMissing = false;
+      // A wake may be under way.
+      else if (!turn.isMissing) turn.isMissing = true;
+      else {
+        waiting.delete(event);
+        told.push(() => owner.taken(turn.lane, turn.key));
+      }
+    }
   }
 
   #takeOver(platforms: readonly string[], joined: Joined): Grant[] {

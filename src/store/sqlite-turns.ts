@@ -18,6 +18,13 @@ import {
 interface Parked {
   readonly attempt: number;
   readonly facts: string | null;
+  /** What it carried. */
+  readonly merged: readonly TakenTurn[];
+}
+
+/** The text of a turn; a parked one that comes again still carries others. */
+interface KeptTurn extends TakenTurn {
+  readonly merged?: readonly TakenTurn[];
 }
 
 /** What a step needs to know of a lane before it takes a turn. */
@@ -96,7 +103,8 @@ export class SqliteTurns {
   park(lane: string, fence: number): void {
     const row = this.#queries.carrier.first(lane, fence) ?? [];
     const [event = null, attempt, facts = null] = row;
-    const parked = { attempt: Number(attempt), facts: facts as string | null } satisfies Parked;
+    const merged = this.grant(lane, fence)?.merged ?? [];
+    const parked: Parked = { attempt: Number(attempt), facts: facts as string | null, merged };
     this.#queries.park.run(generation(), event, JSON.stringify(parked));
   }
 
@@ -118,7 +126,8 @@ export class SqliteTurns {
     const now = machineNow();
     const attempt = (parked?.attempt ?? 0) + (holder === undefined ? 0 : 1);
     const facts = parked?.facts ?? null;
-    const text = JSON.stringify({ key, body });
+    const merged = parked?.merged ?? [];
+    const text = JSON.stringify({ key, body, ...(merged.length === 0 ? {} : { merged }) } satisfies KeptTurn);
     const lease: SqlValue[] = holder === undefined ? [null, null] : [now, now + holder.leaseMs];
     this.#queries.insert.run(
       ...[lane, place, event, owner, overlap, mergeKey, platform, fence],
@@ -126,7 +135,7 @@ export class SqliteTurns {
     );
     return fence === null
       ? undefined
-      : { lane, turn: { key, body }, merged: [], fence, attempt, ...parsedFacts(facts) };
+      : { lane, turn: { key, body }, merged, fence, attempt, ...parsedFacts(facts) };
   }
 
   find(lane: string, event: Uint8Array): FoundTurn | undefined {
@@ -187,7 +196,11 @@ export class SqliteTurns {
     const rows = this.#queries.load.all(lane, fence, rowKey(sessionKey(lane)));
     const carrier = rows.at(-1);
     if (carrier === undefined) return undefined;
-    const [turns, last] = [rows.map(([turn]) => JSON.parse(String(turn)) as TakenTurn), carrier];
+    const turns = rows.flatMap(([text]) => {
+      const { key, body, merged = [] } = JSON.parse(String(text)) as KeptTurn;
+      return [...merged, { key, body }];
+    });
+    const last = carrier;
     const turn = turns.pop();
     const [, attempt, facts = null, record = null] = last;
     if (turn === undefined) return undefined;

@@ -109,7 +109,7 @@ export interface LaneOwner {
   /** How long a grant is good for without being renewed. */
   readonly leaseMs: number;
   /**
-   * A turn that waited is now the one to run; or one whose `begin` was answered after its deadline.
+   * A turn that waited is now the one to run; or one whose `begin` or `takeOver` was answered after its deadline.
    * @param since `performance.now()` before the step that granted it: the lease runs from then. @default now
    */
   granted(grant: Grant, since?: number): void;
