@@ -98,6 +98,26 @@ export function deadOwnerContract(
   );
 
   it(
+    "tells an owner that stood still that its waiting turn is another's",
+    on(async ({ store, other }) => {
+      const still = new Participant(store, shortLease);
+      const b = new Participant(other);
+      const running = await b.run("lane", "1");
+      await still.wait("lane", "2");
+      const end = performance.now() + 2 * shortLease;
+      await until("it has stood still for long", () => (performance.now() > end ? true : undefined));
+      assert.deepEqual(await b.lanes.renew([running]), []);
+      await b.lanes.end(running);
+      await b.lanes.end(await b.takeOver("2"));
+      await until("it is told", async () => {
+        await still.lanes.renew([]);
+        return still.takenKeys[0];
+      });
+      assert.deepEqual([still.takenKeys, still.grants], [["2"], []]);
+    }),
+  );
+
+  it(
     "takes an owner that renews for alive, also one that runs nothing",
     on(async ({ store, other }) => {
       const a = new Participant(store, 900);
