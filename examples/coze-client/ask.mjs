@@ -20,6 +20,10 @@ const mapper = new SessionMapper({
 });
 
 const [user, text] = process.argv.slice(2);
+if (!user || !text) {
+  console.error('Usage: node ask.mjs USER "some words"');
+  process.exit(2);
+}
 const speaker = { platform: "script", tenant: "", user };
 const { sessionName, conversationId, accessToken } = await mapper.resolve(speaker, "helper");
 

@@ -30,7 +30,7 @@ app.use("/chat", toNodeHandler(web(mapper, { authenticate })));
 // Or a route of your own, for code on your servers that has checked who the person is.
 app.post("/answer", express.json(), async (request, response) => {
   if (request.headers["x-api-key"] !== env.APP_API_KEY) return response.status(401).end();
-  const { id, user, text } = request.body;
+  const { id, user, text } = request.body ?? {};
   try {
     response.json({ text: await mapper.handle({ platform: "app", tenant: "", id, user, text }).text() });
   } catch (error) {

@@ -4,6 +4,7 @@ import type { Backend } from "../backend.ts";
 import { coze } from "../backends/coze/index.ts";
 import { AparteError } from "../errors.ts";
 import { consoleLogger, describeError } from "../logger.ts";
+import { lockFolder } from "./folder-lock.ts";
 import type { ProgramSettings } from "./settings.ts";
 
 /** How long a key is tried at start, in milliseconds. */
@@ -38,11 +39,15 @@ export async function startAgents(settings: ProgramSettings): Promise<Agents> {
 async function standIn(folder: string): Promise<Agents> {
   const { startCozeEmulator } = await import("../emulators/coze/index.ts");
   await mkdir(folder, { recursive: true });
+  const unlock = await lockFolder(join(folder, "stand-in.lock"));
   const emulator = await startCozeEmulator({ persist: join(folder, "coze-emulator.db"), wordDelayMs: 40 });
   const { appId, keyId, privateKey, botId, baseURL } = emulator;
   return {
     backends: { helper: coze({ appId, keyId, privateKey, botId, baseURL }) },
-    close: () => emulator.close(),
+    async close() {
+      await emulator.close();
+      unlock();
+    },
   };
 }
 

@@ -11,10 +11,13 @@ const wrongSetting = 2;
 async function main(): Promise<void> {
   if (existsSync(".env")) process.loadEnvFile(".env");
   // Before anything is started, so that a signal in between is not lost.
-  const stopped = new Promise<void>((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
+  const stopped = new Promise<undefined>((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve(undefined));
   });
-  const program = await startProgram(readSettings(process.env));
+  const starting = startProgram(readSettings(process.env));
+  // A platform that is away is waited for. What was taken by then is gone on with by the next process.
+  const program = await Promise.race([starting, stopped]);
+  if (program === undefined) return;
   process.stdout.write(`aparte is ready: ${program.url}\n`);
   await stopped;
   await program.close();

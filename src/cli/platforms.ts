@@ -76,13 +76,19 @@ async function refused<T>(variable: string, connect: () => Promise<T>): Promise<
   try {
     return await connect();
   } catch (cause) {
-    throw new AparteError(
-      "option-invalid",
-      `${variable} was refused by the platform. Look whether it is still valid.`,
-      {
-        field: variable,
+    if (isUnreachable(cause)) {
+      throw new AparteError("backend-unavailable", `The platform of ${variable} cannot be reached.`, {
         cause,
-      },
-    );
+      });
+    }
+    const problem = `${variable} was refused by the platform. Look whether it is still valid.`;
+    throw new AparteError("option-invalid", problem, { field: variable, cause });
   }
+}
+
+/** A connection that failed, as Node and fetch tell it. */
+function isUnreachable(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const code = "code" in error ? String(error.code) : "";
+  return /^(E[A-Z]+|UND_ERR_[A-Z_]+)$/.test(code) || isUnreachable(error.cause);
 }

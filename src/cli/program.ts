@@ -7,6 +7,7 @@ import { consoleLogger, describeError } from "../logger.ts";
 import { playground } from "../playground/index.ts";
 import { SessionMapper } from "../session-mapper.ts";
 import { openStore } from "../store/open.ts";
+import { loadLimiter } from "../store/rates.ts";
 import { startAgents } from "./agents.ts";
 import { commands } from "./commands.ts";
 import { type RunningBot, startDiscord, startSlack } from "./platforms.ts";
@@ -37,6 +38,7 @@ export async function startProgram(settings: ProgramSettings): Promise<Program> 
   };
   const hasBots = settings.slack !== undefined || settings.discord !== undefined;
   try {
+    if (settings.limits !== undefined || settings.coze?.qps !== undefined) await loadLimiter();
     const agents = await startAgents(settings);
     closers.push(agents.close);
     const store = await openStore(settings.store);
@@ -110,10 +112,14 @@ async function listen(
   try {
     await server.serve();
   } catch (cause) {
+    const isTaken = cause instanceof Error && "code" in cause && cause.code === "EADDRINUSE";
+    const problem = isTaken
+      ? "another program has it. Set PORT to another one."
+      : "look whether HOST is an address of this machine, and whether the port needs more rights.";
     throw new AparteError(
       "option-invalid",
-      `PORT ${settings.port} cannot be used on ${settings.host}: another program has it. Set PORT to another one.`,
-      { field: "PORT", cause },
+      `PORT ${settings.port} cannot be used on ${settings.host}: ${problem}`,
+      { field: isTaken ? "PORT" : "HOST", cause },
     );
   }
   const url = (server.url ?? `http://${settings.host}:${settings.port}`).replace(/\/$/, "");

@@ -49,6 +49,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
  */
 export function readSettings(environment: Environment): ProgramSettings {
   const env = new Variables(environment);
+  env.refuseUnknown();
   const coze = readCoze(env);
   const sonaops = readSonaops(env);
   const dialogflow = readDialogflow(env);
@@ -72,11 +73,10 @@ export function readSettings(environment: Environment): ProgramSettings {
     );
   }
   for (const secret of secrets) {
-    if (secret.length < 16)
-      throw wrong(
-        "APARTE_SECRET",
-        "is too short, or one of APARTE_OTHER_SECRETS: at least 16 characters each.",
-      );
+    if (secret.length < 16) {
+      const name = secret === env.get("APARTE_SECRET") ? "APARTE_SECRET" : "APARTE_OTHER_SECRETS";
+      throw wrong(name, "is too short, or one of its texts: at least 16 characters each.");
+    }
   }
   const person = env.count("APARTE_TURNS_PER_MINUTE");
   const tenant = env.count("APARTE_TENANT_TURNS_PER_MINUTE");
@@ -97,13 +97,39 @@ export function readSettings(environment: Environment): ProgramSettings {
   };
 }
 
+/** Without an agent they would be set for nothing. */
+const cozeExtras = [
+  "COZE_REGION",
+  "COZE_BASE_URL",
+  "COZE_ACCOUNT_ID",
+  "COZE_ENTERPRISE_ID",
+  "COZE_CONNECTOR_ID",
+  "COZE_QPS",
+] as const;
+const dialogflowExtras = [
+  "DIALOGFLOW_CREDENTIALS_FILE",
+  "DIALOGFLOW_ENVIRONMENT",
+  "DIALOGFLOW_LANGUAGE",
+  "DIALOGFLOW_BASE_URL",
+] as const;
+
+/** All that begin with `APARTE_`: a slip of the pen is found at start. */
+const ownNames: readonly string[] = [
+  "APARTE_SECRET",
+  "APARTE_OTHER_SECRETS",
+  "APARTE_STORE",
+  "APARTE_FOLDER",
+  "APARTE_SCOPE",
+  "APARTE_OVERLAP",
+  "APARTE_TURNS_PER_MINUTE",
+  "APARTE_TENANT_TURNS_PER_MINUTE",
+];
+
 function readCoze(env: Variables): CozeOptions | undefined {
   const needed = ["COZE_APP_ID", "COZE_KEY_ID", "COZE_BOT_ID"] as const;
   const keyFile = env.get("COZE_PRIVATE_KEY_FILE");
   const keyText = env.get("COZE_PRIVATE_KEY");
-  const hasAny =
-    keyFile !== undefined || keyText !== undefined || needed.some((name) => env.get(name) !== undefined);
-  if (!hasAny) return undefined;
+  if (!env.hasAny(needed, ["COZE_PRIVATE_KEY_FILE", "COZE_PRIVATE_KEY"], cozeExtras)) return undefined;
   for (const name of needed) {
     if (env.get(name) === undefined) {
       throw wrong(
@@ -141,7 +167,7 @@ function readCoze(env: Variables): CozeOptions | undefined {
 
 function readSonaops(env: Variables): SonaopsOptions | undefined {
   const needed = ["SONAOPS_BASE_URL", "SONAOPS_API_KEY", "SONAOPS_API_SECRET", "SONAOPS_AGENT_ID"] as const;
-  if (needed.every((name) => env.get(name) === undefined)) return undefined;
+  if (!env.hasAny(needed, ["SONAOPS_PROFILE"])) return undefined;
   for (const name of needed) {
     if (env.get(name) === undefined)
       throw wrong(name, `is missing: an agent on Sonaops needs ${needed.join(", ")}.`);
@@ -157,7 +183,13 @@ function readSonaops(env: Variables): SonaopsOptions | undefined {
 
 function readDialogflow(env: Variables): DialogflowCxOptions | undefined {
   const agent = env.get("DIALOGFLOW_AGENT");
-  if (agent === undefined) return undefined;
+  if (agent === undefined) {
+    if (!env.hasAny(dialogflowExtras)) return undefined;
+    throw wrong(
+      "DIALOGFLOW_AGENT",
+      "is missing: the agent's resource name (projects/…/locations/…/agents/…).",
+    );
+  }
   const optional = {
     baseURL: env.get("DIALOGFLOW_BASE_URL"),
     environment: env.get("DIALOGFLOW_ENVIRONMENT"),
@@ -230,6 +262,18 @@ class Variables {
   get(name: string): string | undefined {
     const value = this.#environment[name]?.trim();
     return value === "" ? undefined : value;
+  }
+
+  hasAny(...lists: (readonly string[])[]): boolean {
+    return lists.flat().some((name) => this.get(name) !== undefined);
+  }
+
+  refuseUnknown(): void {
+    for (const name of Object.keys(this.#environment)) {
+      if (name.startsWith("APARTE_") && !ownNames.includes(name)) {
+        throw wrong(name, `does not exist. There are: ${ownNames.join(", ")}.`);
+      }
+    }
   }
 
   need(name: string): string {

@@ -1,4 +1,5 @@
 import { AparteError } from "../errors.ts";
+import { optionInvalid, refuseUnknown } from "../options.ts";
 import { memoryStore } from "./memory.ts";
 import type { RedisStoreOptions } from "./redis.ts";
 import type { RedisClient } from "./redis-connection.ts";
@@ -20,7 +21,14 @@ export async function openStore(
   target: string | RedisClient,
   options: RedisStoreOptions = {},
 ): Promise<Store> {
+  refuseUnknown(options, ["namespace", "logger"]);
   if (typeof target === "object" && target !== null) {
+    if (!("evalSha" in target)) {
+      throw optionInvalid(
+        "store",
+        "is neither a URL nor a client of node-redis (createClient of @keyv/redis)",
+      );
+    }
     const { openRedisStore } = await import("./redis.ts");
     return openRedisStore(target, options);
   }

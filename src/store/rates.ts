@@ -27,7 +27,7 @@ export function limiterRates(
       let limiter = limiters.get(name);
       if (limiter === undefined) {
         const options = { points: limit, duration: spanMs / 1000, keyPrefix: "rate" };
-        limiter = loadLibrary().then((library) => make(library, options));
+        limiter = loadLimiter().then((library) => make(library, options));
         limiters.set(name, limiter);
         limiter.catch(() => limiters.delete(name)); // Tried again with the next use.
       }
@@ -48,7 +48,8 @@ export function memoryRates(): Rates {
   return limiterRates((library, options) => new library.RateLimiterMemory(options));
 }
 
-async function loadLibrary(): Promise<Library> {
+/** @throws {AparteError} `option-invalid` without the package. */
+export async function loadLimiter(): Promise<Library> {
   try {
     const loaded = await import("rate-limiter-flexible");
     return "default" in loaded ? (loaded.default as Library) : loaded;

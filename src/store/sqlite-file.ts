@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { closeSync, mkdirSync, openSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Database, Statement } from "libsql";
@@ -42,7 +42,11 @@ export class SqliteFile {
     // An absolute path, since libsql takes some others for addresses of servers.
     const file = isInMemory ? path : resolve(path);
     const opened = guarded("open", () => {
-      if (!isInMemory) mkdirSync(dirname(file), { recursive: true });
+      if (!isInMemory) {
+        mkdirSync(dirname(file), { recursive: true });
+        // It holds what people say while their turns are under way: readable by its owner alone.
+        closeSync(openSync(file, "a", 0o600));
+      }
       return new SqliteFile(new Database(file, { timeout: busyMs }), isInMemory);
     });
     try {

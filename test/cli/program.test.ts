@@ -155,6 +155,29 @@ describe("The program with Coze keys", () => {
     expect(await program.stop("SIGTERM")).toBe(0);
   });
 
+  it("does not run the stand-in agent twice in one folder: one would not know what the other was told", async () => {
+    const program = await start();
+    const { ended, output } = await launch({ PORT: "0" });
+    expect(await ended, output()).toBe(2);
+    expect(output()).toContain("APARTE_FOLDER");
+    expect(await say(program.url, "Ada", "1", "my name is Ada")).toContain("Ada");
+    expect(await program.stop("SIGTERM")).toBe(0);
+  });
+
+  it("can be stopped while it waits for a platform, and tells of one that cannot be reached", async () => {
+    const good = await keys();
+    // Nothing listens there.
+    const away = "http://127.0.0.1:9";
+    const slack = { SLACK_BOT_TOKEN: "xoxb-secret", SLACK_APP_TOKEN: "xapp-1", SLACK_API_URL: `${away}/` };
+    const waiting = await launch({ ...good, ...slack });
+    await new Promise((resolve) => waiting.child.stderr.once("data", resolve));
+    waiting.child.kill("SIGTERM");
+    expect(await waiting.ended).toBe(0);
+    const discord = await launch({ ...good, DISCORD_TOKEN: "a.b.c", DISCORD_API_URL: away });
+    expect(await discord.ended).toBe(1);
+    expect(discord.output()).toContain("The platform of DISCORD_TOKEN cannot be reached");
+  });
+
   it("ends with 2 and what is wrong, and shows no secret", async () => {
     const good = await keys();
     const busy = createServer().listen(0, "127.0.0.1");
@@ -169,6 +192,7 @@ describe("The program with Coze keys", () => {
       [/privateKey/, { ...good, COZE_PRIVATE_KEY_FILE: noKey }],
       [/coze\.com.*coze\.cn/, { ...good, COZE_KEY_ID: "a-key-of-the-other-region" }],
       [/PORT .* another/, { ...good, PORT: port }],
+      [/look whether HOST/, { ...good, HOST: "192.0.2.1" }],
       [/APARTE_SECRET is missing/, { ...good, APARTE_SECRET: "" }],
     ];
     for (const [message, settings] of wrong) {

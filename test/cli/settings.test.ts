@@ -97,6 +97,12 @@ describe("The program's settings", () => {
     ["APARTE_SECRET", () => ({ APARTE_OTHER_SECRETS: secret })],
     ["APARTE_SCOPE", () => ({ APARTE_SCOPE: "everybody" })],
     ["APARTE_OVERLAP", () => ({ APARTE_OVERLAP: "drop" })],
+    ["APARTE_SCOP", () => ({ APARTE_SCOP: "user" })],
+    ["APARTE_OTHER_SECRETS", () => ({ ...coze(), APARTE_OTHER_SECRETS: "short" })],
+    ["COZE_APP_ID", () => ({ COZE_REGION: "com" })],
+    ["COZE_APP_ID", () => ({ COZE_QPS: "5" })],
+    ["SONAOPS_BASE_URL", () => ({ SONAOPS_PROFILE: "A" })],
+    ["DIALOGFLOW_AGENT", () => ({ DIALOGFLOW_CREDENTIALS_FILE: "key.json", APARTE_SECRET: secret })],
     ["PORT", () => ({ PORT: "http" })],
     ["PORT", () => ({ PORT: "70000" })],
   ];

@@ -118,7 +118,7 @@ export class CozeClient {
     try {
       await this.#pace?.(`coze:${issuer}`, qps, signal);
     } catch (cause) {
-      if (!(cause instanceof AparteError)) throw cause;
+      if (!(cause instanceof AparteError) || cause.code !== "backend-rate-limited") throw cause;
       const certainty = { mayHaveRun: false, passing: false };
       const { code, retryAfterMs } = cause;
       throw new CozeFailure(code, "not sent, to keep the account's rate", certainty, { retryAfterMs, cause });
