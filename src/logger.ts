@@ -1,3 +1,5 @@
+import { inspect } from "node:util";
+
 /** Where aparte tells the operator. Fields hold codes, ids of our own and counts; never words, tokens or keys. */
 export interface Logger {
   info(message: string, fields?: Record<string, unknown>): void;
@@ -8,9 +10,18 @@ export interface Logger {
 /** The default: warnings and errors to the console. */
 export const consoleLogger: Logger = {
   info: () => {},
-  warn: (message, fields) => console.warn(`aparte: ${message}`, fields ?? ""),
-  error: (message, fields) => console.error(`aparte: ${message}`, fields ?? ""),
+  warn: (message, fields) => console.warn(lineOf(message, fields)),
+  error: (message, fields) => console.error(lineOf(message, fields)),
 };
+
+/** With the causes of causes, where the reason is found. */
+function lineOf(message: string, fields?: Record<string, unknown>): string {
+  const told =
+    fields === undefined
+      ? ""
+      : ` ${inspect(fields, { depth: 10, compact: true, breakLength: Number.POSITIVE_INFINITY })}`;
+  return `aparte: ${message}${told}`;
+}
 
 /** What may be logged of an error: our own message; of foreign errors only the class and code. */
 export function describeError(error: unknown): Record<string, unknown> {
