@@ -22,7 +22,7 @@ export async function deliver(sender: Sender, reply: Reply, options: DeliveryOpt
   const posts = new Posts(sender, reply, options);
   let text = new ReplyText();
   try {
-    // Read to its end whatever becomes of the messages: leaving early would stop the turn at the service.
+    // An answer that the platform refuses ends the reply, and the turn with it.
     for await (const event of reply) {
       text.add(event);
       if (event.type === "text") posts.draft(text.text);

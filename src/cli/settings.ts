@@ -74,8 +74,10 @@ export function readSettings(environment: Environment): ProgramSettings {
   }
   for (const secret of secrets) {
     if (secret.length < 16) {
-      const name = secret === env.get("APARTE_SECRET") ? "APARTE_SECRET" : "APARTE_OTHER_SECRETS";
-      throw wrong(name, "is too short, or one of its texts: at least 16 characters each.");
+      const isFirst = secret === env.get("APARTE_SECRET");
+      throw isFirst
+        ? wrong("APARTE_SECRET", "is too short: at least 16 characters.")
+        : wrong("APARTE_OTHER_SECRETS", "holds one that is too short: at least 16 characters each.");
     }
   }
   const person = env.count("APARTE_TURNS_PER_MINUTE");

@@ -1,5 +1,6 @@
 import type { JsonValue } from "../backend.ts";
 import { AparteError } from "../errors.ts";
+import { describeError } from "../logger.ts";
 import { inBackground, nameOf, pageSize, type RedisServer, RedisSteps } from "./redis-steps.ts";
 import type { Wake } from "./redis-wakes.ts";
 import type { Begun, Grant, LaneOwner, Lanes, NewTurn, SessionRecord, TakenTurn } from "./store.ts";
@@ -165,14 +166,24 @@ export class RedisLanes implements Lanes {
       // Those that cannot be taken are passed over.
       for (let left = 0; !this.#hasLeft && taken.length < maxTaken; ) {
         const lanes = await this.#steps.due(shard, left);
-        // A lane that cannot be read must not keep the others from being taken over.
-        const grants = await Promise.all(lanes.map((lane) => this.#takeOver(lane).catch(() => undefined)));
+        const grants = await Promise.all(lanes.map((lane) => this.#tryTakeOver(lane)));
         taken.push(...grants.filter((grant) => grant !== undefined));
         left += grants.filter((grant) => grant === undefined).length;
         if (lanes.length < pageSize) break;
       }
     }
     return taken;
+  }
+
+  /** A lane that cannot be read must not keep the others from being taken over. */
+  async #tryTakeOver(lane: string): Promise<Grant | undefined> {
+    try {
+      return await this.#takeOver(lane);
+    } catch (error) {
+      const { logger } = this.#server;
+      logger.warn("a turn could not be taken over", { session: lane, ...describeError(error) });
+      return undefined;
+    }
   }
 
   async #takeOver(lane: string): Promise<Grant | undefined> {

@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import type { JsonValue } from "../backend.ts";
 import { AparteError } from "../errors.ts";
+import type { Logger } from "../logger.ts";
 import type { RedisScripts } from "./redis-connection.ts";
 import type { RedisKeys } from "./redis-keys.ts";
 import type { RedisRecords } from "./redis-records.ts";
@@ -15,6 +16,7 @@ export interface RedisServer {
   readonly records: RedisRecords;
   readonly wakes: RedisWakes;
   readonly isCluster: boolean;
+  readonly logger: Logger;
 }
 
 /** A grant as scripts tell it. What is missing is false. */

@@ -124,7 +124,7 @@ export function redisStore(
   const settled = connected.catch(() => {}); // Whoever opens the store is told; later calls fail by themselves.
   const wakes = new RedisWakes(listener, client, settled, logger);
 
-  const server: RedisServer = { scripts, keys, records, wakes, isCluster };
+  const server: RedisServer = { scripts, keys, records, wakes, isCluster, logger };
   const store: Store = {
     name: "redis",
     shared: true,

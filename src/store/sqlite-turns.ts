@@ -200,9 +200,8 @@ export class SqliteTurns {
       const { key, body, merged = [] } = JSON.parse(String(text)) as KeptTurn;
       return [...merged, { key, body }];
     });
-    const last = carrier;
     const turn = turns.pop();
-    const [, attempt, facts = null, record = null] = last;
+    const [, attempt, facts = null, record = null] = carrier;
     if (turn === undefined) return undefined;
     return {
       ...{ lane, turn, merged: turns, fence, attempt: Number(attempt) },
