@@ -1,7 +1,7 @@
 import { fork } from "node:child_process";
 import { EventEmitter, once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { startCozeEmulator } from "../dist/src/testing.js";
+import { startCozeEmulator } from "../dist/src/testing/index.js";
 import { row } from "./measure.mjs";
 import { startServer } from "./redis.mjs";
 

@@ -1,8 +1,15 @@
 // The mapper
 
-export type { Adapter } from "./adapter.ts";
+export type { Adapter } from "./adapter/adapter.ts";
 // Contracts: write your own backend or adapter
-export { type AttachmentSource, attachmentError, fetchAttachment, readAttachment } from "./attachment.ts";
+export {
+  type AttachmentSource,
+  attachmentError,
+  fetchAttachment,
+  readAttachment,
+} from "./adapter/attachment.ts";
+export { cut } from "./adapter/cut.ts";
+export { ReplyText } from "./adapter/reply-text.ts";
 export type {
   AskCall,
   Backend,
@@ -17,26 +24,20 @@ export type {
   SessionCall,
   SharedToken,
   SharedTokens,
-} from "./backend.ts";
-export { cut } from "./cut.ts";
+} from "./backends/backend.ts";
+export { optionInvalid, refuseUnknown } from "./check.ts";
 // What goes wrong
 export { AparteError, type AparteErrorCode, type AparteErrorOptions } from "./errors.ts";
-export type { TurnLimits } from "./limits.ts";
 export type { Logger } from "./logger.ts";
-export type { MapperOptions } from "./mapper-options.ts";
-export { optionInvalid, refuseUnknown } from "./options.ts";
-// What is answered
-export { type NoticeCode, type ReplyEvent, silentNotices, Transcript } from "./reply.ts";
-export { ReplyText } from "./reply-text.ts";
-export { type Mapping, SessionMapper } from "./session-mapper.ts";
-export type { SessionExport, SessionSummary } from "./session-operations.ts";
+export { type Mapping, SessionMapper } from "./mapper.ts";
+export type { MapperOptions } from "./options.ts";
+export type { SessionExport, SessionSummary } from "./session/operations.ts";
 // Who speaks, and what they say
-export type { Scope, ScopedSpeaker, Speaker } from "./speaker.ts";
-
+export type { Scope, ScopedSpeaker, Speaker } from "./speaker/speaker.ts";
 // Where things are kept
-export { openStore } from "./store/open.ts";
-export type { RedisStoreOptions } from "./store/redis.ts";
-export type { RedisClient } from "./store/redis-connection.ts";
+export { openStore } from "./stores/open.ts";
+export type { RedisClient } from "./stores/redis/connection.ts";
+export type { RedisStoreOptions } from "./stores/redis/index.ts";
 export type {
   Begun,
   ConversationRecord,
@@ -50,6 +51,9 @@ export type {
   SessionRecord,
   Store,
   TakenTurn,
-} from "./store/store.ts";
-export { type Message, Reply } from "./turn.ts";
-export type { Middleware, Turn } from "./turn-runner.ts";
+} from "./stores/store.ts";
+export type { TurnLimits } from "./turn/limits.ts";
+export { type Message, Reply } from "./turn/message.ts";
+// What is answered
+export { type NoticeCode, type ReplyEvent, silentNotices, Transcript } from "./turn/reply-event.ts";
+export type { Middleware, Turn } from "./turn/turn-runner.ts";

@@ -1,60 +1,216 @@
-import { AparteError } from "./errors.ts";
+import { Keyv } from "keyv";
+import type { Backend } from "./backends/backend.ts";
+import { milliseconds, optionInvalid, refuseUnknown } from "./check.ts";
+import { consoleLogger, type Logger } from "./logger.ts";
+import { type Scope, type Speaker, scopes } from "./speaker/speaker.ts";
+import { keyvStore } from "./stores/keyv.ts";
+import { memoryStore } from "./stores/memory.ts";
+import { redisOf, redisStore } from "./stores/redis/index.ts";
+import type { Overlap, Store } from "./stores/store.ts";
+import type { TurnLimits } from "./turn/limits.ts";
+import type { Message } from "./turn/message.ts";
 
-/** An option is wrong: the error names it. */
-export function optionInvalid(field: string, problem: string, cause?: unknown): AparteError {
-  return new AparteError("option-invalid", `Option "${field}" ${problem}.`, { field, cause });
+export interface MapperOptions {
+  /** The agents by name; the first one answers unless a message is routed elsewhere. */
+  readonly agents: { readonly [name: string]: Backend };
+  /**
+   * The key of all session names: at least 16 characters that nobody can guess, the same in all processes and
+   * for all time. A list allows rotation: the first signs, sessions that the others named are still found.
+   */
+  readonly secret: string | readonly string[];
+  /** From `openStore(url)`, or any Keyv 5. @default a store in memory, lost on restart */
+  readonly store?: Store | Keyv;
+  /** Which parts of a speaker make a session. @default "user" */
+  readonly scope?: Scope;
+  /** What a message does that arrives while a turn runs. @default "queue" */
+  readonly overlap?: Overlap;
+  /** How many turns of a session may wait. @default 100 */
+  readonly queueLimit?: number;
+  /** The agent for a message; undefined leaves it to the person's own choice, then to the first agent. */
+  readonly route?: (message: Message) => string | undefined | Promise<string | undefined>;
+  /**
+   * The application's own id for a person, so that one person on several platforms has one session;
+   * undefined keeps the platform's.
+   */
+  readonly identify?: (speaker: Speaker) => string | undefined | Promise<string | undefined>;
+  /** Names a new conversation. @default the first message's first line; the backend cuts it */
+  readonly title?: (message: Message) => string | undefined;
+  /**
+   * `"intent"`: a conversation is looked for at the service only where a process died while opening it.
+   * `"always"`: also wherever the store knows none, for a store that was lost. @default "intent"
+   */
+  readonly recover?: "intent" | "always";
+  /**
+   * How many turns a person, or all people of a tenant, may have in a minute. Who is over is told when to come back.
+   * Needs the package `rate-limiter-flexible`. @default none
+   */
+  readonly limits?: TurnLimits;
+  /** Deadline of one store call in milliseconds. @default 1000 */
+  readonly storeTimeout?: number;
+  /** How long a process that has died keeps its turns from others, in milliseconds. @default 10000 */
+  readonly leaseTime?: number;
+  /** How long a turn may wait in its lane, in milliseconds. @default 900000 */
+  readonly waitTimeout?: number;
+  /** How long a turn may run, in milliseconds. @default 600000 */
+  readonly turnTimeout?: number;
+  /** @default warnings and errors to the console */
+  readonly logger?: Logger;
 }
 
-/**
- * Refuses option names that do not exist, so that a slip of the pen is found at start.
- * @param prefix stands before the name in the error's field, e.g. `"coze."`.
- */
-export function refuseUnknown(options: object, known: readonly string[], prefix = ""): void {
-  if (typeof options !== "object" || options === null) {
-    throw optionInvalid(prefix === "" ? "options" : prefix.slice(0, -1), "must be an object");
+/** The options, checked and filled in. */
+export interface Settings {
+  readonly agents: ReadonlyMap<string, Backend>;
+  readonly firstAgent: string;
+  readonly secrets: readonly [string, ...string[]];
+  readonly store: Store;
+  readonly scope: Scope;
+  readonly overlap: Overlap;
+  readonly queueLimit: number;
+  readonly route: MapperOptions["route"];
+  readonly identify: MapperOptions["identify"];
+  readonly title: (message: Message) => string | undefined;
+  readonly alwaysFind: boolean;
+  readonly limits: TurnLimits | undefined;
+  readonly storeTimeout: number;
+  readonly leaseTime: number;
+  readonly waitTimeout: number;
+  readonly turnTimeout: number;
+  readonly logger: Logger;
+}
+
+const known = [
+  "agents",
+  "secret",
+  "store",
+  "scope",
+  "overlap",
+  "queueLimit",
+  "route",
+  "identify",
+  "title",
+  "recover",
+  "limits",
+  "storeTimeout",
+  "leaseTime",
+  "waitTimeout",
+  "turnTimeout",
+  "logger",
+] as const satisfies readonly (keyof MapperOptions)[];
+
+const overlaps: readonly string[] = ["queue", "merge", "interrupt", "reject"] satisfies Overlap[];
+
+/** The fewest characters of a secret. */
+const secretLength = 16;
+
+/** @throws {AparteError} `option-invalid` with the option's name as `field`. */
+export function checkOptions(options: MapperOptions): Settings {
+  refuseUnknown(options, known);
+  const { scope = "user", overlap = "queue", recover = "intent", route, identify, title } = options;
+  const { logger = consoleLogger } = options;
+  if (typeof scope !== "function" && !scopes.includes(scope)) {
+    throw optionInvalid("scope", `must be a function or one of: ${scopes.join(", ")}`);
   }
-  for (const name of Object.keys(options)) {
-    if (!known.includes(name)) {
-      throw optionInvalid(`${prefix}${name}`, `does not exist. There are: ${known.join(", ")}`);
+  if (!overlaps.includes(overlap)) throw optionInvalid("overlap", `must be one of: ${overlaps.join(", ")}`);
+  if (recover !== "intent" && recover !== "always") {
+    throw optionInvalid("recover", 'must be "intent" or "always"');
+  }
+  for (const [field, hook] of Object.entries({ route, identify, title })) {
+    if (hook !== undefined && typeof hook !== "function") throw optionInvalid(field, "must be a function");
+  }
+  const agents = checkAgents(options.agents);
+  const [firstAgent = ""] = agents.keys();
+  const storeTimeout = milliseconds("storeTimeout", options.storeTimeout, 1_000);
+  return {
+    agents,
+    firstAgent,
+    secrets: checkSecrets(options.secret),
+    scope,
+    overlap,
+    queueLimit: checkQueueLimit(options.queueLimit),
+    route,
+    identify,
+    title: title ?? firstLine,
+    alwaysFind: recover === "always",
+    limits: checkLimits(options.limits),
+    storeTimeout,
+    leaseTime: milliseconds("leaseTime", options.leaseTime, 10_000),
+    waitTimeout: milliseconds("waitTimeout", options.waitTimeout, 900_000),
+    turnTimeout: milliseconds("turnTimeout", options.turnTimeout, 600_000),
+    logger,
+    // The last of them: it may connect to a server, which wrong options must not.
+    store: checkStore(options.store, storeTimeout, logger),
+  };
+}
+
+function checkLimits(limits: MapperOptions["limits"]): TurnLimits | undefined {
+  if (limits === undefined) return undefined;
+  if (typeof limits !== "object" || limits === null) {
+    throw optionInvalid("limits", "must be an object, e.g. { person: 20 }");
+  }
+  refuseUnknown(limits, ["person", "tenant"]);
+  for (const [name, value] of Object.entries(limits)) {
+    if (value !== undefined && (!Number.isInteger(value) || value < 1)) {
+      throw optionInvalid(`limits.${name}`, "must be a whole number above 0: turns per minute");
     }
   }
+  return limits;
 }
 
-/** @throws {AparteError} `option-invalid` unless it is a text with something in it. */
-export function checkText(field: string, value: unknown): void {
-  if (typeof value !== "string" || value.trim() === "") {
-    throw optionInvalid(field, "must be a string and not empty");
+function checkAgents(agents: MapperOptions["agents"]): ReadonlyMap<string, Backend> {
+  if (typeof agents !== "object" || agents === null) {
+    throw optionInvalid(
+      "agents",
+      "must be an object of backends by agent name, e.g. { helper: coze({ … }) }",
+    );
   }
+  const entries = Object.entries(agents);
+  if (entries.length === 0) throw optionInvalid("agents", "must name at least one agent");
+  for (const [name, backend] of entries) {
+    if (name === "") throw optionInvalid("agents", "must not hold an agent without a name");
+    const isBackend =
+      typeof backend === "object" &&
+      backend !== null &&
+      typeof backend.name === "string" &&
+      typeof backend.open === "function" &&
+      typeof backend.ask === "function";
+    if (!isBackend) throw optionInvalid(`agents.${name}`, "must be a backend with name, open and ask");
+  }
+  return new Map(entries);
 }
 
-/** Longer timers, in milliseconds, fire at once. */
-export const longestTimer = 2_147_483_647;
-
-/** @throws {AparteError} `option-invalid` unless it is a time that a timer can wait. */
-export function milliseconds(field: string, value: number | undefined, otherwise: number): number {
-  if (value === undefined) return otherwise;
-  if (!Number.isFinite(value) || value <= 0 || value > longestTimer) {
-    throw optionInvalid(field, "must be a number of milliseconds above 0");
+function checkSecrets(secret: MapperOptions["secret"]): readonly [string, ...string[]] {
+  const [first, ...others] = Array.isArray(secret) ? secret : [secret];
+  const problem = `must be at least ${secretLength} characters, or a list of such; set APARTE_SECRET to a random text`;
+  for (const value of [first, ...others]) {
+    if (typeof value !== "string" || value.length < secretLength) throw optionInvalid("secret", problem);
   }
-  return value;
+  return [first, ...others];
 }
 
-/**
- * The address of a service, without a slash at its end.
- * @param example of such an address
- * @throws {AparteError} `option-invalid`
- */
-export function readBaseURL(baseURL: unknown, example: string): string {
-  const url = typeof baseURL === "string" && URL.canParse(baseURL) ? new URL(baseURL) : undefined;
-  if (url === undefined || !/^https?:$/.test(url.protocol)) {
-    throw optionInvalid("baseURL", `must be an http or https address such as "${example}"`);
+function checkStore(store: MapperOptions["store"], deadlineMs: number, logger: Logger): Store {
+  if (store === undefined) return memoryStore();
+  if (typeof store === "object" && store !== null) {
+    if ("records" in store && typeof store.join === "function") return store;
+    if (isKeyv(store)) {
+      const redis = redisOf(store);
+      if (redis === undefined) return keyvStore(store, deadlineMs);
+      return redisStore(store, redis.adapter, redis.client, { isOwn: false, logger }).store;
+    }
   }
-  if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") {
-    throw optionInvalid("baseURL", "must be an address alone, without a user name, a query or a fragment");
-  }
-  return url.href.replace(/\/+$/, "");
+  throw optionInvalid("store", "must be a Keyv, or what openStore(url) returns (await it)");
 }
 
-export function isObject(value: unknown): value is object {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+/** By shape: a Keyv of another copy of the package is a Keyv too. */
+function isKeyv(store: object): store is Keyv {
+  return store instanceof Keyv || ("get" in store && "set" in store && "opts" in store);
+}
+
+function checkQueueLimit(limit = 100): number {
+  if (!Number.isInteger(limit) || limit < 1)
+    throw optionInvalid("queueLimit", "must be a whole number above 0");
+  return limit;
+}
+
+function firstLine(message: Message): string | undefined {
+  return message.text.trim().split("\n", 1)[0]?.trim() || message.files?.[0]?.name;
 }

@@ -1,8 +1,8 @@
 import { type Lanes, type Message, SessionMapper, type Store } from "aparte";
 import { afterEach, describe, expect, it } from "vitest";
-import { Gate } from "../src/contracts/adapter-agent.ts";
-import { until } from "../src/contracts/runner.ts";
-import { memoryStore } from "../src/store/memory.ts";
+import { memoryStore } from "../src/stores/memory.ts";
+import { Gate } from "../src/testing/adapter-agent.ts";
+import { until } from "../src/testing/runner.ts";
 
 const secret = "a secret of the tests, long enough";
 const quiet = { info() {}, warn() {}, error() {} };

@@ -7,9 +7,9 @@ import { coze } from "aparte/coze";
 import { type CozeEmulator, startCozeEmulator } from "aparte/testing";
 import { Keyv } from "keyv";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
-import { MortalStore } from "../src/contracts/mortal-store.ts";
-import { pace } from "../src/pace.ts";
-import type { Rates } from "../src/store/store.ts";
+import { pace } from "../src/backends/http/pace.ts";
+import type { Rates } from "../src/stores/store.ts";
+import { MortalStore } from "../src/testing/mortal-store.ts";
 import { describeOnRedis } from "./redis.ts";
 
 const secret = "a secret of the tests, long enough";

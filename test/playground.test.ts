@@ -6,9 +6,9 @@ import { coze } from "aparte/coze";
 import { Keyv } from "keyv";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type CozeEmulator, startCozeEmulator } from "../src/emulators/coze/index.ts";
-import { type PlaygroundOptions, playground } from "../src/playground/index.ts";
-import { page } from "../src/playground/page.ts";
-import { keyvStore } from "../src/store/keyv.ts";
+import { type PlaygroundOptions, playground } from "../src/page/index.ts";
+import { page } from "../src/page/page.ts";
+import { keyvStore } from "../src/stores/keyv.ts";
 import { type Loopback, listen } from "./fakes/loopback.ts";
 
 let emulator: CozeEmulator;

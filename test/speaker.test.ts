@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { encodeSpeaker, type Scope, type Speaker, scoped, sessionName } from "../src/speaker.ts";
+import { encodeSpeaker, type Scope, type Speaker, scoped, sessionName } from "../src/speaker/speaker.ts";
 
 const secret = "a secret of the tests, long enough";
 

@@ -1,6 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { Backend } from "../backend.ts";
+import type { Backend } from "../backends/backend.ts";
 import { coze } from "../backends/coze/index.ts";
 import { AparteError } from "../errors.ts";
 import { consoleLogger, describeError } from "../logger.ts";

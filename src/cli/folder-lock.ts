@@ -8,7 +8,7 @@ import { AparteError } from "../errors.ts";
  * @throws {AparteError} `option-invalid` when another program has it, or `libsql` is missing; `store-failed`.
  */
 export async function lockFolder(path: string): Promise<() => void> {
-  const { SqliteFile } = await import("../store/sqlite-file.ts");
+  const { SqliteFile } = await import("../stores/sqlite/file.ts");
   const file = await SqliteFile.open(path);
   try {
     file.exec("BEGIN EXCLUSIVE");

@@ -1,5 +1,5 @@
 import { AparteError } from "../errors.ts";
-import type { SessionMapper } from "../session-mapper.ts";
+import type { SessionMapper } from "../mapper.ts";
 import type { DiscordSettings, SlackSettings } from "./settings.ts";
 
 /** A bot that runs on its platform. */

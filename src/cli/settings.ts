@@ -3,9 +3,9 @@ import type { CozeOptions } from "../backends/coze/index.ts";
 import type { DialogflowCxOptions } from "../backends/dialogflow-cx/index.ts";
 import type { SonaopsOptions } from "../backends/sonaops/index.ts";
 import { AparteError } from "../errors.ts";
-import type { TurnLimits } from "../limits.ts";
-import type { Scope } from "../speaker.ts";
-import type { Overlap } from "../store/store.ts";
+import type { Scope } from "../speaker/speaker.ts";
+import type { Overlap } from "../stores/store.ts";
+import type { TurnLimits } from "../turn/limits.ts";
 
 export interface SlackSettings {
   readonly botToken: string;

@@ -2,7 +2,7 @@ import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { ServerRequest } from "srvx";
 import { serve } from "srvx/node";
-import { optionInvalid } from "../options.ts";
+import { optionInvalid } from "../check.ts";
 
 export interface HttpServerOptions {
   readonly host?: string;

@@ -12,8 +12,8 @@ import { type DiscordAdapter, type DiscordOptions, discord } from "aparte/discor
 import { Client, type ClientOptions, GatewayIntentBits, Options, Partials } from "discord.js";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { Channels } from "../../adapters/discord/channels.ts";
-import { memoryStore } from "../../src/store/memory.ts";
-import { ReplySource } from "../../src/turn.ts";
+import { memoryStore } from "../../src/stores/memory.ts";
+import { ReplySource } from "../../src/turn/message.ts";
 import { DiscordServer, type SendOptions } from "../fakes/discord-server.ts";
 import { type Answer, backend, elephant, Speech } from "./agent.ts";
 

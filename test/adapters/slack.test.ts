@@ -10,8 +10,8 @@ import {
 } from "aparte";
 import { type SlackAdapter, type SlackOptions, slack } from "aparte/slack";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { memoryStore } from "../../src/store/memory.ts";
-import { ReplySource } from "../../src/turn.ts";
+import { memoryStore } from "../../src/stores/memory.ts";
+import { ReplySource } from "../../src/turn/message.ts";
 import { SlackServer } from "../fakes/slack-server.ts";
 import { type Answer, backend, elephant, Speech } from "./agent.ts";
 

@@ -5,7 +5,7 @@ import { jwtSpeaker, type WebOptions, type WebSpeaker, web } from "aparte/web";
 import { exportJWK, SignJWT } from "jose";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type CozeEmulator, startCozeEmulator } from "../../src/emulators/coze/index.ts";
-import { memoryStore } from "../../src/store/memory.ts";
+import { memoryStore } from "../../src/stores/memory.ts";
 import { type Loopback, listen } from "../fakes/loopback.ts";
 
 let emulator: CozeEmulator;

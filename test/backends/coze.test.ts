@@ -3,10 +3,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { type CozeOptions, coze } from "aparte/coze";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { AskCall, FileInput } from "../../src/backend.ts";
+import type { AskCall, FileInput } from "../../src/backends/backend.ts";
 import { type CozeEmulator, startCozeEmulator } from "../../src/emulators/coze/index.ts";
 import { AparteError } from "../../src/errors.ts";
-import type { ReplyEvent } from "../../src/reply.ts";
+import type { ReplyEvent } from "../../src/turn/reply-event.ts";
 
 let emulator: CozeEmulator;
 const agent = "helper";

@@ -7,7 +7,7 @@ import { SessionMapper } from "aparte";
 import { type DialogflowCxOptions, dialogflowCx } from "aparte/dialogflow-cx";
 import { decodeJwt } from "jose";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { AskCall, Backend, JsonValue } from "../../src/backend.ts";
+import type { AskCall, Backend, JsonValue } from "../../src/backends/backend.ts";
 import { jsonArray } from "../../src/backends/dialogflow-cx/json-array.ts";
 import {
   type DialogflowCxEmulator,
@@ -15,7 +15,7 @@ import {
   startDialogflowCxEmulator,
 } from "../../src/emulators/dialogflow-cx/index.ts";
 import type { AparteError } from "../../src/errors.ts";
-import type { ReplyEvent } from "../../src/reply.ts";
+import type { ReplyEvent } from "../../src/turn/reply-event.ts";
 import { listen } from "../fakes/loopback.ts";
 
 const minutes = 60_000;

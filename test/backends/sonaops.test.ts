@@ -9,7 +9,7 @@ import {
 } from "aparte/sonaops";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { AskCall, FileInput } from "../../src/backend.ts";
+import type { AskCall, FileInput } from "../../src/backends/backend.ts";
 import { canonicalBody, canonicalQuery, signA, signable, signB } from "../../src/backends/sonaops/signing.ts";
 import {
   type SonaopsEmulator,
@@ -18,7 +18,7 @@ import {
   startSonaopsEmulator,
 } from "../../src/emulators/sonaops/index.ts";
 import { AparteError, type AparteErrorCode } from "../../src/errors.ts";
-import type { ReplyEvent } from "../../src/reply.ts";
+import type { ReplyEvent } from "../../src/turn/reply-event.ts";
 
 let emulator: SonaopsEmulator;
 const closers: (() => Promise<void>)[] = [];

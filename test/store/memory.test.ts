@@ -1,9 +1,9 @@
 import { Keyv } from "keyv";
 import { describe, it } from "vitest";
-import { storeContract } from "../../src/contracts/store.ts";
-import { keyvStore } from "../../src/store/keyv.ts";
-import { memoryStore } from "../../src/store/memory.ts";
-import type { Store } from "../../src/store/store.ts";
+import { keyvStore } from "../../src/stores/keyv.ts";
+import { memoryStore } from "../../src/stores/memory.ts";
+import type { Store } from "../../src/stores/store.ts";
+import { storeContract } from "../../src/testing/store.ts";
 
 const opened = (store: Store) => ({ store, close: () => store.close() });
 

@@ -2,8 +2,8 @@ import { EventEmitter, once } from "node:events";
 import { createClient } from "@keyv/redis";
 import { type AskCall, SessionMapper } from "aparte";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { until } from "../../src/contracts/runner.ts";
-import { openStore } from "../../src/store/open.ts";
+import { openStore } from "../../src/stores/open.ts";
+import { until } from "../../src/testing/runner.ts";
 import { describeWithRedis, RedisServer } from "../redis.ts";
 
 const quiet = { info() {}, warn() {}, error() {} };

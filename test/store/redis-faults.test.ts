@@ -3,8 +3,8 @@ import { type AparteError, SessionMapper } from "aparte";
 import { coze } from "aparte/coze";
 import { type CozeEmulator, startCozeEmulator } from "aparte/testing";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { until } from "../../src/contracts/runner.ts";
-import { openStore } from "../../src/store/open.ts";
+import { openStore } from "../../src/stores/open.ts";
+import { until } from "../../src/testing/runner.ts";
 import { describeWithRedis, RedisServer } from "../redis.ts";
 
 const secret = "a secret of the tests, long enough";

@@ -1,7 +1,7 @@
 import { type Message, openStore, SessionMapper, type Store } from "aparte";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { Participant } from "../../src/contracts/participant.ts";
-import { until } from "../../src/contracts/runner.ts";
+import { Participant } from "../../src/testing/participant.ts";
+import { until } from "../../src/testing/runner.ts";
 import { TcpProxy } from "../fakes/tcp-proxy.ts";
 import { describeWithRedis, RedisServer } from "../redis.ts";
 

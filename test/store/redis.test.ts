@@ -2,11 +2,11 @@ import { randomUUID } from "node:crypto";
 import KeyvRedis, { createClient, createCluster, createSentinel } from "@keyv/redis";
 import { Keyv } from "keyv";
 import { afterAll, describe, expect, it } from "vitest";
-import type { OpenedStore } from "../../src/contracts/opened-store.ts";
-import { storeContract } from "../../src/contracts/store.ts";
-import { openStore } from "../../src/store/open.ts";
-import { redisOf, redisStore } from "../../src/store/redis.ts";
-import type { Store } from "../../src/store/store.ts";
+import { openStore } from "../../src/stores/open.ts";
+import { redisOf, redisStore } from "../../src/stores/redis/index.ts";
+import type { Store } from "../../src/stores/store.ts";
+import type { OpenedStore } from "../../src/testing/opened-store.ts";
+import { storeContract } from "../../src/testing/store.ts";
 import { describeOnRedis, describeWithRedis, startRedisCluster, startRedisSentinel } from "../redis.ts";
 
 const logger = { info() {}, warn() {}, error() {} };

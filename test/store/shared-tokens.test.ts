@@ -3,10 +3,10 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { MortalStore } from "../../src/contracts/mortal-store.ts";
-import { openStore } from "../../src/store/open.ts";
-import { StoredTokens } from "../../src/store/shared-tokens.ts";
-import type { Records, Store } from "../../src/store/store.ts";
+import { StoredTokens } from "../../src/session/shared-tokens.ts";
+import { openStore } from "../../src/stores/open.ts";
+import type { Records, Store } from "../../src/stores/store.ts";
+import { MortalStore } from "../../src/testing/mortal-store.ts";
 
 const secret = "a secret of the tests, long enough";
 const hour = 3_600_000;

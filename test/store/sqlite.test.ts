@@ -3,10 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database from "libsql";
 import { describe, it } from "vitest";
-import type { OpenedStore } from "../../src/contracts/opened-store.ts";
-import { storeContract } from "../../src/contracts/store.ts";
-import { openStore } from "../../src/store/open.ts";
-import type { Store } from "../../src/store/store.ts";
+import { openStore } from "../../src/stores/open.ts";
+import type { Store } from "../../src/stores/store.ts";
+import type { OpenedStore } from "../../src/testing/opened-store.ts";
+import { storeContract } from "../../src/testing/store.ts";
 
 let path: string;
 

@@ -1,6 +1,6 @@
-import type { AskCall } from "../../backend.ts";
 import { AparteError } from "../../errors.ts";
-import type { ReplyEvent } from "../../reply.ts";
+import type { ReplyEvent } from "../../turn/reply-event.ts";
+import type { AskCall } from "../backend.ts";
 import { type ChatProgress, chatRequest, startChat } from "./chat.ts";
 import type { CozeClient } from "./client.ts";
 import { CozeFailure } from "./failure.ts";

@@ -1,7 +1,7 @@
-import type { AskCall } from "../../backend.ts";
 import { AparteError } from "../../errors.ts";
-import type { ReplyEvent } from "../../reply.ts";
-import { Deadline } from "../deadline.ts";
+import type { ReplyEvent } from "../../turn/reply-event.ts";
+import type { AskCall } from "../backend.ts";
+import { Deadline } from "../http/deadline.ts";
 import { type ChatProgress, chatRequest, closing, deliver, judge, startChat } from "./chat.ts";
 import type { CozeClient } from "./client.ts";
 import { CozeEvents } from "./events.ts";

@@ -1,7 +1,7 @@
-import type { AskCall, ConversationCall } from "../../backend.ts";
 import { AparteError } from "../../errors.ts";
-import type { ReplyEvent } from "../../reply.ts";
-import { pause } from "../deadline.ts";
+import type { ReplyEvent } from "../../turn/reply-event.ts";
+import type { AskCall, ConversationCall } from "../backend.ts";
+import { pause } from "../http/deadline.ts";
 import type { CozeClient, CozeRequest } from "./client.ts";
 import { CozeFailure, chatFailure } from "./failure.ts";
 import type { Question } from "./question.ts";

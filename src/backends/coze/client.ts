@@ -1,7 +1,7 @@
-import type { BackendHost } from "../../backend.ts";
 import { AparteError } from "../../errors.ts";
-import { TokenCache } from "../../token.ts";
-import { aborted, Deadline } from "../deadline.ts";
+import { TokenCache } from "../../session/token.ts";
+import type { BackendHost } from "../backend.ts";
+import { aborted, Deadline } from "../http/deadline.ts";
 import { CozeFailure, conversationRefusal, refusal } from "./failure.ts";
 import { lost, readAnswer, repeating } from "./http.ts";
 import { TokenMint } from "./jwt.ts";

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
-import type { ConversationCall, HistoryMessage, OpenCall, SessionCall } from "../../backend.ts";
 import { AparteError } from "../../errors.ts";
+import type { ConversationCall, HistoryMessage, OpenCall, SessionCall } from "../backend.ts";
 import type { CozeClient } from "./client.ts";
 import { CozeFailure } from "./failure.ts";
 import { type Fields, fieldsOf, idOf, listOf, readableText, readMessage, textOf } from "./wire.ts";

@@ -1,5 +1,5 @@
 import { createParser, type EventSourceParser } from "eventsource-parser";
-import type { Deadline } from "../deadline.ts";
+import type { Deadline } from "../http/deadline.ts";
 import { CozeFailure } from "./failure.ts";
 import { lost } from "./http.ts";
 import { parsed } from "./wire.ts";

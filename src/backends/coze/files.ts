@@ -1,6 +1,6 @@
-import type { FileInput, SessionCall } from "../../backend.ts";
 import { AparteError, asAparteError } from "../../errors.ts";
-import { aborted } from "../deadline.ts";
+import type { FileInput, SessionCall } from "../backend.ts";
+import { aborted } from "../http/deadline.ts";
 import type { CozeClient } from "./client.ts";
 import { fieldsOf, idOf } from "./wire.ts";
 

@@ -1,5 +1,5 @@
 import { AparteError } from "../../errors.ts";
-import { aborted, type Deadline, pause, unsentCodes } from "../deadline.ts";
+import { aborted, type Deadline, pause, unsentCodes } from "../http/deadline.ts";
 import { CozeFailure, type FailureFacts, refusal } from "./failure.ts";
 import { type Fields, fieldsOf, numberOf, parsed, textOf } from "./wire.ts";
 

@@ -1,6 +1,6 @@
-import type { AskCall, Backend } from "../../backend.ts";
 import { AparteError } from "../../errors.ts";
-import type { ReplyEvent } from "../../reply.ts";
+import type { ReplyEvent } from "../../turn/reply-event.ts";
+import type { AskCall, Backend } from "../backend.ts";
 import { ChatProgress, cancelChat, freeConversation } from "./chat.ts";
 import { pollChat } from "./chat-poll.ts";
 import { streamChat } from "./chat-stream.ts";

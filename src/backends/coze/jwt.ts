@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { SignJWT } from "jose";
-import type { SharedToken } from "../../backend.ts";
 import { AparteError } from "../../errors.ts";
-import { Deadline } from "../deadline.ts";
+import type { SharedToken } from "../backend.ts";
+import { Deadline } from "../http/deadline.ts";
 import { CozeFailure, refusal } from "./failure.ts";
 import { logidOf, lost, readBody, repeating, retryAfterOf } from "./http.ts";
 import type { CozeSessionContext, CozeSettings } from "./options.ts";

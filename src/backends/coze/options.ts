@@ -1,13 +1,6 @@
 import { createHash, createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
-import type { JsonValue } from "../../backend.ts";
-import {
-  checkText,
-  isObject,
-  milliseconds,
-  optionInvalid,
-  readBaseURL,
-  refuseUnknown,
-} from "../../options.ts";
+import { checkText, isObject, milliseconds, optionInvalid, readBaseURL, refuseUnknown } from "../../check.ts";
+import type { JsonValue } from "../backend.ts";
 
 /** For whom Coze counts and bills a session's use (flagship plans). Coze's own field names. */
 export interface CozeSessionContext {

@@ -1,4 +1,4 @@
-import type { AskCall } from "../../backend.ts";
+import type { AskCall } from "../backend.ts";
 import type { CozeClient } from "./client.ts";
 import { kindOf, upload } from "./files.ts";
 

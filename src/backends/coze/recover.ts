@@ -1,6 +1,6 @@
-import type { AskCall, Recovered } from "../../backend.ts";
 import { AparteError } from "../../errors.ts";
-import type { ReplyEvent } from "../../reply.ts";
+import type { ReplyEvent } from "../../turn/reply-event.ts";
+import type { AskCall, Recovered } from "../backend.ts";
 import { answersOf, ChatProgress, deliver, judge, newestQuestion, waitForChat } from "./chat.ts";
 import type { CozeClient } from "./client.ts";
 import { CozeFailure } from "./failure.ts";

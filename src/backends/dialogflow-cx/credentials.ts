@@ -2,7 +2,7 @@ import { createPrivateKey, type KeyObject } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { optionInvalid } from "../../options.ts";
+import { optionInvalid } from "../../check.ts";
 
 /** A service account's key, as Google Cloud's console hands it out. Further members are ignored. */
 export interface ServiceAccountKey {

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
-import type { AskCall, Backend } from "../../backend.ts";
 import { AparteError } from "../../errors.ts";
-import type { ReplyEvent } from "../../reply.ts";
+import type { ReplyEvent } from "../../turn/reply-event.ts";
+import type { AskCall, Backend } from "../backend.ts";
 import { Client } from "./client.ts";
 import { type DialogflowCxOptions, readOptions, type Settings } from "./options.ts";
 import { type DialogflowInput, type DialogflowTurn, readInput, requestBody } from "./query.ts";

@@ -1,13 +1,6 @@
-import type { JsonValue } from "../../backend.ts";
+import { checkText, isObject, longestTimer, optionInvalid, readBaseURL, refuseUnknown } from "../../check.ts";
 import { AparteError } from "../../errors.ts";
-import {
-  checkText,
-  isObject,
-  longestTimer,
-  optionInvalid,
-  readBaseURL,
-  refuseUnknown,
-} from "../../options.ts";
+import type { JsonValue } from "../backend.ts";
 import {
   type Credentials,
   defaultCredentials,

@@ -1,5 +1,5 @@
 import { AparteError } from "../../errors.ts";
-import type { ReplyEvent } from "../../reply.ts";
+import type { ReplyEvent } from "../../turn/reply-event.ts";
 import type { JsonObject, Settings } from "./options.ts";
 import type { DialogflowTurn } from "./query.ts";
 import type { Place } from "./sealed-place.ts";

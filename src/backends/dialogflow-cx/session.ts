@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from "node:crypto";
-import type { JsonValue } from "../../backend.ts";
+import type { JsonValue } from "../backend.ts";
 import type { Place, PlaceOwner, PlaceSeal } from "./sealed-place.ts";
 
 /** What is kept of a conversation from turn to turn. */

@@ -1,7 +1,7 @@
-import type { AskCall } from "../../backend.ts";
 import { AparteError } from "../../errors.ts";
-import type { ReplyEvent } from "../../reply.ts";
-import { Deadline } from "../deadline.ts";
+import type { ReplyEvent } from "../../turn/reply-event.ts";
+import type { AskCall } from "../backend.ts";
+import { Deadline } from "../http/deadline.ts";
 import { lost, type SonaopsClient, type SonaopsRequest } from "./client.ts";
 import { SonaopsFailure, streamFailure } from "./failure.ts";
 import { framesOf } from "./frames.ts";

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { AparteError, type AparteErrorCode } from "../../errors.ts";
-import { aborted, Deadline, pause, unsentCodes } from "../deadline.ts";
+import { aborted, Deadline, pause, unsentCodes } from "../http/deadline.ts";
 import { type Fields, fieldsOf, readEnvelope } from "./envelope.ts";
 import { type Judge, SonaopsFailure } from "./failure.ts";
 import type { SonaopsSettings } from "./options.ts";

@@ -1,5 +1,5 @@
-import type { Backend, OpenCall } from "../../backend.ts";
 import { AparteError } from "../../errors.ts";
+import type { Backend, OpenCall } from "../backend.ts";
 import { ask } from "./chat.ts";
 import { SonaopsClient } from "./client.ts";
 import { textOf } from "./envelope.ts";

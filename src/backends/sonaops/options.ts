@@ -1,5 +1,5 @@
+import { checkText, milliseconds, optionInvalid, readBaseURL, refuseUnknown } from "../../check.ts";
 import { consoleLogger, type Logger } from "../../logger.ts";
-import { checkText, milliseconds, optionInvalid, readBaseURL, refuseUnknown } from "../../options.ts";
 import { isConversationLost, type SonaopsRefusal } from "./failure.ts";
 import type { SonaopsQuotaNotice } from "./quota.ts";
 import { type SonaopsReader, sonaopsReader } from "./reader.ts";

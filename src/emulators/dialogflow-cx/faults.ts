@@ -1,4 +1,4 @@
-import { optionInvalid, refuseUnknown } from "../../options.ts";
+import { optionInvalid, refuseUnknown } from "../../check.ts";
 import { type GrpcStatus, isGrpcStatus } from "./refusal.ts";
 
 /** One thing to go wrong, for the next request that fits. */

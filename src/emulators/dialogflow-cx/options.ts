@@ -1,5 +1,5 @@
 import { createPrivateKey } from "node:crypto";
-import { optionInvalid, refuseUnknown } from "../../options.ts";
+import { optionInvalid, refuseUnknown } from "../../check.ts";
 
 export interface DialogflowCxEmulatorOptions {
   /** The port; 0 takes a free one. @default 0 */

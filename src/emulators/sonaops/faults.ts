@@ -1,4 +1,4 @@
-import { optionInvalid, refuseUnknown } from "../../options.ts";
+import { optionInvalid, refuseUnknown } from "../../check.ts";
 import { refusalKinds, type SonaopsRefusalKind } from "./refusal.ts";
 
 const cuts = ["before-answer", "in-answer", "before-saved", "after-saved"] as const;

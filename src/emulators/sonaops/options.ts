@@ -1,4 +1,4 @@
-import { optionInvalid, refuseUnknown } from "../../options.ts";
+import { optionInvalid, refuseUnknown } from "../../check.ts";
 
 export interface SonaopsEmulatorOptions {
   /** The port on 127.0.0.1; 0 takes a free one. @default 0 */

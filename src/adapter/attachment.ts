@@ -1,0 +1,60 @@
+import { AparteError } from "../errors.ts";
+
+/** How long a file may take to load, in milliseconds. */
+const loadTimeout = 60_000;
+
+/** A file of a chat platform, as an adapter loads it. */
+export interface AttachmentSource {
+  readonly link: string;
+  /** The platform, for people: `"Slack"`. */
+  readonly platform: string;
+  /** Whether the platform keeps files at this host: nothing else is asked, whatever a message says. */
+  readonly isOwnHost: (host: string) => boolean;
+  /** Further hosts, with the port where there is one, also over plain http. */
+  readonly otherHosts: readonly string[];
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Asks for a platform's file. A redirect is refused: it leads to a sign-in page, or would carry a token elsewhere.
+ * @throws {AparteError} `input-invalid` when the host is not one of the platform's, or does not answer.
+ */
+export async function fetchAttachment(source: AttachmentSource): Promise<Response> {
+  const { link, platform, headers = {}, signal } = source;
+  if (!isTrusted(source))
+    throw attachmentError(`is not at one of ${platform}'s own hosts, so it was not loaded`);
+  try {
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(loadTimeout)]);
+    return await fetch(link, { headers, signal: limit, redirect: "error" });
+  } catch (error) {
+    throw attachmentError("could not be loaded. Send it again", error);
+  }
+}
+
+/** @throws {AparteError} `input-invalid` when there are more than `maxBytes`, or they break off. */
+export async function readAttachment(response: Response, maxBytes: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of response.body ?? []) {
+      size += chunk.byteLength;
+      if (size > maxBytes) throw attachmentError(`is larger than ${maxBytes} bytes (option "maxFileBytes")`);
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    throw error instanceof AparteError ? error : attachmentError("could not be loaded. Send it again", error);
+  }
+  return Buffer.concat(chunks);
+}
+
+export function attachmentError(problem: string, cause?: unknown): AparteError {
+  return new AparteError("input-invalid", `An attached file ${problem}.`, { field: "files", cause });
+}
+
+function isTrusted({ link, isOwnHost, otherHosts }: AttachmentSource): boolean {
+  if (!URL.canParse(link)) return false;
+  const { protocol, host } = new URL(link);
+  if (protocol === "https:" && isOwnHost(host)) return true;
+  return (protocol === "https:" || protocol === "http:") && otherHosts.includes(host);
+}

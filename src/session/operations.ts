@@ -1,0 +1,104 @@
+import type { Backend, ConversationCall, HistoryMessage } from "../backends/backend.ts";
+import { AparteError } from "../errors.ts";
+import type { ScopedSpeaker } from "../speaker/speaker.ts";
+import type { SessionRecord } from "../stores/store.ts";
+import { dropConversation, type HeldSession } from "./conversation.ts";
+
+/** A session as `sessions()` lists it. */
+export interface SessionSummary {
+  readonly sessionName: string;
+  readonly speaker: ScopedSpeaker;
+  /** The person's own choice of agent. */
+  readonly agent?: string;
+  /** The conversations' ids by agent name. */
+  readonly conversations: { readonly [agent: string]: string };
+}
+
+/** All that is kept of a session, here and at the services. */
+export interface SessionExport extends SessionSummary {
+  /** What was said, by agent name, oldest first; agents whose service cannot tell are missing. */
+  readonly messages: { readonly [agent: string]: readonly HistoryMessage[] };
+}
+
+export function summarize(
+  sessionName: string,
+  { speaker, agent, conversations }: SessionRecord,
+): SessionSummary {
+  const ids: Record<string, string> = {};
+  for (const [name, { id }] of Object.entries(conversations)) if (id !== undefined) ids[name] = id;
+  return { sessionName, speaker, ...(agent === undefined ? {} : { agent }), conversations: ids };
+}
+
+export async function exportSession(
+  name: string,
+  record: SessionRecord,
+  agents: ReadonlyMap<string, Backend>,
+  signal: AbortSignal,
+): Promise<SessionExport> {
+  const summary = summarize(name, record);
+  const messages: Record<string, readonly HistoryMessage[]> = {};
+  for (const [agent, id] of Object.entries(summary.conversations)) {
+    const call: ConversationCall = { sessionName: name, agent, conversationId: id, signal };
+    const said = await agents.get(agent)?.history?.(call);
+    if (said !== undefined) messages[agent] = said;
+  }
+  return { ...summary, messages };
+}
+
+/** The agent forgets: the service clears the context, or the conversation is left for a new one. */
+export async function clearConversation(
+  session: HeldSession,
+  agent: string,
+  backend: Backend,
+): Promise<void> {
+  const conversation = session.conversation(agent);
+  if (conversation === undefined) return;
+  const { id, state: _, ...kept } = conversation;
+  try {
+    if (id !== undefined && backend.clear !== undefined) {
+      await backend.clear(callOf(session, agent, id));
+      session.changeConversation(agent, { ...kept, id });
+      return;
+    }
+  } catch (error) {
+    if (!(error instanceof AparteError) || error.code !== "conversation-lost") throw error;
+  }
+  dropConversation(session, agent);
+}
+
+/** @throws {AparteError} `input-invalid`, or `backend-unsupported` where the service knows no names. */
+export async function renameConversation(
+  session: HeldSession,
+  agent: string,
+  backend: Backend,
+  title: string,
+): Promise<void> {
+  if (typeof title !== "string" || title.trim() === "") {
+    throw new AparteError("input-invalid", "The title must be a text that is not empty.", { field: "title" });
+  }
+  if (backend.rename === undefined) {
+    throw new AparteError(
+      "backend-unsupported",
+      `The service "${backend.name}" knows no names for conversations.`,
+    );
+  }
+  const conversation = session.conversation(agent);
+  if (conversation?.id !== undefined)
+    await backend.rename({ ...callOf(session, agent, conversation.id), title });
+  session.changeConversation(agent, { ...conversation, title });
+}
+
+/** Deletes the session's conversations at the services that can, and its record when the turn ends. */
+export async function eraseSession(
+  session: HeldSession,
+  agents: ReadonlyMap<string, Backend>,
+): Promise<void> {
+  for (const [agent, { id }] of Object.entries(session.record.conversations)) {
+    if (id !== undefined) await agents.get(agent)?.remove?.(callOf(session, agent, id));
+  }
+  session.erase();
+}
+
+function callOf(session: HeldSession, agent: string, id: string): ConversationCall {
+  return { sessionName: session.name, agent, conversationId: id, signal: session.held.signal };
+}

@@ -1,0 +1,212 @@
+import type { RedisClientType } from "@keyv/redis";
+import { Keyv } from "keyv";
+import { AparteError } from "../../errors.ts";
+import { consoleLogger, describeError, type Logger } from "../../logger.ts";
+import { limiterRates } from "../rates.ts";
+import { namespace as defaultNamespace, type Store } from "../store.ts";
+import { type RedisClient, RedisScripts, watchConnection } from "./connection.ts";
+import { RedisKeys } from "./keys.ts";
+import { RedisLanes } from "./lanes.ts";
+import { type RedisAdapter, RedisRecords } from "./records.ts";
+import type { RedisServer } from "./steps.ts";
+import { RedisWakes } from "./wakes.ts";
+
+export interface RedisStoreOptions {
+  /**
+   * Keeps apart what lies in the same database: each bot (each `secret`) needs its own.
+   * @default "aparte"
+   */
+  readonly namespace?: string;
+  /** @default warnings and errors to the console */
+  readonly logger?: Logger;
+}
+
+/** How long the first connection is waited for, in milliseconds. Later ones are made in the background. */
+const connectMs = 800;
+
+/**
+ * Settings with which no call hangs, and none is carried out long after it was given up: by default a client
+ * keeps its calls while the server is away, for ever.
+ */
+const connection = {
+  disableOfflineQueue: true,
+  // Pings keep a healthy connection from looking idle; without an answer for a second it is made anew.
+  pingInterval: 400,
+  socket: {
+    connectTimeout: 1000,
+    socketTimeout: 1000,
+    reconnectStrategy: (attempts: number): number => Math.min(50 * 2 ** attempts, 2000),
+  },
+};
+
+/**
+ * Opens a store on Redis (or Valkey), for any number of processes and machines. Taken turns outlive them.
+ *
+ * A server that is away does not fail this: calls fail until it is back, and then work again.
+ * @param target `redis://…` or `rediss://…`, or a client, cluster or sentinel of node-redis (5 or later), which
+ * stays the caller's: it is connected if it is not, and left open.
+ * @throws {AparteError} `option-invalid` when the URL is wrong, the server refuses the credentials, or the
+ * package `@keyv/redis` is missing.
+ */
+export async function openRedisStore(
+  target: string | RedisClient,
+  { namespace = defaultNamespace, logger = consoleLogger }: RedisStoreOptions = {},
+): Promise<Store> {
+  if (!/^[\w.-]+$/.test(namespace)) {
+    throw invalid("namespace", "A namespace consists of letters, digits, dots, hyphens and underscores.");
+  }
+  const { default: KeyvRedis, createClient } = await loadAdapter();
+  const isOwn = typeof target === "string";
+  let client: RedisClient;
+  try {
+    client = isOwn ? createClient({ url: target, ...connection }) : target;
+  } catch {
+    // The cause is not kept: it holds the URL, and that the password.
+    throw invalid("store", 'The store\'s URL is wrong. It looks like "redis://user:password@host:6379/0".');
+  }
+  const adapter = new KeyvRedis(client as RedisClientType, { throwOnErrors: true });
+  const keyv = new Keyv(adapter, {
+    ...{ namespace, useKeyPrefix: false, throwOnErrors: true },
+    ...{ serialize: JSON.stringify, deserialize: JSON.parse },
+  });
+  const { store, connected } = redisStore(keyv, adapter, client, { isOwn, logger });
+  try {
+    await connected;
+  } catch (error) {
+    await store.close();
+    throw invalid(
+      "store",
+      "Redis refuses the connection. Look at the user, the password and the database's number.",
+      error,
+    );
+  }
+  return store;
+}
+
+/** The adapter and the client of a Keyv that was made with `@keyv/redis`; undefined of any other. */
+export function redisOf(keyv: Keyv): { adapter: RedisAdapter; client: RedisClient } | undefined {
+  const adapter: unknown = keyv.store;
+  if (typeof adapter !== "object" || adapter === null) return undefined;
+  if (!("client" in adapter && "createKeyPrefix" in adapter && "isCluster" in adapter)) return undefined;
+  const client = adapter.client as Partial<RedisClient> | undefined;
+  if (typeof client?.evalSha !== "function") return undefined;
+  return { adapter: adapter as unknown as RedisAdapter, client: client as RedisClient };
+}
+
+/**
+ * A store on a Keyv that was made with `@keyv/redis`. Keyv and adapter are told to throw: otherwise they answer
+ * a failed read as "nothing there" and a failed write as done.
+ * @param isOwn whether the client is closed with the store
+ * @returns `connected` resolves also when the server does not answer in time, and rejects when it refuses
+ */
+export function redisStore(
+  keyv: Keyv,
+  adapter: RedisAdapter,
+  client: RedisClient,
+  { isOwn, logger }: { readonly isOwn: boolean; readonly logger: Logger },
+): { store: Store; connected: Promise<void> } {
+  adapter.throwOnErrors = true;
+  keyv.throwOnErrors = true;
+  const isCluster = adapter.isCluster();
+  const hasOwnListener = !isCluster && !adapter.isSentinel();
+  const listener = hasOwnListener ? (client.duplicate?.() as RedisClient) : client;
+  watchConnection(client, "connection", logger);
+  if (hasOwnListener) watchConnection(listener, "connection for wakes", logger);
+
+  const scripts = new RedisScripts(client);
+  const records = new RedisRecords(keyv, adapter, scripts);
+  const keys = new RedisKeys(
+    keyv.namespace ?? defaultNamespace,
+    (lane) => records.sessionKey(lane),
+    isCluster,
+  );
+  const connected = connect(new Set([client, listener])).then(() => lookAtSettings(scripts, keys, logger));
+  const settled = connected.catch(() => {}); // Whoever opens the store is told; later calls fail by themselves.
+  const wakes = new RedisWakes(listener, client, settled, logger);
+
+  const server: RedisServer = { scripts, keys, records, wakes, isCluster, logger };
+  const store: Store = {
+    name: "redis",
+    shared: true,
+    durable: true,
+    records: records.records,
+    rates: limiterRates(
+      (library, { keyPrefix, ...options }) =>
+        new library.RateLimiterRedis({
+          ...options,
+          keyPrefix: `${keyv.namespace ?? defaultNamespace}-${keyPrefix}`,
+          storeClient: client,
+          useRedisPackage: true,
+        }),
+    ),
+    join: (owner) => new RedisLanes(server, owner),
+    close: async () => {
+      if (!hasOwnListener) await wakes.close();
+      else if (listener.isOpen) listener.destroy();
+      if (isOwn && client.isOpen) client.destroy();
+    },
+  };
+  return { store, connected };
+}
+
+/** Connects those that are not. Resolves when all are, or after {@link connectMs}; rejects when one is refused. */
+async function connect(clients: ReadonlySet<RedisClient>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, connectMs);
+  });
+  // A client that is refused goes on trying, and tells of it only here.
+  const refused = [...clients].map(
+    (client) =>
+      new Promise<void>((_, reject) => {
+        client.on("error", (error) => {
+          if (isRefusal(error)) reject(error);
+        });
+      }),
+  );
+  const all = [...clients].filter(({ isOpen }) => !isOpen).map((client) => client.connect());
+  try {
+    await Promise.race([Promise.all(all), late, ...refused]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Whether the server does not want these credentials, or has no such database. */
+function isRefusal(error: unknown): boolean {
+  return (
+    error instanceof Error && /^(WRONGPASS|NOAUTH|NOPERM|ERR (AUTH|invalid|DB index))/.test(error.message)
+  );
+}
+
+/** Warns of settings with which the server would forget people's conversations. */
+async function lookAtSettings(scripts: RedisScripts, keys: RedisKeys, logger: Logger): Promise<void> {
+  try {
+    const text = String(await scripts.run("information", [keys.owners], []));
+    if (/^maxmemory_policy:allkeys/m.test(text)) {
+      logger.warn("Redis drops conversations when its memory is full; set maxmemory-policy to noeviction");
+    }
+    if (/^aof_enabled:0/m.test(text)) {
+      logger.warn("Redis may forget conversations and messages when it restarts; set appendonly to yes");
+    }
+  } catch (error) {
+    if (isRefusal(error)) throw error;
+    logger.warn("the settings of Redis could not be looked at", describeError(error));
+  }
+}
+
+async function loadAdapter(): Promise<typeof import("@keyv/redis")> {
+  try {
+    return await import("@keyv/redis");
+  } catch (error) {
+    throw invalid(
+      "store",
+      'The Redis store needs the package "@keyv/redis". Install it: npm i @keyv/redis@5.1.6',
+      error,
+    );
+  }
+}
+
+function invalid(field: string, message: string, cause?: unknown): AparteError {
+  return new AparteError("option-invalid", message, cause === undefined ? { field } : { field, cause });
+}

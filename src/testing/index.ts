@@ -1,0 +1,55 @@
+// What every adapter, backend and store promises, as suites for your own
+
+// Emulators of the agent services, for your own tests
+export {
+  type CozeBot,
+  type CozeChat,
+  type CozeConversation,
+  type CozeEmulator,
+  type CozeEmulatorOptions,
+  type CozeEvents,
+  type CozeFault,
+  type CozeFaultHandle,
+  type CozeJwt,
+  type CozeMessage,
+  type CozeRequest,
+  startCozeEmulator,
+} from "../emulators/coze/index.ts";
+export {
+  type DialogflowCxCredentials,
+  type DialogflowCxEmulator,
+  type DialogflowCxEmulatorOptions,
+  type DialogflowCxFault,
+  type DialogflowCxFaultHandle,
+  type DialogflowCxRequest,
+  type DialogflowCxTurn,
+  type DialogflowCxUser,
+  type GrpcStatus,
+  startDialogflowCxEmulator,
+} from "../emulators/dialogflow-cx/index.ts";
+export type { Emulator } from "../emulators/emulator.ts";
+export {
+  type SonaopsConversation,
+  type SonaopsEmulator,
+  type SonaopsEmulatorOptions,
+  type SonaopsFault,
+  type SonaopsFaultHandle,
+  type SonaopsMessage,
+  type SonaopsRefusalKind,
+  type SonaopsRequest,
+  type SonaopsTurn,
+  startSonaopsEmulator,
+} from "../emulators/sonaops/index.ts";
+export {
+  type AdapterContractOptions,
+  adapterContract,
+  type PlatformUnderTest,
+} from "./adapter.ts";
+export {
+  type BackendContractOptions,
+  type BackendUnderTest,
+  backendContract,
+} from "./backend.ts";
+export type { OpenedStore, StoreContractOptions } from "./opened-store.ts";
+export type { ContractRunner } from "./runner.ts";
+export { storeContract } from "./store.ts";
