@@ -34,10 +34,6 @@ export type { MapperOptions } from "./options.ts";
 export type { SessionExport, SessionSummary } from "./session/operations.ts";
 // Who speaks, and what they say
 export type { Scope, ScopedSpeaker, Speaker } from "./speaker/speaker.ts";
-// Where things are kept
-export { openStore } from "./stores/open.ts";
-export type { RedisClient } from "./stores/redis/connection.ts";
-export type { RedisStoreOptions } from "./stores/redis/index.ts";
 export type {
   Begun,
   ConversationRecord,
@@ -51,7 +47,11 @@ export type {
   SessionRecord,
   Store,
   TakenTurn,
-} from "./stores/store.ts";
+} from "./stores/old-store.ts";
+// Where things are kept
+export { openStore } from "./stores/open.ts";
+export type { RedisClient } from "./stores/redis/connection.ts";
+export type { RedisStoreOptions } from "./stores/redis/index.ts";
 export type { TurnLimits } from "./turn/limits.ts";
 export { type Message, Reply } from "./turn/message.ts";
 // What is answered

@@ -5,8 +5,8 @@ import { consoleLogger, type Logger } from "./logger.ts";
 import { type Scope, type Speaker, scopes } from "./speaker/speaker.ts";
 import { keyvStore } from "./stores/keyv.ts";
 import { memoryStore } from "./stores/memory.ts";
+import type { Overlap, Store } from "./stores/old-store.ts";
 import { redisOf, redisStore } from "./stores/redis/index.ts";
-import type { Overlap, Store } from "./stores/store.ts";
 import type { TurnLimits } from "./turn/limits.ts";
 import type { Message } from "./turn/message.ts";
 

@@ -8,7 +8,7 @@ import { type CozeEmulator, startCozeEmulator } from "aparte/testing";
 import { Keyv } from "keyv";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import { pace } from "../src/backends/http/pace.ts";
-import type { Rates } from "../src/stores/store.ts";
+import type { Rates } from "../src/stores/old-store.ts";
 import { MortalStore } from "../src/testing/mortal-store.ts";
 import { describeOnRedis } from "./redis.ts";
 

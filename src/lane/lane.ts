@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { JsonValue } from "../backends/backend.ts";
 import { AparteError } from "../errors.ts";
 import { describeError, type Logger } from "../logger.ts";
-import type { Begun, Grant, LaneOwner, Lanes, NewTurn, SessionRecord, Store } from "../stores/store.ts";
+import type { Begun, Grant, LaneOwner, Lanes, NewTurn, SessionRecord, Store } from "../stores/old-store.ts";
 import type { StopReason } from "../turn/message.ts";
 
 /** How a turn got on in its lane. */

@@ -2,7 +2,7 @@ import type { Backend, JsonValue, SessionCall } from "../backends/backend.ts";
 import { AparteError } from "../errors.ts";
 import type { HeldLane } from "../lane/lane.ts";
 import type { ScopedSpeaker } from "../speaker/speaker.ts";
-import type { ConversationRecord, SessionRecord } from "../stores/store.ts";
+import type { ConversationRecord, SessionRecord } from "../stores/old-store.ts";
 
 /** A session whose lane this process holds: nobody else changes its record meanwhile. */
 export class HeldSession {

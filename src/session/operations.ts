@@ -1,7 +1,7 @@
 import type { Backend, ConversationCall, HistoryMessage } from "../backends/backend.ts";
 import { AparteError } from "../errors.ts";
 import type { ScopedSpeaker } from "../speaker/speaker.ts";
-import type { SessionRecord } from "../stores/store.ts";
+import type { SessionRecord } from "../stores/old-store.ts";
 import { dropConversation, type HeldSession } from "./conversation.ts";
 
 /** A session as `sessions()` lists it. */

@@ -1,6 +1,6 @@
 import { AparteError } from "../errors.ts";
 import type { Settings } from "../options.ts";
-import { type Records, sessionKey } from "../stores/store.ts";
+import { type Records, sessionKey } from "../stores/old-store.ts";
 import { encodeSpeaker, type ScopedSpeaker, type Speaker, scoped, sessionName } from "./speaker.ts";
 
 export interface SessionIdentity {

@@ -1,5 +1,5 @@
 import { AparteError, asAparteError } from "../errors.ts";
-import type { Begun, Grant, LaneOwner, Lanes, Records, Store } from "./store.ts";
+import type { Begun, Grant, LaneOwner, Lanes, Records, Store } from "./old-store.ts";
 
 /**
  * The same store with a deadline on every call, and every failure as an {@link AparteError}: `store-failed`, or

@@ -2,8 +2,8 @@ import type { Keyv } from "keyv";
 import { AparteError } from "../errors.ts";
 import { recordsWithDeadline } from "./deadline.ts";
 import { LocalLanes } from "./local-lanes.ts";
+import type { Records, Store } from "./old-store.ts";
 import { memoryRates } from "./rates.ts";
-import type { Records, Store } from "./store.ts";
 
 /**
  * A store on any Keyv 5. Records go where the Keyv keeps them; lanes live in this process, so one process

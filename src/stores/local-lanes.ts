@@ -12,7 +12,7 @@ import {
   type SessionRecord,
   sessionKey,
   type TakenTurn,
-} from "./store.ts";
+} from "./old-store.ts";
 
 interface Waiting {
   readonly turn: NewTurn;

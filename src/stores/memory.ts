@@ -1,6 +1,6 @@
 import { Keyv } from "keyv";
 import { keyvStore } from "./keyv.ts";
-import { namespace, type Store } from "./store.ts";
+import { namespace, type Store } from "./old-store.ts";
 
 /** A store in this process's memory: for trying things out and for tests. It is empty after a restart. */
 export function memoryStore(): Store {

@@ -1,4 +1,4 @@
-import type { NewTurn } from "./store.ts";
+import type { NewTurn } from "./old-store.ts";
 
 /** How many of the turns that wait, from the first on, become one turn that the last of them runs. At least 1. */
 export function countMerged(waiting: readonly Pick<NewTurn, "overlap" | "mergeKey">[]): number {

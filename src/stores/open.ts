@@ -1,9 +1,9 @@
 import { optionInvalid, refuseUnknown } from "../check.ts";
 import { AparteError } from "../errors.ts";
 import { memoryStore } from "./memory.ts";
+import type { Store } from "./old-store.ts";
 import type { RedisClient } from "./redis/connection.ts";
 import type { RedisStoreOptions } from "./redis/index.ts";
-import type { Store } from "./store.ts";
 
 /**
  * Opens a store by its URL:

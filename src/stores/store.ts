@@ -1,33 +1,13 @@
-import type { JsonValue } from "../backends/backend.ts";
-import type { ScopedSpeaker } from "../speaker/speaker.ts";
+import type { JsonValue } from "../json.ts";
 
-/** What is kept of one conversation of a session. */
-export interface ConversationRecord {
-  /** The service's id. Missing while the conversation is being opened, or if the process died doing so. */
-  readonly id?: string;
-  /** The name the application gave; without it the first message named the conversation. */
-  readonly title?: string;
-  /** What the backend keeps from turn to turn. */
-  readonly state?: JsonValue;
-}
-
-/** What is kept of one session, under {@link sessionKey}. */
-export interface SessionRecord {
-  /** The version of this format. */
-  readonly v: 1;
-  readonly speaker: ScopedSpeaker;
-  /** The agent that the person chose; without it the first one or the route decides. */
-  readonly agent?: string;
-  /** By agent name. */
-  readonly conversations: { readonly [agent: string]: ConversationRecord };
-}
-
-/** The key of a session's record. The Keyv namespace is `aparte`. */
-export function sessionKey(sessionName: string): string {
-  return `session:${sessionName}`;
-}
-
+/** The Keyv namespace of all that is kept, and the beginning of the names of all keys beside it. */
 export const namespace = "aparte";
+
+/** How long an event is remembered, so that a late delivery is known: Slack retries for up to 24 hours. */
+export const eventMemoryMs: number = 24 * 60 * 60_000;
+
+/** How long a dead owner is remembered, so that it learns of its death when it comes back, in milliseconds. */
+export const burialMs: number = 24 * 60 * 60_000;
 
 /**
  * The records of a store. A call that fails throws; a failure is never answered as "nothing there".
@@ -44,118 +24,81 @@ export interface Records {
   entries<T>(prefix: string): AsyncIterable<[key: string, value: T]>;
 }
 
-/**
- * What a turn does that arrives while another one runs in its lane:
- * - `queue`: it waits; each gets its reply, in order.
- * - `merge`: those waiting become one turn, run by the last of them.
- * - `interrupt`: the running turn is stopped; those waiting become one turn.
- * - `reject`: it is not taken.
- */
-export type Overlap = "queue" | "merge" | "interrupt" | "reject";
-
-/** A turn as it is handed to a lane. */
-export interface NewTurn {
+/** Replaces a lane's document, if it is still the one that was seen, and writes what belongs to it. */
+export interface Commit {
   /** The session's name: a session has one lane. */
   readonly lane: string;
-  /** The turn's name within its lane, the same for every delivery of the same event. */
-  readonly key: string;
-  readonly overlap: Overlap;
-  /** Only turns with equal `mergeKey` are merged: a reply has one agent and one place. */
-  readonly mergeKey: string;
-  /** How many turns may wait behind the running one. */
-  readonly limit: number;
-  /** The platform whose adapter delivers the reply; missing where only the caller itself can. */
-  readonly platform?: string;
-  /** All that another process needs to run the turn; `JSON.stringify` keeps it whole. */
-  readonly body: unknown;
+  /** The version that was seen last; 0 where there was no document. */
+  readonly version: number;
+  /** The new document. Undefined: the lane is idle from now on and has none. */
+  readonly document: JsonValue | undefined;
+  /** The session's record is written, or deleted (null), or left as it is (undefined). */
+  readonly record?: JsonValue | null;
+  /** Marks of events that are taken now. Where one of them is there already, nothing is done. */
+  readonly marks?: readonly string[];
+  /** Marks that are put back into a store which lost them. They may be there. */
+  readonly restoredMarks?: readonly string[];
+  /** Marks of events that were taken and not run: they may come again. */
+  readonly removedMarks?: readonly string[];
+  /** How long the document lives, in milliseconds. Without it, until it is replaced. */
+  readonly ttlMs?: number;
+  /** Owners whose list of lanes gains this one. */
+  readonly entering?: readonly string[];
+  /** Owners whose list of lanes loses this one. */
+  readonly leaving?: readonly string[];
+  /** Owners that are told that this lane has news. */
+  readonly wakes?: readonly string[];
+  /**
+   * The store's time from which on the commit is not done any more, in milliseconds. So nothing is done long after it
+   * was given up.
+   */
+  readonly until: number;
 }
 
-export interface TakenTurn {
-  readonly key: string;
-  readonly body: unknown;
+/** What the store has of a lane. */
+export interface FoundLane {
+  /** Microseconds of the store's time, at least one more than the version before; 0 where there is no document. */
+  readonly version: number;
+  /** Undefined where there is none. */
+  readonly document: JsonValue | undefined;
+  /** The session's record; null where there is none, undefined where it cannot be understood. */
+  readonly record: JsonValue | null | undefined;
+  /** The store's time, in milliseconds. */
+  readonly now: number;
 }
 
-/** The right to run a turn: nobody else runs one in this lane until it ends or its lease runs out. */
-export interface Grant {
-  readonly lane: string;
-  readonly turn: TakenTurn;
-  /** Earlier turns of this lane that run as part of this one, oldest first. */
-  readonly merged: readonly TakenTurn[];
-  /** Grows with every grant of the lane; a write with an older number is refused. */
-  readonly fence: number;
-  /** How often this turn was granted; more than 1 means that an earlier owner died. */
-  readonly attempt: number;
-  /** What {@link Lanes.note} kept of an earlier attempt. */
-  readonly facts?: JsonValue;
-  /** The session's record, or null if there is none; undefined where the step did not read it. */
-  readonly record?: SessionRecord | null;
+export type Committed =
+  | {
+      readonly is: "done";
+      /** The new document's; 0 where there is none. */
+      readonly version: number;
+      /** The session's record as it stood before. */
+      readonly record: JsonValue | null | undefined;
+      readonly now: number;
+      /** Owners that were to be woken, and did not listen. */
+      readonly unheard: readonly string[];
+    }
+  /** Nothing was done: the document is another one, a mark was there, or it is too late. */
+  | (FoundLane & {
+      readonly is: "changed" | "duplicate" | "late";
+      /** Which of the marks were there, if it is a duplicate. */
+      readonly duplicates: readonly string[];
+    });
+
+/** An answer to a sign of life. */
+export interface Beat {
+  /** Others have taken the owner for dead: its lanes are theirs. The sign of life was not taken. */
+  readonly isBuried: boolean;
+  /** Until when the owner was taken for alive before, by the store's time; undefined if it was not known. */
+  readonly until: number | undefined;
+  readonly now: number;
 }
 
-export type Begun =
-  | { readonly is: "run"; readonly grant: Grant }
-  /** `ahead`: how many turns come first. {@link LaneOwner.granted} follows. */
-  | { readonly is: "wait"; readonly ahead: number }
-  /** Taken before. */
-  | { readonly is: "duplicate" }
-  /** Not taken: too many wait. */
-  | { readonly is: "full" }
-  /** Not taken: one runs, and the turn's overlap is `reject`. */
-  | { readonly is: "busy" };
-
-/** One process (one mapper) that runs turns. */
-export interface LaneOwner {
-  /** Unique to this run of the process. */
-  readonly id: string;
-  /** How long a grant is good for without being renewed. */
-  readonly leaseMs: number;
-  /**
-   * A turn that waited is now the one to run; or one whose `begin` or `takeOver` was answered after its deadline.
-   * @param since `performance.now()` before the step that granted it: the lease runs from then. @default now
-   */
-  granted(grant: Grant, since?: number): void;
-  /** A waiting turn of this owner will not run by itself: a later one carries it. */
-  merged(lane: string, key: string): void;
-  /** A waiting turn of this owner is another owner's by now, since this one could not be reached. */
-  taken(lane: string, key: string): void;
-  /** A running turn of this owner shall stop, since a later one interrupts it. */
-  interrupted(lane: string, key: string): void;
-}
-
-/**
- * The atomic steps of lanes, as seen by one owner. Every step is all or nothing, also over processes.
- * A step with a grant that is no longer the lane's throws `lease-lost`.
- */
-export interface Lanes {
-  /**
-   * Takes a turn into its lane, unless it is a {@link Begun | duplicate} or not taken. When this resolves, the turn
-   * is recorded. A free lane gives the grant at once.
-   */
-  begin(turn: NewTurn): Promise<Begun>;
-  /** Keeps facts that let another owner go on after this one has died. Replaces earlier facts. */
-  note(grant: Grant, facts: JsonValue): Promise<void>;
-  /** Writes the session's record in mid-turn. */
-  save(grant: Grant, record: SessionRecord): Promise<void>;
-  /**
-   * Ends the turn and those merged into it, and grants the next one.
-   * @param record written if given; `null` deletes the session's record.
-   */
-  end(grant: Grant, record?: SessionRecord | null): Promise<void>;
-  /** Takes a waiting turn out of its lane. @returns false if it does not wait (it runs, or is gone). */
-  withdraw(lane: string, key: string): Promise<boolean>;
-  /** Prolongs the leases. @returns the grants that are lost. */
-  renew(grants: readonly Grant[]): Promise<readonly Grant[]>;
-  /**
-   * Ends the turn without an answer, since its caller died: the next delivery of the same event goes on with it, with
-   * its facts and its attempts.
-   */
-  park(grant: Grant): Promise<void>;
-  /**
-   * Grants of lanes whose lease has run out, or whose turn has an owner that left.
-   * @param platforms those that this process can deliver to: turns of others are left alone.
-   */
-  takeOver(platforms: readonly string[]): Promise<readonly Grant[]>;
-  /** Leaves: turns of this owner that wait are left for others to take over; nothing is granted any more. */
-  leave(): Promise<void>;
+/** An owner whose time is over. */
+export interface DeadOwner {
+  readonly owner: string;
+  /** Lanes in which it has turns: some hundred at most, the others when these are gone. */
+  readonly lanes: readonly string[];
 }
 
 /** Counts uses in spans of time. */
@@ -169,23 +112,55 @@ export interface Rates {
   take(key: string, limit: number, spanMs: number): Promise<number>;
 }
 
-/** Keyv, plus the few atomic operations that Keyv lacks. */
+/**
+ * Keyv for the records, and beside it what Keyv lacks: a document for each lane that is in use, replaced by comparing
+ * and committing, and signs of life of owners. It knows nothing of what a document says.
+ *
+ * Each operation is atomic over all processes that share the store. Each answers or fails in time by itself, also
+ * while its server is away; one that failed may have been done all the same. What fails throws an `AparteError` with
+ * the code `store-failed` or `store-timeout`.
+ */
 export interface Store {
   /** For people: `"memory"`, `"sqlite"`, `"redis"`, `"keyv"`. */
   readonly name: string;
-  /** Whether several processes that open this store share lanes, records and tokens. */
+  /** Whether several processes that open this store share what is in it. */
   readonly shared: boolean;
   /** Whether taken turns outlive the process. */
   readonly durable: boolean;
-  /** Whether every call answers or fails in time by itself; otherwise the mapper sets a deadline on each. */
-  readonly isBounded?: boolean;
   readonly records: Records;
   /** Missing: limits are counted by each process for itself. */
   readonly rates?: Rates;
-  /** Joins the lanes as one owner. */
-  join(owner: LaneOwner): Lanes;
+
+  commit(commit: Commit): Promise<Committed>;
+
+  read(lane: string): Promise<FoundLane>;
+
+  /**
+   * Takes an owner for alive for `leaseMs` from now on, unless it is buried.
+   * @param leaseMs 0: its time is over at once
+   */
+  beat(owner: string, leaseMs: number): Promise<Beat>;
+
+  /**
+   * Declares an owner dead, if its time is over. Once it is buried, no sign of life brings it back.
+   * @param isUnknownToo also if the store does not know it
+   */
+  bury(owner: string, isUnknownToo?: boolean): Promise<"dead" | "alive" | "unknown">;
+
+  /** Owners whose time is over, buried or not, that still have lanes. */
+  dead(): Promise<readonly DeadOwner[]>;
+
+  /**
+   * Listens to the news of an owner's lanes, from when this resolves.
+   * @param wake told which lane has news; undefined: some may have been missed
+   * @returns ends it
+   */
+  listen(owner: string, wake: (lane: string | undefined) => void): Promise<() => void>;
+
   close(): Promise<void>;
 }
 
-/** How long an event is remembered, so that a late delivery is known: Slack retries for up to 24 hours. */
-export const eventMemoryMs: number = 24 * 60 * 60_000;
+/** The key of a session's record. */
+export function sessionKey(sessionName: string): string {
+  return `session:${sessionName}`;
+}

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { SessionMapper } from "../mapper.ts";
 import type { MapperOptions } from "../options.ts";
 import { memoryStore } from "../stores/memory.ts";
-import type { Store } from "../stores/store.ts";
+import type { Store } from "../stores/old-store.ts";
 import type { Message } from "../turn/message.ts";
 import { fails, Gate, inner, type Script, scriptedAgent } from "./adapter-agent.ts";
 import { MortalStore } from "./mortal-store.ts";

@@ -1,5 +1,5 @@
 import { AparteError } from "../errors.ts";
-import type { LaneOwner, Rates, Store } from "../stores/store.ts";
+import type { LaneOwner, Rates, Store } from "../stores/old-store.ts";
 import { Gate } from "./adapter-agent.ts";
 
 /** A store whose process can die: from then on no call comes through, and nothing is told to it. */

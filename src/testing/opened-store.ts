@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Store } from "../stores/store.ts";
+import type { Store } from "../stores/old-store.ts";
 
 /** A store that was opened for one test. */
 export interface OpenedStore {

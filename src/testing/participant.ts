@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Begun, Grant, LaneOwner, Lanes, NewTurn, SessionRecord, Store } from "../stores/store.ts";
+import type { Begun, Grant, LaneOwner, Lanes, NewTurn, SessionRecord, Store } from "../stores/old-store.ts";
 import { until } from "./runner.ts";
 
 /** A lease that does not run out while a test runs. */

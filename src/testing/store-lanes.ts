@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type Grant, type SessionRecord, sessionKey } from "../stores/store.ts";
+import { type Grant, type SessionRecord, sessionKey } from "../stores/old-store.ts";
 import { onStore, type StoreContractOptions, type StorePair } from "./opened-store.ts";
 import { leaseLost, Participant, recordOf } from "./participant.ts";
 import type { ContractRunner } from "./runner.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Records } from "../stores/store.ts";
+import type { Records } from "../stores/old-store.ts";
 import { onStore, type StoreContractOptions } from "./opened-store.ts";
 import { type ContractRunner, until } from "./runner.ts";
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { sessionKey } from "../stores/store.ts";
+import { sessionKey } from "../stores/old-store.ts";
 import { type OpenedStore, onStore, type StoreContractOptions, type StorePair } from "./opened-store.ts";
 import { leaseLost, Participant, recordOf, shortLease } from "./participant.ts";
 import { type ContractRunner, until } from "./runner.ts";

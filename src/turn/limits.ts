@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { asAparteError } from "../errors.ts";
-import type { Rates } from "../stores/store.ts";
+import type { Rates } from "../stores/old-store.ts";
 import type { Message } from "./message.ts";
 
 /** How many turns there may be in a minute. Missing: as many as come. */

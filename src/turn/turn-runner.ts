@@ -7,7 +7,7 @@ import { describeError } from "../logger.ts";
 import type { Settings } from "../options.ts";
 import { HeldSession } from "../session/conversation.ts";
 import type { SessionIdentity } from "../speaker/session-names.ts";
-import { type Records, type SessionRecord, sessionKey, type TakenTurn } from "../stores/store.ts";
+import { type Records, type SessionRecord, sessionKey, type TakenTurn } from "../stores/old-store.ts";
 import { ask, type Question, recover, untilAborted } from "./ask.ts";
 import type { Limits } from "./limits.ts";
 import { type Message, ReplySource, type StopReason } from "./message.ts";

@@ -2,7 +2,7 @@ import { Keyv } from "keyv";
 import { describe, it } from "vitest";
 import { keyvStore } from "../../src/stores/keyv.ts";
 import { memoryStore } from "../../src/stores/memory.ts";
-import type { Store } from "../../src/stores/store.ts";
+import type { Store } from "../../src/stores/old-store.ts";
 import { storeContract } from "../../src/testing/store.ts";
 
 const opened = (store: Store) => ({ store, close: () => store.close() });

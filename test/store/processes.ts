@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { Overlap } from "../../src/stores/store.ts";
+import type { Overlap } from "../../src/stores/old-store.ts";
 import { builtRoot } from "../build.ts";
 
 /** What a process tells of a turn. */

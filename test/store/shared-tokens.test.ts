@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { StoredTokens } from "../../src/session/shared-tokens.ts";
+import type { Records, Store } from "../../src/stores/old-store.ts";
 import { openStore } from "../../src/stores/open.ts";
-import type { Records, Store } from "../../src/stores/store.ts";
 import { MortalStore } from "../../src/testing/mortal-store.ts";
 
 const secret = "a secret of the tests, long enough";

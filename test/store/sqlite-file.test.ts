@@ -7,8 +7,8 @@ import { promisify } from "node:util";
 import { Keyv, type KeyvStoreAdapter } from "keyv";
 import Database from "libsql";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { eventMemoryMs, type Store } from "../../src/stores/old-store.ts";
 import { openStore } from "../../src/stores/open.ts";
-import { eventMemoryMs, type Store } from "../../src/stores/store.ts";
 import { Participant } from "../../src/testing/participant.ts";
 import { builtRoot } from "../build.ts";
 

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database from "libsql";
 import { describe, it } from "vitest";
+import type { Store } from "../../src/stores/old-store.ts";
 import { openStore } from "../../src/stores/open.ts";
-import type { Store } from "../../src/stores/store.ts";
 import type { OpenedStore } from "../../src/testing/opened-store.ts";
 import { storeContract } from "../../src/testing/store.ts";
 

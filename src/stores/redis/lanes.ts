@@ -1,7 +1,7 @@
 import type { JsonValue } from "../../backends/backend.ts";
 import { AparteError } from "../../errors.ts";
 import { describeError } from "../../logger.ts";
-import type { Begun, Grant, LaneOwner, Lanes, NewTurn, SessionRecord, TakenTurn } from "../store.ts";
+import type { Begun, Grant, LaneOwner, Lanes, NewTurn, SessionRecord, TakenTurn } from "../old-store.ts";
 import { inBackground, nameOf, pageSize, type RedisServer, RedisSteps } from "./steps.ts";
 import type { Wake } from "./wakes.ts";
 

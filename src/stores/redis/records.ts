@@ -1,7 +1,7 @@
 import type { Keyv } from "keyv";
 import { AparteError } from "../../errors.ts";
 import { keyvRecords } from "../keyv.ts";
-import { type Records, type SessionRecord, sessionKey } from "../store.ts";
+import { type Records, type SessionRecord, sessionKey } from "../old-store.ts";
 import type { RedisScripts } from "./connection.ts";
 
 /** The adapter of `@keyv/redis`, as far as it is needed here. */

@@ -2,7 +2,7 @@ import { hash } from "node:crypto";
 import type { JsonValue } from "../../backends/backend.ts";
 import { AparteError } from "../../errors.ts";
 import type { Logger } from "../../logger.ts";
-import { type Begun, eventMemoryMs, type Grant, type LaneOwner, type TakenTurn } from "../store.ts";
+import { type Begun, eventMemoryMs, type Grant, type LaneOwner, type TakenTurn } from "../old-store.ts";
 import type { RedisScripts } from "./connection.ts";
 import type { RedisKeys } from "./keys.ts";
 import type { RedisRecords } from "./records.ts";

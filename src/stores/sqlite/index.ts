@@ -1,5 +1,5 @@
 import { AparteError } from "../../errors.ts";
-import type { Store } from "../store.ts";
+import type { Store } from "../old-store.ts";
 import { SqliteFile } from "./file.ts";
 import { SqliteLanes } from "./lanes.ts";
 import { sqliteRates } from "./rates.ts";

@@ -1,7 +1,7 @@
 import type { JsonValue } from "../../backends/backend.ts";
 import { AparteError } from "../../errors.ts";
 import { countMerged } from "../merge.ts";
-import type { Begun, Grant, LaneOwner, Lanes, NewTurn, SessionRecord } from "../store.ts";
+import type { Begun, Grant, LaneOwner, Lanes, NewTurn, SessionRecord } from "../old-store.ts";
 import type { SqliteFile } from "./file.ts";
 import type { SqliteRecords } from "./records.ts";
 import { eventName, type Holder, SqliteTurns } from "./turns.ts";

@@ -1,5 +1,5 @@
+import type { Rates } from "../old-store.ts";
 import { limiterRates } from "../rates.ts";
-import type { Rates } from "../store.ts";
 import type { SqliteFile, SqlValue } from "./file.ts";
 
 const table = "aparte_rates";

@@ -1,6 +1,6 @@
 import { Keyv, type KeyvStoreAdapter } from "keyv";
 import { keyvRecords } from "../keyv.ts";
-import { namespace, type Records } from "../store.ts";
+import { namespace, type Records } from "../old-store.ts";
 import type { SqliteFile } from "./file.ts";
 
 /** The records of a SQLite file, as steps of its lanes may read and write them, too. */

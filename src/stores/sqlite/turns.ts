@@ -10,7 +10,7 @@ import {
   type SessionRecord,
   sessionKey,
   type TakenTurn,
-} from "../store.ts";
+} from "../old-store.ts";
 import type { Query, SqliteFile, SqlValue } from "./file.ts";
 import { rowKey, type SqliteRecords } from "./records.ts";
 

@@ -1,0 +1,8 @@
+/** Anything `JSON.stringify` keeps whole. What goes into the store is of this type. */
+export type JsonValue =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly JsonValue[]
+  | { readonly [key: string]: JsonValue };
