@@ -25,16 +25,22 @@ export const systemClock: Clock = {
   random: Math.random,
 };
 
-/** Resolves after a while, or at once when the signal is aborted. */
-export function pause(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal?.aborted) return resolve();
-    const done = () => {
+/** A time that passes, and can be cut short. */
+export interface Timer {
+  /** Resolves when the time has passed, or was cut short. */
+  readonly over: Promise<void>;
+  /** Cuts it short. */
+  end(): void;
+}
+
+export function timer(clock: Clock, ms: number): Timer {
+  let end = () => {};
+  const over = new Promise<void>((resolve) => {
+    const cancel = clock.after(ms, resolve);
+    end = () => {
       cancel();
-      signal?.removeEventListener("abort", done);
       resolve();
     };
-    const cancel = clock.after(ms, done);
-    signal?.addEventListener("abort", done, { once: true });
   });
+  return { over, end };
 }

@@ -1,332 +1,499 @@
-import { randomUUID } from "node:crypto";
-import type { JsonValue } from "../backends/backend.ts";
+import { hash } from "node:crypto";
 import { AparteError } from "../errors.ts";
-import { describeError, type Logger } from "../logger.ts";
-import type { Begun, Grant, LaneOwner, Lanes, NewTurn, SessionRecord, Store } from "../stores/old-store.ts";
-import type { StopReason } from "../turn/message.ts";
+import type { JsonValue } from "../json.ts";
+import type { Commit, Committed, FoundLane } from "../stores/store.ts";
+import {
+  type Command,
+  findTurn,
+  type LaneDocument,
+  type LaneTurn,
+  type Outcome,
+  ownersOf,
+  transition,
+} from "./machine.ts";
+import type { Owner } from "./owner.ts";
+import { leaseLost, Place } from "./place.ts";
 
-/** How a turn got on in its lane. */
-export type Entry =
-  | { readonly is: "run"; readonly held: HeldLane }
-  /** `left`: another process runs the turn, since this one closes or could not be reached. */
-  | { readonly is: "duplicate" | "full" | "busy" | "merged" | "withdrawn" | "left" };
+/** A turn as it is handed to a lane. */
+export type NewTurn = Omit<LaneTurn, "owner" | "attempt" | "phase">;
 
-/** What ends a turn's waiting. */
-type Woken = Grant | "merged" | "left";
+/** What became of a turn that was handed to a lane. */
+export type Taken =
+  /** It is recorded. */
+  | { readonly is: "taken"; readonly place: Place }
+  /** Taken before. `place`: it is under way in this process. */
+  | { readonly is: "duplicate"; readonly place?: Place }
+  /** Not taken, and not remembered: one runs and the turn's overlap is `reject`, or too many wait. */
+  | { readonly is: "busy" | "full" };
 
-/** The part of a lease that is kept free: a send that starts later might reach the platform after its end. */
-const sendMargin = 0.1;
+/** A command that was not yet committed. */
+interface Pending {
+  /** Undefined: only what is written beside the document. */
+  readonly command: Command | undefined;
+  readonly record?: JsonValue | null;
+  readonly restoredMarks?: readonly string[];
+  /** The owner's clock, from which on the command is given up while the store fails. */
+  readonly giveUpAt: number;
+  /** It was sent to the store, which may have done it. */
+  wasSent: boolean;
+  /** The store failed when it was sent: it may have been done all the same. */
+  isUnsure: boolean;
+  /** The store has the mark of the turn that this command takes. */
+  isMarked: boolean;
+  readonly resolve: (applied: Applied) => void;
+  readonly reject: (error: unknown) => void;
+}
 
-/** The longest pause before a failing store is tried again, in milliseconds. */
+interface Applied {
+  readonly outcome: Outcome;
+  /** Of a turn that was taken. */
+  readonly place?: Place;
+}
+
+/** What a batch of commands comes to. */
+interface Plan {
+  readonly outcomes: readonly Outcome[];
+  /** Undefined where nothing is to be written. */
+  readonly commit: Commit | undefined;
+}
+
+/** The longest pause before a failing store is tried again, in milliseconds, and the first one. */
 const longestPause = 500;
+const firstPause = 25;
 
-/** A lane whose turn this process runs, for as long as the lease is renewed. */
-export class HeldLane {
-  readonly grant: Grant;
-  readonly #lanes: Lanes;
-  readonly #leave: () => void;
-  readonly #isPatient: () => boolean;
-  readonly #abort = new AbortController();
-  /** Called once when the lease is found to be lost. */
-  onLost: () => void = () => {};
-  #until: number;
+/** How often a commit may lose against others before it waits a little, and how long at most, in milliseconds. */
+const patientTries = 3;
+const conflictPause = 10;
+
+/**
+ * This owner's side of one lane. Commands are applied one after another; those that gather while a commit is under way
+ * go together in the next one, so that a process never races itself. A commit goes against what was seen last: it
+ * tells what is true where that was out of date, and the commands are decided anew.
+ */
+export class Lane {
+  readonly name: string;
+  readonly #owner: Owner;
+  #seen: Pick<FoundLane, "version" | "document" | "record"> = {
+    version: 0,
+    document: undefined,
+    record: undefined,
+  };
+  #pending: Pending[] = [];
+  readonly #places = new Map<string, Place>();
+  /** Turns whose taking was given up: should the store have them, they are taken back and not run. */
+  readonly #withdrawn = new Set<string>();
+  #mustLook = false;
+  #isWorking = false;
   #isLost = false;
-  #isInterrupted = false;
-  #mayBeInterrupted = false;
+  /** When the lane was last seen as the store has it, by the owner's clock. */
+  #seenAt = Number.NEGATIVE_INFINITY;
 
-  /** @param isPatient whether a store that fails is waited for */
-  constructor(grant: Grant, lanes: Lanes, until: number, leave: () => void, isPatient: () => boolean) {
-    this.grant = grant;
-    this.#lanes = lanes;
-    this.#until = until;
-    this.#leave = leave;
-    this.#isPatient = isPatient;
+  constructor(name: string, owner: Owner) {
+    this.name = name;
+    this.#owner = owner;
+  }
+
+  get #document(): LaneDocument | undefined {
+    return this.#seen.document as LaneDocument | undefined;
+  }
+
+  /** Whether nothing of this owner is under way here. */
+  get isIdle(): boolean {
+    return this.#places.size === 0 && this.#pending.length === 0 && !this.#isWorking && !this.#mustLook;
+  }
+
+  get places(): Iterable<Place> {
+    return this.#places.values();
   }
 
   /**
-   * Aborted when the turn must stop. `signal.reason` is an {@link AparteError} (`lease-lost`) or a
-   * {@link StopReason}.
+   * Takes a turn. Resolves when it is recorded, or not taken.
+   * @param limit how many turns may wait
+   * @param patienceMs how long a store that fails is waited for
+   * @throws {AparteError} `store-failed`, `store-timeout`: it was not taken. Should the store have done it all the
+   * same, it is taken back.
    */
-  get signal(): AbortSignal {
-    return this.#abort.signal;
+  async take(turn: NewTurn, limit: number, patienceMs: number): Promise<Taken> {
+    const known = this.#places.get(turn.key);
+    if (known !== undefined) return { is: "duplicate", place: known };
+    const isTaking = this.#pending.some(({ command }) => keyOf(command) === turn.key);
+    if (isTaking) return { is: "duplicate" };
+    const owned: LaneTurn = { ...turn, owner: this.#owner.id, attempt: 0, phase: "taken" };
+    const command: Command = { do: "take", turn: owned, limit };
+    const { outcome, place } = await this.#apply(command, this.#owner.clock.now() + patienceMs);
+    if (place !== undefined) return { is: "taken", place };
+    return { is: outcome === "busy" || outcome === "full" ? outcome : "duplicate" };
   }
 
-  /** Whether the lease still runs, by this process's monotonic clock: after a freeze it is found out at once. */
-  get isHeld(): boolean {
-    if (performance.now() >= this.#until) this.lose();
-    return !this.#isLost;
+  /**
+   * @param patienceMs how long a store that fails is waited for; otherwise as long as it must
+   * @throws {AparteError} `lease-lost` when the turn is not this owner's any more
+   */
+  async change(
+    command: Command,
+    record?: JsonValue | null,
+    patienceMs: number = Number.POSITIVE_INFINITY,
+  ): Promise<void> {
+    const { outcome } = await this.#apply(command, this.#owner.clock.now() + patienceMs, record);
+    if (outcome === "lost") throw leaseLost();
   }
 
-  /** @throws {AparteError} `lease-lost` */
-  assertHeld(): void {
-    if (!this.isHeld) throw leaseLost();
+  /** Takes back a turn that waits. @returns false if it runs, or is not this owner's any more. */
+  async withdraw(place: Place): Promise<boolean> {
+    if (place.isRunning) return false;
+    const { key } = place;
+    place.isEnding = true;
+    const command: Command = { do: "withdraw", key, owner: this.#owner.id };
+    const { outcome } = await this.#apply(command, Number.POSITIVE_INFINITY);
+    if (outcome === "lost") {
+      // Merged meanwhile, or taken over: the document tells.
+      place.isEnding = false;
+      this.#observe();
+      return false;
+    }
+    this.#places.delete(key);
+    return true;
   }
 
-  renewed(until: number): void {
-    this.#until = until;
+  /** Goes on with the turns of an owner that is dead. */
+  async takeOver(from: string): Promise<void> {
+    const { id, canDeliver } = this.#owner;
+    await this.#apply({ do: "takeOver", from, owner: id, canDeliver }, Number.POSITIVE_INFINITY);
   }
 
+  /** Puts marks of events that ended a moment ago back into a store that lost them. */
+  async restoreMarks(restoredMarks: readonly string[]): Promise<void> {
+    await this.#apply(undefined, Number.POSITIVE_INFINITY, undefined, restoredMarks);
+  }
+
+  /** Looks what the store has, after other commands that are under way. */
+  look(): void {
+    this.#mustLook = true;
+    this.#start();
+  }
+
+  /** Looks if somebody waits here and nothing was heard for a while: a wake may have been lost. */
+  lookIfOverdue(): void {
+    const { clock, leaseTime } = this.#owner;
+    if (clock.now() - this.#seenAt < leaseTime) return;
+    if (![...this.#places.values()].some(({ isRunning }) => !isRunning)) return;
+    const { running } = this.#document ?? {};
+    if (running !== undefined && running.owner !== this.#owner.id) this.#owner.suspect(running.owner, this);
+    this.look();
+  }
+
+  /** The place is over: its turn has ended, or is another owner's. */
+  drop(place: Place): void {
+    if (this.#places.get(place.key) === place) this.#places.delete(place.key);
+    if (this.isIdle) this.#owner.forget(this);
+  }
+
+  /** The owner was taken for dead: all that is here is another's. */
   lose(): void {
-    if (this.#isLost) return;
     this.#isLost = true;
-    this.#abort.abort(leaseLost());
-    this.onLost();
+    for (const place of this.#places.values()) place.lose();
+    for (const { reject } of this.#pending.splice(0)) reject(leaseLost());
+    this.#places.clear();
   }
 
-  /** A later turn interrupts this one: stops it, if it may be interrupted (operations may not). */
-  interrupt(): void {
-    this.#isInterrupted = true;
-    if (this.#mayBeInterrupted) this.stop("interrupted");
-  }
-
-  /** Lets later turns interrupt this one. */
-  allowInterrupt(): void {
-    this.#mayBeInterrupted = true;
-    if (this.#isInterrupted) this.stop("interrupted");
-  }
-
-  /** @param reason why, or the error that the reply shall end with. */
-  stop(reason: StopReason | AparteError): void {
-    this.#abort.abort(reason);
-  }
-
-  note(facts: JsonValue): Promise<void> {
-    return this.#lanes.note(this.grant, facts);
-  }
-
-  save(record: SessionRecord): Promise<void> {
-    return this.#lanes.save(this.grant, record);
-  }
-
-  /**
-   * Ends the turn. Where the store keeps turns, a failing one is tried again until it is back: the reply is out,
-   * and whoever took the turn over would send it again.
-   */
-  async end(record?: SessionRecord | null): Promise<void> {
-    try {
-      for (let waitMs = 50; ; waitMs = Math.min(waitMs * 2, longestPause)) {
-        try {
-          return await this.#lanes.end(this.grant, record);
-        } catch (error) {
-          if (!(error instanceof AparteError)) throw error;
-          // After a failure of which nobody knows what it did, the turn may well have ended.
-          if (error.code === "lease-lost" && waitMs > 50) return;
-          if (!this.#isPatient() || !error.code.startsWith("store-")) throw error;
-        }
-        await pause(waitMs);
-      }
-    } finally {
-      this.#leave();
-    }
-  }
-
-  /** Ends the turn without an answer; the next delivery of its event goes on with it. */
-  async park(): Promise<void> {
-    this.#leave();
-    await this.#lanes.park(this.grant);
-  }
-
-  /** Lets the lease run out: another owner, or this process after its restart, goes on with the turn. */
-  abandon(): void {
-    this.#leave();
-  }
-}
-
-export interface LaneClientOptions {
-  readonly store: Store;
-  readonly leaseTime: number;
-  readonly waitTimeout: number;
-  readonly logger: Logger;
-  /** The platforms to which this process can deliver. */
-  readonly platforms: () => readonly string[];
-  /** Runs a turn whose owner died. */
-  readonly takenOver: (held: HeldLane) => void;
-}
-
-/** This process's part in the lanes: enters turns, waits for their grants, renews leases, takes over. */
-export class LaneClient {
-  readonly #options: LaneClientOptions;
-  readonly #lanes: Lanes;
-  readonly #held = new Map<string, HeldLane>();
-  readonly #waiting = new Map<string, (entry: Woken) => void>();
-  #timer: NodeJS.Timeout | undefined;
-  #ticking: Promise<void> | undefined;
-  #left = false;
-  #isStopped = false;
-
-  constructor(options: LaneClientOptions) {
-    this.#options = options;
-    const owner: LaneOwner = {
-      id: randomUUID(),
-      leaseMs: options.leaseTime,
-      granted: (grant, since) => this.#granted(grant, since),
-      merged: (lane, key) => this.#waiting.get(name(lane, key))?.("merged"),
-      taken: (lane, key) => this.#waiting.get(name(lane, key))?.("left"),
-      interrupted: (lane, key) => this.#held.get(name(lane, key))?.interrupt(),
-    };
-    this.#lanes = options.store.join(owner);
-  }
-
-  /** Looks for turns that died with another process, now and from then on. */
-  start(): void {
-    if (this.#timer !== undefined || this.#left) return;
-    this.#timer = setInterval(() => this.#tick(), this.#options.leaseTime / 3);
-    this.#timer.unref();
-    this.#tick();
-  }
-
-  /**
-   * Takes a turn into its lane and waits until it may run.
-   * @param taken called when the turn is recorded; `leave` takes it out again while it waits.
-   * @throws {AparteError} `store-…`: the turn was not taken, as far as is known; `wait-timeout`.
-   */
-  async enter(turn: NewTurn, taken: (begun: Begun, leave: () => void) => void): Promise<Entry> {
-    this.start();
-    const id = name(turn.lane, turn.key);
-    // The grant of a waiting turn may come before the answer of `begin`.
-    let wake: (entry: Woken) => void = () => {};
-    let granted: Grant | undefined;
-    const woken = new Promise<Woken>((resolve) => {
-      wake = (entry) => {
-        if (typeof entry === "object") granted = entry;
-        resolve(entry);
-      };
-    });
-    const from = performance.now();
-    let begun: Begun;
-    const earlier = this.#waiting.get(id);
-    if (earlier === undefined) this.#waiting.set(id, wake);
-    try {
-      begun = await this.#lanes.begin(turn);
-    } catch (error) {
-      if (earlier === undefined) this.#waiting.delete(id);
-      if (granted === undefined) throw error;
-      begun = { is: "run", grant: granted };
-    }
-    // The grant of an earlier delivery, whose `begin` was answered too late: nobody else waits for it.
-    if (begun.is !== "run" && begun.is !== "wait" && granted !== undefined)
-      begun = { is: "run", grant: granted };
-    if (begun.is === "run") {
-      this.#waiting.delete(id);
-      const known = this.#held.get(id);
-      const held = known?.grant === begun.grant ? known : this.#hold(begun.grant, from);
-      taken(begun, noop);
-      return { is: "run", held };
-    }
-    if (begun.is !== "wait") {
-      if (earlier === undefined) this.#waiting.delete(id);
-      taken(begun, noop);
-      return begun;
-    }
-    this.#waiting.set(id, wake);
-    let leave = noop;
-    const left = new Promise<"left-by-caller">((resolve) => {
-      leave = () => resolve("left-by-caller");
-    });
-    taken(begun, leave);
-    return this.#wait(turn, woken, left);
-  }
-
-  async #wait(turn: NewTurn, woken: Promise<Woken>, left: Promise<"left-by-caller">): Promise<Entry> {
-    const id = name(turn.lane, turn.key);
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<"late">((resolve) => {
-      timer = setTimeout(() => resolve("late"), this.#options.waitTimeout);
-    });
-    try {
-      let entry = await Promise.race([woken, left, late]);
-      if (entry === "late" || entry === "left-by-caller") {
-        const why = entry;
-        if (await this.#lanes.withdraw(turn.lane, turn.key)) {
-          if (why === "left-by-caller") return { is: "withdrawn" };
-          throw new AparteError("wait-timeout", "The turn waited too long behind others and was not run.");
-        }
-        // Its turn has just come, or another process has adopted it while this one was frozen.
-        entry = await Promise.race([woken, after(this.#options.leaseTime)]);
-      }
-      if (entry === "merged" || entry === "left") return { is: entry };
-      return { is: "run", held: this.#held.get(id) ?? this.#hold(entry, performance.now()) };
-    } finally {
-      clearTimeout(timer);
-      this.#waiting.delete(id);
-    }
-  }
-
-  #granted(grant: Grant, since = performance.now()): void {
-    const held = this.#hold(grant, since);
-    const waiting = this.#waiting.get(name(grant.lane, grant.turn.key));
-    if (waiting !== undefined) waiting(grant);
-    // Nobody waits here: the owner died, the answer of `begin` was lost on its way, or the caller gave up.
-    else this.#options.takenOver(held);
-  }
-
-  #hold(grant: Grant, from: number): HeldLane {
-    const id = name(grant.lane, grant.turn.key);
-    const leave = () => {
-      if (this.#held.get(id) === held) this.#held.delete(id);
-    };
-    const isPatient = () => this.#options.store.durable && !this.#isStopped;
-    const held: HeldLane = new HeldLane(grant, this.#lanes, this.#leaseEnd(from), leave, isPatient);
-    this.#held.set(id, held);
-    return held;
-  }
-
-  #leaseEnd(from: number): number {
-    return from + this.#options.leaseTime * (1 - sendMargin);
-  }
-
-  #tick(): void {
-    this.#ticking ??= this.#renewAndTakeOver()
-      .catch((error) => {
-        this.#options.logger.warn("leases could not be renewed", describeError(error));
-        // Those that have run out by now stop their turns.
-        for (const held of this.#held.values()) void held.isHeld;
-      })
-      .finally(() => {
-        this.#ticking = undefined;
+  #apply(
+    command: Command | undefined,
+    giveUpAt: number,
+    record?: JsonValue | null,
+    restoredMarks?: readonly string[],
+  ): Promise<Applied> {
+    if (this.#isLost) return Promise.reject(leaseLost());
+    return new Promise((resolve, reject) => {
+      this.#pending.push({
+        ...{ command, giveUpAt, resolve, reject },
+        ...{ wasSent: false, isUnsure: false, isMarked: false },
+        ...(record === undefined ? {} : { record }),
+        ...(restoredMarks === undefined ? {} : { restoredMarks }),
       });
+      this.#start();
+    });
   }
 
-  async #renewAndTakeOver(): Promise<void> {
-    const held = [...this.#held.values()];
-    const from = performance.now();
-    const lost = new Set(await this.#lanes.renew(held.map(({ grant }) => grant)));
-    for (const lane of held) {
-      if (lost.has(lane.grant)) lane.lose();
-      else lane.renewed(this.#leaseEnd(from));
+  #start(): void {
+    if (this.#isWorking || this.#isLost) return;
+    this.#isWorking = true;
+    this.#work().catch((error) => {
+      this.#isWorking = false;
+      this.#owner.failed("a lane could not go on", error, { session: this.name });
+    });
+  }
+
+  async #work(): Promise<void> {
+    const { store } = this.#owner;
+    // Whether what was seen last is what the store has at this moment: only then may it refuse a command.
+    let isFresh = false;
+    let failures = 0;
+    let conflicts = 0;
+    while ((this.#pending.length > 0 || this.#mustLook) && !this.#isLost) {
+      if (!this.#owner.isAlive) {
+        isFresh = false;
+        await this.#owner.alive(this.#patience());
+        this.#giveUp(notAlive());
+        continue;
+      }
+      const batch = [...this.#pending];
+      const plan = isFresh || !this.#mustLook ? this.#plan(batch) : undefined;
+      if (plan !== undefined && plan.commit === undefined && isFresh) {
+        this.#settle(batch, plan.outcomes);
+        this.#observe();
+        continue;
+      }
+      let answer: Committed | FoundLane;
+      try {
+        if (plan?.commit === undefined) answer = await store.read(this.name);
+        else {
+          for (const pending of batch) pending.wasSent = true;
+          answer = await store.commit(plan.commit);
+        }
+      } catch (error) {
+        isFresh = false;
+        failures += 1;
+        for (const pending of batch) pending.isUnsure = pending.wasSent;
+        this.#giveUp(error);
+        const wait = Math.min(firstPause * 2 ** failures, longestPause, this.#patience());
+        await this.#owner.pause(wait * (0.5 + this.#owner.clock.random() / 2));
+        continue;
+      }
+      failures = 0;
+      if (this.#isLost) break;
+      this.#owner.heard(answer.now);
+      this.#seenAt = this.#owner.clock.now();
+      if (plan !== undefined && "is" in answer && answer.is === "done") {
+        const { record = answer.record, document } = plan.commit ?? {};
+        this.#seen = { version: answer.version, document, record };
+        isFresh = false;
+        this.#settle(batch, plan.outcomes);
+        this.#observe();
+        for (const owner of answer.unheard) this.#owner.suspect(owner, this);
+        continue;
+      }
+      if (!("is" in answer)) this.#mustLook = false;
+      else if (answer.is === "duplicate") this.#noteMarks(batch, answer.duplicates);
+      else if (answer.is === "changed") {
+        conflicts += 1;
+        if (conflicts > patientTries) await this.#owner.pause(this.#owner.clock.random() * conflictPause);
+      }
+      this.#see(answer as FoundLane);
+      isFresh = conflicts <= patientTries;
     }
-    if (this.#left) return;
-    for (const grant of await this.#lanes.takeOver(this.#options.platforms())) this.#granted(grant, from);
+    // In the same breath as the last look at what is pending: what comes next must find that nobody works.
+    this.#isWorking = false;
+    if (this.isIdle) this.#owner.forget(this);
   }
 
-  /** Takes no turn any more; those that wait are left to other processes. Leases go on being renewed. */
-  async leave(): Promise<void> {
-    this.#left = true;
-    await this.#lanes.leave();
-    for (const wake of this.#waiting.values()) wake("left");
+  /** What the store has, as it was just told. */
+  #see({ version, document, record }: FoundLane): void {
+    const isOlder = version < this.#seen.version && version !== 0;
+    if (document !== undefined && (document as { v?: unknown }).v !== 1) {
+      this.#refuseDocument();
+      return;
+    }
+    this.#seen = { version, document, record };
+    this.#observe(isOlder);
   }
 
-  stop(): void {
-    this.#left = true;
-    this.#isStopped = true;
-    clearInterval(this.#timer);
+  /** A document of a newer version, or none of ours: nothing is done in this lane, and nothing overwritten. */
+  #refuseDocument(): void {
+    const error = new AparteError(
+      "store-unreadable",
+      "The lane's document is of a newer version of aparte, or damaged. Update aparte, or remove the document.",
+    );
+    this.#owner.failed("a lane cannot be read", error, { session: this.name });
+    for (const { reject } of this.#pending.splice(0)) reject(error);
+    this.#mustLook = false;
+  }
+
+  #plan(batch: readonly Pending[]): Plan {
+    const { id } = this.#owner;
+    const before = this.#document;
+    const now = this.#owner.storeNow();
+    const outcomes: Outcome[] = [];
+    const marks = new Set<string>();
+    const removedMarks = new Set<string>();
+    const restoredMarks = new Set<string>();
+    const wakes = new Set<string>();
+    let record: JsonValue | null | undefined;
+    let document = before;
+    for (const pending of batch) {
+      const { command } = pending;
+      for (const mark of pending.restoredMarks ?? []) restoredMarks.add(mark);
+      if (command === undefined) {
+        outcomes.push("done");
+        continue;
+      }
+      const isNew = isTaking(command) && findTurn(document, command.turn.key) === undefined;
+      // Taken before and over by now; or, if it is put back, ended by another owner.
+      if (pending.isMarked && isNew) {
+        outcomes.push(command.do === "take" ? "duplicate" : "lost");
+        continue;
+      }
+      const step = transition(document, command, now);
+      outcomes.push(step.outcome);
+      if (pending.record !== undefined && step.outcome !== "lost") record = pending.record;
+      if (isNew && step.lane !== document) marks.add(markOf(this.name, command.turn.key));
+      for (const key of step.freed) {
+        const mark = markOf(this.name, key);
+        if (!marks.delete(mark)) removedMarks.add(mark);
+      }
+      for (const owner of step.wakes) if (owner !== id) wakes.add(owner);
+      document = step.lane;
+    }
+    if (document === before && record === undefined && restoredMarks.size === 0 && removedMarks.size === 0) {
+      return { outcomes, commit: undefined };
+    }
+    const [was, is] = [ownersOf(before), ownersOf(document)];
+    const entering = [...is].filter((owner) => !was.has(owner));
+    const leaving = [...was].filter((owner) => !is.has(owner));
+    const ttlMs = lifeOf(document, now);
+    const commit: Commit = {
+      lane: this.name,
+      version: this.#seen.version,
+      document: document as JsonValue | undefined,
+      until: now + Math.max(this.#owner.storeTimeout, 1),
+      ...(record === undefined ? {} : { record }),
+      ...(marks.size === 0 ? {} : { marks: [...marks] }),
+      ...(restoredMarks.size === 0 ? {} : { restoredMarks: [...restoredMarks] }),
+      ...(removedMarks.size === 0 ? {} : { removedMarks: [...removedMarks] }),
+      ...(entering.length === 0 ? {} : { entering }),
+      ...(leaving.length === 0 ? {} : { leaving }),
+      ...(wakes.size === 0 ? {} : { wakes: [...wakes] }),
+      ...(ttlMs === undefined ? {} : { ttlMs }),
+    };
+    return { outcomes, commit };
+  }
+
+  #settle(batch: readonly Pending[], outcomes: readonly Outcome[]): void {
+    // What came meanwhile stands behind the batch; what was given up meanwhile is no longer in it.
+    this.#pending = this.#pending.filter((pending) => !batch.includes(pending));
+    for (const [index, { command, isUnsure, resolve }] of batch.entries()) {
+      const outcome = outcomes[index] ?? "lost";
+      if (command?.do === "take" && (outcome === "runs" || outcome === "waits" || outcome === "merged")) {
+        const { key } = command.turn;
+        const place = new Place(key, this, this.#owner);
+        this.#places.set(key, place);
+        this.#owner.remember(this.name, markOf(this.name, key));
+        resolve({ outcome, place });
+        continue;
+      }
+      if (command?.do === "withdraw") this.#withdrawn.delete(command.key);
+      if (command?.do === "restore" && outcome === "lost") this.#places.get(command.turn.key)?.lose();
+      // Its turn is gone since the first try was done, whose answer never came.
+      const wasDone = isUnsure && outcome === "lost" && leaves(command);
+      resolve({ outcome: wasDone ? "done" : outcome });
+    }
+  }
+
+  /**
+   * Tells the places of this owner what has become of their turns.
+   * @param isOlder the store went back to an earlier time
+   */
+  #observe(isOlder = false): void {
+    const document = this.#document;
+    const { id } = this.#owner;
+    for (const place of [...this.#places.values()]) {
+      if (place.isEnding) continue;
+      const found = findTurn(document, place.key);
+      const isOwn = found?.turn.owner === id;
+      if (found?.is === "merged") place.merge();
+      else if (found === undefined || isOlder) this.#restore(place);
+      else if (!isOwn) place.lose();
+      else if (found.is === "runs") place.run(found.turn, this.#seen.record);
+      else if (place.isRunning) place.lose();
+      else place.wait(found.turn);
+    }
+    const { running } = document ?? {};
+    if (running === undefined || running.owner !== id || this.#places.has(running.key)) return;
+    const isTaken = ({ command }: Pending) => keyOf(command) === running.key;
+    if (this.#withdrawn.has(running.key) || this.#pending.some(isTaken)) return;
+    const place = new Place(running.key, this, this.#owner);
+    this.#places.set(running.key, place);
+    place.run(running, this.#seen.record);
+    this.#owner.adopt(place);
+  }
+
+  /** The store has lost a turn of this owner, or what was written of it. */
+  #restore(place: Place): void {
+    const { turn } = place;
+    if (turn === undefined) {
+      place.lose();
+      return;
+    }
+    const isPending = this.#pending.some(
+      ({ command }) => command?.do === "restore" && keyOf(command) === place.key,
+    );
+    if (isPending) return;
+    this.#apply({ do: "restore", turn, wasRunning: place.isRunning }, Number.POSITIVE_INFINITY).catch(
+      () => {},
+    );
+  }
+
+  #noteMarks(batch: readonly Pending[], duplicates: readonly string[]): void {
+    const found = new Set(duplicates);
+    for (const pending of batch) {
+      const { command } = pending;
+      if (isTaking(command) && found.has(markOf(this.name, command.turn.key))) pending.isMarked = true;
+    }
+  }
+
+  /** How long the next command that is given up can still wait, in milliseconds. */
+  #patience(): number {
+    const first = Math.min(...this.#pending.map(({ giveUpAt }) => giveUpAt));
+    return Math.max(0, first - this.#owner.clock.now());
+  }
+
+  /** Gives up commands whose time is over. Where one may have been done all the same, it is taken back. */
+  #giveUp(error: unknown): void {
+    const now = this.#owner.clock.now();
+    const over = this.#pending.filter(({ giveUpAt }) => giveUpAt <= now);
+    if (over.length === 0) return;
+    this.#pending = this.#pending.filter((pending) => !over.includes(pending));
+    for (const { command, wasSent, reject } of over) {
+      const key = keyOf(command);
+      if (wasSent && key !== undefined) {
+        this.#withdrawn.add(key);
+        this.#apply({ do: "withdraw", key, owner: this.#owner.id }, Number.POSITIVE_INFINITY).catch(() => {});
+      }
+      reject(error);
+    }
   }
 }
 
-function after(milliseconds: number): Promise<"left"> {
-  return new Promise((resolve) => setTimeout(() => resolve("left"), milliseconds).unref());
+type Taking = Command & ({ do: "take" } | { do: "restore" });
+
+function isTaking(command: Command | undefined): command is Taking {
+  return command?.do === "take" || command?.do === "restore";
 }
 
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+/** Whether the command takes a turn out of the lane, or to another owner. */
+function leaves(command: Command | undefined): boolean {
+  return command?.do === "end" || command?.do === "release" || command?.do === "withdraw";
 }
 
-function noop(): void {}
-
-function leaseLost(): AparteError {
-  return new AparteError("lease-lost", "The turn's lease ran out; another process goes on with the turn.");
+function keyOf(command: Command | undefined): string | undefined {
+  return isTaking(command) ? command.turn.key : undefined;
 }
 
-function name(lane: string, key: string): string {
-  return `${lane} ${key}`;
+/** The event's name in the store: a digest, so that it is short and nobody's id is in it. */
+export function markOf(lane: string, key: string): string {
+  return hash("sha256", `${lane} ${key}`, "base64url").slice(0, 22);
+}
+
+/** How long a document lives in which nothing runs or waits, in milliseconds. */
+function lifeOf(document: LaneDocument | undefined, now: number): number | undefined {
+  if (document === undefined || document.running !== undefined || document.waiting.length > 0)
+    return undefined;
+  const last = Math.max(...(document.parked ?? []).map(({ until }) => until));
+  return Math.max(1, Math.ceil(last - now));
+}
+
+function notAlive(): AparteError {
+  return new AparteError(
+    "store-timeout",
+    "The store was away for longer than `storeTimeout`. Look whether its server is up.",
+  );
 }

@@ -1,9 +1,10 @@
 import type { Keyv } from "keyv";
 import { AparteError } from "../errors.ts";
+import type { JsonValue } from "../json.ts";
 import { recordsWithDeadline } from "./deadline.ts";
 import { LocalLanes } from "./local-lanes.ts";
-import type { Records, Store } from "./old-store.ts";
 import { memoryRates } from "./rates.ts";
+import type { Records, Store } from "./store.ts";
 
 /**
  * A store on any Keyv 5. Records go where the Keyv keeps them; lanes live in this process, so one process
@@ -12,26 +13,42 @@ import { memoryRates } from "./rates.ts";
  * The Keyv is handed over: its `throwOnErrors` is switched on, since Keyv otherwise answers a failed read as
  * "nothing there" and a failed write as done.
  *
- * @param deadlineMs how long one call may take, in milliseconds; undefined where none can hang.
  * @throws {AparteError} `option-invalid` when the Keyv or its adapter would hide failures.
  */
-export function keyvStore(keyv: Keyv, deadlineMs: number | undefined, name = "keyv"): Store {
+export function keyvStore(keyv: Keyv): Store {
   checkThrows(keyv);
-  // Bounded here, below the lanes: a lane must not wait for a record that never comes.
-  const records =
-    deadlineMs === undefined ? keyvRecords(keyv) : recordsWithDeadline(keyvRecords(keyv), deadlineMs);
-  const lanes = new LocalLanes(records);
+  const records = recordsWithDeadline(keyvRecords(keyv));
+  const lanes = new LocalLanes(records, (key) => readable(records, key), Date.now);
+  // The Keyv is the caller's: other parts of the program may still use it.
+  return localStore("keyv", records, lanes, async () => {});
+}
+
+/** A store whose lanes live in this process. */
+export function localStore(
+  name: string,
+  records: Records,
+  lanes: LocalLanes,
+  close: () => Promise<void>,
+): Store {
   return {
-    name,
-    shared: false,
-    durable: false,
-    isBounded: true,
-    records,
-    rates: memoryRates(),
-    join: (owner) => lanes.join(owner),
-    // The Keyv is the caller's: other parts of the program may still use it.
-    close: async () => {},
+    ...{ name, records, close, shared: false, durable: false, rates: memoryRates() },
+    commit: (commit) => lanes.commit(commit),
+    read: (lane) => lanes.read(lane),
+    beat: (owner, leaseMs) => lanes.beat(owner, leaseMs),
+    bury: (owner, isUnknownToo) => lanes.bury(owner, isUnknownToo),
+    dead: () => lanes.dead(),
+    listen: (owner, wake) => lanes.listen(owner, wake),
   };
+}
+
+/** Text that Keyv cannot take apart is one person's damage, and no failure of the store. */
+async function readable(records: Records, key: string): Promise<JsonValue | null | undefined> {
+  try {
+    return (await records.get<JsonValue>(key)) ?? null;
+  } catch (error) {
+    if (error instanceof AparteError && error.cause instanceof SyntaxError) return undefined;
+    throw error;
+  }
 }
 
 function checkThrows(keyv: Keyv): void {

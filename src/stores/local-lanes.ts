@@ -1,260 +1,220 @@
-import { hash } from "node:crypto";
-import { AparteError } from "../errors.ts";
-import { countMerged } from "./merge.ts";
+import type { JsonValue } from "../json.ts";
+import { Marks } from "./marks.ts";
 import {
-  type Begun,
-  eventMemoryMs,
-  type Grant,
-  type LaneOwner,
-  type Lanes,
-  type NewTurn,
+  type Beat,
+  burialMs,
+  type Commit,
+  type Committed,
+  type DeadOwner,
+  type FoundLane,
   type Records,
-  type SessionRecord,
+  type Store,
   sessionKey,
-  type TakenTurn,
-} from "./old-store.ts";
+} from "./store.ts";
 
-interface Waiting {
-  readonly turn: NewTurn;
-  owner: LaneOwner | undefined;
-  /** What an earlier delivery of a parked turn had come to. */
-  readonly parked?: Parked | undefined;
+interface Kept {
+  readonly version: number;
+  readonly document: JsonValue;
+  /** When it is gone, by the store's time; undefined for never. */
+  readonly until: number | undefined;
 }
 
-type Parked = Pick<Grant, "attempt" | "facts" | "merged">;
-
-interface Running {
-  grant: Grant;
-  readonly turn: NewTurn;
-  owner: LaneOwner | undefined;
-  /** `performance.now()` at which the lease runs out. */
+interface KnownOwner {
+  /** Until when it is taken for alive, by the store's time. */
   until: number;
+  buriedAt: number | undefined;
+  readonly lanes: Set<string>;
 }
 
-interface Lane {
-  running: Running;
-  readonly waiting: Waiting[];
-}
+/** How many lanes of one dead owner are listed at a time. */
+const listedLanes = 500;
 
-/** How many events one generation of {@link SeenEvents} holds before it is dropped early. */
-const maxEvents = 500_000;
+/** Gets the session's record; undefined where it cannot be understood, null where there is none. */
+export type ReadRecord = (
+  key: string,
+) => Promise<JsonValue | null | undefined> | JsonValue | null | undefined;
 
-/** Remembers events for at least `eventMemoryMs`, in two generations, so that forgetting costs nothing. */
-class SeenEvents {
-  #young = new Set<string>();
-  #old = new Set<string>();
-  readonly #parked = new Map<string, Parked>();
-  #born = performance.now();
+type LaneStore = Pick<Store, "commit" | "read" | "beat" | "bury" | "dead" | "listen">;
 
-  /** @returns false if the event was seen before. */
-  add(event: string): boolean {
-    if (performance.now() - this.#born > eventMemoryMs || this.#young.size >= maxEvents) {
-      this.#old = this.#young;
-      this.#young = new Set();
-      this.#born = performance.now();
-    }
-    if (this.#young.has(event) || this.#old.has(event)) return false;
-    this.#young.add(event);
-    return true;
-  }
+/**
+ * Lanes and owners in this process's memory, with the records of any Keyv. Documents are kept as the objects that they
+ * are: nobody changes them.
+ */
+export class LocalLanes implements LaneStore {
+  readonly #records: Pick<Records, "set" | "delete">;
+  readonly #readRecord: ReadRecord;
+  readonly #now: () => number;
+  readonly #lanes = new Map<string, Kept>();
+  readonly #marks: Marks;
+  readonly #owners = new Map<string, KnownOwner>();
+  readonly #listeners = new Map<string, Set<(lane: string | undefined) => void>>();
+  /** The last call of each lane that waits for the Keyv: calls of a lane come one after another. */
+  readonly #busy = new Map<string, Promise<unknown>>();
+  #lastVersion = 0;
 
-  delete(event: string): void {
-    this.#young.delete(event);
-    this.#old.delete(event);
-  }
-
-  park(event: string, parked: Parked): void {
-    this.#parked.set(event, parked);
-  }
-
-  /** What the event's parked turn had come to. */
-  parked(event: string): Parked | undefined {
-    return this.#parked.get(event);
-  }
-
-  unpark(event: string): void {
-    this.#parked.delete(event);
-  }
-}
-
-/** The lanes of one process, kept in its memory; a lane that is idle takes no room. */
-export class LocalLanes {
-  readonly #lanes = new Map<string, Lane>();
-  readonly #seen = new SeenEvents();
-  readonly #records: Records;
-  #fence = 0;
-
-  constructor(records: Records) {
+  /** @param now the store's time, in milliseconds */
+  constructor(records: Pick<Records, "set" | "delete">, readRecord: ReadRecord, now: () => number) {
     this.#records = records;
+    this.#readRecord = readRecord;
+    this.#now = now;
+    this.#marks = new Marks(now());
   }
 
-  join(owner: LaneOwner): Lanes {
-    return {
-      begin: (turn) => this.#begin(turn, owner),
-      note: async (grant, facts) => {
-        const running = this.#held(grant);
-        running.grant = { ...running.grant, facts };
-      },
-      save: async (grant, record) => {
-        this.#held(grant);
-        await this.#records.set(sessionKey(grant.lane), record);
-      },
-      end: (grant, record) => this.#end(grant, record),
-      withdraw: async (lane, key) => {
-        const waiting = this.#lanes.get(lane)?.waiting ?? [];
-        const index = waiting.findIndex((entry) => entry.turn.key === key);
-        if (index >= 0) waiting.splice(index, 1);
-        return index >= 0;
-      },
-      park: async (grant) => {
-        const running = this.#held(grant);
-        const { attempt, facts, merged } = running.grant;
-        const parked: Parked = { attempt, merged, ...(facts === undefined ? {} : { facts }) };
-        this.#seen.park(eventOf(running.turn), parked);
-        this.#next(grant.lane);
-      },
-      renew: async (grants) => grants.filter((grant) => !this.#renew(grant, owner)),
-      takeOver: async (platforms) => this.#takeOver(owner, platforms),
-      leave: async () => this.#leave(owner),
-    };
+  commit(commit: Commit): Promise<Committed> {
+    return this.#inTurn(commit.lane, () => this.#commit(commit));
   }
 
-  async #begin(turn: NewTurn, owner: LaneOwner): Promise<Begun> {
-    const event = eventOf(turn);
-    const parked = this.#seen.parked(event);
-    const lane = this.#lanes.get(turn.lane);
-    if (!this.#seen.add(event) && parked === undefined) return this.#again(turn, lane, owner);
-    if (lane !== undefined) {
-      if (turn.overlap === "reject") return { is: "busy" };
-      if (lane.waiting.length >= turn.limit) return { is: "full" };
-      this.#seen.unpark(event);
-      lane.waiting.push({ turn, owner, parked });
-      if (turn.overlap === "interrupt") {
-        lane.running.owner?.interrupted(turn.lane, lane.running.grant.turn.key);
-      }
-      return { is: "wait", ahead: lane.waiting.length };
+  read(lane: string): Promise<FoundLane> {
+    return this.#inTurn(lane, () => this.#found(lane));
+  }
+
+  async beat(owner: string, leaseMs: number): Promise<Beat> {
+    const now = this.#now();
+    const known = this.#owners.get(owner);
+    if (known?.buriedAt !== undefined) return { isBuried: true, until: known.until, now };
+    const until = known?.until;
+    if (known === undefined) {
+      this.#owners.set(owner, { until: now + leaseMs, buriedAt: undefined, lanes: new Set() });
+    } else known.until = now + leaseMs;
+    return { isBuried: false, until, now };
+  }
+
+  async bury(owner: string, isUnknownToo = false): Promise<"dead" | "alive" | "unknown"> {
+    const now = this.#now();
+    const known = this.#owners.get(owner);
+    if (known === undefined) {
+      if (!isUnknownToo) return "unknown";
+      this.#owners.set(owner, { until: now, buriedAt: now, lanes: new Set() });
+      return "dead";
     }
-    this.#seen.unpark(event);
-    const grant = this.#grant(turn, [], parked);
-    this.#lanes.set(turn.lane, { running: { grant, turn, owner, until: leaseEnd(owner) }, waiting: [] });
-    try {
-      const record = await this.#records.get<SessionRecord>(sessionKey(turn.lane));
-      return { is: "run", grant: { ...grant, record: record ?? null } };
-    } catch (error) {
-      // Not taken: a later delivery of the same event may try again.
-      if (parked === undefined) this.#seen.delete(event);
-      else this.#seen.park(event, parked);
-      this.#next(turn.lane);
-      throw error;
-    }
+    if (known.buriedAt === undefined && known.until > now) return "alive";
+    known.buriedAt ??= now;
+    return "dead";
   }
 
-  /** A second delivery: whoever gets it becomes the owner of a turn that has none any more. */
-  #again(turn: NewTurn, lane: Lane | undefined, owner: LaneOwner): Begun {
-    if (lane === undefined) return { is: "duplicate" };
-    const { running, waiting } = lane;
-    if (running.turn.key === turn.key && running.until <= performance.now()) {
-      return { is: "run", grant: this.#take(lane, owner) };
-    }
-    const index = waiting.findIndex((entry) => entry.turn.key === turn.key && entry.owner === undefined);
-    const left = waiting[index];
-    if (left === undefined) return { is: "duplicate" };
-    left.owner = owner;
-    return { is: "wait", ahead: index + 1 };
-  }
-
-  async #end(grant: Grant, record: SessionRecord | null | undefined): Promise<void> {
-    this.#held(grant);
-    try {
-      if (record === null) await this.#records.delete(sessionKey(grant.lane));
-      else if (record !== undefined) await this.#records.set(sessionKey(grant.lane), record);
-    } finally {
-      this.#next(grant.lane);
-    }
-  }
-
-  /** Grants the lane to those that wait, or drops it. */
-  #next(name: string): void {
-    const lane = this.#lanes.get(name);
-    const merged = lane?.waiting.splice(0, countMerged(lane.waiting.map(({ turn }) => turn)));
-    const last = merged?.pop();
-    if (lane === undefined || merged === undefined || last === undefined) {
-      this.#lanes.delete(name);
-      return;
-    }
-    const turns = merged.flatMap(({ turn, parked }) => [
-      ...(parked?.merged ?? []),
-      { key: turn.key, body: turn.body },
-    ]);
-    const grant = this.#grant(last.turn, turns, last.parked);
-    const { owner, turn } = last;
-    lane.running = { grant, turn, owner, until: owner === undefined ? 0 : leaseEnd(owner) };
-    for (const { turn, owner } of merged) owner?.merged(name, turn.key);
-    owner?.granted(grant);
-  }
-
-  #grant(turn: NewTurn, merged: readonly TakenTurn[], parked: Parked | undefined): Grant {
-    this.#fence += 1;
-    return {
-      lane: turn.lane,
-      turn: { key: turn.key, body: turn.body },
-      merged: [...merged, ...(parked?.merged ?? [])],
-      fence: this.#fence,
-      attempt: (parked?.attempt ?? 0) + 1,
-      ...(parked?.facts === undefined ? {} : { facts: parked.facts }),
-    };
-  }
-
-  #held(grant: Grant): Running {
-    const running = this.#lanes.get(grant.lane)?.running;
-    if (running?.grant.fence !== grant.fence) {
-      throw new AparteError("lease-lost", "The turn's lease ran out and another owner took it over.");
-    }
-    return running;
-  }
-
-  #renew(grant: Grant, owner: LaneOwner): boolean {
-    const running = this.#lanes.get(grant.lane)?.running;
-    if (running?.grant.fence !== grant.fence) return false;
-    running.until = leaseEnd(owner);
-    return true;
-  }
-
-  #takeOver(owner: LaneOwner, platforms: readonly string[]): Grant[] {
-    const now = performance.now();
-    const grants: Grant[] = [];
-    for (const lane of this.#lanes.values()) {
-      const { turn, until } = lane.running;
+  async dead(): Promise<readonly DeadOwner[]> {
+    const now = this.#now();
+    const dead: DeadOwner[] = [];
+    for (const [owner, { until, buriedAt, lanes }] of this.#owners) {
       if (until > now) continue;
-      if (turn.platform !== undefined && !platforms.includes(turn.platform)) continue;
-      grants.push(this.#take(lane, owner));
+      if (lanes.size > 0) dead.push({ owner, lanes: firstOf(lanes, listedLanes) });
+      else if (buriedAt !== undefined && now - buriedAt > burialMs) this.#owners.delete(owner);
     }
-    return grants;
+    return dead;
   }
 
-  /** Grants a lane's turn to another owner. */
-  #take(lane: Lane, owner: LaneOwner): Grant {
-    const { grant, turn, owner: earlier } = lane.running;
-    this.#fence += 1;
-    // A turn whose owner left while it waited never ran.
-    const attempt = earlier === undefined ? grant.attempt : grant.attempt + 1;
-    const taken: Grant = { ...grant, fence: this.#fence, attempt };
-    lane.running = { grant: taken, turn, owner, until: leaseEnd(owner) };
-    return taken;
+  async listen(owner: string, wake: (lane: string | undefined) => void): Promise<() => void> {
+    const listeners = this.#listeners.get(owner) ?? new Set();
+    this.#listeners.set(owner, listeners.add(wake));
+    return () => {
+      listeners.delete(wake);
+      if (listeners.size === 0) this.#listeners.delete(owner);
+    };
   }
 
-  #leave(owner: LaneOwner): void {
-    for (const lane of this.#lanes.values()) {
-      for (const entry of lane.waiting) if (entry.owner === owner) entry.owner = undefined;
+  /** Runs a call at once where it can, and after those of the same lane that wait for the Keyv. */
+  #inTurn<T>(lane: string, run: () => T | Promise<T>): Promise<T> {
+    const busy = this.#busy.get(lane);
+    let result: T | Promise<T>;
+    try {
+      result = busy === undefined ? run() : busy.then(run, run);
+    } catch (error) {
+      return Promise.reject(error);
     }
+    if (!(result instanceof Promise)) return Promise.resolve(result);
+    this.#busy.set(lane, result);
+    const free = () => {
+      if (this.#busy.get(lane) === result) this.#busy.delete(lane);
+    };
+    result.then(free, free);
+    return result;
+  }
+
+  #kept(lane: string, now: number): Kept | undefined {
+    const kept = this.#lanes.get(lane);
+    if (kept?.until === undefined || kept.until > now) return kept;
+    this.#lanes.delete(lane);
+    return undefined;
+  }
+
+  #found(lane: string): FoundLane | Promise<FoundLane> {
+    const found = (record: JsonValue | null | undefined): FoundLane => {
+      const now = this.#now();
+      const kept = this.#kept(lane, now);
+      return { version: kept?.version ?? 0, document: kept?.document, record, now };
+    };
+    const record = this.#readRecord(sessionKey(lane));
+    return record instanceof Promise ? record.then(found) : found(record);
+  }
+
+  #commit(commit: Commit): Committed | Promise<Committed> {
+    const record = this.#readRecord(sessionKey(commit.lane));
+    // Read first: where the Keyv fails, nothing was done.
+    return record instanceof Promise
+      ? record.then((read) => this.#decide(commit, read))
+      : this.#decide(commit, record);
+  }
+
+  #decide(commit: Commit, record: JsonValue | null | undefined): Committed | Promise<Committed> {
+    const now = this.#now();
+    const { lane, marks = [] } = commit;
+    const kept = this.#kept(lane, now);
+    const refuse = (is: "changed" | "duplicate" | "late", duplicates: readonly string[] = []): Committed => ({
+      ...{ is, duplicates, version: kept?.version ?? 0, document: kept?.document, record, now },
+    });
+    if (now >= commit.until) return refuse("late");
+    if ((kept?.version ?? 0) !== commit.version) return refuse("changed");
+    const duplicates = marks.filter((mark) => this.#marks.has(mark));
+    if (duplicates.length > 0) return refuse("duplicate", duplicates);
+    if (commit.record === undefined) return this.#write(commit, record, now);
+    const key = sessionKey(lane);
+    const written =
+      commit.record === null ? this.#records.delete(key) : this.#records.set(key, commit.record);
+    return written.then(() => this.#write(commit, record, now));
+  }
+
+  #write(commit: Commit, record: JsonValue | null | undefined, now: number): Committed {
+    const { lane, document, marks, restoredMarks, removedMarks, entering, leaving, wakes, ttlMs } = commit;
+    this.#lastVersion = Math.max(this.#lastVersion + 1, Math.floor(now * 1000));
+    const version = document === undefined ? 0 : this.#lastVersion;
+    if (document === undefined) this.#lanes.delete(lane);
+    else {
+      this.#lanes.set(lane, { version, document, until: ttlMs === undefined ? undefined : now + ttlMs });
+    }
+    if (marks !== undefined) for (const mark of marks) this.#marks.add(mark, now);
+    if (restoredMarks !== undefined) for (const mark of restoredMarks) this.#marks.add(mark, now);
+    if (removedMarks !== undefined) for (const mark of removedMarks) this.#marks.delete(mark);
+    if (entering !== undefined) for (const owner of entering) this.#lanesOf(owner).add(lane);
+    if (leaving !== undefined) for (const owner of leaving) this.#owners.get(owner)?.lanes.delete(lane);
+    return { is: "done", version, record, now, unheard: wakes === undefined ? [] : this.#wake(lane, wakes) };
+  }
+
+  /** An owner that gave no sign of life is dead from the beginning. */
+  #lanesOf(owner: string): Set<string> {
+    let known = this.#owners.get(owner);
+    if (known === undefined) {
+      known = { until: 0, buriedAt: undefined, lanes: new Set() };
+      this.#owners.set(owner, known);
+    }
+    return known.lanes;
+  }
+
+  #wake(lane: string, owners: readonly string[]): string[] {
+    const unheard: string[] = [];
+    for (const owner of owners) {
+      const listeners = this.#listeners.get(owner);
+      if (listeners === undefined) unheard.push(owner);
+      else for (const wake of listeners) queueMicrotask(() => wake(lane));
+    }
+    return unheard;
   }
 }
 
-/** The event's digest: a flat string of 32 bytes, whatever the ids' length, for there are very many. */
-function eventOf(turn: NewTurn): string {
-  return hash("sha256", `${turn.lane} ${turn.key}`, "binary");
-}
-
-function leaseEnd(owner: LaneOwner): number {
-  return performance.now() + owner.leaseMs;
+function firstOf(values: Iterable<string>, count: number): string[] {
+  const first: string[] = [];
+  for (const value of values) {
+    if (first.length === count) break;
+    first.push(value);
+  }
+  return first;
 }

@@ -1,17 +1,65 @@
-import { Keyv } from "keyv";
-import { keyvStore } from "./keyv.ts";
-import { namespace, type Store } from "./old-store.ts";
+import type { JsonValue } from "../json.ts";
+import { localStore } from "./keyv.ts";
+import { LocalLanes } from "./local-lanes.ts";
+import type { Records, Store } from "./store.ts";
 
-/** A store in this process's memory: for trying things out and for tests. It is empty after a restart. */
-export function memoryStore(): Store {
-  // One flat string for each record, as a pair: half the room of objects, and faster than Keyv's own serializer.
-  const keyv = new Keyv(new Map(), {
-    namespace,
-    serialize: ({ value, expires }) => JSON.stringify(expires === undefined ? [value] : [value, expires]),
-    deserialize: (text) => {
-      const [value, expires] = JSON.parse(text);
-      return { value, expires };
-    },
-  });
-  return keyvStore(keyv, undefined, "memory");
+/**
+ * A store in this process's memory: for trying things out and for tests. It is empty after a restart.
+ * @param now the time in milliseconds, for simulations
+ */
+export function memoryStore(now: () => number = Date.now): Store {
+  const records = new MemoryRecords(now);
+  const lanes = new LocalLanes(records, (key) => records.read(key), now);
+  return localStore("memory", records, lanes, async () => {});
+}
+
+interface Kept {
+  /** JSON, in one flat string: half the room of objects, and nobody can change what is kept. */
+  readonly text: string;
+  readonly until: number;
+}
+
+class MemoryRecords implements Records {
+  readonly #now: () => number;
+  readonly #kept = new Map<string, string | Kept>();
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  read(key: string): JsonValue | null {
+    const kept = this.#kept.get(key);
+    if (kept === undefined) return null;
+    if (typeof kept === "string") return JSON.parse(kept);
+    if (kept.until > this.#now()) return JSON.parse(kept.text);
+    this.#kept.delete(key);
+    return null;
+  }
+
+  async get<T>(key: string): Promise<T | undefined> {
+    return (this.read(key) ?? undefined) as T | undefined;
+  }
+
+  async set(key: string, value: unknown, ttlMs?: number): Promise<void> {
+    const text = JSON.stringify(value);
+    this.#kept.set(key, ttlMs === undefined ? text : { text, until: this.#now() + ttlMs });
+  }
+
+  async setIfAbsent(key: string, value: unknown, ttlMs?: number): Promise<boolean> {
+    if (this.read(key) !== null) return false;
+    await this.set(key, value, ttlMs);
+    return true;
+  }
+
+  async delete(key: string): Promise<void> {
+    this.#kept.delete(key);
+  }
+
+  async *entries<T>(prefix: string): AsyncGenerator<[string, T]> {
+    for (const key of this.#kept.keys()) {
+      if (!key.startsWith(prefix)) continue;
+      const value = this.read(key);
+      if (value !== null) yield [key, value as T];
+    }
+  }
 }

@@ -1,9 +1,9 @@
 import { optionInvalid, refuseUnknown } from "../check.ts";
-import { AparteError } from "../errors.ts";
 import { memoryStore } from "./memory.ts";
-import type { Store } from "./old-store.ts";
-import type { RedisClient } from "./redis/connection.ts";
+import type { RedisClient } from "./redis/client.ts";
 import type { RedisStoreOptions } from "./redis/index.ts";
+import type { SqliteStoreOptions } from "./sqlite/index.ts";
+import type { Store } from "./store.ts";
 
 /**
  * Opens a store by its URL:
@@ -13,15 +13,14 @@ import type { RedisStoreOptions } from "./redis/index.ts";
  *   `@keyv/redis`). A client, cluster or sentinel of node-redis serves in place of the URL; it is left open when
  *   the store is closed. A server that is away fails the calls until it is back, and not this one.
  *
- * @param options for Redis
+ * @param options of the store that is opened
  * @throws {AparteError} `option-invalid` when the URL is none of these, the package is missing, or Redis refuses
  * the credentials; `store-failed` when the file cannot be opened.
  */
 export async function openStore(
   target: string | RedisClient,
-  options: RedisStoreOptions = {},
+  options: RedisStoreOptions & SqliteStoreOptions = {},
 ): Promise<Store> {
-  refuseUnknown(options, ["namespace", "logger"]);
   if (typeof target === "object" && target !== null) {
     if (!("evalSha" in target)) {
       throw optionInvalid(
@@ -29,27 +28,28 @@ export async function openStore(
         "is neither a URL nor a client of node-redis (createClient of @keyv/redis)",
       );
     }
-    const { openRedisStore } = await import("./redis/index.ts");
-    return openRedisStore(target, options);
+    return openRedis(target, options);
   }
   const scheme = typeof target === "string" ? target.slice(0, target.indexOf(":") + 1) : "";
   switch (scheme) {
     case "memory:":
+      refuseUnknown(options, ["logger"]);
       return memoryStore();
     case "sqlite:": {
+      refuseUnknown(options, ["durability", "logger"]);
       const { openSqliteStore } = await import("./sqlite/index.ts");
-      return openSqliteStore(target.slice(scheme.length));
+      return openSqliteStore(target.slice(scheme.length), options);
     }
     case "redis:":
-    case "rediss:": {
-      const { openRedisStore } = await import("./redis/index.ts");
-      return openRedisStore(target, options);
-    }
+    case "rediss:":
+      return openRedis(target, options);
     default:
-      throw new AparteError(
-        "option-invalid",
-        'The store\'s URL must start with "memory:", "sqlite:", "redis:" or "rediss:".',
-        { field: "store" },
-      );
+      throw optionInvalid("store", 'must be a URL with "memory:", "sqlite:", "redis:" or "rediss:"');
   }
+}
+
+async function openRedis(target: string | RedisClient, options: RedisStoreOptions): Promise<Store> {
+  refuseUnknown(options, ["namespace", "logger"]);
+  const { openRedisStore } = await import("./redis/index.ts");
+  return openRedisStore(target, options);
 }

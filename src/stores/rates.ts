@@ -1,6 +1,6 @@
 import type { RateLimiterAbstract } from "rate-limiter-flexible";
 import { AparteError } from "../errors.ts";
-import type { Rates } from "./old-store.ts";
+import type { Rates } from "./store.ts";
 
 type Library = typeof import("rate-limiter-flexible");
 

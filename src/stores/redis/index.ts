@@ -1,15 +1,19 @@
 import type { RedisClientType } from "@keyv/redis";
 import { Keyv } from "keyv";
 import { AparteError } from "../../errors.ts";
-import { consoleLogger, describeError, type Logger } from "../../logger.ts";
-import { namespace as defaultNamespace, type Store } from "../old-store.ts";
+import { consoleLogger, type Logger } from "../../logger.ts";
 import { limiterRates } from "../rates.ts";
-import { type RedisClient, RedisScripts, watchConnection } from "./connection.ts";
+import { namespace as defaultNamespace, type Store } from "../store.ts";
+import { firstWord, type RedisClient, watchConnection } from "./client.ts";
+import { Commands } from "./commands.ts";
 import { RedisKeys } from "./keys.ts";
 import { RedisLanes } from "./lanes.ts";
+import { RedisListener } from "./listener.ts";
+import { probe } from "./probe.ts";
 import { type RedisAdapter, RedisRecords } from "./records.ts";
-import type { RedisServer } from "./steps.ts";
-import { RedisWakes } from "./wakes.ts";
+import { loadScripts } from "./scripts.ts";
+
+export type { RedisClient } from "./client.ts";
 
 export interface RedisStoreOptions {
   /**
@@ -74,9 +78,10 @@ export async function openRedisStore(
     await connected;
   } catch (error) {
     await store.close();
+    if (error instanceof AparteError) throw error;
     throw invalid(
       "store",
-      "Redis refuses the connection. Look at the user, the password and the database's number.",
+      `Redis refuses the connection (${firstWord(error)}). Look at the user, the password and the database's number.`,
       error,
     );
   }
@@ -107,24 +112,25 @@ export function redisStore(
 ): { store: Store; connected: Promise<void> } {
   adapter.throwOnErrors = true;
   keyv.throwOnErrors = true;
+  const namespace = keyv.namespace ?? defaultNamespace;
   const isCluster = adapter.isCluster();
   const hasOwnListener = !isCluster && !adapter.isSentinel();
-  const listener = hasOwnListener ? (client.duplicate?.() as RedisClient) : client;
+  const listening = hasOwnListener ? (client.duplicate?.() as RedisClient) : client;
   watchConnection(client, "connection", logger);
-  if (hasOwnListener) watchConnection(listener, "connection for wakes", logger);
+  if (hasOwnListener) watchConnection(listening, "connection for wakes", logger);
+  loadScripts(client);
 
-  const scripts = new RedisScripts(client);
-  const records = new RedisRecords(keyv, adapter, scripts);
-  const keys = new RedisKeys(
-    keyv.namespace ?? defaultNamespace,
-    (lane) => records.sessionKey(lane),
-    isCluster,
-  );
-  const connected = connect(new Set([client, listener])).then(() => lookAtSettings(scripts, keys, logger));
-  const settled = connected.catch(() => {}); // Whoever opens the store is told; later calls fail by themselves.
-  const wakes = new RedisWakes(listener, client, settled, logger);
-
-  const server: RedisServer = { scripts, keys, records, wakes, isCluster, logger };
+  const clients = new Set([client, listening]);
+  const commands = new Commands((word) => {
+    // A planned failover: the server became a replica and keeps its clients, while its name leads elsewhere.
+    if (word === "READONLY" && hasOwnListener) for (const each of clients) void connectAnew(each);
+  });
+  const records = new RedisRecords(keyv, adapter, client, commands);
+  const keys = new RedisKeys(namespace, (lane) => records.sessionKey(lane), isCluster);
+  const connecting = connect(clients);
+  const settled = connecting.catch(() => {}); // Whoever opens the store is told; later calls fail by themselves.
+  const listener = new RedisListener(listening, client, settled);
+  const lanes = new RedisLanes({ client, commands, keys, records, listener, isCluster });
   const store: Store = {
     name: "redis",
     shared: true,
@@ -134,19 +140,42 @@ export function redisStore(
       (library, { keyPrefix, ...options }) =>
         new library.RateLimiterRedis({
           ...options,
-          keyPrefix: `${keyv.namespace ?? defaultNamespace}-${keyPrefix}`,
+          keyPrefix: `${namespace}-${keyPrefix}`,
           storeClient: client,
           useRedisPackage: true,
         }),
     ),
-    join: (owner) => new RedisLanes(server, owner),
+    commit: (commit) => lanes.commit(commit),
+    read: (lane) => lanes.read(lane),
+    beat: (owner, leaseMs) => lanes.beat(owner, leaseMs),
+    bury: (owner, isUnknownToo) => lanes.bury(owner, isUnknownToo),
+    dead: () => lanes.dead(),
+    listen: (owner, wake) => lanes.listen(owner, wake),
     close: async () => {
-      if (!hasOwnListener) await wakes.close();
-      else if (listener.isOpen) listener.destroy();
+      if (!hasOwnListener) await listener.close();
+      else if (listening.isOpen) listening.destroy();
       if (isOwn && client.isOpen) client.destroy();
     },
   };
+  const connected = connecting.then(() => probe(store, client, namespace, logger));
+  connected.catch(() => {}); // Whoever opens the store is told.
   return { store, connected };
+}
+
+/** The clients that are being connected anew. */
+const reconnecting = new WeakSet<RedisClient>();
+
+async function connectAnew(client: RedisClient): Promise<void> {
+  if (reconnecting.has(client)) return;
+  reconnecting.add(client);
+  try {
+    client.destroy();
+    await client.connect();
+  } catch {
+    // It goes on trying by itself, or was closed meanwhile.
+  } finally {
+    reconnecting.delete(client);
+  }
 }
 
 /** Connects those that are not. Resolves when all are, or after {@link connectMs}; rejects when one is refused. */
@@ -177,22 +206,6 @@ function isRefusal(error: unknown): boolean {
   return (
     error instanceof Error && /^(WRONGPASS|NOAUTH|NOPERM|ERR (AUTH|invalid|DB index))/.test(error.message)
   );
-}
-
-/** Warns of settings with which the server would forget people's conversations. */
-async function lookAtSettings(scripts: RedisScripts, keys: RedisKeys, logger: Logger): Promise<void> {
-  try {
-    const text = String(await scripts.run("information", [keys.owners], []));
-    if (/^maxmemory_policy:allkeys/m.test(text)) {
-      logger.warn("Redis drops conversations when its memory is full; set maxmemory-policy to noeviction");
-    }
-    if (/^aof_enabled:0/m.test(text)) {
-      logger.warn("Redis may forget conversations and messages when it restarts; set appendonly to yes");
-    }
-  } catch (error) {
-    if (isRefusal(error)) throw error;
-    logger.warn("the settings of Redis could not be looked at", describeError(error));
-  }
 }
 
 async function loadAdapter(): Promise<typeof import("@keyv/redis")> {

@@ -1,8 +1,9 @@
 import type { Keyv } from "keyv";
 import { AparteError } from "../../errors.ts";
+import type { JsonValue } from "../../json.ts";
 import { keyvRecords } from "../keyv.ts";
-import { type Records, type SessionRecord, sessionKey } from "../old-store.ts";
-import type { RedisScripts } from "./connection.ts";
+import { type Records, sessionKey } from "../store.ts";
+import type { Commands } from "./commands.ts";
 
 /** The adapter of `@keyv/redis`, as far as it is needed here. */
 export interface RedisAdapter {
@@ -13,22 +14,33 @@ export interface RedisAdapter {
   isSentinel(): boolean;
 }
 
-/** The records of a Keyv on Redis, and how it keeps them: scripts read and write them, too. */
+/** What is used of the client beyond scripts. */
+interface SettingClient {
+  set(key: string, value: string, options: object): Promise<unknown>;
+}
+
+/** The records of a Keyv on Redis, and how it keeps them: commits read and write them, too. */
 export class RedisRecords {
   readonly records: Records;
   readonly #keyv: Keyv;
   readonly #adapter: RedisAdapter;
 
-  constructor(keyv: Keyv, adapter: RedisAdapter, scripts: RedisScripts) {
+  constructor(keyv: Keyv, adapter: RedisAdapter, client: object, commands: Commands) {
     this.#keyv = keyv;
     this.#adapter = adapter;
+    const plain = keyvRecords(keyv);
     this.records = {
-      ...keyvRecords(keyv),
+      get: <T>(key: string) => commands.run("read", () => plain.get<T>(key)),
+      set: (key, value, ttlMs) => commands.run("write", () => plain.set(key, value, ttlMs)),
+      delete: (key) => commands.run("delete", () => plain.delete(key)),
       setIfAbsent: async (key, value, ttlMs) => {
         const ttl = ttlMs === undefined ? undefined : Math.max(1, Math.floor(ttlMs));
-        const text = await this.#stringify(value, ttl);
-        return (await scripts.run("setIfAbsent", [this.#key(key)], [text, `${ttl ?? ""}`])) === 1;
+        const text = await this.stringify(value, ttl);
+        const options = { NX: true, ...(ttl === undefined ? {} : { PX: ttl }) };
+        const set = () => (client as SettingClient).set(this.#key(key), text, options);
+        return (await commands.run("write", set)) === "OK";
       },
+      entries: (prefix) => entries(plain, prefix, commands),
     };
   }
 
@@ -37,14 +49,24 @@ export class RedisRecords {
     return this.#key(sessionKey(sessionName));
   }
 
-  stringify(record: SessionRecord): Promise<string> {
-    return this.#stringify(record, undefined);
+  /** The text of a record, as Keyv keeps it. */
+  async stringify(value: unknown, ttlMs?: number): Promise<string> {
+    const envelope = ttlMs === undefined ? { value } : { value, expires: Date.now() + ttlMs };
+    const text = await this.#keyv.serializeData(envelope);
+    if (typeof text === "string") return text;
+    throw new AparteError("option-invalid", "A Keyv on Redis needs a serializer that gives text.", {
+      field: "store",
+    });
   }
 
-  /** @param text as Redis has it; false if it has none */
-  async parse(text: string | false): Promise<SessionRecord | null> {
-    if (text === false) return null;
-    return (await this.#keyv.deserializeData<SessionRecord>(text))?.value ?? null;
+  /** @param text as Redis has it. @returns undefined where it cannot be understood, null where there is none */
+  async parse(text: string | null): Promise<JsonValue | null | undefined> {
+    if (text === null) return null;
+    try {
+      return (await this.#keyv.deserializeData<JsonValue>(text))?.value ?? undefined;
+    } catch {
+      return undefined;
+    }
   }
 
   #key(key: string): string {
@@ -52,13 +74,18 @@ export class RedisRecords {
     const prefixed = useKeyPrefix && namespace !== undefined ? `${namespace}:${key}` : key;
     return this.#adapter.createKeyPrefix(prefixed, namespace);
   }
+}
 
-  async #stringify(value: unknown, ttlMs: number | undefined): Promise<string> {
-    const envelope = ttlMs === undefined ? { value } : { value, expires: Date.now() + ttlMs };
-    const text = await this.#keyv.serializeData(envelope);
-    if (typeof text === "string") return text;
-    throw new AparteError("option-invalid", "A Keyv on Redis needs a serializer that gives text.", {
-      field: "store",
-    });
+async function* entries<T>(
+  records: Records,
+  prefix: string,
+  commands: Commands,
+): AsyncGenerator<[string, T]> {
+  const iterator = records.entries<T>(prefix)[Symbol.asyncIterator]();
+  for (;;) {
+    const step = await commands.run("list", () => iterator.next());
+    if (step.done) return;
+    // Deleted since its key was listed.
+    if (step.value[1] !== undefined && step.value[1] !== null) yield step.value;
   }
 }

@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Database, Statement } from "libsql";
@@ -7,24 +7,30 @@ import { AparteError } from "../../errors.ts";
 /** What SQLite keeps in a column. Text must not hold U+0000: reading stops there. */
 export type SqlValue = string | number | null | Uint8Array;
 
+/** What of a commit outlives a power failure: `"full"` keeps all, for three times the time of each. */
+export type Durability = "normal" | "full";
+
 /** A prepared statement. Rows are arrays, in the order of the columns. */
 export interface Query {
   /** The first row; undefined if there is none. */
   first(...values: SqlValue[]): readonly SqlValue[] | undefined;
   all(...values: SqlValue[]): readonly (readonly SqlValue[])[];
   /**
-   * Within {@link SqliteFile.step} only: a statement that met a locked file cannot be reset with libsql, and
+   * Within a transaction only: a statement that met a locked file cannot be reset with libsql, and
    * no transaction of this process could be committed any more.
    * @returns how many rows were changed.
    */
   run(...values: SqlValue[]): number;
 }
 
-/**
- * How long a step waits for another process to end its own, in milliseconds. Steps take well below one, so
- * this runs out only when a process was stopped in the middle of one. The process does nothing else meanwhile.
- */
-const busyMs = 1000;
+/** How long a call waits within SQLite for another process, in milliseconds: this process stands still meanwhile. */
+const busyMs = 2;
+
+/** How long a new file that another process is making is waited for, in milliseconds. */
+const openMs = 1000;
+
+/** How often it is looked whether the file is still in its place, in milliseconds. */
+const placeMs = 1000;
 
 /** Between two looks at a new file that another process is making, in milliseconds. */
 const longestPause = 20;
@@ -32,11 +38,14 @@ const longestPause = 20;
 /** An open SQLite file. Its calls block: each takes some microseconds. */
 export class SqliteFile {
   readonly isInMemory: boolean;
+  readonly #path: string;
   readonly #database: Database;
+  readonly #place: string;
+  #placeSeenAt = performance.now();
   #isOpen = true;
 
   /** @throws {AparteError} `option-invalid` without the package; `store-failed` when the file cannot be used. */
-  static async open(path: string): Promise<SqliteFile> {
+  static async open(path: string, durability: Durability = "normal"): Promise<SqliteFile> {
     const Database = await loadDriver();
     const isInMemory = path === ":memory:";
     // An absolute path, since libsql takes some others for addresses of servers.
@@ -47,10 +56,10 @@ export class SqliteFile {
         // It holds what people say while their turns are under way: readable by its owner alone.
         closeSync(openSync(file, "a", 0o600));
       }
-      return new SqliteFile(new Database(file, { timeout: busyMs }), isInMemory);
+      return new SqliteFile(new Database(file, { timeout: busyMs }), file, isInMemory);
     });
     try {
-      await opened.#prepare();
+      await opened.#prepare(durability);
       return opened;
     } catch (error) {
       opened.close();
@@ -58,21 +67,45 @@ export class SqliteFile {
     }
   }
 
-  private constructor(database: Database, isInMemory: boolean) {
+  private constructor(database: Database, path: string, isInMemory: boolean) {
     this.#database = database;
+    this.#path = path;
     this.isInMemory = isInMemory;
+    this.#place = this.#placeNow() ?? "";
   }
 
-  async #prepare(): Promise<void> {
+  async #prepare(durability: Durability): Promise<void> {
     if (!this.isInMemory) await this.#writeAhead();
-    // A commit outlives the process, also one that is killed. When the power fails, the last commits may be
-    // missing, but the file stays whole: FULL would keep them too, for three times the time of each step.
-    this.exec("PRAGMA synchronous = NORMAL");
+    this.exec(`PRAGMA synchronous = ${durability === "full" ? "FULL" : "NORMAL"}`);
+    // What is deleted is overwritten: it holds what people said.
+    this.exec("PRAGMA secure_delete = ON");
+  }
+
+  /**
+   * Looks whether the file is still the one that was opened: one that was deleted or replaced goes on being written by
+   * those that have it open, and is another one for those that come.
+   * @throws {AparteError} `store-failed`
+   */
+  checkPlace(): void {
+    if (this.isInMemory || performance.now() - this.#placeSeenAt < placeMs) return;
+    if (this.#placeNow() !== this.#place) {
+      throw new AparteError(
+        "store-failed",
+        "The SQLite file was deleted or replaced while it was open. Start all processes anew.",
+      );
+    }
+    this.#placeSeenAt = performance.now();
+  }
+
+  #placeNow(): string | undefined {
+    if (this.isInMemory) return "";
+    const stat = statSync(this.#path, { throwIfNoEntry: false });
+    return stat && `${stat.dev}:${stat.ino}`;
   }
 
   /** Readers and the writer do not wait for each other. */
   async #writeAhead(): Promise<void> {
-    const until = performance.now() + busyMs;
+    const until = performance.now() + openMs;
     let mode: SqlValue | undefined;
     while (mode === undefined) {
       try {
@@ -102,18 +135,31 @@ export class SqliteFile {
     this.#checked(() => this.#database.exec(sql));
   }
 
-  /** Runs one atomic step: all of it, or nothing when it throws. No other process writes meanwhile. */
-  step<T>(run: () => T): T {
-    this.exec("BEGIN IMMEDIATE");
+  /** Runs something in a transaction: all of it, or nothing when it throws. Before others use the file. */
+  async prepare<T>(run: () => T): Promise<T> {
+    const until = performance.now() + openMs;
+    for (;;) {
+      try {
+        this.exec("BEGIN IMMEDIATE");
+        break;
+      } catch (error) {
+        if (!isLocked(error) || performance.now() > until) throw error;
+        await pause(Math.random() * longestPause);
+      }
+    }
     try {
       const result = run();
       this.exec("COMMIT");
       return result;
     } catch (error) {
-      // After some failures SQLite has rolled back by itself.
-      if (this.#database.inTransaction) this.#database.exec("ROLLBACK");
+      this.rollBack();
       throw error;
     }
+  }
+
+  rollBack(): void {
+    // After some failures SQLite has rolled back by itself.
+    if (this.#isOpen && this.#database.inTransaction) this.#database.exec("ROLLBACK");
   }
 
   close(): void {
@@ -196,18 +242,14 @@ const remedies: readonly [code: string, remedy: string][] = [
   ["SQLITE_IOERR", "The disk failed. Look at the system's log."],
 ];
 
-function isLocked(error: unknown): boolean {
+export function isLocked(error: unknown): boolean {
   return error instanceof AparteError && error.code === "store-timeout";
 }
 
 function sqliteFailed(what: string, error: unknown): AparteError {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   if (code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED")) {
-    return new AparteError(
-      "store-timeout",
-      `Another process kept the SQLite file locked for ${busyMs} ms. Look for one that hangs.`,
-      { cause: error },
-    );
+    return new AparteError("store-timeout", "Another process has the SQLite file locked.", { cause: error });
   }
   const known = remedies.find(([start]) => code.startsWith(start))?.[1];
   const remedy = known ?? (what === "open" ? remedies[4]?.[1] : "The cause is kept in the error.");

@@ -1,6 +1,7 @@
-import type { Rates } from "../old-store.ts";
 import { limiterRates } from "../rates.ts";
+import type { Rates } from "../store.ts";
 import type { SqliteFile, SqlValue } from "./file.ts";
+import type { Transactions } from "./transactions.ts";
 
 const table = "aparte_rates";
 
@@ -8,12 +9,12 @@ const table = "aparte_rates";
 const sweepMs = 5 * 60_000;
 
 /** Counts for all processes that share the file. */
-export function sqliteRates(file: SqliteFile): Rates {
+export function sqliteRates(file: SqliteFile, transactions: Transactions): Rates {
   let sweptAt = performance.now();
-  const rates = limiterRates((library, options) => {
-    file.step(() => {
-      file.exec(`CREATE TABLE IF NOT EXISTS ${table} (key TEXT PRIMARY KEY, points INTEGER, expire INTEGER)`);
-    });
+  const rates = limiterRates(async (library, options) => {
+    await transactions.run(() =>
+      file.exec(`CREATE TABLE IF NOT EXISTS ${table} (key TEXT PRIMARY KEY, points INTEGER, expire INTEGER)`),
+    );
     return new library.RateLimiterSQLite({
       ...options,
       storeClient: clientOf(file),
@@ -29,7 +30,7 @@ export function sqliteRates(file: SqliteFile): Rates {
       const waitMs = await rates.take(key, limit, spanMs);
       if (performance.now() - sweptAt > sweepMs) {
         sweptAt = performance.now();
-        file.step(() => file.query(`DELETE FROM ${table} WHERE expire < ?`).run(Date.now()));
+        await transactions.run(() => file.query(`DELETE FROM ${table} WHERE expire < ?`).run(Date.now()));
       }
       return waitMs;
     },
@@ -38,11 +39,22 @@ export function sqliteRates(file: SqliteFile): Rates {
 
 /** The file as the library knows databases: rows are objects, and its statements name the same two columns. */
 function clientOf(file: SqliteFile): object {
+  const step = <T>(run: () => T): T => {
+    file.exec("BEGIN IMMEDIATE");
+    try {
+      const result = run();
+      file.exec("COMMIT");
+      return result;
+    } catch (error) {
+      file.rollBack();
+      throw error;
+    }
+  };
   return {
     prepare(sql: string) {
       const query = file.query(sql);
       return {
-        run: (...values: SqlValue[]) => file.step(() => query.run(...values)),
+        run: (...values: SqlValue[]) => step(() => query.run(...values)),
         get(...values: SqlValue[]) {
           const [points, expire] = query.first(...values) ?? [];
           return points === undefined ? undefined : { points, expire };
@@ -52,6 +64,6 @@ function clientOf(file: SqliteFile): object {
     transaction:
       <T>(run: () => T) =>
       () =>
-        file.step(run),
+        step(run),
   };
 }

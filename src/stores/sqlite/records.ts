@@ -1,12 +1,15 @@
 import { Keyv, type KeyvStoreAdapter } from "keyv";
 import { keyvRecords } from "../keyv.ts";
-import { namespace, type Records } from "../old-store.ts";
-import type { SqliteFile } from "./file.ts";
+import { namespace, type Records } from "../store.ts";
+import type { SqliteFile, SqlValue } from "./file.ts";
+import type { Transactions } from "./transactions.ts";
 
-/** The records of a SQLite file, as steps of its lanes may read and write them, too. */
+/** The records of a SQLite file, as commits may read and write them, too. */
 export interface SqliteRecords extends Records {
-  /** Within a step. */
+  /** Within a transaction. */
   readonly now: {
+    /** The text of a record's row; empty if there is none. */
+    row(key: string): readonly SqlValue[];
     /** From the text of a row; undefined if its time is over. */
     parse<T>(row: string): T | undefined;
     set(key: string, value: unknown): void;
@@ -33,7 +36,7 @@ const pageSize = 500;
  * A Keyv on the table that `@keyv/sqlite` would make, with Keyv's own serializer: the records can be read by
  * `new Keyv(new KeyvSqlite(file), { namespace: "aparte" })`.
  */
-export function sqliteRecords(file: SqliteFile): SqliteRecords {
+export function sqliteRecords(file: SqliteFile, transactions: Transactions): SqliteRecords {
   const get = file.query("SELECT value FROM keyv WHERE key = ?");
   const put = file.query("INSERT OR REPLACE INTO keyv (key, value) VALUES (?, ?)");
   const remove = file.query("DELETE FROM keyv WHERE key = ?");
@@ -41,15 +44,14 @@ export function sqliteRecords(file: SqliteFile): SqliteRecords {
   const insert = file.query(`
     INSERT INTO keyv (key, value) VALUES (?1, ?2)
     ON CONFLICT (key) DO UPDATE SET value = excluded.value WHERE json_extract(keyv.value, '$.expires') < ?3`);
+  const write = <T>(run: () => T) => transactions.run(run);
   const adapter: KeyvStoreAdapter = {
     // Keyv lists the keys of an adapter only if it knows its database's name.
     opts: { dialect: "sqlite" },
     get: async <Value>(key: string) => get.first(key)?.[0] as Value | undefined,
-    set: async (key, value) => file.step(() => put.run(key, value) > 0),
-    delete: async (key) => file.step(() => remove.run(key) > 0),
-    clear: async () => {
-      file.step(() => clear.run(rowKey("")));
-    },
+    set: (key, value) => write(() => put.run(key, value) > 0),
+    delete: (key) => write(() => remove.run(key) > 0),
+    clear: () => write(() => void clear.run(rowKey(""))),
     iterator: rowsOf(file),
     on: () => adapter,
   };
@@ -60,9 +62,10 @@ export function sqliteRecords(file: SqliteFile): SqliteRecords {
   };
   return {
     ...keyvRecords(keyv),
-    setIfAbsent: async (key, value, ttlMs) =>
-      file.step(() => insert.run(rowKey(key), serialize(value, ttlMs), Date.now()) > 0),
+    setIfAbsent: (key, value, ttlMs) =>
+      write(() => insert.run(rowKey(key), serialize(value, ttlMs), Date.now()) > 0),
     now: {
+      row: (key) => get.first(rowKey(key)) ?? [],
       parse: <T>(row: string) => {
         const kept = keyv.deserialize?.<T>(row) as Envelope<T>;
         return typeof kept.expires === "number" && Date.now() > kept.expires ? undefined : kept.value;

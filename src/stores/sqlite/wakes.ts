@@ -1,95 +1,85 @@
 import type { SqliteFile } from "./file.ts";
+import type { Transactions } from "./transactions.ts";
 
-/** What an owner is told of what others did. */
-export type Wake =
-  | { readonly is: "granted"; readonly lane: string; readonly fence: number }
-  | { readonly is: "merged"; readonly lane: string; readonly key: string }
-  | { readonly is: "interrupted"; readonly lane: string; readonly key: string };
+/** How often a process looks for wakes, in milliseconds: shortly after it was told something, and otherwise. */
+const activeMs = 5;
+const quietMs = 25;
 
-/** How often a process looks for wakes, in milliseconds: while a turn of its own waits, and while one runs. */
-const waitingMs = 5;
-const runningMs = 25;
+/** How many looks are made in quick order after something was found. */
+const activeLooks = 100;
+
+type Wake = (lane: string | undefined) => void;
 
 /**
- * Carries wakes between processes: they are kept in a table, and a process looks whether the file was changed
- * by another one (which costs some microseconds, and reads nothing) for as long as it has turns.
+ * Carries wakes to owners: at once within this process. From other processes they come through a table, and a process
+ * looks whether another one has changed the file, which costs some microseconds and reads nothing.
  */
 export class SqliteWakes {
   readonly #file: SqliteFile;
-  readonly #isWaiting: () => boolean;
-  readonly #changed: () => void;
-  readonly #version;
-  readonly #keep;
+  readonly #transactions: Transactions;
+  readonly #listeners = new Map<string, Wake>();
+  readonly #changed;
   readonly #find;
-  readonly #remove;
+  readonly #take;
   #lastVersion: unknown;
-  #runsUntil = 0;
+  #looksLeft = 0;
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
-  /** @param changed called when another process has changed the file */
-  constructor(file: SqliteFile, isWaiting: () => boolean, changed: () => void) {
+  constructor(file: SqliteFile, transactions: Transactions) {
     this.#file = file;
-    this.#isWaiting = isWaiting;
-    this.#changed = changed;
-    this.#version = file.query("PRAGMA data_version");
-    this.#keep = file.query("INSERT INTO aparte_wakes (owner, wake) VALUES (?, ?)");
-    this.#find = file.query("SELECT id, wake FROM aparte_wakes WHERE owner = ? ORDER BY id");
-    this.#remove = file.query("DELETE FROM aparte_wakes WHERE id = ?");
+    this.#transactions = transactions;
+    this.#changed = file.query("PRAGMA data_version");
+    this.#find = file.query("SELECT 1 FROM aparte_wakes WHERE owner = ? LIMIT 1");
+    this.#take = file.query("DELETE FROM aparte_wakes WHERE owner = ? RETURNING lane");
   }
 
-  /** Within a step: keeps a wake for an owner of another process. */
-  send(owner: string, wake: Wake): void {
-    this.#keep.run(owner, JSON.stringify(wake));
+  listen(owner: string, wake: Wake): () => void {
+    this.#listeners.set(owner, wake);
+    if (!this.#file.isInMemory) this.#arm();
+    return () => this.#listeners.delete(owner);
   }
 
-  /** Takes the owner's wakes out of the table. `take` is called within the step that does so. */
-  receive<T>(owner: string, take: (wake: Wake) => T): T[] {
-    if (this.#find.first(owner) === undefined) return [];
-    return this.#file.step(() =>
-      this.#find.all(owner).map(([id = null, wake]) => {
-        this.#remove.run(id);
-        return take(JSON.parse(String(wake)) as Wake);
-      }),
-    );
-  }
-
-  /** A turn of this process waits, or runs until then at least (`performance.now()`). */
-  watch(runsUntil = 0): void {
-    this.#runsUntil = Math.max(this.#runsUntil, runsUntil);
-    if (this.#file.isInMemory) return;
-    const isWaiting = this.#isWaiting();
-    if (this.#timer !== undefined) {
-      if (!isWaiting || this.#timer.hasRef()) return;
-      clearTimeout(this.#timer);
-    }
-    this.#arm(isWaiting);
-  }
-
-  #arm(isWaiting: boolean): void {
-    if (this.#isClosed) return;
-    this.#timer = setTimeout(() => this.#look(), isWaiting ? waitingMs : runningMs);
-    // A turn that waits for another process keeps this one alive; a running one has what keeps it.
-    if (!isWaiting) this.#timer.unref();
-  }
-
-  #look(): void {
-    this.#timer = undefined;
-    try {
-      const [version] = this.#version.first() ?? [];
-      if (version !== this.#lastVersion) {
-        this.#changed();
-        this.#lastVersion = version;
-      }
-    } catch {
-      // The next look finds the wakes again; whoever uses the store is told that it fails.
-    }
-    const isWaiting = this.#isWaiting();
-    if (this.#timer === undefined && (isWaiting || performance.now() < this.#runsUntil)) this.#arm(isWaiting);
+  /** @returns false if the owner is none of this process */
+  tell(owner: string, lane: string): boolean {
+    const wake = this.#listeners.get(owner);
+    // In a task of its own, since the transaction is not committed yet.
+    if (wake !== undefined) setImmediate(wake, lane);
+    return wake !== undefined;
   }
 
   close(): void {
     this.#isClosed = true;
+    this.#listeners.clear();
     clearTimeout(this.#timer);
+  }
+
+  #arm(): void {
+    if (this.#isClosed || this.#timer !== undefined || this.#listeners.size === 0) return;
+    this.#timer = setTimeout(
+      () => {
+        this.#timer = undefined;
+        void this.#look().finally(() => this.#arm());
+      },
+      this.#looksLeft > 0 ? activeMs : quietMs,
+    );
+    this.#timer.unref();
+  }
+
+  async #look(): Promise<void> {
+    this.#looksLeft -= 1;
+    try {
+      const [version] = this.#changed.first() ?? [];
+      if (version === this.#lastVersion) return;
+      this.#looksLeft = activeLooks;
+      for (const [owner, wake] of [...this.#listeners]) {
+        if (this.#find.first(owner) === undefined) continue;
+        const lanes = await this.#transactions.run(() => this.#take.all(owner));
+        for (const lane of new Set(lanes.map(([lane]) => String(lane)))) wake(lane);
+      }
+      this.#lastVersion = version;
+    } catch {
+      // The next look finds the wakes again; whoever uses the store is told that it fails.
+    }
   }
 }

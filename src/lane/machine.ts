@@ -1,0 +1,366 @@
+import type { JsonValue } from "../json.ts";
+
+// The state machine of lanes: no clock, no store, no platform. Its table of transitions is in docs/architecture.md,
+// and a test holds the two against each other.
+
+/**
+ * What a turn does that arrives while another one runs in its lane:
+ * - `queue`: it waits; each gets its answer, in order.
+ * - `merge`: those waiting become one turn, run by the last of them.
+ * - `interrupt`: the running turn is stopped; those waiting become one turn.
+ * - `reject`: it is not taken.
+ */
+export type Overlap = "queue" | "merge" | "interrupt" | "reject";
+
+/** How far a turn is: recorded; sent to the agent; answered, but not yet on the platform. */
+export type Phase = "taken" | "asked" | "answered";
+
+/** A turn as its lane's document keeps it: all that another owner needs to go on with it. */
+export interface LaneTurn {
+  /** The event's name in its lane, the same for every delivery of the event. */
+  readonly key: string;
+  readonly owner: string;
+  /** The platform and bot whose adapter delivers the answer. Missing where only the caller itself can read it. */
+  readonly place?: string;
+  readonly overlap: Overlap;
+  /** Only turns with equal `mergeKey` are merged, or interrupt each other: an answer has one agent and one place. */
+  readonly mergeKey: string;
+  /** An operation on the session, whose caller waits for it. It ends with its caller. */
+  readonly isOperation?: true;
+  /** How often the turn began to run; more than 1 means that an earlier owner died. 0 while it waits. */
+  readonly attempt: number;
+  readonly phase: Phase;
+  /** What was said, by whom, and where the answer goes. */
+  readonly body: JsonValue;
+  /** What the service said of the turn, by which it can be asked for it. */
+  readonly known?: JsonValue;
+  /** The whole answer, from the phase `answered` on. */
+  readonly answer?: JsonValue;
+  /** What stands on the platform of the answer. */
+  readonly posts?: JsonValue;
+  /** Earlier turns whose words this one carries, oldest first. */
+  readonly carries?: readonly CarriedTurn[];
+  /** A later turn wants this one to stop. */
+  readonly isInterrupted?: true;
+}
+
+export interface CarriedTurn {
+  readonly key: string;
+  readonly body: JsonValue;
+}
+
+/** A turn whose owner died and whose answer only its caller could read: it waits for its event to come again. */
+export interface ParkedTurn {
+  readonly turn: LaneTurn;
+  /** The store's time from which on it is forgotten, in milliseconds. */
+  readonly until: number;
+}
+
+/** The document of a lane in use. An idle lane has none. */
+export interface LaneDocument {
+  /** The version of this format. */
+  readonly v: 1;
+  readonly running?: LaneTurn;
+  /** In the order in which they run. */
+  readonly waiting: readonly LaneTurn[];
+  readonly parked?: readonly ParkedTurn[];
+}
+
+/** How far the running turn is, and what a successor needs. What is missing stays as it is. */
+export interface Progress {
+  readonly phase?: Phase;
+  readonly known?: JsonValue;
+  readonly answer?: JsonValue;
+  readonly posts?: JsonValue;
+}
+
+export type Command =
+  /** @param limit how many turns may wait */
+  | { readonly do: "take"; readonly turn: LaneTurn; readonly limit: number }
+  | { readonly do: "advance"; readonly key: string; readonly owner: string; readonly progress: Progress }
+  /** @param isUnsent the agent was never asked: the words go to the turn that interrupted this one, if one did */
+  | { readonly do: "end"; readonly key: string; readonly owner: string; readonly isUnsent?: boolean }
+  /** Takes a turn back that was not run: while it waits, or if its owner never learned that it was to run. */
+  | { readonly do: "withdraw"; readonly key: string; readonly owner: string }
+  /** @param canDeliver whether the new owner can deliver to a place */
+  | {
+      readonly do: "takeOver";
+      readonly from: string;
+      readonly owner: string;
+      readonly canDeliver: (place: string) => boolean;
+    }
+  /** Turns of an owner that leaves: those that wait, or also the one that runs. */
+  | { readonly do: "release"; readonly key: string; readonly owner: string; readonly to: string }
+  /** A turn that the owner runs, or that waits, and that the store has lost. */
+  | { readonly do: "restore"; readonly turn: LaneTurn; readonly wasRunning: boolean };
+
+/** What became of a command. */
+export type Outcome =
+  | "runs"
+  | "waits"
+  /** Its words are carried by another turn. */
+  | "merged"
+  | "done"
+  /** Taken before. */
+  | "duplicate"
+  | "busy"
+  | "full"
+  /** The turn is not this owner's, or no longer. */
+  | "lost";
+
+export interface Transition {
+  /** Undefined: the lane is idle. The same object as before: nothing changed. */
+  readonly lane: LaneDocument | undefined;
+  readonly outcome: Outcome;
+  /** Owners that have to hear of it. */
+  readonly wakes: readonly string[];
+  /** Keys of turns that were not run after all: their events may come again. */
+  readonly freed: readonly string[];
+}
+
+/** How long a parked turn waits for its event, in milliseconds: as long as stores remember events. */
+const parkedMs = 24 * 60 * 60_000;
+
+const emptyLane: LaneDocument = { v: 1, waiting: [] };
+
+/**
+ * Applies one command to a lane.
+ * @param lane undefined for an idle one; it is not changed
+ * @param now the store's time in milliseconds
+ */
+export function transition(lane: LaneDocument | undefined, command: Command, now: number): Transition {
+  const before = lane ?? emptyLane;
+  switch (command.do) {
+    case "take":
+      return take(lane, forget(before, now), command.turn, command.limit);
+    case "advance":
+      return advance(lane, before, command.key, command.owner, command.progress);
+    case "end":
+      return end(lane, before, command.key, command.owner, command.isUnsent ?? false);
+    case "withdraw":
+      return withdraw(lane, before, command.key, command.owner);
+    case "takeOver":
+      return takeOver(lane, before, command, now);
+    case "release":
+      return release(lane, before, command.key, command.owner, command.to);
+    case "restore":
+      return restore(lane, before, command.turn, command.wasRunning);
+  }
+}
+
+/** Where a key stands in a lane. */
+export function findTurn(
+  lane: LaneDocument | undefined,
+  key: string,
+): { readonly is: "runs" | "waits" | "merged" | "parked"; readonly turn: LaneTurn } | undefined {
+  if (lane === undefined) return undefined;
+  const { running, waiting, parked = [] } = lane;
+  if (running !== undefined && running.key === key) return { is: "runs", turn: running };
+  for (const turn of waiting) if (turn.key === key) return { is: "waits", turn };
+  for (const { turn } of parked) if (turn.key === key) return { is: "parked", turn };
+  for (const turn of running === undefined ? waiting : [running, ...waiting]) {
+    if (turn.carries?.some((carried) => carried.key === key)) return { is: "merged", turn };
+  }
+  return undefined;
+}
+
+/** The owners that have turns in a lane. */
+export function ownersOf(lane: LaneDocument | undefined): ReadonlySet<string> {
+  const owners = new Set<string>();
+  if (lane?.running !== undefined) owners.add(lane.running.owner);
+  for (const { owner } of lane?.waiting ?? []) owners.add(owner);
+  return owners;
+}
+
+/** How many of the turns that wait, from the first on, become one turn that the last of them runs. At least 1. */
+function countMerged(waiting: readonly LaneTurn[]): number {
+  const [head] = waiting;
+  if (head?.overlap !== "merge" && head?.overlap !== "interrupt") return 1;
+  const end = waiting.findIndex(
+    ({ overlap, mergeKey }) => overlap !== head.overlap || mergeKey !== head.mergeKey,
+  );
+  return end < 0 ? waiting.length : end;
+}
+
+function take(
+  lane: LaneDocument | undefined,
+  before: LaneDocument,
+  taken: LaneTurn,
+  limit: number,
+): Transition {
+  const found = findTurn(before, taken.key);
+  // The answer of an earlier commit was lost: it was done.
+  if (found !== undefined && found.is !== "parked" && found.turn.owner === taken.owner) {
+    return unchanged(lane, found.is);
+  }
+  if (found !== undefined && found.is !== "parked") return unchanged(lane, "duplicate");
+  const turn = found === undefined ? taken : { ...found.turn, owner: taken.owner, body: taken.body };
+  const rest = withoutParked(before, taken.key);
+  const { running, waiting } = rest;
+  if (running === undefined && waiting.length === 0) {
+    return changed({ ...rest, running: begun(turn) }, "runs");
+  }
+  if (taken.overlap === "reject") return unchanged(lane, "busy");
+  if (waiting.length >= limit) return unchanged(lane, "full");
+  const next = { ...rest, waiting: [...waiting, turn] };
+  if (running === undefined || !interrupts(taken, running)) return changed(next, "waits");
+  return changed({ ...next, running: { ...running, isInterrupted: true } }, "waits", [running.owner]);
+}
+
+function interrupts(turn: LaneTurn, running: LaneTurn): boolean {
+  if (turn.overlap !== "interrupt" || turn.mergeKey !== running.mergeKey) return false;
+  return running.isOperation === undefined && running.phase !== "answered" && !running.isInterrupted;
+}
+
+function advance(
+  lane: LaneDocument | undefined,
+  before: LaneDocument,
+  key: string,
+  owner: string,
+  progress: Progress,
+): Transition {
+  const { running } = before;
+  if (running === undefined || running.key !== key || running.owner !== owner) return unchanged(lane, "lost");
+  return changed({ ...before, running: { ...running, ...progress } }, "done");
+}
+
+function end(
+  lane: LaneDocument | undefined,
+  before: LaneDocument,
+  key: string,
+  owner: string,
+  isUnsent: boolean,
+): Transition {
+  const { running, ...rest } = before;
+  if (running === undefined || running.key !== key || running.owner !== owner) return unchanged(lane, "lost");
+  const carried = isUnsent && running.isInterrupted ? carriedOf(running) : [];
+  return next(rest, running.mergeKey, carried);
+}
+
+/** The turns that wait move up, and the words of one that was stopped before it was sent go with the next. */
+function next(rest: LaneDocument, mergeKey: string, carried: readonly CarriedTurn[]): Transition {
+  const { waiting } = rest;
+  const count = countMerged(waiting);
+  const head = waiting[count - 1];
+  if (head === undefined) return changed(rest, "done");
+  const merged = waiting.slice(0, count - 1);
+  const carries = [
+    ...(head.mergeKey === mergeKey ? carried : []),
+    ...merged.flatMap(carriedOf),
+    ...(head.carries ?? []),
+  ];
+  const turn = carries.length === 0 ? head : { ...head, carries };
+  const lane = { ...rest, running: begun(turn), waiting: waiting.slice(count) };
+  return changed(lane, "done", [head.owner, ...merged.map(({ owner }) => owner)]);
+}
+
+function withdraw(
+  lane: LaneDocument | undefined,
+  before: LaneDocument,
+  key: string,
+  owner: string,
+): Transition {
+  const { running, ...rest } = before;
+  const found = findTurn(before, key);
+  if (found?.turn.owner !== owner) return unchanged(lane, "lost");
+  if (found.is === "runs") {
+    const ended = next(rest, "", []);
+    return { ...ended, freed: [key] };
+  }
+  if (found.is !== "waits") return unchanged(lane, "lost");
+  const waiting = before.waiting.filter((turn) => turn.key !== key);
+  return { ...changed({ ...before, waiting }, "done"), freed: [key] };
+}
+
+function takeOver(
+  lane: LaneDocument | undefined,
+  before: LaneDocument,
+  { from, owner, canDeliver }: Command & { do: "takeOver" },
+  now: number,
+): Transition {
+  const isTaken = (turn: LaneTurn) =>
+    turn.owner === from && turn.place !== undefined && canDeliver(turn.place);
+  const isLeft = (turn: LaneTurn) => turn.owner === from && turn.place === undefined;
+  const freed = before.waiting.filter((turn) => isLeft(turn) && !turn.isOperation && turn.phase === "taken");
+  const waiting = before.waiting
+    .filter((turn) => !isLeft(turn))
+    .map((turn) => (isTaken(turn) ? { ...turn, owner } : turn));
+  const { running } = before;
+  const isChanged = waiting.length < before.waiting.length || before.waiting.some(isTaken);
+  let after: Transition;
+  if (running !== undefined && isTaken(running)) {
+    after = changed({ ...before, waiting, running: begun({ ...running, owner }) }, "runs");
+  } else if (running !== undefined && isLeft(running)) {
+    const { running: _, ...rest } = before;
+    const parked = running.isOperation
+      ? (before.parked ?? [])
+      : [...(before.parked ?? []), { turn: running, until: now + parkedMs }];
+    after = next({ ...rest, waiting, ...(parked.length === 0 ? {} : { parked }) }, "", []);
+  } else if (isChanged) after = changed({ ...before, waiting }, "done");
+  else return unchanged(lane, "lost");
+  return { ...after, freed: freed.map(({ key }) => key) };
+}
+
+function release(
+  lane: LaneDocument | undefined,
+  before: LaneDocument,
+  key: string,
+  owner: string,
+  to: string,
+): Transition {
+  const { running, waiting } = before;
+  if (running?.key === key && running.owner === owner) {
+    return changed({ ...before, running: { ...running, owner: to } }, "done");
+  }
+  if (!waiting.some((turn) => turn.key === key && turn.owner === owner)) return unchanged(lane, "lost");
+  const others = waiting.map((turn) => (turn.key === key ? { ...turn, owner: to } : turn));
+  return changed({ ...before, waiting: others }, "done");
+}
+
+function restore(
+  lane: LaneDocument | undefined,
+  before: LaneDocument,
+  turn: LaneTurn,
+  wasRunning: boolean,
+): Transition {
+  const found = findTurn(before, turn.key);
+  if (found !== undefined && found.turn.owner !== turn.owner) return unchanged(lane, "lost");
+  if (found?.is === "runs") return changed({ ...before, running: turn }, "runs");
+  const others = before.waiting.filter(({ key }) => key !== turn.key);
+  if (before.running === undefined && (wasRunning || others.length === 0)) {
+    return changed({ ...before, running: turn.attempt === 0 ? begun(turn) : turn, waiting: others }, "runs");
+  }
+  const after = { ...before, waiting: wasRunning ? [turn, ...others] : [...others, turn] };
+  return before.running === undefined ? next(after, "", []) : changed(after, "waits");
+}
+
+function begun(turn: LaneTurn): LaneTurn {
+  return { ...turn, attempt: turn.attempt + 1 };
+}
+
+function carriedOf({ key, body, carries = [] }: LaneTurn): CarriedTurn[] {
+  return [...carries, { key, body }];
+}
+
+function withoutParked(lane: LaneDocument, key: string): LaneDocument {
+  const { parked, ...rest } = lane;
+  const others = parked?.filter(({ turn }) => turn.key !== key) ?? [];
+  return others.length === 0 ? rest : { ...rest, parked: others };
+}
+
+/** Without the parked turns whose event will not come again. */
+function forget(lane: LaneDocument, now: number): LaneDocument {
+  if (lane.parked === undefined) return lane;
+  const { parked, ...rest } = lane;
+  const left = parked.filter(({ until }) => until > now);
+  return left.length === 0 ? rest : { ...rest, parked: left };
+}
+
+function unchanged(lane: LaneDocument | undefined, outcome: Outcome): Transition {
+  return { lane, outcome, wakes: [], freed: [] };
+}
+
+function changed(lane: LaneDocument, outcome: Outcome, wakes: readonly string[] = []): Transition {
+  const isIdle = lane.running === undefined && lane.waiting.length === 0 && lane.parked === undefined;
+  return { lane: isIdle ? undefined : lane, outcome, wakes, freed: [] };
+}

@@ -1,0 +1,166 @@
+import { AparteError } from "../errors.ts";
+import type { JsonValue } from "../json.ts";
+import type { Lane } from "./lane.ts";
+import type { LaneTurn, Progress } from "./machine.ts";
+import type { Owner } from "./owner.ts";
+
+/** How a turn's waiting ended. */
+export type Begun =
+  | "runs"
+  /** Another turn carries its words. */
+  | "merged"
+  /** It is another owner's. */
+  | "lost"
+  /** It was taken back while it waited. */
+  | "withdrawn";
+
+/** Why a turn must stop: an {@link AparteError} is what its reply ends with. */
+export type StopReason = "interrupted" | "stopped" | AparteError;
+
+/** A turn's place in its lane, as its owner has it: from when it is taken until it ends. */
+export class Place {
+  readonly key: string;
+  readonly begun: Promise<Begun>;
+  /** Resolves when the turn must stop: a later one interrupts it, or it is another owner's. */
+  readonly stopped: Promise<StopReason>;
+  /** Set when the turn is about to leave the lane: what the lane says of it then is no news. */
+  isEnding = false;
+  readonly #lane: Lane;
+  readonly #owner: Owner;
+  #stop: (reason: StopReason) => void = () => {};
+  #begin: (begun: Begun) => void = () => {};
+  #turn: LaneTurn | undefined;
+  #record: JsonValue | null | undefined;
+  #state: "waits" | "runs" | "lost" = "waits";
+
+  constructor(key: string, lane: Lane, owner: Owner) {
+    this.key = key;
+    this.#lane = lane;
+    this.#owner = owner;
+    this.begun = new Promise((resolve) => {
+      this.#begin = resolve;
+    });
+    this.stopped = new Promise((resolve) => {
+      this.#stop = resolve;
+    });
+  }
+
+  /** The session's name. */
+  get lane(): string {
+    return this.#lane.name;
+  }
+
+  /** How long a store that fails is waited for before the agent is asked, in milliseconds: then the person is told. */
+  get patienceMs(): number {
+    return this.#owner.storeTimeout;
+  }
+
+  get isRunning(): boolean {
+    return this.#state === "runs";
+  }
+
+  get isLost(): boolean {
+    return this.#state === "lost";
+  }
+
+  /** The turn as the store has it, with all that was written of it. Undefined before it was seen there. */
+  get turn(): LaneTurn | undefined {
+    return this.#turn;
+  }
+
+  /** The session's record when the turn began to run; null for none, undefined where it could not be understood. */
+  get record(): JsonValue | null | undefined {
+    return this.#record;
+  }
+
+  /**
+   * Resolves when this process may send something for the turn: at once, or when the store has heard of it again.
+   * @throws {AparteError} `lease-lost` when the turn is another owner's
+   */
+  async permit(): Promise<void> {
+    while (this.#state !== "lost" && !this.#owner.isAlive) {
+      await this.#owner.alive(Number.POSITIVE_INFINITY);
+    }
+    if (this.#state === "lost") throw leaseLost();
+  }
+
+  /**
+   * Writes how far the turn is, and the session's record if it is given.
+   * @param patienceMs how long a store that fails is waited for; otherwise as long as it must
+   */
+  async advance(progress: Progress, record?: JsonValue, patienceMs?: number): Promise<void> {
+    if (this.#turn !== undefined) this.#turn = { ...this.#turn, ...progress };
+    await this.#lane.change(
+      { do: "advance", key: this.key, owner: this.#owner.id, progress },
+      record,
+      patienceMs,
+    );
+  }
+
+  /**
+   * Ends the turn: the next one runs.
+   * @param record the session's, if it changed; null deletes it
+   * @param isUnsent the agent was never asked
+   */
+  async end(record?: JsonValue | null, isUnsent = false): Promise<void> {
+    this.isEnding = true;
+    try {
+      await this.#lane.change({ do: "end", key: this.key, owner: this.#owner.id, isUnsent }, record);
+    } finally {
+      this.#lane.drop(this);
+    }
+  }
+
+  /** Takes the turn back while it waits. @returns false if it runs by now */
+  async withdraw(): Promise<boolean> {
+    const isTaken = await this.#lane.withdraw(this);
+    if (isTaken) this.#begin("withdrawn");
+    return isTaken;
+  }
+
+  /** Leaves the turn to whoever looks first. */
+  async release(to: string): Promise<void> {
+    this.isEnding = true;
+    try {
+      await this.#lane.change({ do: "release", key: this.key, owner: this.#owner.id, to });
+    } finally {
+      this.lose();
+      this.#lane.drop(this);
+    }
+  }
+
+  /** It waits, as the lane has it. */
+  wait(turn: LaneTurn): void {
+    this.#turn = turn;
+  }
+
+  run(turn: LaneTurn, record: JsonValue | null | undefined): void {
+    if (this.#state === "waits") {
+      this.#state = "runs";
+      this.#turn = turn;
+      this.#record = record;
+      this.#begin("runs");
+    }
+    if (turn.isInterrupted && !this.#turn?.isInterrupted) {
+      this.#turn = { ...(this.#turn ?? turn), isInterrupted: true };
+    }
+    if (turn.isInterrupted) this.#stop("interrupted");
+  }
+
+  merge(): void {
+    this.#begin("merged");
+    this.#lane.drop(this);
+  }
+
+  lose(): void {
+    if (this.#state === "lost") return;
+    this.#state = "lost";
+    this.#begin("lost");
+    this.#stop(leaseLost());
+    this.#lane.drop(this);
+  }
+}
+
+export function leaseLost(): AparteError {
+  return new AparteError("lease-lost", "Another process goes on with the turn.");
+}

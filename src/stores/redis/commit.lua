@@ -1,0 +1,72 @@
+-- Replaces a lane's document if it is still the one that was seen, and writes what belongs to it: all of it, or nothing.
+--
+-- KEYS: the document, the record, then marks, restored marks, removed marks, lists entered, lists left.
+-- ARGV: the version seen ('' for none), the time from which on it is too late (ms), the lane, the new document ('' for
+--   none), how long it lives (ms, or ''), what happens to the record ('' nothing, '-' deleted, '=' and its text),
+--   how long marks live (ms), how many keys there are of each of the five kinds, then channels of owners to wake.
+-- Answers: 'done', the new version, the record before, the time (ms), and the places of channels that nobody heard;
+--   or why nothing was done, what is true (version and document), the record, the time, and the places of marks found.
+--
+-- Times are the server's, so that no process's clock matters. A version has 16 digits and travels as text: Lua's own
+-- conversion of numbers would round it.
+local document, record = KEYS[1], KEYS[2]
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local seen = redis.call('GETRANGE', document, 0, 15)
+local counts = { tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12]) }
+
+local refusal = {}
+local reason
+if now >= tonumber(ARGV[2]) then
+  reason = 'late'
+elseif seen ~= ARGV[1] then
+  reason = 'changed'
+else
+  for index = 1, counts[1] do
+    if redis.call('EXISTS', KEYS[2 + index]) == 1 then
+      reason = 'duplicate'
+      refusal[#refusal + 1] = tostring(index)
+    end
+  end
+end
+if reason then
+  return { reason, redis.call('GET', document) or '', redis.call('GET', record), tostring(now), unpack(refusal) }
+end
+
+local version = string.format('%d%06d', time[1], time[2])
+if version <= seen then version = string.format('%.0f', tonumber(seen) + 1) end
+local known = redis.call('GET', record)
+if ARGV[4] == '' then
+  if seen ~= '' then redis.call('DEL', document) end
+  version = '0'
+elseif ARGV[5] == '' then
+  redis.call('SET', document, version .. ARGV[4])
+else
+  redis.call('SET', document, version .. ARGV[4], 'PX', ARGV[5])
+end
+local change = string.sub(ARGV[6], 1, 1)
+if change == '=' then
+  redis.call('SET', record, string.sub(ARGV[6], 2))
+elseif change == '-' then
+  redis.call('DEL', record)
+end
+
+local key = 2
+local function each(kind, run)
+  for _ = 1, counts[kind] do
+    key = key + 1
+    run(KEYS[key])
+  end
+end
+local function mark(name) redis.call('SET', name, 1, 'PX', ARGV[7]) end
+each(1, mark)
+each(2, mark)
+each(3, function(name) redis.call('DEL', name) end)
+each(4, function(name) redis.call('SADD', name, ARGV[3]) end)
+each(5, function(name) redis.call('SREM', name, ARGV[3]) end)
+
+local unheard = {}
+for index = 13, #ARGV do
+  if redis.call('PUBLISH', ARGV[index], ARGV[3]) == 0 then unheard[#unheard + 1] = tostring(index - 12) end
+end
+return { 'done', version, known, tostring(now), unpack(unheard) }

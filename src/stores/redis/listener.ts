@@ -1,0 +1,48 @@
+import { AparteError } from "../../errors.ts";
+import { withDeadline } from "../deadline.ts";
+import type { RedisClient } from "./client.ts";
+
+type Wake = (lane: string | undefined) => void;
+
+/** What reaches the owners of this process from others: at once, by Redis' channels. */
+export class RedisListener {
+  readonly #client: RedisClient;
+  readonly #connected: Promise<unknown>;
+  readonly #wakes = new Map<string, Wake>();
+
+  /**
+   * @param client that listens
+   * @param main that sends commands
+   * @param connected resolves when both are connected, or when that takes too long
+   */
+  constructor(client: RedisClient, main: RedisClient, connected: Promise<unknown>) {
+    this.#client = client;
+    this.#connected = connected;
+    for (const each of new Set([client, main])) {
+      // Wakes may have been missed, or the server is another one.
+      each.on("ready", () => {
+        for (const wake of this.#wakes.values()) wake(undefined);
+      });
+    }
+  }
+
+  async listen(channel: string, wake: Wake): Promise<() => void> {
+    await this.#connected;
+    // It would wait for the server, and nobody knows how long.
+    if (this.#client.isReady === false) {
+      throw new AparteError("store-failed", "The connection to Redis is being made again.");
+    }
+    await withDeadline("listen", () => this.#client.subscribe(channel, wake));
+    this.#wakes.set(channel, wake);
+    return () => {
+      this.#wakes.delete(channel);
+      this.#client.unsubscribe(channel).catch(() => {}); // A connection that is away listens to nothing either.
+    };
+  }
+
+  async close(): Promise<void> {
+    const channels = [...this.#wakes.keys()];
+    this.#wakes.clear();
+    await Promise.all(channels.map((channel) => this.#client.unsubscribe(channel))).catch(() => {});
+  }
+}

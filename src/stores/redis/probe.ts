@@ -1,0 +1,77 @@
+import { AparteError } from "../../errors.ts";
+import { describeError, type Logger } from "../../logger.ts";
+import type { Store } from "../store.ts";
+import { firstWord, type RedisClient } from "./client.ts";
+
+/** What Redis answers to somebody whom it does not let in. */
+const refusals: ReadonlySet<string> = new Set([
+  "WRONGPASS",
+  "NOAUTH",
+  "NOPERM",
+  "ERR",
+  "READONLY",
+  "CROSSSLOT",
+]);
+
+/** The rights that are enough, as `ACL SETUSER` takes them. */
+const rights = "~NAMESPACE* &NAMESPACE-wake:* +@read +@write +@connection +@pubsub +@scripting +info";
+
+/**
+ * Tries once what turns need: keys, scripts, channels. So what a server lacks is named at start, and not to the first
+ * person.
+ * @throws {AparteError} `option-invalid`
+ */
+export async function probe(
+  store: Store,
+  client: RedisClient,
+  namespace: string,
+  logger: Logger,
+): Promise<void> {
+  const lane = "probe";
+  const owner = "probe";
+  const steps: readonly [what: string, run: () => Promise<unknown>][] = [
+    ["listening to a channel", async () => (await store.listen(owner, () => {}))()],
+    ["signs of life", () => store.beat(owner, 0)],
+    [
+      "writing, scripts and waking",
+      async () => {
+        const { now } = await store.read(lane);
+        const until = now + 5_000;
+        const document = { v: 0 };
+        await store.commit({ lane, version: 0, document, until, ttlMs: 1, wakes: [owner], marks: ["probe"] });
+        await store.commit({ lane, version: 0, document: undefined, until, removedMarks: ["probe"] });
+      },
+    ],
+  ];
+  for (const [what, run] of steps) {
+    try {
+      await run();
+    } catch (error) {
+      const cause = error instanceof AparteError ? error.cause : error;
+      const word = firstWord(cause);
+      // A server that is away, or just starting, is there later.
+      if (word === undefined || !refusals.has(word)) return;
+      throw new AparteError(
+        "option-invalid",
+        `Redis does not allow ${what}: ${word}. Its user needs: ${rights.replaceAll("NAMESPACE", namespace)}`,
+        { field: "store", cause },
+      );
+    }
+  }
+  await lookAtSettings(client, logger);
+}
+
+/** Warns of settings with which the server would forget people's conversations. */
+async function lookAtSettings(client: RedisClient, logger: Logger): Promise<void> {
+  try {
+    const text = `${await client.info?.("memory")}${await client.info?.("persistence")}`;
+    if (/^maxmemory_policy:allkeys/m.test(text)) {
+      logger.warn("Redis drops conversations when its memory is full; set maxmemory-policy to noeviction");
+    }
+    if (/^aof_enabled:0/m.test(text)) {
+      logger.warn("Redis may forget conversations and messages when it restarts; set appendonly to yes");
+    }
+  } catch (error) {
+    logger.warn("the settings of Redis could not be looked at", describeError(error));
+  }
+}
