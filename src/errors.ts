@@ -8,10 +8,18 @@ const codes = {
   "agent-unknown": { retry: false, say: "I do not know that agent." },
   "store-failed": { retry: true, say: "I cannot reach my memory right now. Please try again in a moment." },
   "store-timeout": { retry: true, say: "I cannot reach my memory right now. Please try again in a moment." },
+  "store-unreadable": { retry: false, say: "I cannot read what I know of our conversation." },
+  "hook-failed": { retry: false, say: "Something went wrong on my side." },
   "lease-lost": { retry: false, say: "Another copy of me goes on with this message." },
   "wait-timeout": { retry: true, say: "I did not get to your message in time. Please send it again." },
   "turn-timeout": { retry: true, say: "That took too long. Please try again." },
-  "turn-cancelled": { retry: true, say: "Stopped." },
+  stopped: { retry: true, say: "Stopped." },
+  "turn-over": { retry: false, say: "That came too late." },
+  busy: { retry: true, say: "One moment, please: I am still answering your last message." },
+  full: { retry: true, say: "Too many of your messages are waiting. Send this one again later." },
+  limited: { retry: true, say: "That was a lot in a short time. Please come back later." },
+  duplicate: { retry: false, say: "This message was handled before." },
+  "no-answer": { retry: false, say: "The agent said nothing." },
   "answer-lost": { retry: true, say: "My answer to this message was lost. Please send it again." },
   "backend-auth": { retry: false, say: "The agent does not accept me right now." },
   "backend-rejected": { retry: false, say: "The agent could not take that message." },
@@ -42,6 +50,8 @@ export interface AparteErrorOptions {
   readonly retryAfterMs?: number;
   /** The service's own id for the failed request (Coze `logid`, Sonaops `traceId`), for its support. */
   readonly traceId?: string;
+  /** Of an error that is told again. @default a new one */
+  readonly reference?: string;
 }
 
 /**
@@ -63,7 +73,7 @@ export class AparteError extends Error {
     this.field = options.field;
     this.retryAfterMs = options.retryAfterMs;
     this.traceId = options.traceId;
-    this.reference = makeReference();
+    this.reference = options.reference ?? makeReference();
   }
 
   /** Whether the same call may be made again unchanged. */

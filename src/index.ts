@@ -1,7 +1,7 @@
 // The mapper
 
-export type { Adapter } from "./adapter/adapter.ts";
-// Contracts: write your own backend or adapter
+// Write your own adapter
+export type { Adapter, DeliveryFailure } from "./adapter/adapter.ts";
 export {
   type AttachmentSource,
   attachmentError,
@@ -10,6 +10,7 @@ export {
 } from "./adapter/attachment.ts";
 export { cut } from "./adapter/cut.ts";
 export { ReplyText } from "./adapter/reply-text.ts";
+// Write your own backend
 export type {
   AskCall,
   Backend,
@@ -17,7 +18,6 @@ export type {
   ConversationCall,
   FileInput,
   HistoryMessage,
-  JsonValue,
   OpenCall,
   RecoverCall,
   Recovered,
@@ -26,34 +26,37 @@ export type {
   SharedTokens,
 } from "./backends/backend.ts";
 export { optionInvalid, refuseUnknown } from "./check.ts";
+// Time, for simulations
+export type { Clock } from "./clock.ts";
 // What goes wrong
 export { AparteError, type AparteErrorCode, type AparteErrorOptions } from "./errors.ts";
+export type { JsonValue } from "./json.ts";
+export type { Overlap } from "./lane/machine.ts";
 export type { Logger } from "./logger.ts";
 export { type Mapping, SessionMapper } from "./mapper.ts";
 export type { MapperOptions } from "./options.ts";
 export type { SessionExport, SessionSummary } from "./session/operations.ts";
 // Who speaks, and what they say
-export type { Scope, ScopedSpeaker, Speaker } from "./speaker/speaker.ts";
-export type {
-  Begun,
-  ConversationRecord,
-  Grant,
-  LaneOwner,
-  Lanes,
-  NewTurn,
-  Overlap,
-  Rates,
-  Records,
-  SessionRecord,
-  Store,
-  TakenTurn,
-} from "./stores/old-store.ts";
+export type { Scope, ScopedSpeaker } from "./speaker/scope.ts";
+export type { Speaker } from "./speaker/speaker.ts";
 // Where things are kept
 export { openStore } from "./stores/open.ts";
-export type { RedisClient } from "./stores/redis/connection.ts";
-export type { RedisStoreOptions } from "./stores/redis/index.ts";
+export type { RedisClient, RedisStoreOptions } from "./stores/redis/index.ts";
+// Write your own store
+export type {
+  Beat,
+  Commit,
+  Committed,
+  DeadOwner,
+  FoundLane,
+  Rates,
+  Records,
+  Store,
+} from "./stores/store.ts";
+export type { Delivery } from "./turn/delivery.ts";
 export type { TurnLimits } from "./turn/limits.ts";
-export { type Message, Reply } from "./turn/message.ts";
+export type { Message } from "./turn/message.ts";
+export type { Middleware, TurnContext } from "./turn/middleware.ts";
 // What is answered
+export { Reply } from "./turn/reply.ts";
 export { type NoticeCode, type ReplyEvent, silentNotices, Transcript } from "./turn/reply-event.ts";
-export type { Middleware, Turn } from "./turn/turn-runner.ts";

@@ -3,11 +3,13 @@ import { randomUUID } from "node:crypto";
 import type { Adapter } from "./adapter/adapter.ts";
 import type { Backend } from "./backends/backend.ts";
 import { pace } from "./backends/http/pace.ts";
+import { timer } from "./clock.ts";
 import { AparteError } from "./errors.ts";
-import { type HeldLane, LaneClient } from "./lane/lane.ts";
+import { Owner } from "./lane/owner.ts";
+import { leaseLost, type Place } from "./lane/place.ts";
 import { describeError } from "./logger.ts";
 import { checkOptions, type MapperOptions, type Settings } from "./options.ts";
-import { conversationId, HeldSession } from "./session/conversation.ts";
+import { conversationId } from "./session/conversation.ts";
 import {
   clearConversation,
   eraseSession,
@@ -17,16 +19,19 @@ import {
   type SessionSummary,
   summarize,
 } from "./session/operations.ts";
+import { readRecord, type SessionRecord } from "./session/record.ts";
+import { Session } from "./session/session.ts";
 import { StoredTokens } from "./session/shared-tokens.ts";
 import { SessionNames } from "./speaker/session-names.ts";
-import { checkSpeaker, type Speaker } from "./speaker/speaker.ts";
-import { withDeadline } from "./stores/deadline.ts";
-import { type SessionRecord, type Store, sessionKey } from "./stores/old-store.ts";
+import { checkSpeaker, deliveryPlace, type Speaker } from "./speaker/speaker.ts";
 import { memoryRates } from "./stores/rates.ts";
+import { type Store, sessionKey } from "./stores/store.ts";
+import { Closing } from "./turn/closing.ts";
 import { Limits } from "./turn/limits.ts";
-import { checkMessage, type Message, type Reply, ReplySource } from "./turn/message.ts";
-import { storeMessage, storeOperation } from "./turn/stored-turn.ts";
-import { type Middleware, notices, TurnRunner, turnFailed } from "./turn/turn-runner.ts";
+import type { Message } from "./turn/message.ts";
+import type { Middleware } from "./turn/middleware.ts";
+import type { Reply } from "./turn/reply.ts";
+import { Turn, type TurnHost } from "./turn/turn.ts";
 
 /** What a session is at the agent's service. */
 export interface Mapping {
@@ -43,54 +48,52 @@ const drainTimeout = 25_000;
  * Gives each speaker a session of its own with each agent, and runs the session's turns one at a time, in
  * order, once each.
  *
- * platform event → speaker → session → lane → conversation → backend → reply → platform message
+ * platform event → adapter → message → speaker → session → lane → turn → conversation → backend → reply → delivery
  */
-export class SessionMapper {
+export class SessionMapper implements AsyncDisposable {
   readonly #settings: Settings;
   readonly #store: Store;
+  readonly #owner: Owner;
   readonly #names: SessionNames;
-  readonly #lanes: LaneClient;
-  readonly #runner: TurnRunner;
+  readonly #turns: TurnHost;
+  /** By place: the platform, and the bot where there are several. */
   readonly #adapters = new Map<string, Adapter>();
   readonly #middlewares: Middleware[] = [];
-  /** The session whose turn a middleware runs in: its operations must not wait for that very turn. */
-  readonly #current = new AsyncLocalStorage<HeldSession>();
+  /** The turn in whose middleware the calling code runs: its operations must not wait for that very turn. */
+  readonly #current = new AsyncLocalStorage<Turn>();
   /** Turns and operations that were taken and have not ended. */
   readonly #underWay = new Set<Promise<unknown>>();
-  #closing: Promise<void> | undefined;
+  readonly #closing = new Closing();
+  #closed: Promise<void> | undefined;
 
   /** @throws {AparteError} `option-invalid` with the option's name as `field`. */
   constructor(options: MapperOptions) {
     this.#settings = checkOptions(options);
-    const { store, storeTimeout, leaseTime, waitTimeout, logger, agents } = this.#settings;
-    this.#store = withDeadline(store, storeTimeout);
-    this.#names = new SessionNames(this.#settings, this.#store.records);
-    const { rates = memoryRates() } = this.#store;
-    const { limits } = this.#settings;
-    this.#runner = new TurnRunner({
-      settings: this.#settings,
+    const { store, storeTimeout, leaseTime, clock, logger, agents, limits } = this.#settings;
+    const { secrets, scope, identify } = this.#settings;
+    const { records, rates = memoryRates() } = store;
+    this.#store = store;
+    this.#names = new SessionNames({ secrets, scope, identify, records });
+    this.#owner = new Owner({
+      ...{ store, leaseTime, storeTimeout, clock, logger },
+      canDeliver: (place) => this.#adapters.has(place),
+      adopt: (place) => this.#takeOver(place),
+    });
+    this.#turns = {
+      ...{ clock, settings: this.#settings, owner: this.#owner, names: this.#names },
+      ...{ adapters: this.#adapters, middlewares: this.#middlewares, current: this.#current },
       limits: limits === undefined ? undefined : new Limits(limits, rates),
-      records: this.#store.records,
-      adapters: this.#adapters,
-      middlewares: this.#middlewares,
-      current: this.#current,
+      turns: new Map(),
+      closing: this.#closing,
+      assertOpen: () => this.#assertOpen(),
       backend: (agent) => this.#backend(agent),
       agentFor: (session, message) => this.#agentFor(session, message),
-    });
-    this.#lanes = new LaneClient({
-      store: this.#store,
-      leaseTime,
-      waitTimeout,
-      logger,
-      platforms: () => [...this.#adapters.keys()],
-      takenOver: (held) => this.#track(this.#runner.takeOver(held)),
-    });
+    };
     if (store.name === "keyv") {
       logger.warn("this Keyv offers no atomic steps: run one process only; turns under way end with it");
     }
-    const { records, shared } = this.#store;
     const host = {
-      ...(shared ? { sharedTokens: new StoredTokens(records, this.#settings.secrets) } : {}),
+      ...(store.shared ? { sharedTokens: new StoredTokens(records, secrets) } : {}),
       pace: (key: string, perSecond: number, signal: AbortSignal) => pace(rates, key, perSecond, signal),
     };
     for (const backend of agents.values()) backend.attach?.(host);
@@ -99,12 +102,13 @@ export class SessionMapper {
   /**
    * Takes a message and returns its reply. Calls for the same person run in the order in which they are made.
    * The turn runs whether the reply is read or not. Nothing is thrown here: reading the reply throws an
-   * {@link AparteError} when the message is wrong or the turn failed.
+   * {@link AparteError} when the message is wrong or the turn failed. The same `id` again, while its turn runs in this
+   * process, reads the same reply.
    */
   handle(message: Message): Reply {
-    const source = new ReplySource();
-    this.#track(this.#take(message, source));
-    return source.reply;
+    const turn = new Turn(this.#turns, message);
+    this.#track(turn.live());
+    return turn.reply;
   }
 
   /**
@@ -114,20 +118,23 @@ export class SessionMapper {
    * @throws {AparteError} when the message is wrong or the store failed; the adapter has told the person.
    */
   receive(message: Message): Promise<boolean> {
-    const source = new ReplySource();
-    const adapter = this.#adapters.get(message.platform);
+    const adapter = this.#adapters.get(deliveryPlace(message ?? {}));
     if (adapter === undefined) {
-      source.fail(
-        new AparteError("input-invalid", "No adapter is connected for this platform.", { field: "platform" }),
+      return Promise.reject(
+        new AparteError("input-invalid", "No adapter is connected for this platform and bot.", {
+          field: "platform",
+        }),
       );
-    } else this.#track(this.#take(message, source, adapter));
-    return source.reply.taken;
+    }
+    const turn = new Turn(this.#turns, message, adapter);
+    this.#track(turn.live());
+    return turn.reply.taken;
   }
 
-  /** Registers the adapter that delivers the replies of its platform. */
+  /** Registers the adapter that delivers the replies of its platform, and bot. */
   connect(adapter: Adapter): void {
-    this.#adapters.set(adapter.platform, adapter);
-    this.#lanes.start();
+    this.#adapters.set(deliveryPlace(adapter), adapter);
+    this.#owner.start();
   }
 
   /** Adds a middleware; the first one added is the outermost. */
@@ -139,62 +146,6 @@ export class SessionMapper {
     }
     this.#middlewares.push(middleware);
     return this;
-  }
-
-  async #take(message: Message, source: ReplySource, adapter?: Adapter): Promise<void> {
-    let delivery: Promise<void> | undefined;
-    const delivered = () => {
-      delivery ??=
-        adapter === undefined ? source.drained.promise : this.#runner.deliver(adapter, message, source);
-      return delivery;
-    };
-    let dropFiles = (_isCarried: boolean) => {};
-    try {
-      this.#assertOpen();
-      checkMessage(message);
-      if (message.agent !== undefined) this.#backend(message.agent);
-      // Awaited only where it must be: without hooks, messages enter their lane in the order of the calls.
-      const found = this.#names.find(message);
-      const session = found instanceof Promise ? await found : found;
-      const lane = session.name;
-      const key = eventKey(message);
-      dropFiles = this.#runner.keepFiles(lane, key, message.files);
-      const entry = await this.#lanes.enter(
-        {
-          lane,
-          key,
-          overlap: this.#settings.overlap,
-          mergeKey: mergeKey(message),
-          limit: this.#settings.queueLimit,
-          body: storeMessage(message, session.speaker, adapter !== undefined),
-          ...(adapter === undefined ? {} : { platform: adapter.platform }),
-        },
-        ({ is }, leave) => {
-          source.onCancel(leave);
-          source.taken.resolve(is === "run" || is === "wait");
-          if (is !== "duplicate") void delivered();
-        },
-      );
-      dropFiles(entry.is === "merged");
-      if (entry.is === "run") {
-        await this.#runner.run(entry.held, session, message, source, delivered());
-        return;
-      }
-      if (entry.is === "left") {
-        // Another process will answer: this one says nothing more on the platform.
-        source.held = () => false;
-        throw new AparteError("closed", "Another process goes on with the turn.");
-      }
-      source.push({ type: "notice", ...notices[entry.is] });
-      source.end();
-      await delivery;
-    } catch (error) {
-      dropFiles(false);
-      const failure = turnFailed(error);
-      this.#settings.logger.error("a message was not taken", describeError(failure));
-      source.fail(failure);
-      await delivered();
-    }
   }
 
   /**
@@ -248,10 +199,7 @@ export class SessionMapper {
 
   /** Erases the session: its conversations at the services where they can, and all that is kept here. */
   forget(speaker: Speaker): Promise<void> {
-    return this.#inSession(speaker, "forget", async (session) => {
-      await eraseSession(session, this.#settings.agents);
-      this.#names.forget(session.name);
-    });
+    return this.#inSession(speaker, "forget", (session) => eraseSession(session, this.#settings.agents));
   }
 
   /** All that is kept of a session, here and at the services. Undefined for a speaker without one. */
@@ -261,38 +209,49 @@ export class SessionMapper {
     return record === undefined ? undefined : exportSession(name, record, this.#settings.agents, signal);
   }
 
-  /** All sessions of the store, in no particular order. */
+  /** All sessions of the store, in no particular order. Those that cannot be read are logged and left out. */
   async *sessions(): AsyncGenerator<SessionSummary> {
     const prefix = sessionKey("");
-    for await (const [key, record] of this.#store.records.entries<SessionRecord>(prefix)) {
-      yield summarize(key.slice(prefix.length), record);
+    for await (const [key, value] of this.#store.records.entries<unknown>(prefix)) {
+      const name = key.slice(prefix.length);
+      const record = this.#readable(name, value);
+      if (record !== undefined) yield summarize(name, record);
+    }
+  }
+
+  #readable(session: string, value: unknown): SessionRecord | undefined {
+    try {
+      return readRecord(value);
+    } catch (error) {
+      this.#settings.logger.error("a session cannot be read", { session, ...describeError(error) });
+      return undefined;
     }
   }
 
   /**
    * Takes nothing new, ends what runs (and what waits, unless the store keeps it for the next process), and
-   * closes the store.
+   * closes the store. An answer that its platform does not take at this moment is left to the other processes.
    * @param options.drainTimeout how long to wait for that, in milliseconds; 25000 by default
    */
   close(options: { readonly drainTimeout?: number } = {}): Promise<void> {
-    this.#closing ??= this.#close(options.drainTimeout ?? drainTimeout);
-    return this.#closing;
+    this.#closed ??= this.#close(options.drainTimeout ?? drainTimeout);
+    return this.#closed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
   }
 
   async #close(withinMs: number): Promise<void> {
-    const { logger } = this.#settings;
-    if (this.#store.durable) {
-      await this.#lanes
-        .leave()
-        .catch((error) => logger.warn("waiting turns could not be left", describeError(error)));
-    }
-    let timer: NodeJS.Timeout | undefined;
-    const overdue = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, withinMs);
-    });
-    await Promise.race([this.#drained(), overdue]);
-    clearTimeout(timer);
-    this.#lanes.stop();
+    const { logger, clock } = this.#settings;
+    await this.#owner
+      .leave()
+      .catch((error) => logger.warn("waiting turns could not be left", describeError(error)));
+    if (this.#store.durable) this.#closing.begin();
+    const wait = timer(clock, withinMs);
+    await Promise.race([this.#drained(), wait.over]);
+    wait.end();
+    await this.#owner.stop();
     await this.#store.close();
   }
 
@@ -300,10 +259,22 @@ export class SessionMapper {
     while (this.#underWay.size > 0) await Promise.all(this.#underWay);
   }
 
+  /** Goes on with a turn of an owner that died. */
+  #takeOver(place: Place): void {
+    const turn = Turn.takenOver(this.#turns, place);
+    // An operation ends with its caller; a turn that cannot be gone on with here is left to others.
+    const work =
+      turn?.live() ??
+      (place.turn?.isOperation ? place.end() : this.#owner.release([place])).catch((error) =>
+        this.#settings.logger.warn("a turn could not be gone on with", describeError(error)),
+      );
+    this.#track(work);
+  }
+
   async #session(speaker: Speaker): Promise<{ name: string; record: SessionRecord | undefined }> {
     checkSpeaker(speaker);
     const { name } = await this.#names.find(speaker);
-    return { name, record: await this.#store.records.get<SessionRecord>(sessionKey(name)) };
+    return { name, record: readRecord(await this.#store.records.get(sessionKey(name))) };
   }
 
   /**
@@ -313,55 +284,79 @@ export class SessionMapper {
   async #inSession<T>(
     speaker: Speaker,
     operation: string,
-    run: (session: HeldSession) => T | Promise<T>,
+    run: (session: Session) => T | Promise<T>,
   ): Promise<T> {
     this.#assertOpen();
     checkSpeaker(speaker);
     const found = this.#names.find(speaker);
-    const identity = found instanceof Promise ? await found : found;
-    const current = this.#current.getStore();
-    if (current?.name === identity.name) return run(current);
-    const work = this.#inLane(identity.name, operation, async (held) => {
-      const session = new HeldSession(identity.name, held, await this.#runner.record(held), identity.speaker);
+    const { name, speaker: scoped } = found instanceof Promise ? await found : found;
+    const current = this.#current.getStore()?.session;
+    if (current?.name === name) return run(current);
+    const work = this.#inLane(name, operation, async (place, signal) => {
+      const session = new Session(name, scoped, place, signal, place.record);
       const result = await run(session);
-      await session.end();
+      await place.end(session.changed);
       return result;
     });
-    this.#track(work.catch(() => {})); // The caller is told.
+    this.#track(work);
     return work;
   }
 
-  async #inLane<T>(lane: string, operation: string, run: (held: HeldLane) => Promise<T>): Promise<T> {
-    const entry = await this.#lanes.enter(
-      {
-        lane,
-        key: `${operation}:${randomUUID()}`,
+  async #inLane<T>(
+    lane: string,
+    operation: string,
+    run: (place: Place, signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const { storeTimeout, turnTimeout, waitTimeout, clock, logger } = this.#settings;
+    const turn = {
+      ...({
+        key: `${operation} ${randomUUID()}`,
         overlap: "queue",
         mergeKey: "",
-        limit: Number.MAX_SAFE_INTEGER,
-        body: storeOperation(operation),
-      },
-      () => {},
-    );
-    if (entry.is !== "run") throw new AparteError("wait-timeout", `"${operation}" did not get its turn.`);
+        isOperation: true,
+      } as const),
+      body: { v: 1, operation },
+    };
+    const taken = await this.#owner.lane(lane).take(turn, Number.MAX_SAFE_INTEGER, storeTimeout);
+    if (taken.is !== "taken") throw new AparteError("wait-timeout", `"${operation}" did not get its turn.`);
+    const { place } = taken;
+    const cancelWait = clock.after(waitTimeout, () => void place.withdraw().catch(() => {}));
+    const begun = await place.begun;
+    cancelWait();
+    if (begun === "lost") throw leaseLost();
+    if (begun !== "runs")
+      throw new AparteError("wait-timeout", `"${operation}" did not get its turn in time.`);
+    const stop = new AbortController();
+    void place.stopped.then((reason) => stop.abort(reason));
+    const tooLong = new AparteError("turn-timeout", `"${operation}" took longer than ${turnTimeout} ms.`);
+    let cancelTimer = () => {};
+    const overdue = new Promise<never>((_, reject) => {
+      cancelTimer = clock.after(turnTimeout, () => {
+        stop.abort(tooLong);
+        reject(tooLong);
+      });
+    });
     try {
-      return await run(entry.held);
+      return await Promise.race([run(place, stop.signal), overdue]);
     } catch (error) {
       // The lane goes on; what the operation failed with is the caller's to know.
-      const { logger } = this.#settings;
-      await entry.held.end().catch((failure) => logger.warn("a lane was left", describeError(failure)));
+      if (!place.isEnding) {
+        await place.end().catch((failure) => logger.warn("a lane was left", describeError(failure)));
+      }
       throw error;
+    } finally {
+      cancelTimer();
     }
   }
 
-  #agentFor(session: HeldSession, message: Message): string | Promise<string> {
+  #agentFor(session: Session, message: Message): string | Promise<string> {
     if (message.agent !== undefined) return message.agent;
     const { route } = this.#settings;
     return route === undefined ? this.#chosen(session) : this.#routed(session, message, route);
   }
 
   async #routed(
-    session: HeldSession,
+    session: Session,
     message: Message,
     route: NonNullable<MapperOptions["route"]>,
   ): Promise<string> {
@@ -372,7 +367,7 @@ export class SessionMapper {
   }
 
   /** The agent of the person's own choice, if it still exists, else the first one. */
-  #chosen(session: HeldSession): string {
+  #chosen(session: Session): string {
     const { agent } = session.record;
     return agent !== undefined && this.#settings.agents.has(agent) ? agent : this.#settings.firstAgent;
   }
@@ -387,23 +382,14 @@ export class SessionMapper {
   }
 
   #assertOpen(): void {
-    if (this.#closing !== undefined)
+    if (this.#closed !== undefined)
       throw new AparteError("closed", "The mapper is closing and takes nothing new.");
   }
 
   #track(work: Promise<unknown>): void {
-    const tracked = work.catch((error) => this.#settings.logger.error("a turn failed", describeError(error)));
+    // What fails is told by the reply, or to the operation's caller.
+    const tracked = work.catch(() => {});
     this.#underWay.add(tracked);
     void tracked.then(() => this.#underWay.delete(tracked));
   }
-}
-
-/** Messages that may be answered together: for one agent, in one place. */
-function mergeKey({ agent, channel, thread }: Message): string {
-  return agent === undefined && channel === undefined ? "" : JSON.stringify([agent, channel, thread]);
-}
-
-/** The event's name in its lane. A shared lane has several people, and their ids may be equal. */
-function eventKey({ platform, tenant, user, id }: Message): string {
-  return JSON.stringify([platform, tenant, user, id]);
 }

@@ -1,12 +1,15 @@
 import { Keyv } from "keyv";
 import type { Backend } from "./backends/backend.ts";
 import { milliseconds, optionInvalid, refuseUnknown } from "./check.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import type { Overlap } from "./lane/machine.ts";
 import { consoleLogger, type Logger } from "./logger.ts";
-import { type Scope, type Speaker, scopes } from "./speaker/speaker.ts";
+import { type Scope, scopes } from "./speaker/scope.ts";
+import type { Speaker } from "./speaker/speaker.ts";
 import { keyvStore } from "./stores/keyv.ts";
 import { memoryStore } from "./stores/memory.ts";
-import type { Overlap, Store } from "./stores/old-store.ts";
 import { redisOf, redisStore } from "./stores/redis/index.ts";
+import type { Store } from "./stores/store.ts";
 import type { TurnLimits } from "./turn/limits.ts";
 import type { Message } from "./turn/message.ts";
 
@@ -45,7 +48,10 @@ export interface MapperOptions {
    * Needs the package `rate-limiter-flexible`. @default none
    */
   readonly limits?: TurnLimits;
-  /** Deadline of one store call in milliseconds. @default 1000 */
+  /**
+   * How long a message, or an operation, waits for a store that is away, in milliseconds; then it is told, and not
+   * taken. What runs already waits as long as it must. @default 5000
+   */
   readonly storeTimeout?: number;
   /** How long a process that has died keeps its turns from others, in milliseconds. @default 10000 */
   readonly leaseTime?: number;
@@ -53,8 +59,15 @@ export interface MapperOptions {
   readonly waitTimeout?: number;
   /** How long a turn may run, in milliseconds. @default 600000 */
   readonly turnTimeout?: number;
+  /**
+   * How long an answer is kept that its platform does not take, in milliseconds; then it is given up, and the person is
+   * told when they come back. @default 3600000
+   */
+  readonly undeliveredTime?: number;
   /** @default warnings and errors to the console */
   readonly logger?: Logger;
+  /** Time and chance, for simulations. @default the machine's */
+  readonly clock?: Clock;
 }
 
 /** The options, checked and filled in. */
@@ -75,6 +88,8 @@ export interface Settings {
   readonly leaseTime: number;
   readonly waitTimeout: number;
   readonly turnTimeout: number;
+  readonly undeliveredTime: number;
+  readonly clock: Clock;
   readonly logger: Logger;
 }
 
@@ -94,7 +109,9 @@ const known = [
   "leaseTime",
   "waitTimeout",
   "turnTimeout",
+  "undeliveredTime",
   "logger",
+  "clock",
 ] as const satisfies readonly (keyof MapperOptions)[];
 
 const overlaps: readonly string[] = ["queue", "merge", "interrupt", "reject"] satisfies Overlap[];
@@ -119,7 +136,7 @@ export function checkOptions(options: MapperOptions): Settings {
   }
   const agents = checkAgents(options.agents);
   const [firstAgent = ""] = agents.keys();
-  const storeTimeout = milliseconds("storeTimeout", options.storeTimeout, 1_000);
+  const storeTimeout = milliseconds("storeTimeout", options.storeTimeout, 5_000);
   return {
     agents,
     firstAgent,
@@ -136,9 +153,11 @@ export function checkOptions(options: MapperOptions): Settings {
     leaseTime: milliseconds("leaseTime", options.leaseTime, 10_000),
     waitTimeout: milliseconds("waitTimeout", options.waitTimeout, 900_000),
     turnTimeout: milliseconds("turnTimeout", options.turnTimeout, 600_000),
+    undeliveredTime: milliseconds("undeliveredTime", options.undeliveredTime, 3_600_000),
+    clock: options.clock ?? systemClock,
     logger,
     // The last of them: it may connect to a server, which wrong options must not.
-    store: checkStore(options.store, storeTimeout, logger),
+    store: checkStore(options.store, logger),
   };
 }
 
@@ -187,13 +206,13 @@ function checkSecrets(secret: MapperOptions["secret"]): readonly [string, ...str
   return [first, ...others];
 }
 
-function checkStore(store: MapperOptions["store"], deadlineMs: number, logger: Logger): Store {
+function checkStore(store: MapperOptions["store"], logger: Logger): Store {
   if (store === undefined) return memoryStore();
   if (typeof store === "object" && store !== null) {
-    if ("records" in store && typeof store.join === "function") return store;
+    if ("records" in store && typeof store.commit === "function") return store;
     if (isKeyv(store)) {
       const redis = redisOf(store);
-      if (redis === undefined) return keyvStore(store, deadlineMs);
+      if (redis === undefined) return keyvStore(store);
       return redisStore(store, redis.adapter, redis.client, { isOwn: false, logger }).store;
     }
   }

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { cut, type JsonValue, type Reply, ReplyText } from "aparte";
+import { cut, type Delivery, type JsonValue, type ReplyEvent, ReplyText } from "aparte";
 import type { Sender } from "./sender.ts";
 
 /** One message of the reply. */
@@ -18,29 +18,38 @@ export interface DeliveryOptions {
 }
 
 /** Shows a reply: each answer when it is finished and, where messages can be edited, as it comes. */
-export async function deliver(sender: Sender, reply: Reply, options: DeliveryOptions): Promise<void> {
-  const posts = new Posts(sender, reply, options);
+export async function deliver(sender: Sender, delivery: Delivery, options: DeliveryOptions): Promise<void> {
+  const posts = new Posts(sender, delivery, options);
+  const events = delivery[Symbol.asyncIterator]();
   let text = new ReplyText();
-  try {
-    // An answer that the platform refuses ends the reply, and the turn with it.
-    for await (const event of reply) {
-      text.add(event);
-      if (event.type === "text") posts.draft(text.text);
-      if (event.type !== "message") continue;
-      await posts.finish(text.text);
-      text = new ReplyText();
-    }
-  } catch (error) {
-    text.fail(error);
+  for (;;) {
+    const event = await next(events, text);
+    if (event === undefined) break;
+    text.add(event);
+    if (event.type === "text") posts.draft(text.text);
+    if (event.type !== "message") continue;
+    await posts.finish(text.text);
+    text = new ReplyText();
   }
   await posts.finish(text.text);
   await posts.removeSurplus();
 }
 
+/** The next event; undefined at the reply's end. What the turn failed with becomes part of the text. */
+async function next(events: AsyncIterator<ReplyEvent>, text: ReplyText): Promise<ReplyEvent | undefined> {
+  try {
+    const step = await events.next();
+    return step.done ? undefined : step.value;
+  } catch (error) {
+    text.fail(error);
+    return undefined;
+  }
+}
+
 /** The messages that show one reply, over all of its answers. */
 class Posts {
   readonly #sender: Sender;
-  readonly #reply: Reply;
+  readonly #delivery: Delivery;
   readonly #options: DeliveryOptions;
   #known: Post[] | undefined;
   /** How many of them show finished answers. */
@@ -49,15 +58,15 @@ class Posts {
   #drafting: Promise<void> | undefined;
   #complete = new AbortController();
 
-  constructor(sender: Sender, reply: Reply, options: DeliveryOptions) {
+  constructor(sender: Sender, delivery: Delivery, options: DeliveryOptions) {
     this.#sender = sender;
-    this.#reply = reply;
+    this.#delivery = delivery;
     this.#options = options;
   }
 
   /** Read when there is something to show: a reply is handed over before its turn runs. */
   get #posts(): Post[] {
-    this.#known ??= earlierPosts(this.#reply.earlierPost);
+    this.#known ??= earlierPosts(this.#delivery.posts);
     return this.#known;
   }
 
@@ -82,7 +91,8 @@ class Posts {
   async removeSurplus(): Promise<void> {
     const { remove } = this.#sender;
     for (const { id } of this.#posts.splice(this.#finished)) {
-      if (id !== undefined && this.#reply.held) await remove?.(id);
+      await this.#delivery.permit();
+      if (id !== undefined) await remove?.(id);
     }
   }
 
@@ -109,10 +119,11 @@ class Posts {
   async #showPart(index: number, text: string): Promise<void> {
     const { send, edit } = this.#sender;
     const post = this.#posts[index];
-    if (post?.shown === text || !this.#reply.held) return;
+    if (post?.shown === text) return;
+    await this.#delivery.permit();
     if (post === undefined) {
       this.#posts[index] = { id: await send(text), shown: text };
-      this.#reply.posted({ posts: this.#posts.map(({ id }) => id ?? "") } satisfies JsonValue);
+      this.#delivery.posted({ posts: this.#posts.map(({ id }) => id ?? "") } satisfies JsonValue);
     } else if (edit !== undefined && post.id !== undefined) {
       await edit(post.id, text);
       post.shown = text;

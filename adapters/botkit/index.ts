@@ -55,10 +55,12 @@ function plugin(mapper: SessionMapper, settings: BotkitSettings, controller: Con
   const open = new Map<string, OpenTurn & { delivered?: Promise<void> }>();
   const aparte: Adapter = {
     platform,
-    deliver: (message, reply) => {
+    // A request or a socket that is gone does not come back.
+    failure: (error) => ({ passes: !(error instanceof AparteError && error.code === "answer-lost") }),
+    deliver: (message, delivery) => {
       const turn = open.get(turnKey(message));
       const delivered = senderFor(controller, message, turn, drafts).then((sender) =>
-        deliver(sender, reply, settings),
+        deliver(sender, delivery, settings),
       );
       if (turn !== undefined) turn.delivered = delivered;
       return delivered;

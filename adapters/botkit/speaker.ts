@@ -12,6 +12,7 @@ interface Place {
   readonly thread_ts?: string;
   /** Teams. */
   readonly tenantId?: string;
+  readonly conversationType?: string;
 }
 
 /** The channel ids of the Web adapter, whose two ways lead to the same person. */
@@ -29,7 +30,7 @@ export function isWeb({ incoming_message: { channelId } }: BotkitMessage): boole
  */
 export function speakerOf(message: BotkitMessage, verified: string | undefined): Speaker | undefined {
   const { channelId, from, conversation } = message.incoming_message;
-  const { id, team, thread_ts, tenantId } = (conversation ?? {}) as Place;
+  const { id, team, thread_ts, tenantId, conversationType } = (conversation ?? {}) as Place;
   if (isWeb(message)) {
     if (verified === undefined || verified !== from?.id) {
       throw new AparteError("input-invalid", "A client of the Web adapter did not prove who it is.", {
@@ -54,5 +55,8 @@ export function speakerOf(message: BotkitMessage, verified: string | undefined):
     user: from.id,
     ...(id ? { channel: id } : {}),
     ...(thread_ts ? { thread: thread_ts } : {}),
+    ...(conversationType === "personal" || (channelId === "slack" && id?.startsWith("D"))
+      ? { direct: true }
+      : {}),
   };
 }

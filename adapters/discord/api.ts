@@ -1,3 +1,4 @@
+import { AparteError, type DeliveryFailure } from "aparte";
 import type { APIAttachment, APIRequest, REST, ResponseLike } from "discord.js";
 import type { ReplyAddress } from "./address.ts";
 
@@ -96,17 +97,13 @@ export class DiscordApi {
   }
 
   /**
-   * Runs one call with a signal that ends it, also while it waits for a rate limit.
-   * A call that is told 429 is given up: the queue waits, and then it would send a text that is out of date.
-   * @param isWanted asked while the call is under way; false ends it.
+   * Runs one call. One that is told 429 is given up: the queue waits, and then it would send a text that is out of date.
    * @returns false when the call was given up after a 429: it was not taken, and may be made again now.
    */
-  async send(isWanted: () => boolean, call: (signal: AbortSignal) => Promise<void>): Promise<boolean> {
+  async send(call: (signal: AbortSignal) => Promise<void>): Promise<boolean> {
     const abort = new AbortController();
     let isLimited = false;
-    const watch = setInterval(() => {
-      if (!isWanted()) abort.abort();
-    }, watchMs);
+    const timer = setTimeout(() => abort.abort(), callMs);
     if (this.#underWay.size === 0) this.#rest.on("response", this.#onResponse);
     this.#underWay.set(abort.signal, () => {
       isLimited = true;
@@ -119,7 +116,7 @@ export class DiscordApi {
       if (isLimited) return false;
       throw error;
     } finally {
-      clearInterval(watch);
+      clearTimeout(timer);
       this.#underWay.delete(abort.signal);
       if (this.#underWay.size === 0) this.#rest.off("response", this.#onResponse);
     }
@@ -128,8 +125,8 @@ export class DiscordApi {
 
 const tooMany = 429;
 
-/** How often a call that is under way is looked at, in milliseconds. */
-const watchMs = 500;
+/** How long one call may take, in milliseconds, with its waiting for others: then it is the mapper's to try again. */
+const callMs = 60_000;
 
 /** The message can be edited no more: it was deleted, or Discord takes no more edits of it. */
 export function isGone(error: unknown): boolean {
@@ -139,7 +136,14 @@ export function isGone(error: unknown): boolean {
 /** Discord has answered and will answer the same again: no permission, no such channel … */
 export function isFinal(error: unknown): boolean {
   const status = numberOf(error, "status");
-  return status !== undefined && status >= 400 && status < 500;
+  return status !== undefined && status >= 400 && status < 500 && status !== tooMany;
+}
+
+/** Whether Discord may take the answer later, and when. */
+export function readFailure(error: unknown): DeliveryFailure {
+  if (error instanceof AparteError) return { passes: error.code !== "input-invalid" };
+  const retryAfterMs = waitOf(error);
+  return { passes: !isFinal(error), ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
 }
 
 /** How long a client that rejects rate limits (`rejectOnRateLimit`) was told to wait, in milliseconds. */

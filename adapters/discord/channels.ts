@@ -18,21 +18,21 @@ export class Channels {
     this.#editInterval = editInterval;
   }
 
-  /** @param isHeld whether the reply may still show something. */
-  enter(id: string, isHeld: () => boolean): ChannelStay {
+  /** @param permit resolves when the reply may show something, and rejects when it may not any more */
+  enter(id: string, permit: () => Promise<void>): ChannelStay {
     const channel = this.#channels.get(id) ?? new Channel(() => this.#sendTyping(id), this.#editInterval);
     this.#channels.set(id, channel);
     const stay: ChannelStay = {
       editTurn: () => channel.editTurn(),
-      stopTyping: () => channel.stopTyping(isHeld),
+      stopTyping: () => channel.stopTyping(permit),
       leave: () => {
-        channel.stopTyping(isHeld);
+        channel.stopTyping(permit);
         channel.replies -= 1;
         if (channel.replies === 0) this.#channels.delete(id);
       },
     };
     channel.replies += 1;
-    channel.type(isHeld);
+    channel.type(permit);
     return stay;
   }
 }
@@ -49,7 +49,7 @@ class Channel {
   replies = 0;
   readonly #sendTyping: () => Promise<void>;
   readonly #editInterval: number;
-  readonly #typing = new Set<() => boolean>();
+  readonly #typing = new Set<() => Promise<void>>();
   #timer: NodeJS.Timeout | undefined;
   #nextEdit = 0;
 
@@ -65,13 +65,13 @@ class Channel {
     if (at > now) await pause(at - now);
   }
 
-  type(isHeld: () => boolean): void {
-    this.#typing.add(isHeld);
+  type(permit: () => Promise<void>): void {
+    this.#typing.add(permit);
     this.#timer ??= setTimeout(() => this.#type(), typingAfterMs);
   }
 
-  stopTyping(isHeld: () => boolean): void {
-    this.#typing.delete(isHeld);
+  stopTyping(permit: () => Promise<void>): void {
+    this.#typing.delete(permit);
     if (this.#typing.size > 0) return;
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -80,6 +80,10 @@ class Channel {
   #type(): void {
     this.#timer = setTimeout(() => this.#type(), typingMs);
     // A sign that does not come costs nobody a word.
-    if ([...this.#typing].some((isHeld) => isHeld())) this.#sendTyping().catch(() => {});
+    const permits = [...this.#typing].map((permit) => permit());
+    if (permits.length > 0)
+      Promise.any(permits)
+        .then(this.#sendTyping)
+        .catch(() => {});
   }
 }

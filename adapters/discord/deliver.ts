@@ -1,4 +1,4 @@
-import { cut, type Reply, ReplyText } from "aparte";
+import { cut, type Delivery, ReplyText } from "aparte";
 import type { ReplyAddress } from "./address.ts";
 import type { DiscordApi } from "./api.ts";
 import type { Channels } from "./channels.ts";
@@ -15,19 +15,18 @@ export async function deliver(
   api: DiscordApi,
   channels: Channels,
   address: ReplyAddress,
-  reply: Reply,
+  delivery: Delivery,
 ): Promise<void> {
   const text = new ReplyText();
-  const channel = channels.enter(address.channelId, () => reply.held);
+  const channel = channels.enter(address.channelId, () => delivery.permit());
   const texts = (isComplete: boolean) => {
     // Subtext, Discord's small print: https://support.discord.com/hc/en-us/articles/210298617
     const status = isComplete || text.status === "" ? "" : `\n\n-# ${text.status} …`;
     return cut((text.text + status).trimStart(), messageLength);
   };
-  const posts = new Posts({ api, channel, address, reply, texts });
+  const posts = new Posts({ api, channel, address, delivery, texts });
   try {
-    // Read to its end whatever happens to the posts: leaving early would stop the turn at the service.
-    for await (const event of reply) {
+    for await (const event of delivery) {
       text.add(event);
       posts.changed();
     }

@@ -1,7 +1,7 @@
 import { type Adapter, AparteError, optionInvalid, type SessionMapper } from "aparte";
 import type { Client, Message as DiscordMessage } from "discord.js";
 import { replyAddress } from "./address.ts";
-import { DiscordApi } from "./api.ts";
+import { DiscordApi, readFailure } from "./api.ts";
 import { Channels } from "./channels.ts";
 import { deliver } from "./deliver.ts";
 import { AttachmentFiles } from "./files.ts";
@@ -25,6 +25,7 @@ export interface DiscordAdapter extends Required<Adapter> {
 
 /** What an attached client lends. */
 interface Attached {
+  readonly client: Client;
   readonly api: DiscordApi;
   readonly channels: Channels;
   readonly files: AttachmentFiles;
@@ -49,6 +50,9 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
   };
   const adapter: DiscordAdapter = {
     platform,
+    get bot() {
+      return client().client.user?.id ?? "";
+    },
     attach(discordClient) {
       if (attached !== undefined)
         throw optionInvalid("client", "is set already: one adapter serves one client");
@@ -56,6 +60,7 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
       const api = new DiscordApi(discordClient.rest);
       const files = new AttachmentFiles(api, settings);
       attached = {
+        client: discordClient,
         api,
         files,
         channels: new Channels((channelId) => api.type(channelId), settings.editInterval),
@@ -70,10 +75,11 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
       // What goes wrong here was logged by the mapper, and told to the person through `deliver`.
       discordClient.on("messageCreate", (event) => void take(event).catch(() => {}));
     },
-    deliver: async (message, reply) => {
+    deliver: async (message, delivery) => {
       const { api, channels } = client();
-      await deliver(api, channels, replyAddress(message), reply);
+      await deliver(api, channels, replyAddress(message), delivery);
     },
+    failure: readFailure,
     loadFile: async (ref, signal) => client().files.load(ref, signal),
   };
   return adapter;

@@ -27,6 +27,8 @@ export async function readMessage(
   const replyTo: ReplyAddress = { channelId: event.channelId, messageId: event.id };
   return {
     platform,
+    bot: event.client.user.id,
+    ...(event.guildId === null ? { direct: true } : {}),
     tenant: event.guildId ?? directTenant,
     user: event.author.id,
     ...(event.channel.isThread() ? await threadPlace(event.channel) : { channel: event.channelId }),

@@ -1,12 +1,11 @@
 import { setTimeout as pause } from "node:timers/promises";
-import type { JsonValue, Reply } from "aparte";
+import type { Delivery, JsonValue } from "aparte";
 import { isSnowflake, type ReplyAddress } from "./address.ts";
 import { type DiscordApi, isFinal, isGone, waitOf } from "./api.ts";
 import type { ChannelStay } from "./channels.ts";
 
-/** How often a call that fails is made, and the first pause between two, in milliseconds; doubled each time. */
-const maxTries = 5;
-const firstPauseMs = 500;
+/** The longest pause that is waited here, in milliseconds: a longer one is the mapper's to wait. */
+const maxWaitMs = 15_000;
 
 /** One message of the reply. */
 interface Post {
@@ -19,7 +18,7 @@ export interface PostsOptions {
   readonly api: DiscordApi;
   readonly channel: ChannelStay;
   readonly address: ReplyAddress;
-  readonly reply: Reply;
+  readonly delivery: Delivery;
   /** The texts that the messages are to show, as far as the reply has come. */
   readonly texts: (isComplete: boolean) => readonly string[];
 }
@@ -42,7 +41,7 @@ export class Posts {
 
   /** Read when there is something to show: a reply is handed over before its turn runs. */
   get #posts(): Post[] {
-    this.#known ??= earlierPosts(this.#options.reply.earlierPost);
+    this.#known ??= earlierPosts(this.#options.delivery.posts);
     return this.#known;
   }
 
@@ -66,24 +65,24 @@ export class Posts {
   }
 
   async #catchUp(): Promise<void> {
-    const { api, channel, reply } = this.#options;
-    let tries = 0;
+    const { api, channel, delivery } = this.#options;
     for (;;) {
       let step = this.#nextStep();
       if (step?.isEdit) {
         await channel.editTurn();
         step = this.#nextStep();
       }
-      if (step === undefined || !reply.held) return;
+      if (step === undefined) return;
       try {
-        if (await api.send(() => reply.held, step.call)) tries = 0;
+        await delivery.permit();
+        await api.send(step.call);
       } catch (error) {
-        tries += 1;
-        if (isFinal(error) || tries === maxTries) {
+        const wait = waitOf(error);
+        if (wait === undefined || wait > maxWaitMs) {
           this.#failure = { error };
           return;
         }
-        await pause(waitOf(error) ?? firstPauseMs * 2 ** (tries - 1));
+        await pause(wait);
       }
     }
   }
@@ -105,7 +104,7 @@ export class Posts {
   }
 
   async #post(index: number, text: string, signal: AbortSignal): Promise<void> {
-    const { api, address, reply } = this.#options;
+    const { api, address, delivery } = this.#options;
     // The same for the same part of the same reply: a post whose answer was lost on its way, or whose process died,
     // is found by it and not made twice.
     const nonce = `${address.messageId}-${index}${this.#isReposted ? "r" : ""}`;
@@ -113,7 +112,7 @@ export class Posts {
     // Where the post is found again it may show an earlier text. Discord trims what it is given.
     const shown = content.trim() === text.trim() ? text : content;
     this.#posts[index] = { id, shown };
-    reply.posted({ posts: this.#posts.map((post) => post.id) });
+    delivery.posted({ posts: this.#posts.map((post) => post.id) });
   }
 
   async #edit(index: number, { id }: Post, text: string, signal: AbortSignal): Promise<void> {

@@ -1,9 +1,18 @@
+import { AparteError, type DeliveryFailure } from "aparte";
+
 // What Slack's errors mean. They are known by their shape: only types are imported from Slack's packages.
 
 /** Slack failed by itself; whether it did what was asked is not known. */
 const unsure: readonly string[] = ["internal_error", "fatal_error", "service_unavailable", "request_timeout"];
 const limited: readonly string[] = ["ratelimited", "rate_limited", "message_limit_exceeded"];
 const gone: readonly string[] = ["message_not_found", "cant_update_message", "edit_window_closed"];
+
+/** Whether Slack may take the answer later, and when. */
+export function readFailure(error: unknown): DeliveryFailure {
+  if (error instanceof AparteError) return { passes: error.code !== "input-invalid" };
+  const retryAfterMs = waitOf(error);
+  return { passes: !isFinal(error), ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+}
 
 /** Slack has answered and will answer the same again: no permission, no such channel … */
 export function isFinal(error: unknown): boolean {

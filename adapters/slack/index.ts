@@ -2,6 +2,7 @@ import type { App, Context } from "@slack/bolt";
 import { type Adapter, AparteError, optionInvalid, type SessionMapper } from "aparte";
 import { replyAddress } from "./address.ts";
 import { deliver } from "./deliver.ts";
+import { readFailure } from "./failures.ts";
 import { SlackFiles } from "./files.ts";
 import { platform, readMessage, type SlackEvent } from "./message.ts";
 import { checkOptions, type SlackClient, type SlackOptions } from "./options.ts";
@@ -10,7 +11,7 @@ import { Workspaces } from "./workspaces.ts";
 export type { SlackClient, SlackOptions } from "./options.ts";
 
 /** Answers people on Slack. */
-export interface SlackAdapter extends Required<Adapter> {
+export interface SlackAdapter extends Required<Omit<Adapter, "bot">>, Pick<Adapter, "bot"> {
   readonly platform: "slack";
   /**
    * Listens to a Bolt app, over HTTP or in Socket Mode. Attach before `app.assistant(…)`, which keeps messages to
@@ -50,6 +51,7 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
   };
   const adapter: SlackAdapter = {
     platform,
+    ...(settings.bot === undefined ? {} : { bot: settings.bot }),
     attach(app) {
       if (attached !== undefined) throw optionInvalid("app", "is set already: one adapter serves one app");
       const workspaces = new Workspaces(app.client, settings);
@@ -60,7 +62,15 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
         const workspace = isEnterpriseInstall ? enterpriseId : teamId;
         if (workspace === undefined) return;
         const isShared = Reflect.get(body, "is_ext_shared_channel") === true;
-        const origin = { workspace, teamId, enterpriseId, isEnterpriseInstall, botUserId, isShared };
+        const origin = {
+          bot: settings.bot,
+          workspace,
+          teamId,
+          enterpriseId,
+          isEnterpriseInstall,
+          botUserId,
+          isShared,
+        };
         const message = readMessage(event as SlackEvent, origin, (list) => files.of(workspace, list));
         if (message === undefined) return;
         workspaces.heard(workspace, client);
@@ -71,7 +81,8 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
       app.event("message", take);
       mapper.connect(adapter);
     },
-    deliver: async (message, reply) => deliver(lent().workspaces, replyAddress(message), reply),
+    deliver: async (message, delivery) => deliver(lent().workspaces, replyAddress(message), delivery),
+    failure: readFailure,
     loadFile: async (ref, signal) => lent().files.load(ref, signal),
   };
   return adapter;

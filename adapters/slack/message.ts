@@ -24,6 +24,8 @@ export interface SlackEvent {
 
 /** What Bolt and the envelope tell of an event. */
 export interface Origin {
+  /** This bot's own name, where several share a mapper or a store. */
+  readonly bot: string | undefined;
   /** Where the app is installed: the Enterprise organisation or the workspace. */
   readonly workspace: string;
   readonly teamId: string | undefined;
@@ -61,8 +63,13 @@ export function readMessage(
     userTeam: authorTeam(event) ?? origin.teamId ?? origin.workspace,
     ...(thread === undefined ? {} : { thread }),
   };
+  const home = foreignHome(event, origin);
   return {
-    ...{ platform, tenant: tenantOf(event, origin), user, channel },
+    ...{ platform, tenant: origin.workspace, channel },
+    ...(origin.bot === undefined ? {} : { bot: origin.bot }),
+    // Somebody of another company is somebody else than who has the same id in this one.
+    ...(home === undefined ? { user } : { user: `${home}/${user}`, external: true }),
+    ...(isDirect ? { direct: true } : {}),
     ...(thread === undefined ? {} : { thread }),
     // Not Slack's event id: a mention is delivered as a message too, under another one.
     id: `${channel}:${ts}`,
@@ -81,13 +88,12 @@ function authorTeam({ user_team, team, source_team }: SlackEvent): string | unde
   return user_team ?? team ?? source_team;
 }
 
-/** People of another company, in a channel that is shared with it, keep their own tenant. */
-function tenantOf(event: SlackEvent, origin: Origin): string {
+/** The company of somebody who writes from another one, in a channel that is shared with it (Slack Connect). */
+function foreignHome(event: SlackEvent, origin: Origin): string | undefined {
   const author = authorTeam(event);
   const isOwn = author === undefined || author === origin.teamId || author === origin.enterpriseId;
   // In an organisation people of all its workspaces write; only in a shared channel others do.
-  if (isOwn || (origin.isEnterpriseInstall && !origin.isShared)) return origin.workspace;
-  return author;
+  return isOwn || (origin.isEnterpriseInstall && !origin.isShared) ? undefined : author;
 }
 
 function mentionOf({ botUserId }: Origin): RegExp | undefined {

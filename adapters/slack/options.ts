@@ -6,6 +6,11 @@ export type SlackClient = App["client"];
 
 export interface SlackOptions {
   /**
+   * A name for this bot, e.g. its app's id, where several Slack apps share a mapper or a store: each person has a
+   * session with each of them. @default none, for one app
+   */
+  readonly bot?: string;
+  /**
    * How a reply grows: in Slack's own streams where they work (in threads, and where the workspace has them), or
    * by edits of a message. @default "native"
    */
@@ -32,6 +37,7 @@ export interface SlackOptions {
 }
 
 export interface SlackSettings {
+  readonly bot: string | undefined;
   readonly stream: "native" | "edit";
   readonly editInterval: number;
   readonly maxFileBytes: number;
@@ -40,6 +46,7 @@ export interface SlackSettings {
 }
 
 const known = [
+  "bot",
   "stream",
   "editInterval",
   "maxFileBytes",
@@ -51,7 +58,7 @@ const known = [
 export function checkOptions(options: SlackOptions): SlackSettings {
   refuseUnknown(options, known);
   const { stream = "native", editInterval = 1_200, maxFileBytes = 20_971_520 } = options;
-  const { fileHosts = [], client } = options;
+  const { fileHosts = [], client, bot } = options;
   if (stream !== "native" && stream !== "edit") throw optionInvalid("stream", 'must be "native" or "edit"');
   for (const [field, value] of Object.entries({ editInterval, maxFileBytes })) {
     if (typeof value !== "number" || !Number.isFinite(value) || value <= 0) {
@@ -61,10 +68,13 @@ export function checkOptions(options: SlackOptions): SlackSettings {
   if (!Array.isArray(fileHosts) || fileHosts.some((host) => typeof host !== "string" || !isHost(host))) {
     throw optionInvalid("fileHosts", 'must be a list of hosts, e.g. ["files.example.com", "127.0.0.1:8080"]');
   }
+  if (bot !== undefined && (typeof bot !== "string" || bot === "")) {
+    throw optionInvalid("bot", "must be a text that is not empty");
+  }
   if (client !== undefined && typeof client !== "function") {
     throw optionInvalid("client", "must be a function: (tenant) => WebClient");
   }
-  return { stream, editInterval, maxFileBytes, fileHosts, client };
+  return { bot, stream, editInterval, maxFileBytes, fileHosts, client };
 }
 
 function isHost(host: string): boolean {

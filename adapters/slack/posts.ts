@@ -1,17 +1,16 @@
 import { setTimeout as pause } from "node:timers/promises";
-import type { JsonValue, Reply } from "aparte";
+import type { Delivery, JsonValue } from "aparte";
 import { isId } from "./address.ts";
 import type { SlackApi } from "./api.ts";
 import { isBlockRefusal, isFinal, isGone, isStreamRefusal, isUnsure, waitOf } from "./failures.ts";
 import type { Pace } from "./pace.ts";
 import type { Workspace } from "./workspaces.ts";
 
-/** How often a call that fails is made, and the first pause between two, in milliseconds; doubled each time. */
-const maxTries = 5;
-const firstPauseMs = 500;
-
 /** The shortest pause before a call that was one too many, in milliseconds. Slack tells how long it should be. */
 const minWaitMs = 100;
+
+/** The longest such pause: a longer one is the mapper's to wait, which leaves the answer to others if it closes. */
+const maxWaitMs = 15_000;
 
 /** Slack ends a stream about five minutes after it began. In milliseconds. */
 const streamLife = 240_000;
@@ -36,7 +35,7 @@ export interface PostsOptions {
   readonly workspace: Workspace;
   /** The thread of the reply. Without one there are no streams. */
   readonly thread: string | undefined;
-  readonly reply: Reply;
+  readonly delivery: Delivery;
   /** The texts that the messages are to show, as far as the reply has come. */
   readonly texts: () => readonly string[];
 }
@@ -77,7 +76,7 @@ export class Posts {
 
   /** Read when there is something to show: a reply is handed over before its turn runs. */
   get #posts(): Post[] {
-    this.#known ??= earlierPosts(this.#options.reply.earlierPost);
+    this.#known ??= earlierPosts(this.#options.delivery.posts);
     return this.#known;
   }
 
@@ -99,39 +98,32 @@ export class Posts {
 
   async #catchUp(): Promise<void> {
     this.#isRunning = true;
-    let tries = 0;
     let hasRoom = false;
     while (this.#failure === undefined) {
       const step = this.#nextStep();
-      if (step === undefined || !this.#options.reply.held) break;
+      if (step === undefined) break;
       if (step.pace !== undefined && !hasRoom) {
         // Looked at again afterwards: there may be more to show by then.
         hasRoom = await step.pace.turn(this.#complete.signal);
         continue;
       }
       hasRoom = false;
-      tries = await this.#try(step, tries);
+      await this.#try(step);
     }
     this.#isRunning = false;
   }
 
-  /** @returns how often the next step has failed by now. */
-  async #try(step: Step, tries: number): Promise<number> {
+  async #try(step: Step): Promise<void> {
     try {
+      await this.#options.delivery.permit();
       await step.call();
-      return 0;
     } catch (error) {
       const wait = waitOf(error);
-      if (wait !== undefined) {
-        // One call too many. However many people ask at once, their answers must not be lost for it.
-        await pause(Math.max(wait, minWaitMs));
-        return tries;
-      }
-      const isLast = tries + 1 === maxTries;
-      if (isBlockRefusal(error) && !isLast) this.#options.workspace.hasMarkdown = false;
-      else if (isFinal(error) || isLast) this.#failure = { error };
-      else await pause(firstPauseMs * 2 ** tries);
-      return tries + 1;
+      // One call too many. However many people ask at once, their answers must not be lost for it.
+      if (wait !== undefined && wait <= maxWaitMs) await pause(Math.max(wait, minWaitMs));
+      else if (isBlockRefusal(error) && this.#options.workspace.hasMarkdown) {
+        this.#options.workspace.hasMarkdown = false;
+      } else this.#failure = { error };
     }
   }
 
@@ -176,8 +168,8 @@ export class Posts {
   }
 
   async #begin(index: number, text: string): Promise<void> {
-    const { api, workspace, reply } = this.#options;
-    if (this.#mayBePosted || (reply.isResumed && index >= this.#lookedFor)) return this.#find(index);
+    const { api, workspace, delivery } = this.#options;
+    if (this.#mayBePosted || (delivery.isRepeated && index >= this.#lookedFor)) return this.#find(index);
     const streamThread = this.#streamThread;
     try {
       if (streamThread !== undefined) {
@@ -260,7 +252,7 @@ export class Posts {
 
   #keep(index: number, post: Post): void {
     this.#posts[index] = post;
-    this.#options.reply.posted({
+    this.#options.delivery.posted({
       posts: this.#posts.map(({ ts, streamsUntil }) => ({ ts, streams: streamsUntil !== undefined })),
     });
   }

@@ -1,4 +1,4 @@
-import type { Reply } from "aparte";
+import type { Delivery } from "aparte";
 import type { SlackApi } from "./api.ts";
 
 /** Slack takes a status away after two minutes. In milliseconds. */
@@ -9,7 +9,7 @@ const thinking = "is thinking…";
 /** The line that says what the bot is doing, until its answer is there. */
 export class Status {
   readonly #api: SlackApi;
-  readonly #reply: Reply;
+  readonly #delivery: Delivery;
   readonly #timer: NodeJS.Timeout;
   #text = "";
   /** What Slack was told last; undefined when it must be told again. */
@@ -18,9 +18,9 @@ export class Status {
   #sending: Promise<void> | undefined;
   #isSending = false;
 
-  constructor(api: SlackApi, reply: Reply) {
+  constructor(api: SlackApi, delivery: Delivery) {
     this.#api = api;
-    this.#reply = reply;
+    this.#delivery = delivery;
     this.#timer = setInterval(() => {
       this.#told = undefined;
       this.#send();
@@ -51,10 +51,13 @@ export class Status {
 
   async #catchUp(): Promise<void> {
     this.#isSending = true;
-    while (this.#told !== this.#text && this.#reply.held) {
+    while (this.#told !== this.#text) {
       this.#told = this.#text;
       // Not every workspace, channel or app has a status line. Without it nobody misses a word of the answer.
-      await this.#api.setStatus(this.#text).catch(() => {});
+      await this.#delivery
+        .permit()
+        .then(() => this.#api.setStatus(this.#text))
+        .catch(() => {});
     }
     this.#isSending = false;
   }

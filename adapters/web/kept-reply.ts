@@ -49,7 +49,7 @@ export class KeptReply {
 
   /** The whole answer, once it has ended. */
   get text(): string {
-    return this.#transcript.text;
+    return this.#transcript.answer;
   }
 
   /** The events so far; the list grows. */

@@ -6,7 +6,7 @@ import { later } from "./timer.ts";
 
 /** Whose message a reply answers. The same for every place where that person may say it. */
 export interface ReplyName {
-  readonly tenant: string;
+  readonly tenant?: string;
   readonly user: string;
   readonly id: string;
 }

@@ -27,21 +27,21 @@ const editPauseMs = 1500;
 mapper.connect({
   platform: "telegram",
   // Works from the message alone: when this process dies, the next one goes on with the reply.
-  async deliver({ replyTo }, reply) {
+  async deliver({ replyTo }, delivery) {
     const text = new ReplyText();
     const shown = [];
     let posts;
     const show = async () => {
-      posts ??= [...(reply.earlierPost ?? [])];
+      posts ??= [...(delivery.posts ?? [])];
       for (const [index, part] of cut(text.text, messageLength).entries()) {
         if (shown[index] === part) continue;
-        if (!reply.held) return;
+        await delivery.permit();
         if (posts[index] === undefined) {
           const { message_id } = await bot.api.sendMessage(replyTo.chat, part, {
             message_thread_id: replyTo.thread,
           });
           posts[index] = message_id;
-          reply.posted([...posts]);
+          delivery.posted([...posts]);
         } else {
           // Telegram refuses an edit that changes nothing; an earlier process may have made it.
           await bot.api.editMessageText(replyTo.chat, posts[index], part).catch((error) => {
@@ -53,7 +53,7 @@ mapper.connect({
     };
     let editAt = 0;
     try {
-      for await (const event of reply) {
+      for await (const event of delivery) {
         text.add(event);
         if (text.text === "" || performance.now() < editAt) continue;
         await show();
@@ -69,7 +69,7 @@ mapper.connect({
 /** What is said in private is never part of a group's session. */
 const speakerOf = ({ chat, from, msg }) => ({
   platform: "telegram",
-  tenant: chat.type === "private" ? "" : `${chat.id}`,
+  ...(chat.type === "private" ? { direct: true } : { tenant: `${chat.id}` }),
   user: `${from.id}`,
   channel: `${chat.id}`,
   ...(msg.message_thread_id === undefined ? {} : { thread: `${msg.message_thread_id}` }),

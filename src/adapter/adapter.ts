@@ -1,25 +1,39 @@
-import type { JsonValue } from "../backends/backend.ts";
-import type { Message, Reply } from "../turn/message.ts";
+import type { JsonValue } from "../json.ts";
+import type { Delivery } from "../turn/delivery.ts";
+import type { Message } from "../turn/message.ts";
+
+/** What an adapter reads in a failure of its platform. */
+export interface DeliveryFailure {
+  /** False: the platform will never take the answer (no such channel, no permission …). True: it may, later. */
+  readonly passes: boolean;
+  /** When it may be tried again, where the platform says so, in milliseconds from now. */
+  readonly retryAfterMs?: number;
+}
 
 /**
  * Code that turns one chat platform's events into messages, and replies into that platform's messages.
  *
  * An adapter registers itself with `mapper.connect(adapter)` and hands every message to
- * `mapper.receive(message)`. The mapper calls `deliver` when the turn runs; usually in the same process, but
+ * `mapper.receive(message)`. The mapper calls `deliver` when the turn is taken; usually in the same process, but
  * in another one if the first has died. So `deliver` works from the message alone, above all from
  * `message.replyTo`.
  */
 export interface Adapter {
   /** The platform's name: the `platform` of its speakers. */
   readonly platform: string;
+  /** The application that it speaks for: the `bot` of its speakers. Several bots of one platform have an adapter each. */
+  readonly bot?: string;
   /**
-   * Shows a reply to the person and resolves when all of it is on the platform. The lane's next turn runs only
-   * then, so replies stay in order. Looks at {@link Reply.held} directly before every send, and sends nothing
-   * more once it is false. Where an earlier process died over the reply, {@link Reply.earlierPost} and
-   * {@link Reply.isResumed} tell of what it may have sent. Reading the reply throws an {@link AparteError} when
-   * the turn failed: its `say` is for the person.
+   * Shows a reply to the person, as it comes, and resolves when all of it is on the platform. The lane's next turn runs
+   * only then, so replies stay in order. Awaits {@link Delivery.permit} directly before every call to the platform, and
+   * tells {@link Delivery.posted} what stands there.
+   *
+   * Throws what the platform failed with. When and whether the reply is delivered again is the mapper's: it calls
+   * `deliver` anew, also in another process, with the whole reply and what was posted by then.
    */
-  deliver(message: Message, reply: Reply): Promise<void>;
+  deliver(message: Message, delivery: Delivery): Promise<void>;
+  /** What a failure that `deliver` threw means. @default it passes */
+  failure?(error: unknown): DeliveryFailure;
   /** Loads a file again from its `ref`, for a turn whose process died. */
   loadFile?(ref: JsonValue, signal: AbortSignal): Promise<Uint8Array>;
 }

@@ -1,13 +1,7 @@
+import type { JsonValue } from "../json.ts";
 import type { ReplyEvent } from "../turn/reply-event.ts";
 
-/** Anything `JSON.stringify` keeps whole. What goes into the store is of this type. */
-export type JsonValue =
-  | string
-  | number
-  | boolean
-  | null
-  | readonly JsonValue[]
-  | { readonly [key: string]: JsonValue };
+export type { JsonValue };
 
 /** A file or image that came with a message. Give its bytes, or a way to load them when they are needed. */
 export interface FileInput {
@@ -41,6 +35,11 @@ export interface ConversationCall extends SessionCall {
 }
 
 export interface AskCall extends ConversationCall {
+  /**
+   * Names the turn: ASCII, 22 characters, the same when another process goes on with it. Where the service keeps it,
+   * the turn is found there by it.
+   */
+  readonly turnId: string;
   /** What the person said. May be empty when there are files. */
   readonly text: string;
   readonly files: readonly FileInput[];

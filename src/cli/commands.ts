@@ -1,5 +1,5 @@
 import type { SessionMapper } from "../mapper.ts";
-import type { Middleware } from "../turn/turn-runner.ts";
+import type { Middleware } from "../turn/middleware.ts";
 
 /**
  * What people can tell the bot itself: `!reset` lets the agent forget, `!agents` lists the agents, and `!use NAME`

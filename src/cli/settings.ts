@@ -3,8 +3,8 @@ import type { CozeOptions } from "../backends/coze/index.ts";
 import type { DialogflowCxOptions } from "../backends/dialogflow-cx/index.ts";
 import type { SonaopsOptions } from "../backends/sonaops/index.ts";
 import { AparteError } from "../errors.ts";
-import type { Scope } from "../speaker/speaker.ts";
-import type { Overlap } from "../stores/old-store.ts";
+import type { Overlap } from "../lane/machine.ts";
+import type { Scope } from "../speaker/scope.ts";
 import type { TurnLimits } from "../turn/limits.ts";
 
 export interface SlackSettings {

@@ -3,7 +3,7 @@ import { optionInvalid, refuseUnknown } from "../check.ts";
 import { AparteError } from "../errors.ts";
 import { consoleLogger, type Logger } from "../logger.ts";
 import type { SessionMapper } from "../mapper.ts";
-import type { Store } from "../stores/old-store.ts";
+import type { Store } from "../stores/store.ts";
 import { page, pageHeaders } from "./page.ts";
 import { People, speakerOf } from "./people.ts";
 

@@ -1,7 +1,7 @@
 import { AparteError } from "../errors.ts";
 import type { SessionMapper } from "../mapper.ts";
 import type { Speaker } from "../speaker/speaker.ts";
-import type { Records } from "../stores/old-store.ts";
+import type { Records } from "../stores/store.ts";
 
 /** A person on the page. */
 export interface Person {

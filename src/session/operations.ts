@@ -1,8 +1,9 @@
 import type { Backend, ConversationCall, HistoryMessage } from "../backends/backend.ts";
 import { AparteError } from "../errors.ts";
-import type { ScopedSpeaker } from "../speaker/speaker.ts";
-import type { SessionRecord } from "../stores/old-store.ts";
-import { dropConversation, type HeldSession } from "./conversation.ts";
+import type { ScopedSpeaker } from "../speaker/scope.ts";
+import { dropConversation } from "./conversation.ts";
+import type { SessionRecord } from "./record.ts";
+import type { Session } from "./session.ts";
 
 /** A session as `sessions()` lists it. */
 export interface SessionSummary {
@@ -46,11 +47,7 @@ export async function exportSession(
 }
 
 /** The agent forgets: the service clears the context, or the conversation is left for a new one. */
-export async function clearConversation(
-  session: HeldSession,
-  agent: string,
-  backend: Backend,
-): Promise<void> {
+export async function clearConversation(session: Session, agent: string, backend: Backend): Promise<void> {
   const conversation = session.conversation(agent);
   if (conversation === undefined) return;
   const { id, state: _, ...kept } = conversation;
@@ -68,7 +65,7 @@ export async function clearConversation(
 
 /** @throws {AparteError} `input-invalid`, or `backend-unsupported` where the service knows no names. */
 export async function renameConversation(
-  session: HeldSession,
+  session: Session,
   agent: string,
   backend: Backend,
   title: string,
@@ -89,16 +86,13 @@ export async function renameConversation(
 }
 
 /** Deletes the session's conversations at the services that can, and its record when the turn ends. */
-export async function eraseSession(
-  session: HeldSession,
-  agents: ReadonlyMap<string, Backend>,
-): Promise<void> {
+export async function eraseSession(session: Session, agents: ReadonlyMap<string, Backend>): Promise<void> {
   for (const [agent, { id }] of Object.entries(session.record.conversations)) {
     if (id !== undefined) await agents.get(agent)?.remove?.(callOf(session, agent, id));
   }
   session.erase();
 }
 
-function callOf(session: HeldSession, agent: string, id: string): ConversationCall {
-  return { sessionName: session.name, agent, conversationId: id, signal: session.held.signal };
+function callOf(session: Session, agent: string, id: string): ConversationCall {
+  return { sessionName: session.name, agent, conversationId: id, signal: session.signal };
 }

@@ -2,7 +2,7 @@ import { createHash, hkdfSync, randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { CompactEncrypt, compactDecrypt } from "jose";
 import type { SharedToken, SharedTokens } from "../backends/backend.ts";
-import type { Records } from "../stores/old-store.ts";
+import type { Records } from "../stores/store.ts";
 
 /** What is encrypted. */
 interface KeptToken {

@@ -1,11 +1,19 @@
 import { AparteError } from "../errors.ts";
-import type { Settings } from "../options.ts";
-import { type Records, sessionKey } from "../stores/old-store.ts";
-import { encodeSpeaker, type ScopedSpeaker, type Speaker, scoped, sessionName } from "./speaker.ts";
+import { type Records, sessionKey } from "../stores/store.ts";
+import { encodeSpeaker, type Scope, type ScopedSpeaker, scoped } from "./scope.ts";
+import { sessionName } from "./session-name.ts";
+import type { Speaker } from "./speaker.ts";
 
 export interface SessionIdentity {
   readonly name: string;
   readonly speaker: ScopedSpeaker;
+}
+
+export interface SessionNamesOptions {
+  readonly secrets: readonly [string, ...string[]];
+  readonly scope: Scope;
+  readonly identify: ((speaker: Speaker) => string | undefined | Promise<string | undefined>) | undefined;
+  readonly records: Records;
 }
 
 /** How many sessions' names are remembered. */
@@ -13,31 +21,24 @@ const maxRemembered = 10_000;
 
 /** Finds the session that a speaker belongs to. */
 export class SessionNames {
-  readonly #settings: Settings;
-  readonly #records: Records;
+  readonly #options: SessionNamesOptions;
   /** Names under the first secret, by encoded speaker: the keyed hash takes longer than all else here. */
   readonly #hashed = new Map<string, string>();
-  /** Names born under an older secret (or known not to be), by the name under the first one. */
-  readonly #remembered = new Map<string, string>();
+  /** The names that sessions were born with, by their name under the first secret. */
+  readonly #born = new Map<string, string>();
   /** The last lookup under way for each speaker: names are found in the order in which messages came. */
   readonly #lookups = new Map<string, Promise<SessionIdentity>>();
 
-  constructor(settings: Settings, records: Records) {
-    this.#settings = settings;
-    this.#records = records;
+  constructor(options: SessionNamesOptions) {
+    this.#options = options;
   }
 
   /** Answers at once where nothing has to be asked, so that messages enter their lane in the order they came. */
   find(speaker: Speaker): SessionIdentity | Promise<SessionIdentity> {
-    const { identify, secrets } = this.#settings;
+    const { identify, secrets } = this.#options;
     if (identify === undefined && secrets.length === 1) return this.#identity(speaker, undefined);
-    const who = JSON.stringify([
-      speaker.platform,
-      speaker.tenant,
-      speaker.user,
-      speaker.channel,
-      speaker.thread,
-    ]);
+    const { platform, bot, tenant, user, channel, thread, direct } = speaker;
+    const who = JSON.stringify([platform, bot, tenant, user, channel, thread, direct]);
     const lookup = () => this.#lookUp(speaker);
     const earlier = this.#lookups.get(who);
     const found = earlier === undefined ? lookup() : earlier.then(lookup, lookup);
@@ -50,49 +51,52 @@ export class SessionNames {
   }
 
   async #lookUp(speaker: Speaker): Promise<SessionIdentity> {
-    const identity = await this.#settings.identify?.(speaker);
+    const identity = await this.#options.identify?.(speaker);
     if (identity !== undefined && (typeof identity !== "string" || identity === "")) {
       throw new AparteError(
         "input-invalid",
         "The identify hook must return an id that is not empty, or undefined.",
-        {
-          field: "identify",
-        },
+        { field: "identify" },
       );
     }
     const session = this.#identity(speaker, identity);
-    const [, ...older] = this.#settings.secrets;
-    if (older.length === 0) return session;
-    const remembered = this.#remembered.get(session.name);
-    if (remembered !== undefined) return { ...session, name: remembered };
-    const name = await this.#bornAs(session, older);
-    if (this.#remembered.size >= maxRemembered) this.#remembered.clear();
-    this.#remembered.set(session.name, name);
+    const [, ...others] = this.#options.secrets;
+    if (others.length === 0) return session;
+    let name = this.#born.get(session.name);
+    if (name === undefined) {
+      name = await this.#bornAs(session, others);
+      if (this.#born.size >= maxRemembered) this.#born.clear();
+      this.#born.set(session.name, name);
+    }
     return { ...session, name };
   }
 
-  /** The name under which the session is in the store: it keeps the one it was born with. */
-  async #bornAs({ name, speaker }: SessionIdentity, older: readonly string[]): Promise<string> {
-    const names = [name, ...older.map((secret) => sessionName(speaker, secret))];
-    const records = await Promise.all(names.map((candidate) => this.#records.get(sessionKey(candidate))));
-    return names[records.findIndex((record) => record !== undefined)] ?? name;
+  /**
+   * The name that the session was born with. Copies that know the same secrets in different orders meet at a record
+   * whose key is the same for all of them; whoever writes it first decides, for all time.
+   */
+  async #bornAs({ name, speaker }: SessionIdentity, others: readonly string[]): Promise<string> {
+    const { records } = this.#options;
+    const names = [name, ...others.map((secret) => sessionName(speaker, secret))];
+    const meeting = `name:${[...names].sort()[0]}`;
+    const agreed = await records.get<string>(meeting);
+    if (agreed !== undefined && names.includes(agreed)) return agreed;
+    const known = await Promise.all(names.map((candidate) => records.get(sessionKey(candidate))));
+    const born = names[known.findIndex((record) => record !== undefined)] ?? name;
+    if (await records.setIfAbsent(meeting, born)) return born;
+    const decided = await records.get<string>(meeting);
+    return decided !== undefined && names.includes(decided) ? decided : born;
   }
 
   #identity(speaker: Speaker, identity: string | undefined): SessionIdentity {
-    const who = scoped(speaker, this.#settings.scope, identity);
+    const who = scoped(speaker, this.#options.scope, identity);
     const encoded = encodeSpeaker(who);
     let name = this.#hashed.get(encoded);
     if (name === undefined) {
-      name = sessionName(who, this.#settings.secrets[0]);
+      name = sessionName(who, this.#options.secrets[0]);
       if (this.#hashed.size >= maxRemembered) this.#hashed.clear();
       this.#hashed.set(encoded, name);
     }
     return { name, speaker: who };
-  }
-
-  /** A session was erased: its person's next one is named anew. */
-  forget(name: string): void {
-    for (const [first, remembered] of this.#remembered)
-      if (remembered === name) this.#remembered.delete(first);
   }
 }

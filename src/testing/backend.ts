@@ -191,7 +191,7 @@ export function backendContract({ describe, it }: ContractRunner, options: Backe
       const call = { sessionName: "a1_contract", agent: "helper", signal: gone };
       await assert.rejects(async () => service.backend.open(call));
       await assert.rejects(async () => {
-        const turn = { ...call, conversationId: "none", text: "hello", files: [] };
+        const turn = { ...call, conversationId: "none", turnId: "t1", text: "hello", files: [] };
         for await (const _ of service.backend.ask(turn)) assert.fail("it answered");
       });
     });

@@ -1,37 +1,53 @@
 import { AparteError } from "../errors.ts";
-import type { LaneOwner, Rates, Store } from "../stores/old-store.ts";
+import type { LaneDocument } from "../lane/machine.ts";
+import type { Store } from "../stores/store.ts";
 import { Gate } from "./adapter-agent.ts";
 
 /** A store whose process can die: from then on no call comes through, and nothing is told to it. */
-export class MortalStore implements Store {
-  readonly name: string;
-  readonly shared: boolean;
-  readonly durable: boolean;
-  readonly records: Store["records"];
-  readonly rates?: Rates;
-  readonly join: Store["join"];
-  readonly #store: Store;
+export class MortalStore {
+  readonly store: Store;
   readonly #noted = new Gate();
   #isDead = false;
 
   constructor(store: Store) {
-    this.#store = store;
-    this.name = store.name;
-    this.shared = store.shared;
-    this.durable = store.durable;
-    this.records = this.#mortal(store.records);
-    if (store.rates !== undefined) this.rates = this.#mortal(store.rates);
-    this.join = (owner) => {
-      const lanes = this.#mortal(store.join(this.#deafened(owner)));
-      const note: typeof lanes.note = async (grant, facts) => {
-        await lanes.note(grant, facts);
-        this.#noted.open();
+    const alive = <Arguments extends unknown[], Result>(run: (...args: Arguments) => Promise<Result>) => {
+      return async (...args: Arguments): Promise<Result> => {
+        this.#assertAlive();
+        const result = await run(...args);
+        this.#assertAlive();
+        return result;
       };
-      return new Proxy(lanes, { get: (_, name) => (name === "note" ? note : Reflect.get(lanes, name)) });
+    };
+    const { records } = store;
+    this.store = {
+      ...store,
+      records: {
+        get: <T>(key: string) => alive(() => records.get<T>(key))(),
+        set: alive(records.set.bind(records)),
+        setIfAbsent: alive(records.setIfAbsent.bind(records)),
+        delete: alive(records.delete.bind(records)),
+        entries: (prefix) => records.entries(prefix),
+      },
+      commit: alive(async (commit) => {
+        const committed = await store.commit(commit);
+        const { running } = (commit.document ?? {}) as Partial<LaneDocument>;
+        if (running?.posts !== undefined) this.#noted.open();
+        return committed;
+      }),
+      read: alive(store.read),
+      beat: alive(store.beat),
+      bury: alive(store.bury),
+      dead: alive(store.dead),
+      listen: alive((owner, wake) =>
+        store.listen(owner, (lane) => {
+          if (!this.#isDead) wake(lane);
+        }),
+      ),
+      close: async () => {},
     };
   }
 
-  /** Resolves when something was noted of a turn. */
+  /** Resolves when it was written down what stands on the platform. */
   get noted(): Promise<void> {
     return this.#noted.opened;
   }
@@ -40,34 +56,7 @@ export class MortalStore implements Store {
     this.#isDead = true;
   }
 
-  async close(): Promise<void> {
-    if (!this.#isDead) await this.#store.close();
-  }
-
-  #deafened(owner: LaneOwner): LaneOwner {
-    const alive = (tell: () => void) => {
-      if (!this.#isDead) tell();
-    };
-    return {
-      id: owner.id,
-      leaseMs: owner.leaseMs,
-      granted: (grant, since) => alive(() => owner.granted(grant, since)),
-      merged: (lane, key) => alive(() => owner.merged(lane, key)),
-      taken: (lane, key) => alive(() => owner.taken(lane, key)),
-      interrupted: (lane, key) => alive(() => owner.interrupted(lane, key)),
-    };
-  }
-
-  #mortal<T extends object>(target: T): T {
-    return new Proxy(target, {
-      get: (_, name) => {
-        const member: unknown = Reflect.get(target, name);
-        if (typeof member !== "function") return member;
-        return (...args: unknown[]) => {
-          if (this.#isDead) throw new AparteError("store-failed", "The process of this store is dead.");
-          return Reflect.apply(member, target, args) as unknown;
-        };
-      },
-    });
+  #assertAlive(): void {
+    if (this.#isDead) throw new AparteError("store-failed", "The process of this store has died.");
   }
 }

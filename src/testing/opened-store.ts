@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
-import type { Store } from "../stores/old-store.ts";
+import type { Store } from "../stores/store.ts";
 
 /** A store that was opened for one test. */
 export interface OpenedStore {
   readonly store: Store;
   /** Opens the same data once more, as another process would. Shared and durable stores have it. */
   readonly again?: () => Promise<Store>;
+  /** Makes the store's time go on, in milliseconds. Without it, what ends by time is not tested. */
+  readonly advance?: (ms: number) => void;
   /** Closes all that was opened and removes its data. */
   readonly close: () => Promise<void>;
 }
@@ -18,14 +20,13 @@ export interface StoreContractOptions {
   readonly durable: boolean;
   /** Opens an empty store. */
   readonly open: () => Promise<OpenedStore>;
-  /** Makes the reading of records fail, and work again. Without it, failing reads are not tested. */
-  readonly breakReads?: (opened: OpenedStore, isBroken: boolean) => void | Promise<void>;
 }
 
 /** Two ways to the same data: for a shared store also those of two processes. */
 export interface StorePair {
   readonly store: Store;
   readonly other: Store;
+  readonly opened: OpenedStore;
 }
 
 /**
@@ -35,18 +36,18 @@ export interface StorePair {
 export async function onStore(
   { open }: StoreContractOptions,
   apart: boolean,
-  test: (pair: StorePair, opened: OpenedStore) => Promise<void>,
+  test: (pair: StorePair) => Promise<void>,
 ): Promise<void> {
   const opened = await open();
   try {
-    const other = apart ? await again(opened) : opened.store;
-    await test({ store: opened.store, other }, opened);
+    const other = apart ? await openAgain(opened) : opened.store;
+    await test({ store: opened.store, other, opened });
   } finally {
     await opened.close();
   }
 }
 
-export async function again({ again }: OpenedStore): Promise<Store> {
+export async function openAgain({ again }: OpenedStore): Promise<Store> {
   assert.ok(again, "a store that is shared or durable can be opened again");
   return again();
 }

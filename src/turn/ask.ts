@@ -1,20 +1,26 @@
-import type { AskCall, Backend, FileInput, JsonValue, RecoverCall } from "../backends/backend.ts";
+import type { AskCall, Backend, FileInput, RecoverCall } from "../backends/backend.ts";
 import { AparteError } from "../errors.ts";
-import { conversationId, dropConversation, type HeldSession, keepState } from "../session/conversation.ts";
+import type { JsonValue } from "../json.ts";
+import { conversationId, dropConversation, keepState } from "../session/conversation.ts";
+import type { Session } from "../session/session.ts";
 import type { ReplyEvent } from "./reply-event.ts";
 
 /** One turn with an agent. */
 export interface Question {
-  readonly session: HeldSession;
+  readonly session: Session;
   readonly agent: string;
   readonly backend: Backend;
+  readonly turnId: string;
   readonly text: string;
   readonly files: readonly FileInput[];
   readonly signal: AbortSignal;
   /** Names the conversation where it is opened now. */
   readonly title: string | undefined;
   readonly alwaysFind: boolean;
-  readonly note: (facts: JsonValue) => void;
+  /** Called directly before the service gets the turn. */
+  readonly beforeAsk: () => Promise<void> | undefined;
+  /** Writes down what the service said of the turn. */
+  readonly note: (known: JsonValue) => void;
 }
 
 /**
@@ -26,6 +32,8 @@ export async function* ask(question: Question): AsyncGenerator<ReplyEvent> {
   try {
     // Not awaited where it is known: the agent is asked at once.
     const id = knownId(question) ?? (await opened(question));
+    const before = question.beforeAsk();
+    if (before !== undefined) await before;
     for await (const event of question.backend.ask(callOf(question, id))) {
       hasSpoken = true;
       yield event;
@@ -43,16 +51,27 @@ export async function* ask(question: Question): AsyncGenerator<ReplyEvent> {
   }
 }
 
-/** What became of the answer to a turn that was running when its process died. */
-export async function* recover(question: Question, facts: JsonValue | undefined): AsyncGenerator<ReplyEvent> {
+/**
+ * Goes on with a turn whose process died, perhaps after the service got it. The service is asked for the turn where it
+ * can be; what it surely never got is asked now.
+ * @param known what the service said of the turn, if that was written down
+ * @param wasAsked whether it was written down that the service got it
+ */
+export async function* recover(
+  question: Question,
+  known: JsonValue | undefined,
+  wasAsked: boolean,
+): AsyncGenerator<ReplyEvent> {
+  const { backend } = question;
   const id = knownId(question);
   // Without a conversation there was nothing the turn could have been sent to.
-  if (id === undefined) {
+  const isUnsent = id === undefined || (backend.recover === undefined && !wasAsked);
+  if (isUnsent) {
     yield* ask(question);
     return;
   }
-  const call: RecoverCall = { ...callOf(question, id), ...(facts === undefined ? {} : { facts }) };
-  const recovered = (await question.backend.recover?.(call)) ?? "unknown";
+  const call: RecoverCall = { ...callOf(question, id), ...(known === undefined ? {} : { facts: known }) };
+  const recovered = (await backend.recover?.(call)) ?? "unknown";
   if (recovered === "not-sent") yield* ask(question);
   else if (recovered === "unknown") {
     yield {
@@ -71,51 +90,14 @@ function opened({ session, agent, backend, signal, title, alwaysFind }: Question
   return conversationId({ session, agent, backend, signal, title, alwaysFind });
 }
 
-function callOf({ session, agent, text, files, signal, note }: Question, conversationId: string): AskCall {
+function callOf(question: Question, conversationId: string): AskCall {
+  const { session, agent, turnId, text, files, signal, note } = question;
   const state = session.conversation(agent)?.state;
   return {
     sessionName: session.name,
-    agent,
-    conversationId,
-    text,
-    files,
-    signal,
+    ...{ agent, conversationId, turnId, text, files, signal },
     ...(state === undefined ? {} : { state }),
     keep: (kept) => keepState(session, agent, kept),
     note,
   };
-}
-
-/** How long a backend may take to stop cleanly (cancel at the service) after its signal was aborted. */
-const graceMs = 5_000;
-
-/** Passes events on, and throws the signal's reason once it is aborted, even if the source never ends. */
-export async function* untilAborted<T>(source: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
-  const iterator = source[Symbol.asyncIterator]();
-  // The agent is asked before anything else is made ready.
-  let next = iterator.next();
-  let onAbort = () => {};
-  let timer: NodeJS.Timeout | undefined;
-  const overdue = new Promise<never>((_, reject) => {
-    onAbort = () => {
-      timer = setTimeout(() => reject(signal.reason), graceMs);
-    };
-    signal.addEventListener("abort", onAbort);
-  });
-  overdue.catch(() => {}); // Looked at only while an event is awaited.
-  if (signal.aborted) onAbort();
-  try {
-    for (;;) {
-      const step = await Promise.race([next, overdue]);
-      if (signal.aborted) throw signal.reason;
-      if (step.done) return;
-      yield step.value;
-      next = iterator.next();
-    }
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-    clearTimeout(timer);
-    // Not awaited: a backend that does not end must not hold the lane.
-    iterator.return?.().catch(() => {});
-  }
 }

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { asAparteError } from "../errors.ts";
-import type { Rates } from "../stores/old-store.ts";
+import type { Rates } from "../stores/store.ts";
 import type { Message } from "./message.ts";
 
 /** How many turns there may be in a minute. Missing: as many as come. */
@@ -32,7 +32,7 @@ export class Limits {
     }
   }
 
-  async #take({ platform, tenant, user }: Message): Promise<number> {
+  async #take({ platform, tenant = "", user }: Message): Promise<number> {
     const { person, tenant: all } = this.#limits;
     const own =
       person === undefined ? 0 : await this.#rates.take(digest(platform, tenant, user), person, minuteMs);

@@ -31,6 +31,7 @@ export type ReplyEvent =
  * - `interrupted`: a later message stopped this turn. `stopped`: the person or the application did.
  * - `answer-lost`: the process died after the turn was sent and the service cannot be asked for the answer.
  * - `limited`: the person or tenant has used up its turns for now. It was not sent; the text and `retryAfterMs` say when to come back.
+ * - `undelivered`: an earlier answer could not be delivered. The text says so, and repeats it in its own place.
  * - `too-long`: the message has more characters than the agent reads. It was not sent.
  */
 export type NoticeCode =
@@ -43,33 +44,28 @@ export type NoticeCode =
   | "stopped"
   | "answer-lost"
   | "limited"
+  | "undelivered"
   | "too-long";
 
 /** Notices of which the person needs not be told: another reply says all there is to say. */
 export const silentNotices: ReadonlySet<NoticeCode> = new Set(["duplicate", "merged", "interrupted"]);
 
-/** A turn's words, gathered from its events: what `handle(…).text()` returns. */
+/** The agent's words, gathered from a turn's events: what `handle(…).text()` returns. */
 export class Transcript {
   #answers: string[] = [];
   #draft = "";
-  #notices: string[] = [];
 
   add(event: ReplyEvent): void {
     if (event.type === "text") this.#draft += event.delta;
     else if (event.type === "message") {
       this.#answers.push(event.text);
       this.#draft = "";
-    } else if (event.type === "notice" && !silentNotices.has(event.code)) this.#notices.push(event.text);
+    }
   }
 
   /** The finished answers and what has come of the next one, with a blank line between them. */
   get answer(): string {
     const parts = this.#draft === "" ? this.#answers : [...this.#answers, this.#draft];
     return parts.join("\n\n");
-  }
-
-  /** The answer, or what aparte itself said where there is none. */
-  get text(): string {
-    return this.answer === "" ? this.#notices.join("\n\n") : this.answer;
   }
 }

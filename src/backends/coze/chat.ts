@@ -184,7 +184,7 @@ export function* judge(chat: CozeChat, progress: ChatProgress): Generator<ReplyE
   }
   progress.state = "over";
   if (chat.status === "canceled" || chat.status === "cancelled") {
-    throw new AparteError("turn-cancelled", "Coze: the chat was cancelled there.");
+    throw new AparteError("stopped", "Coze: the chat was cancelled there.");
   }
   if (chat.status === "failed" || chat.errorCode !== 0) {
     throw chatFailure({ number: chat.errorCode || undefined, words: chat.errorWords });

@@ -152,7 +152,7 @@ async function readJson(response: Response): Promise<unknown> {
 
 /** What a call's end means: ours, the caller's, or the connection's. */
 function failure(error: unknown, signal: AbortSignal, deadline: AbortSignal): unknown {
-  if (signal.aborted) return asAparteError(signal.reason, "turn-cancelled", "The turn was cancelled.");
+  if (signal.aborted) return asAparteError(signal.reason, "stopped", "The turn was cancelled.");
   if (error instanceof AparteError) return error;
   if (deadline.aborted) {
     return new AparteError(

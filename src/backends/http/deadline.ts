@@ -48,7 +48,7 @@ export function aborted(signal: AbortSignal): AparteError {
   const isTimeout = reason instanceof Error && reason.name === "TimeoutError";
   return isTimeout
     ? new AparteError("turn-timeout", "The call was not done when its time ran out.", { cause: reason })
-    : new AparteError("turn-cancelled", "The call was cancelled.", { cause: reason });
+    : new AparteError("stopped", "The call was cancelled.", { cause: reason });
 }
 
 /** Waits. @throws {AparteError} when `signal` is aborted. */

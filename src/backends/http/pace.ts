@@ -1,6 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { AparteError } from "../../errors.ts";
-import type { Rates } from "../../stores/old-store.ts";
+import type { Rates } from "../../stores/store.ts";
 
 /** How long a request may be held back, in milliseconds. */
 const longestWait = 10_000;

@@ -1,0 +1,69 @@
+import type { JsonValue } from "../json.ts";
+import type { Place } from "../lane/place.ts";
+import type { ScopedSpeaker } from "../speaker/scope.ts";
+import { type ConversationRecord, readRecord, type SessionRecord, type UndeliveredAnswer } from "./record.ts";
+
+/** A session whose lane this process runs: nobody else changes its record meanwhile. */
+export class Session {
+  readonly name: string;
+  readonly signal: AbortSignal;
+  readonly #place: Place;
+  #record: SessionRecord;
+  #isChanged = false;
+  #isErased = false;
+
+  /** @throws {AparteError} `store-unreadable` when the record is of a newer version, or damaged */
+  constructor(name: string, speaker: ScopedSpeaker, place: Place, signal: AbortSignal, record: unknown) {
+    this.name = name;
+    this.signal = signal;
+    this.#place = place;
+    this.#record = readRecord(record) ?? { v: 1, speaker, conversations: {} };
+  }
+
+  get record(): SessionRecord {
+    return this.#record;
+  }
+
+  /** What is to be written when the turn ends: null deletes the record, undefined leaves it as it is. */
+  get changed(): JsonValue | null | undefined {
+    if (this.#isErased) return null;
+    return this.#isChanged ? (this.#record as unknown as JsonValue) : undefined;
+  }
+
+  conversation(agent: string): ConversationRecord | undefined {
+    return Object.hasOwn(this.#record.conversations, agent) ? this.#record.conversations[agent] : undefined;
+  }
+
+  /** Changes what is kept of one conversation; undefined forgets it. It is written when the turn ends. */
+  changeConversation(agent: string, conversation: ConversationRecord | undefined): void {
+    const { [agent]: _, ...others } = this.#record.conversations;
+    const conversations = conversation === undefined ? others : { ...others, [agent]: conversation };
+    this.#record = { ...this.#record, conversations };
+    this.#isChanged = true;
+  }
+
+  /** The person's own choice of agent. */
+  choose(agent: string): void {
+    this.#record = { ...this.#record, agent };
+    this.#isChanged = true;
+  }
+
+  /** An answer that could not be delivered; undefined: the person was told of it. */
+  keepUndelivered(undelivered: UndeliveredAnswer | undefined): void {
+    const { undelivered: _, ...record } = this.#record;
+    this.#record = undelivered === undefined ? record : { ...record, undelivered };
+    this.#isChanged = true;
+  }
+
+  /** Deletes the record when the turn ends. */
+  erase(): void {
+    this.#isErased = true;
+  }
+
+  /** Writes the record now. */
+  async save(): Promise<void> {
+    const record = this.#record as unknown as JsonValue;
+    await this.#place.advance({}, record, this.#place.patienceMs);
+    this.#isChanged = false;
+  }
+}

@@ -1,0 +1,190 @@
+import type { Adapter } from "../adapter/adapter.ts";
+import { type Clock, type Timer, timer } from "../clock.ts";
+import type { JsonValue } from "../json.ts";
+import type { Place } from "../lane/place.ts";
+import { leaseLost } from "../lane/place.ts";
+import { describeError, type Logger } from "../logger.ts";
+import type { Closing } from "./closing.ts";
+import type { Message } from "./message.ts";
+import type { ReplyEvent } from "./reply-event.ts";
+import type { ReplyLog } from "./reply-log.ts";
+
+/** The first pause before an answer is delivered again, and the longest, in milliseconds; doubled each time. */
+const firstPauseMs = 500;
+const longestPauseMs = 30_000;
+
+/**
+ * A turn's reply, for the adapter that shows it: an async iterable of {@link ReplyEvent}, from the beginning of the
+ * reply on. Reading it throws an {@link AparteError} when the turn failed: its `say` is for the person.
+ */
+export class Delivery implements AsyncIterable<ReplyEvent> {
+  /** Whether the turn was recorded, so that its failure is its own and not the store's. */
+  readonly taken: Promise<boolean>;
+  readonly #deliverer: Deliverer;
+  readonly #isFirst: boolean;
+  #isOver = false;
+
+  constructor(deliverer: Deliverer, taken: Promise<boolean>, isFirst: boolean) {
+    this.#deliverer = deliverer;
+    this.taken = taken;
+    this.#isFirst = isFirst;
+  }
+
+  /**
+   * Resolves when this process may send something of this reply. Await it directly before every call to the platform.
+   * @throws {AparteError} `lease-lost` when another process goes on with the reply: send nothing more
+   */
+  async permit(): Promise<void> {
+    if (this.#isOver) throw leaseLost();
+    await this.#deliverer.place?.permit();
+  }
+
+  /** What stands on the platform of this reply, as {@link Delivery.posted} was told. Known with the first event. */
+  get posts(): JsonValue | undefined {
+    return this.#deliverer.posts;
+  }
+
+  /**
+   * Whether the reply was delivered before, here or by a process that died: there may be a post that
+   * {@link Delivery.posts} does not tell of. Where the platform can be asked for it, it is, before anything is posted.
+   */
+  get isRepeated(): boolean {
+    return !this.#isFirst || (this.#deliverer.place?.turn?.attempt ?? 1) > 1;
+  }
+
+  /** Writes down what stands on the platform, so that whoever goes on with the reply edits it and posts no second one. */
+  posted(posts: JsonValue): void {
+    if (!this.#isOver) this.#deliverer.posted(posts);
+  }
+
+  /** The delivery is given up: whatever its adapter still does comes to nothing. */
+  revoke(): void {
+    this.#isOver = true;
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<ReplyEvent> {
+    return this.#deliverer.log.read();
+  }
+}
+
+/** How a delivery ended. `left`: this process closes, and others go on. */
+export type Delivered = "shown" | "refused" | "late" | "lost" | "left";
+
+export interface DelivererOptions {
+  readonly adapter: Adapter;
+  readonly message: Message;
+  readonly log: ReplyLog;
+  readonly taken: Promise<boolean>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** How long one try may take once the answer is whole, in milliseconds. */
+  readonly turnTimeout: number;
+  /** When the process closes, what the platform does not take now is left to others. */
+  readonly closing: Closing;
+}
+
+/** Makes the platform show one whole reply, however often that takes. */
+export class Deliverer {
+  /** The turn's place in its lane. Undefined before it has one, and of what was not taken. */
+  place: Place | undefined;
+  /** When the answer is given up, by the clock; undefined before it is whole. */
+  giveUpAt: number | undefined;
+  readonly log: ReplyLog;
+  readonly #options: DelivererOptions;
+  #posts: JsonValue | undefined;
+  #unwritten = false;
+  #cancelWrite: (() => void) | undefined;
+
+  constructor(options: DelivererOptions) {
+    this.#options = options;
+    this.log = options.log;
+  }
+
+  get posts(): JsonValue | undefined {
+    return this.#posts ?? this.place?.turn?.posts;
+  }
+
+  /** Written at once, unless the turn ends at once, too. */
+  posted(posts: JsonValue): void {
+    const { clock, logger } = this.#options;
+    this.#posts = posts;
+    this.#unwritten = true;
+    this.#cancelWrite ??= clock.after(0, () => {
+      this.#cancelWrite = undefined;
+      this.place?.advance(this.takeUnwritten()).catch((error) => {
+        logger.warn("it could not be written what was posted", describeError(error));
+      });
+    });
+  }
+
+  /** The posts that were not written down yet, for a commit that is made anyway. */
+  takeUnwritten(): { posts?: JsonValue } {
+    this.stopWriting();
+    if (!this.#unwritten || this.#posts === undefined) return {};
+    this.#unwritten = false;
+    return { posts: this.#posts };
+  }
+
+  stopWriting(): void {
+    this.#cancelWrite?.();
+    this.#cancelWrite = undefined;
+  }
+
+  async run(): Promise<Delivered> {
+    const { adapter, message, clock, closing, logger, taken } = this.#options;
+    for (let tries = 0; ; tries += 1) {
+      const delivery = new Delivery(this, taken, tries === 0);
+      const error = await this.#try(delivery);
+      if (error === undefined) return "shown";
+      delivery.revoke();
+      // There is nothing to try again before the answer is whole.
+      await this.log.ended();
+      if (this.place?.isLost) return "lost";
+      const { passes = true, retryAfterMs } = adapter.failure?.(error) ?? {};
+      if (tries === 0 || !passes) {
+        logger.warn("an answer could not be delivered", {
+          platform: message.platform,
+          willTryAgain: passes,
+          ...describeError(error),
+        });
+      }
+      if (!passes) return "refused";
+      const backoff = Math.min(firstPauseMs * 2 ** tries, longestPauseMs) * (0.75 + clock.random() / 4);
+      const waitMs = retryAfterMs ?? backoff;
+      if (this.giveUpAt !== undefined && clock.now() + waitMs > this.giveUpAt) return "late";
+      if (closing.isBegun) return "left";
+      const wait = timer(clock, waitMs);
+      const unwatch = closing.watch(wait.end);
+      await wait.over;
+      unwatch();
+      if (closing.isBegun) return "left";
+    }
+  }
+
+  /** @returns what it failed with */
+  async #try(delivery: Delivery): Promise<unknown> {
+    const { adapter, message, clock, turnTimeout } = this.#options;
+    let wait: Timer | undefined;
+    let isOver = false;
+    const tooLong = this.log.ended().then(async () => {
+      if (isOver) return undefined;
+      wait = timer(clock, turnTimeout);
+      await wait.over;
+      return new Error("The platform did not take the reply in time.");
+    });
+    const delivered = async () => {
+      try {
+        await adapter.deliver(message, delivery);
+        return undefined;
+      } catch (error) {
+        return error ?? new Error("The adapter failed without an error.");
+      }
+    };
+    try {
+      return await Promise.race([delivered(), tooLong]);
+    } finally {
+      isOver = true;
+      wait?.end();
+    }
+  }
+}

@@ -1,0 +1,101 @@
+import { AparteError, type AparteErrorCode } from "../errors.ts";
+import { type NoticeCode, type ReplyEvent, Transcript } from "./reply-event.ts";
+import type { ReplyLog } from "./reply-log.ts";
+
+/**
+ * A turn's reply, for whoever called `handle`: an async iterable of {@link ReplyEvent}. It may be read as often as one
+ * likes, each time from its beginning. The turn runs whether it is read or not, and goes on when a reader leaves;
+ * {@link Reply.cancel}, the message's `signal` and `await using` stop it.
+ */
+export class Reply implements AsyncIterable<ReplyEvent>, AsyncDisposable {
+  /**
+   * Resolves when the turn is recorded: true if it will be answered, false if it was not taken (a duplicate,
+   * too many wait …; the events say why). Rejects when the store failed or the message is not one.
+   */
+  readonly taken: Promise<boolean>;
+  readonly #log: ReplyLog;
+  readonly #stop: () => void;
+
+  constructor(log: ReplyLog, taken: Promise<boolean>, stop: () => void) {
+    this.#log = log;
+    this.#stop = stop;
+    this.taken = taken;
+    this.taken.catch(() => {}); // Told through the events as well; nobody has to look here.
+  }
+
+  /** Stops the turn, at the service too. What was said stays; the reply ends with the notice `stopped`. */
+  cancel(): void {
+    this.#stop();
+  }
+
+  /**
+   * The whole answer as text: several answers are joined by a blank line; suggestions and statuses are left out.
+   * @throws {AparteError} when the turn failed, or where there is no answer: `busy`, `full`, `limited`, `duplicate`,
+   * `stopped`, `answer-lost`, `no-answer` …
+   */
+  async text(): Promise<string> {
+    const transcript = new Transcript();
+    let notice: (ReplyEvent & { readonly type: "notice" }) | undefined;
+    for await (const event of this) {
+      transcript.add(event);
+      if (event.type === "notice" && Object.hasOwn(unanswered, event.code)) notice = event;
+    }
+    if (transcript.answer !== "") return transcript.answer;
+    const code = notice === undefined ? "no-answer" : (unanswered[notice.code] ?? "no-answer");
+    const { retryAfterMs } = notice ?? {};
+    throw new AparteError(
+      code,
+      notice === undefined
+        ? "The agent said nothing. Look at the events for what it did."
+        : `There is no answer: ${notice.text}`,
+      retryAfterMs === undefined ? {} : { retryAfterMs },
+    );
+  }
+
+  /** The answer as it comes, in pieces that make the whole of it, for services that do not stream as well. */
+  get textStream(): AsyncIterable<string> {
+    return texts(this);
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<ReplyEvent> {
+    return this.#log.read();
+  }
+
+  /** Stops the turn if it still runs. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#log.hasEnded) this.#stop();
+    await this.#log.ended();
+  }
+}
+
+/** Which error a notice is, where it stands in the place of an answer. */
+const unanswered: { readonly [Code in NoticeCode]?: AparteErrorCode } = {
+  busy: "busy",
+  full: "full",
+  limited: "limited",
+  duplicate: "duplicate",
+  merged: "duplicate",
+  interrupted: "stopped",
+  stopped: "stopped",
+  "answer-lost": "answer-lost",
+  "too-long": "input-invalid",
+};
+
+/** A message replaces the draft before it: what was streamed is not said again, and what it lacked is. */
+async function* texts(reply: Reply): AsyncGenerator<string> {
+  let draft = "";
+  let isFirst = true;
+  for await (const event of reply) {
+    if (event.type === "text") {
+      if (draft === "" && !isFirst) yield "\n\n";
+      draft += event.delta;
+      yield event.delta;
+    } else if (event.type === "message") {
+      const rest = event.text.startsWith(draft) ? event.text.slice(draft.length) : "";
+      if (draft === "" && !isFirst && rest !== "") yield "\n\n";
+      if (rest !== "") yield rest;
+      draft = "";
+      isFirst = false;
+    }
+  }
+}

@@ -1,0 +1,584 @@
+import type { AsyncLocalStorage } from "node:async_hooks";
+import type { Adapter } from "../adapter/adapter.ts";
+import type { Backend, FileInput } from "../backends/backend.ts";
+import { type Clock, timer } from "../clock.ts";
+import { AparteError, asAparteError } from "../errors.ts";
+import type { JsonValue } from "../json.ts";
+import { markOf } from "../lane/lane.ts";
+import type { CarriedTurn } from "../lane/machine.ts";
+import type { Owner } from "../lane/owner.ts";
+import type { Begun, Place, StopReason } from "../lane/place.ts";
+import { describeError } from "../logger.ts";
+import type { Settings } from "../options.ts";
+import { Session } from "../session/session.ts";
+import type { ScopedSpeaker } from "../speaker/scope.ts";
+import type { SessionIdentity, SessionNames } from "../speaker/session-names.ts";
+import { deliveryPlace } from "../speaker/speaker.ts";
+import { ask, type Question, recover } from "./ask.ts";
+import type { Closing } from "./closing.ts";
+import { type Delivered, Deliverer } from "./delivery.ts";
+import type { Limits } from "./limits.ts";
+import {
+  checkMessage,
+  eventKey,
+  type Message,
+  mergeKey,
+  restoreMessage,
+  type StoredMessage,
+  storeMessage,
+} from "./message.ts";
+import { type Middleware, type TurnContext, through } from "./middleware.ts";
+import { limited, notice, undelivered } from "./notices.ts";
+import { Reply } from "./reply.ts";
+import { Transcript } from "./reply-event.ts";
+import { ReplyLog, type StoredAnswer } from "./reply-log.ts";
+
+/** A message's turn as its lane's document keeps it. */
+export interface StoredTurn {
+  readonly v: 1;
+  readonly speaker: ScopedSpeaker;
+  readonly message: StoredMessage;
+}
+
+/** What turns have of the mapper that runs them. */
+export interface TurnHost {
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly owner: Owner;
+  readonly names: SessionNames;
+  /** Undefined where there are none. */
+  readonly limits: Limits | undefined;
+  /** By {@link deliveryPlace}. */
+  readonly adapters: ReadonlyMap<string, Adapter>;
+  readonly middlewares: readonly Middleware[];
+  /** The turn in whose middleware the calling code runs. */
+  readonly current: AsyncLocalStorage<Turn>;
+  readonly turns: LiveTurns;
+  readonly closing: Closing;
+  /** @throws {AparteError} `closed` */
+  readonly assertOpen: () => void;
+  /** @throws {AparteError} `agent-unknown` */
+  readonly backend: (agent: string) => Backend;
+  /** The agent for a session's message: its own, the route's, the person's choice, the first one. */
+  readonly agentFor: (session: Session, message: Message) => string | Promise<string>;
+}
+
+/** The turns of this process that have not ended, by lane and event. */
+export type LiveTurns = Map<string, Turn>;
+
+/** How often a turn is tried whose process dies each time. */
+const maxAttempts = 3;
+
+/** How long an answer may take to reach its platform before it is written down, in milliseconds. */
+const momentMs = 2_000;
+
+/** How long what the service says of a turn is gathered before it is written, in milliseconds: most turns end before. */
+const gatherMs = 250;
+
+/** How long what runs in a turn may take to end cleanly after it was stopped, in milliseconds. */
+const graceMs = 5_000;
+
+/** One message in, one answer out: from when it is taken until the platform shows its answer. */
+export class Turn {
+  readonly reply: Reply;
+  readonly message: Message;
+  readonly #host: TurnHost;
+  readonly #log: ReplyLog;
+  readonly #adapter: Adapter | undefined;
+  readonly #deliverer: Deliverer | undefined;
+  readonly #stop = new AbortController();
+  /** Resolves when the turn is stopped. */
+  readonly #stopped: Promise<void>;
+  #resolveStopped = () => {};
+  #delivered: Promise<Delivered> | undefined;
+  #resolveTaken: (isTaken: boolean) => void = () => {};
+  #rejectTaken: (error: unknown) => void = () => {};
+  #place: Place | undefined;
+  #session: Session | undefined;
+  /** In {@link LiveTurns}. */
+  #name: string | undefined;
+  #isSent = false;
+  #isOver = false;
+  #cancelNote: (() => void) | undefined;
+
+  /** @param adapter delivers the reply; without it, only the caller reads it */
+  constructor(host: TurnHost, message: Message, adapter?: Adapter, answer?: StoredAnswer) {
+    this.#host = host;
+    this.message = message;
+    this.#adapter = adapter;
+    this.#log = answer === undefined ? new ReplyLog() : ReplyLog.of(answer);
+    this.#stopped = new Promise((resolve) => {
+      this.#resolveStopped = resolve;
+    });
+    const taken = new Promise<boolean>((resolve, reject) => {
+      this.#resolveTaken = resolve;
+      this.#rejectTaken = reject;
+    });
+    this.reply = new Reply(this.#log, taken, () => this.#cancel());
+    const { clock, settings, closing } = host;
+    this.#deliverer =
+      adapter &&
+      new Deliverer({
+        ...{ adapter, message, taken, clock, closing },
+        log: this.#log,
+        logger: settings.logger,
+        turnTimeout: settings.turnTimeout,
+      });
+  }
+
+  /** A turn whose owner died, as its lane has it. Undefined where this process cannot go on with it. */
+  static takenOver(host: TurnHost, place: Place): Turn | undefined {
+    const { body, place: where, phase, answer } = place.turn ?? {};
+    const { message } = (body ?? {}) as Partial<StoredTurn>;
+    const adapter = where === undefined ? undefined : host.adapters.get(where);
+    if (message === undefined || adapter === undefined) return undefined;
+    const restored = restoreMessage(message, adapter);
+    const stored = phase === "answered" ? (answer as unknown as StoredAnswer) : undefined;
+    const turn = new Turn(host, restored ?? { ...message, files: [] }, adapter, stored);
+    if (restored === undefined && stored === undefined) turn.#log.fail(filesLost());
+    turn.#place = place;
+    return turn;
+  }
+
+  /** Whether the turn has ended: what was made for it works no more. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** The session, while the turn runs. */
+  get session(): Session | undefined {
+    return this.#isOver ? undefined : this.#session;
+  }
+
+  /** Goes from "taken" to "delivered". Never rejects: what fails is told by the reply. */
+  async live(): Promise<void> {
+    const { signal } = this.message ?? {};
+    if (signal?.aborted) this.#cancel();
+    else signal?.addEventListener("abort", () => this.#cancel(), { once: true });
+    try {
+      await this.#live();
+    } catch (error) {
+      this.#host.settings.logger.error("a turn failed", describeError(error));
+      this.#log.fail(error);
+    } finally {
+      this.#isOver = true;
+      const { turns } = this.#host;
+      if (this.#name !== undefined && turns.get(this.#name) === this) turns.delete(this.#name);
+    }
+  }
+
+  async #live(): Promise<void> {
+    const { host, identity } = { host: this.#host, identity: await this.#enter() };
+    const place = this.#place;
+    if (place === undefined || identity === undefined) return;
+    const name = `${place.lane} ${place.key}`;
+    this.#name = name;
+    host.turns.set(name, this);
+    if (this.#deliverer !== undefined) this.#deliverer.place = place;
+    // Begun before the platform is told that the message was taken.
+    void this.#deliver();
+    this.#resolveTaken(true);
+    const begun = await this.#wait(place);
+    if (begun === "runs") await this.#run(place, identity);
+    else if (begun === "merged") {
+      this.#log.push(notice("merged"));
+      this.#log.end();
+      // The turn that carries it may still want its files.
+      this.#name = undefined;
+      host.clock.after(host.settings.turnTimeout, () => host.turns.delete(name), true);
+    } else if (begun === "withdrawn") {
+      if (!this.#log.hasEnded) this.#log.push(notice("stopped"));
+      this.#log.end();
+      await this.#delivered;
+    } else this.#log.fail(new AparteError("closed", "Another process goes on with the turn."));
+  }
+
+  /** Takes the message into its lane. @returns undefined where it was not taken, and the person was told. */
+  async #enter(): Promise<SessionIdentity | undefined> {
+    const { settings, names, owner, turns, current, assertOpen, backend } = this.#host;
+    const { message } = this;
+    if (this.#place?.turn !== undefined) {
+      const { speaker } = this.#place.turn.body as unknown as StoredTurn;
+      return { name: this.#place.lane, speaker };
+    }
+    try {
+      assertOpen();
+      checkMessage(message);
+      if (message.agent !== undefined) backend(message.agent);
+      // Awaited only where it must be: without hooks, messages enter their lane in the order of the calls.
+      const found = names.find(message);
+      const identity = found instanceof Promise ? await found : found;
+      if (current.getStore()?.session?.name === identity.name) {
+        throw new AparteError(
+          "input-invalid",
+          "A middleware handed in a message of the very session whose turn it runs in: that turn would wait for itself.",
+          { field: "message" },
+        );
+      }
+      const name = `${identity.name} ${eventKey(message)}`;
+      const first = turns.get(name);
+      if (first !== undefined) {
+        await this.#readAlong(first);
+        return undefined;
+      }
+      this.#name = name;
+      turns.set(name, this);
+      const body: StoredTurn = { v: 1, speaker: identity.speaker, message: storeMessage(message) };
+      const taken = await owner.lane(identity.name).take(
+        {
+          key: eventKey(message),
+          overlap: settings.overlap,
+          mergeKey: mergeKey(message),
+          body: body as unknown as JsonValue,
+          ...(this.#adapter === undefined ? {} : { place: deliveryPlace(message) }),
+        },
+        settings.queueLimit,
+        settings.storeTimeout,
+      );
+      if (taken.is === "taken") {
+        this.#place = taken.place;
+        return identity;
+      }
+      this.#resolveTaken(false);
+      this.#log.push(notice(taken.is));
+      this.#log.end();
+      if (taken.is !== "duplicate") await this.#deliver();
+    } catch (error) {
+      const failure = turnFailed(error);
+      settings.logger.error("a message was not taken", describeError(failure));
+      this.#log.fail(failure);
+      this.#rejectTaken(failure);
+      await this.#deliver();
+    }
+    return undefined;
+  }
+
+  /** The same message is being answered here: whoever asks again reads along, and its platform is told no more. */
+  async #readAlong(first: Turn): Promise<void> {
+    try {
+      await first.reply.taken;
+      this.#resolveTaken(false);
+    } catch (error) {
+      this.#rejectTaken(error);
+    }
+    if (this.#adapter === undefined) await this.#log.follow(first.#log);
+  }
+
+  /** Waits until the turn runs, or will not. */
+  async #wait(place: Place): Promise<Begun> {
+    const { clock, settings } = this.#host;
+    if (place.isRunning) return "runs";
+    let isLate = false;
+    const leave = () => {
+      if (!place.isRunning && !place.isLost && !place.isEnding) {
+        place.withdraw().catch(() => {}); // It is another owner's by now.
+      }
+    };
+    const cancelTimer = clock.after(settings.waitTimeout, () => {
+      isLate = true;
+      leave();
+    });
+    void this.#stopped.then(leave);
+    const begun = await place.begun;
+    cancelTimer();
+    if (begun === "withdrawn" && isLate) {
+      this.#log.fail(
+        new AparteError("wait-timeout", "The turn waited too long behind others and was not run."),
+      );
+    }
+    return begun;
+  }
+
+  async #run(place: Place, { name, speaker }: SessionIdentity): Promise<void> {
+    const { clock, settings } = this.#host;
+    const { turnTimeout, logger } = settings;
+    const cancelTimer = clock.after(turnTimeout, () => {
+      this.#halt(
+        new AparteError("turn-timeout", `The turn took longer than ${turnTimeout} ms and was stopped.`),
+      );
+    });
+    void place.stopped.then((reason) => this.#halt(reason));
+    try {
+      this.#session = new Session(name, speaker, place, this.#stop.signal, await this.#record(place));
+      if (!this.#log.hasEnded) {
+        if ((place.turn?.attempt ?? 1) > maxAttempts) throw diedTooOften();
+        await this.#withinTime(this.#answer(this.#session, place));
+        this.#log.end();
+      }
+    } catch (error) {
+      this.#fail(error, place);
+    }
+    cancelTimer();
+    this.#cancelNote?.();
+    try {
+      await this.#end(place);
+    } catch (error) {
+      // Another owner's by now, which is no failure of this one.
+      if (!place.isLost) logger.error("a turn could not be ended", describeError(error));
+    }
+  }
+
+  async #record(place: Place): Promise<unknown> {
+    if (place.record !== undefined) return place.record;
+    throw new AparteError(
+      "store-unreadable",
+      "What is kept of this session is damaged. Look at its record in the store, or remove it.",
+    );
+  }
+
+  /** Rejects when the turn was stopped, also if what runs in it never ends. */
+  async #withinTime(work: Promise<void>): Promise<void> {
+    let cancelGrace = () => {};
+    let isOver = false;
+    const overdue = new Promise<never>((_, reject) => {
+      void this.#stopped.then(() => {
+        if (isOver) return;
+        cancelGrace = this.#host.clock.after(graceMs, () => reject(this.#stop.signal.reason));
+      });
+    });
+    try {
+      await Promise.race([work, overdue]);
+    } finally {
+      isOver = true;
+      cancelGrace();
+    }
+  }
+
+  /** Middlewares, then the agent. */
+  async #answer(session: Session, place: Place): Promise<void> {
+    const { settings, middlewares, current, agentFor, limits } = this.#host;
+    const { message } = this;
+    const attempt = place.turn?.attempt ?? 1;
+    this.#tellUndelivered(session);
+    // A turn that is taken up again was counted before.
+    const waitMs = limits === undefined || attempt > 1 ? 0 : await limits.take(message);
+    if (waitMs > 0) {
+      this.#log.push(limited(waitMs));
+      return;
+    }
+    const found = agentFor(session, message);
+    const agent = typeof found === "string" ? found : await found;
+    const carried = place.turn?.carries ?? [];
+    const words = [...carried.map(textOf), message.text].filter((text) => text !== "").join("\n");
+    const context = this.#context(session, agent, attempt, words, this.#files(place, carried));
+    const next = () => this.#ask(session, place, context);
+    if (middlewares.length === 0) return next();
+    const forgotten = () =>
+      settings.logger.error("a middleware did not await next(): write `await next()` or `return next()`");
+    await current.run(this, () => through(middlewares, context, next, forgotten));
+  }
+
+  #context(
+    session: Session,
+    agent: string,
+    attempt: number,
+    words: string,
+    files: readonly FileInput[],
+  ): TurnContext {
+    const assertRuns = () => {
+      if (this.#isOver) throw new AparteError("turn-over", "The turn has ended: this came too late.");
+    };
+    let text = words;
+    return {
+      message: this.message,
+      sessionName: session.name,
+      ...{ agent, attempt, files },
+      signal: this.#stop.signal,
+      get text() {
+        return text;
+      },
+      set text(changed) {
+        assertRuns();
+        text = changed;
+      },
+      say: (said) => {
+        assertRuns();
+        this.#log.push({ type: "message", text: said });
+      },
+    };
+  }
+
+  async #ask(session: Session, place: Place, { agent, text, files, attempt }: TurnContext): Promise<void> {
+    const { settings, backend: backendOf } = this.#host;
+    const { signal } = this.#stop;
+    const backend = backendOf(agent);
+    const { known, phase } = place.turn ?? {};
+    const question: Question = {
+      ...{ session, agent, backend, text, files, signal },
+      turnId: markOf(place.lane, place.key),
+      title: settings.title(this.message),
+      alwaysFind: settings.alwaysFind,
+      beforeAsk: () => {
+        this.#isSent = true;
+        return this.#beforeAsk(place, backend);
+      },
+      note: (said) => this.#note(place, said),
+    };
+    if (!this.#host.owner.isAlive) await place.permit();
+    signal.throwIfAborted();
+    const events = attempt > 1 ? recover(question, known, phase === "asked") : ask(question);
+    for await (const event of events) {
+      signal.throwIfAborted();
+      this.#log.push(event);
+    }
+    signal.throwIfAborted();
+  }
+
+  /** Where the service cannot be asked for the turn afterwards, it is written down that it got it. */
+  #beforeAsk(place: Place, backend: Backend): Promise<void> | undefined {
+    const isUnwritten = backend.recover === undefined && place.turn?.phase === "taken";
+    if (isUnwritten) return place.advance({ phase: "asked" }, undefined, place.patienceMs);
+    return this.#host.owner.isAlive ? undefined : place.permit();
+  }
+
+  #note(place: Place, known: JsonValue): void {
+    const { clock, settings } = this.#host;
+    this.#cancelNote?.();
+    this.#cancelNote = clock.after(gatherMs, () => {
+      place.advance({ phase: "asked", known }).catch((error) => {
+        if (!place.isLost) settings.logger.warn("a turn could not be noted", describeError(error));
+      });
+    });
+  }
+
+  /** The files of the message, and of those whose words it carries. */
+  #files(place: Place, carried: readonly CarriedTurn[]): readonly FileInput[] {
+    const { files = [] } = this.message;
+    if (carried.length === 0) return files;
+    const { turns } = this.#host;
+    const earlier = carried.flatMap(({ key, body }) => {
+      const name = `${place.lane} ${key}`;
+      const live = turns.get(name)?.message;
+      turns.delete(name);
+      const restored = live ?? restoreMessage((body as unknown as StoredTurn).message, this.#adapter);
+      if (restored === undefined) this.#log.push(notice("file-lost"));
+      return restored?.files ?? [];
+    });
+    return [...earlier, ...files];
+  }
+
+  /** Ends a reply whose turn did not get to its end by itself. */
+  #fail(error: unknown, place: Place): void {
+    const { reason, aborted } = this.#stop.signal;
+    if (reason === "stopped" || reason === "interrupted") {
+      this.#log.push(notice(reason));
+      this.#log.end();
+      return;
+    }
+    const failure = turnFailed(aborted ? reason : error);
+    // A lost lease is another process's turn now, and no failure.
+    if (failure.code !== "lease-lost") {
+      const { logger } = this.#host.settings;
+      logger.error("a turn failed", { ...describeError(failure), session: place.lane });
+    }
+    this.#log.fail(failure);
+  }
+
+  #deliver(): Promise<Delivered> {
+    this.#delivered ??= this.#deliverer === undefined ? this.#read() : this.#deliverer.run();
+    return this.#delivered;
+  }
+
+  /** A reply without an adapter is delivered when its caller has read it, or does not read it. */
+  async #read(): Promise<Delivered> {
+    const { clock, settings } = this.#host;
+    await this.#log.ended();
+    if (!this.#log.isRead) return "shown";
+    const wait = timer(clock, settings.turnTimeout);
+    await Promise.race([this.#log.drained(), wait.over]);
+    wait.end();
+    return "shown";
+  }
+
+  /** Waits until the platform has the answer, and ends the turn in its lane. */
+  async #end(place: Place): Promise<void> {
+    if (place.isLost) return;
+    const { owner } = this.#host;
+    const outcome = await this.#shown(place);
+    if (outcome === "lost" || place.isLost) return;
+    const session = this.#session;
+    if (outcome === "left") {
+      await this.#keepAnswer(place);
+      await owner.release([place]);
+      return;
+    }
+    if (outcome === "refused" || outcome === "late") this.#giveUp(session, outcome);
+    this.#deliverer?.stopWriting();
+    const isUnsent = !this.#isSent && this.#stop.signal.reason === "interrupted";
+    await place.end(session?.changed, isUnsent);
+  }
+
+  /** Waits for the platform. An answer that it does not have within a moment is written down. */
+  async #shown(place: Place): Promise<Delivered> {
+    const { clock, owner, settings } = this.#host;
+    const deliverer = this.#deliverer;
+    if (deliverer === undefined) return this.#deliver();
+    const kept = place.turn?.answer as unknown as StoredAnswer | undefined;
+    const age = kept === undefined ? 0 : owner.storeNow() - kept.at;
+    deliverer.giveUpAt = clock.now() + settings.undeliveredTime - age;
+    const delivered = this.#deliver();
+    const moment = timer(clock, momentMs);
+    const unwatch = this.#host.closing.watch(moment.end);
+    const first = await Promise.race([delivered, moment.over]);
+    unwatch();
+    moment.end();
+    if (first !== undefined) return first;
+    if (kept === undefined) await this.#keepAnswer(place);
+    return delivered;
+  }
+
+  async #keepAnswer(place: Place): Promise<void> {
+    if (place.turn?.phase === "answered") return;
+    const answer = this.#log.stored(this.#host.owner.storeNow());
+    const record = this.#session?.changed;
+    const posts = this.#deliverer?.takeUnwritten();
+    await place.advance({ phase: "answered", answer, ...posts }, record ?? undefined);
+  }
+
+  /** The platform will not have the answer: the person is told when they come back. */
+  #giveUp(session: Session | undefined, why: "refused" | "late"): void {
+    const { logger } = this.#host.settings;
+    logger.error("an answer was given up: the platform did not take it", { session: session?.name, why });
+    const transcript = new Transcript();
+    for (const event of this.#log.stored(0).events) transcript.add(event);
+    if (transcript.answer === "") return;
+    session?.keepUndelivered({ place: whereTo(this.message), text: transcript.answer });
+  }
+
+  #tellUndelivered(session: Session): void {
+    const { undelivered: lost } = session.record;
+    if (lost === undefined || this.#adapter === undefined) return;
+    this.#log.push(undelivered(lost.place === whereTo(this.message) ? lost.text : undefined));
+    session.keepUndelivered(undefined);
+  }
+
+  #cancel(): void {
+    this.#halt("stopped");
+  }
+
+  #halt(reason: StopReason): void {
+    if (this.#stop.signal.aborted) return;
+    this.#stop.abort(reason);
+    this.#resolveStopped();
+  }
+}
+
+function whereTo(message: Message): string {
+  return mergeKey(message);
+}
+
+export function turnFailed(error: unknown): AparteError {
+  return asAparteError(error, "backend-failed", "The turn failed. The cause is kept in the error.");
+}
+
+function filesLost(): AparteError {
+  return new AparteError("answer-lost", "The turn's process died, and with it the message's files.");
+}
+
+function diedTooOften(): AparteError {
+  return new AparteError("answer-lost", "The turn was set aside: each process that ran it died.");
+}
+
+function textOf({ body }: CarriedTurn): string {
+  return (body as unknown as StoredTurn).message.text;
+}
