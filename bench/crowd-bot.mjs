@@ -13,8 +13,14 @@ const mapper = new SessionMapper({
 mapper.connect({
   platform: "chat",
   async deliver({ id }, reply) {
-    const text = await reply.text().catch((error) => error.code);
-    if (reply.held) process.send({ reply: id, text });
+    let text = "";
+    try {
+      for await (const event of reply) if (event.type === "message") text += event.text;
+    } catch (error) {
+      text = error.code;
+    }
+    await reply.permit();
+    process.send({ reply: id, text });
   },
 });
 process.on("message", async (message) => {

@@ -26,6 +26,9 @@ async function build(): Promise<string> {
   if (existsSync(target)) return target;
   // Built apart and then given its name: whoever sees the name sees a whole build.
   const unfinished = `${target}.${process.pid}`;
+  await promisify(execFile)(process.execPath, [join(repository, "build.mjs"), unfinished], {
+    cwd: repository,
+  });
   const tsc = join(repository, "node_modules/typescript/bin/tsc");
   // Types are checked by `npm run check`.
   await promisify(execFile)(process.execPath, [tsc, "-p", repository, "--noCheck", "--outDir", unfinished]);

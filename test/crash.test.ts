@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { type CozeEmulator, startCozeEmulator } from "aparte/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { builtRoot } from "./build.ts";
-import { describeWithRedis, RedisServer } from "./redis.ts";
+import { describeWithRedis, RedisServer } from "./support/redis.ts";
 
 let emulator: CozeEmulator;
 let folder: string;

@@ -5,7 +5,7 @@ import { type Message, openStore } from "aparte";
 import { type CozeEmulator, startCozeEmulator } from "aparte/testing";
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Copies, type CopiesOptions, type Post } from "./copies.ts";
-import { describeWithRedis, RedisServer } from "./redis.ts";
+import { describeWithRedis, RedisServer } from "./support/redis.ts";
 
 // A thousand people talk for half a minute where the machine is slow.
 vi.setConfig({ testTimeout: 180_000 });

@@ -32,7 +32,7 @@ async function start(
   service = emulator,
 ) {
   const { appId, keyId, privateKey, baseURL, botIds } = service;
-  const store = keyvStore(new Keyv({ store: records, namespace: "aparte" }), undefined);
+  const store = keyvStore(new Keyv({ store: records, namespace: "aparte" }));
   const logger = { info: () => {}, warn: () => {}, error: () => {} };
   const [helper, sales] = botIds.map((botId) => coze({ appId, keyId, privateKey, botId, baseURL }));
   if (helper === undefined || sales === undefined) throw new Error("The emulator needs two bots.");
@@ -162,7 +162,7 @@ describe("playground", () => {
   });
 
   it("loses no change when several come at once", async () => {
-    const { records } = keyvStore(new Keyv(), undefined);
+    const { records } = keyvStore(new Keyv());
     // A write that takes a moment: the next change must not read what was there before it.
     const slow: Records = {
       get: (key) => records.get(key),

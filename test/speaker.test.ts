@@ -2,7 +2,9 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { encodeSpeaker, type Scope, type Speaker, scoped, sessionName } from "../src/speaker/speaker.ts";
+import { encodeSpeaker, type Scope, scoped } from "../src/speaker/scope.ts";
+import { sessionName } from "../src/speaker/session-name.ts";
+import type { Speaker } from "../src/speaker/speaker.ts";
 
 const secret = "a secret of the tests, long enough";
 
@@ -128,11 +130,11 @@ describe("A session name", () => {
     // Written out, so that a change of the naming scheme, which would lose every session, is seen.
     const script = `
       const { createHmac } = require("node:crypto");
-      const text = "4:user;3:web;3:a;b;4:\\ud800\\u20ac:1;-;-;-;-;";
+      const text = "4:user;3:web;-;3:a;b;4:\\ud800\\u20ac:1;-;-;-;-;-;";
       const hash = createHmac("sha256", ${JSON.stringify(secret)}).update(text, "utf16le").digest("base64url");
       process.stdout.write(("a1_" + hash).slice(0, 36));`;
     const { stdout } = await promisify(execFile)(process.execPath, ["--eval", script]);
-    expect(encodeSpeaker(who)).toBe("4:user;3:web;3:a;b;4:\ud800\u20ac:1;-;-;-;-;");
+    expect(encodeSpeaker(who)).toBe("4:user;3:web;-;3:a;b;4:\ud800\u20ac:1;-;-;-;-;-;");
     expect(sessionName(who, secret)).toBe(stdout);
   });
 

@@ -13,8 +13,8 @@ import { Client, type ClientOptions, GatewayIntentBits, Options, Partials } from
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { Channels } from "../../adapters/discord/channels.ts";
 import { memoryStore } from "../../src/stores/memory.ts";
-import { ReplySource } from "../../src/turn/message.ts";
 import { DiscordServer, type SendOptions } from "../fakes/discord-server.ts";
+import { deliveryOf } from "../support/delivery.ts";
 import { type Answer, backend, elephant, Speech } from "./agent.ts";
 
 const secret = "a secret of the tests, long enough";
@@ -128,7 +128,8 @@ describe("discord", () => {
       expect(answer.pings).toEqual([]);
       expect(bot.messages).toEqual([
         {
-          ...{ platform: "discord", tenant: server.guildId, user: ann.id, channel: server.channelId },
+          ...{ platform: "discord", bot: server.bot.id, tenant: server.guildId },
+          ...{ user: ann.id, channel: server.channelId },
           ...{ id, text: "I am Ann", replyTo: { channelId: server.channelId, messageId: id }, files: [] },
         },
       ]);
@@ -535,7 +536,7 @@ describe("discord", () => {
       speech.end();
       await settled(bot);
       expect(server.shown()).toEqual([]);
-      expect(bot.log.join("\n")).toContain("a reply could not be delivered");
+      expect(bot.log.join("\n")).toContain("an answer could not be delivered");
     });
 
     it("gives up where it may not write, and answers the person's next message", async () => {
@@ -545,7 +546,7 @@ describe("discord", () => {
       await shows(server, 'You say "and me?" after nothing.');
       expect(server.calls.filter(({ status }) => status === 403)).toHaveLength(1);
       await settled(bot);
-      expect(bot.log.join("\n")).toContain("a reply could not be delivered");
+      expect(bot.log.join("\n")).toContain("an answer could not be delivered");
     });
   });
 
@@ -632,12 +633,20 @@ describe("discord", () => {
       const ann = server.person("ann");
       const messageId = server.say(ann, "asked of a process that died");
       const replyTo = { channelId: server.channelId, messageId };
-      return { platform: "discord", tenant: server.guildId, user: ann.id, id: messageId, text: "?", replyTo };
+      return {
+        platform: "discord",
+        bot: server.bot.id,
+        tenant: server.guildId,
+        user: ann.id,
+        id: messageId,
+        text: "?",
+        replyTo,
+      };
     };
     const reply = (...events: ReplyEvent[]) => {
-      const source = new ReplySource();
-      for (const event of events) source.push(event);
-      return source;
+      const made = deliveryOf();
+      for (const event of events) made.log.push(event);
+      return made;
     };
 
     it("by the message's replyTo alone", async () => {
@@ -645,15 +654,15 @@ describe("discord", () => {
       const bot = await startBot(server);
       const message = question(server);
       const source = reply({ type: "message", text: "Here." });
-      source.end();
-      await bot.adapter.deliver(JSON.parse(JSON.stringify(message)), source.reply);
+      source.log.end();
+      await bot.adapter.deliver(JSON.parse(JSON.stringify(message)), source.delivery);
       expect(server.shown()[0]?.message_reference?.message_id).toBe(message.id);
       expect(server.calls.map(({ method, path }) => `${method} ${path}`)).toEqual([
         "GET /gateway/bot",
         `POST /channels/${server.channelId}/messages`,
       ]);
       await expect(
-        bot.adapter.deliver({ ...message, replyTo: "elsewhere" }, source.reply),
+        bot.adapter.deliver({ ...message, replyTo: "elsewhere" }, source.delivery),
       ).rejects.toMatchObject({
         ...{ code: "input-invalid", field: "replyTo" },
       });
@@ -663,20 +672,17 @@ describe("discord", () => {
       const server = await startServer();
       const bot = await startBot(server);
       const message = question(server);
-      let posted: JsonValue | undefined;
       const first = reply({ type: "text", delta: "word ".repeat(500) });
-      first.onPosted = (address) => {
-        posted = address;
-      };
-      const left = bot.adapter.deliver(message, first.reply);
+      const left = bot.adapter.deliver(message, first.delivery);
       await server.until(() => server.shown().length === 2);
-      first.held = () => false;
-      first.end();
-      await left;
-      const second = reply({ type: "message", text: "The whole answer." });
-      second.earlierPost = JSON.parse(JSON.stringify(posted));
-      second.end();
-      await bot.adapter.deliver(message, second.reply);
+      first.lose();
+      first.log.push({ type: "text", delta: "and more" });
+      first.log.end();
+      await expect(left).rejects.toMatchObject({ code: "lease-lost" });
+      const second = deliveryOf({ posts: JSON.parse(JSON.stringify(first.posted())) });
+      second.log.push({ type: "message", text: "The whole answer." });
+      second.log.end();
+      await bot.adapter.deliver(message, second.delivery);
       expect(server.shown().map(({ content }) => content)).toEqual(["The whole answer."]);
     });
 
@@ -685,14 +691,15 @@ describe("discord", () => {
       const bot = await startBot(server);
       const message = question(server);
       const first = reply({ type: "text", delta: "Half of" });
-      const left = bot.adapter.deliver(message, first.reply);
+      const left = bot.adapter.deliver(message, first.delivery);
       await shows(server, "Half of");
-      first.held = () => false;
-      first.end();
-      await left;
+      first.lose();
+      first.log.push({ type: "text", delta: " it" });
+      first.log.end();
+      await expect(left).rejects.toMatchObject({ code: "lease-lost" });
       const second = reply({ type: "message", text: "Half of the answer, and the rest." });
-      second.end();
-      await bot.adapter.deliver(message, second.reply);
+      second.log.end();
+      await bot.adapter.deliver(message, second.delivery);
       expect(server.shown().map(({ content }) => content)).toEqual(["Half of the answer, and the rest."]);
     });
 
@@ -735,33 +742,34 @@ describe("discord", () => {
       const server = await startServer();
       const bot = await startBot(server);
       const source = reply({ type: "text", delta: "mine " });
-      const delivered = bot.adapter.deliver(question(server), source.reply);
+      const delivered = bot.adapter.deliver(question(server), source.delivery);
       await server.next("POST", posts);
       server.fail({ method: "PATCH", path: edits, lastFor: 1.5 });
-      source.push({ type: "text", delta: "still mine " });
+      source.log.push({ type: "text", delta: "still mine " });
       await server.next("PATCH", edits);
       const waiting = new Promise((resolve) => bot.client.rest.once("rateLimited", resolve));
-      source.push({ type: "text", delta: "not mine" });
+      source.log.push({ type: "text", delta: "not mine" });
       await waiting;
-      source.held = () => false;
-      source.end();
-      await delivered;
-      expect(server.shown().map(({ content }) => content)).toEqual(["mine still mine"]);
+      source.lose();
+      source.log.push({ type: "text", delta: " either" });
+      source.log.end();
+      await expect(delivered).rejects.toMatchObject({ code: "lease-lost" });
+      expect(server.shown().map(({ content }) => content)).not.toEqual(["mine still mine not mine either"]);
     });
 
     it("sends nothing more once the turn is another's, not even what was told to come again", async () => {
       const server = await startServer();
       const bot = await startBot(server);
       const source = reply({ type: "text", delta: "mine " });
-      const delivered = bot.adapter.deliver(question(server), source.reply);
+      const delivered = bot.adapter.deliver(question(server), source.delivery);
       await server.next("POST", posts);
       server.fail({ method: "PATCH", path: edits, retryAfter: 1 });
-      source.push({ type: "text", delta: "still mine " });
+      source.log.push({ type: "text", delta: "still mine " });
       await server.next("PATCH", edits, ({ status }) => status === 429);
-      source.held = () => false;
-      source.push({ type: "text", delta: "not mine" });
-      source.end();
-      await delivered;
+      source.lose();
+      source.log.push({ type: "text", delta: "not mine" });
+      source.log.end();
+      await expect(delivered).rejects.toMatchObject({ code: "lease-lost" });
       expect(server.calls.filter(({ method }) => method === "PATCH")).toHaveLength(1);
       expect(server.shown().map(({ content }) => content)).toEqual(["mine"]);
     });
@@ -819,9 +827,9 @@ describe("discord", () => {
 
     it("a second client, and to deliver without one", async () => {
       const adapter = discord(mapper());
-      const source = new ReplySource();
+      const { delivery } = deliveryOf();
       const message = { platform: "discord", tenant: "dm", user: "1", id: "2", text: "?" };
-      await expect(adapter.deliver(message, source.reply)).rejects.toMatchObject({ field: "client" });
+      await expect(adapter.deliver(message, delivery)).rejects.toMatchObject({ field: "client" });
       const client = () => new Client({ intents: allIntents, partials: [Partials.Channel] });
       adapter.attach(client());
       expect(() => adapter.attach(client())).toThrow(expect.objectContaining({ field: "client" }));
@@ -838,8 +846,12 @@ describe("Channels", () => {
       typed.push(id);
     }, 1_200);
     let isHeld = true;
-    const first = channels.enter("c1", () => isHeld);
-    const second = channels.enter("c1", () => false);
+    const first = channels.enter("c1", async () => {
+      if (!isHeld) throw new Error("Another process holds it.");
+    });
+    const second = channels.enter("c1", async () => {
+      throw new Error("Another process holds it.");
+    });
     await vi.advanceTimersByTimeAsync(17_000);
     expect(typed).toEqual(["c1", "c1", "c1"]);
     isHeld = false;

@@ -11,8 +11,8 @@ import {
 import { type SlackAdapter, type SlackOptions, slack } from "aparte/slack";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { memoryStore } from "../../src/stores/memory.ts";
-import { ReplySource } from "../../src/turn/message.ts";
 import { SlackServer } from "../fakes/slack-server.ts";
+import { deliveryOf } from "../support/delivery.ts";
 import { type Answer, backend, elephant, Speech } from "./agent.ts";
 
 const secret = "a secret of the tests, long enough";
@@ -199,7 +199,7 @@ describe("slack", () => {
       expect(server.shown()).toHaveLength(1);
     });
 
-    it("of people of other companies, with their own tenant, and streams to them there", async () => {
+    it("of people of other companies, who are told apart from its own, and streams to them there", async () => {
       const server = await startServer();
       const bot = await startBot(server);
       await server.say("U9", `${mention(server)} hello`, {
@@ -207,7 +207,7 @@ describe("slack", () => {
         envelope: { is_ext_shared_channel: true },
       });
       await shows(server, 'You say "hello" after nothing.');
-      expect(bot.messages[0]).toMatchObject({ tenant: "T9", user: "U9" });
+      expect(bot.messages[0]).toMatchObject({ tenant: "T1", user: "T9/U9", external: true });
       const { body } = await server.next("chat.startStream");
       expect(body).toMatchObject({ recipient_user_id: "U9", recipient_team_id: "T9" });
     });
@@ -564,21 +564,15 @@ describe("slack", () => {
       const bot = await startBot(server, {
         store: {
           ...store,
-          join(owner) {
-            const lanes = store.join(owner);
-            const begin: typeof lanes.begin = async (turn) => {
-              if (isAway) throw new AparteError("store-failed", "The store is away.");
-              return lanes.begin(turn);
-            };
-            return Object.assign(Object.create(lanes), { begin });
+          commit: async (commit) => {
+            if (isAway) throw new AparteError("store-failed", "The store is away.");
+            return store.commit(commit);
           },
         },
+        mapper: { storeTimeout: 100 },
       });
       await server.say("U1", `${mention(server)} hi`);
-      // Both of the mention's events came to their end.
-      for (const _ of ["message", "app_mention"]) {
-        await server.next("assistant.threads.setStatus", ({ body }) => (body.status ?? "") === "");
-      }
+      await server.next("assistant.threads.setStatus", ({ body }) => (body.status ?? "") === "");
       expect(server.shown().map(({ shown }) => shown)).toEqual([
         expect.stringMatching(/^I cannot reach my memory right now\. .* \(ref [A-Z0-9]{8}\)$/),
       ]);
@@ -688,9 +682,12 @@ describe("slack", () => {
       await server.say("U1", "one", { channel: server.direct });
       expect((await server.next("chat.postMessage")).result).toBe("channel_not_found");
       await server.say("U1", "two", { channel: server.direct });
-      await shows(server, 'You say "two" after one.');
+      const isTold = ({ shown }: { shown: string }) =>
+        shown.startsWith("My last answer could not be delivered.") &&
+        shown.endsWith('You say "two" after one.');
+      await server.until(() => server.shown().some(isTold));
       await settled(bot);
-      expect(bot.log.filter((line) => line.startsWith("a reply could not be delivered"))).toHaveLength(1);
+      expect(bot.log.filter((line) => line.startsWith("an answer could not be delivered"))).toHaveLength(1);
     });
   });
 
@@ -705,12 +702,12 @@ describe("slack", () => {
     async function delivery(earlier: (server: SlackServer) => unknown, isHeld = true) {
       const server = await startServer();
       const bot = await startBot(server);
-      const source = new ReplySource();
-      source.earlierPost = earlier(server) as never;
-      source.held = () => isHeld;
-      source.push({ type: "message", text: "The answer." });
-      source.end();
-      await bot.adapter.deliver(question, source.reply);
+      const { delivery, log } = deliveryOf({ posts: earlier(server), isLost: !isHeld });
+      log.push({ type: "message", text: "The answer." });
+      log.end();
+      const delivered = bot.adapter.deliver(question, delivery);
+      if (isHeld) await delivered;
+      else await expect(delivered).rejects.toMatchObject({ code: "lease-lost" });
       return server;
     }
 
@@ -738,11 +735,10 @@ describe("slack", () => {
         [true, long],
         [true, `${long} And more.`],
       ] as const) {
-        const source = new ReplySource();
-        source.isResumed = isResumed;
-        source.push({ type: "message", text });
-        source.end();
-        await adapter.deliver({ ...question, replyTo }, source.reply);
+        const { delivery, log } = deliveryOf({ isRepeated: isResumed });
+        log.push({ type: "message", text });
+        log.end();
+        await adapter.deliver({ ...question, replyTo }, delivery);
         expect(server.shown()).toHaveLength(2);
       }
       expect(server.shown().at(-1)?.shown).toMatch(/And more\.$/);
@@ -751,8 +747,8 @@ describe("slack", () => {
     it("by edits from when the stream would soon end by itself", async () => {
       const server = await startServer();
       const { adapter } = await startBot(server);
-      const source = new ReplySource();
-      const delivered = adapter.deliver(question, source.reply);
+      const { delivery, log: source } = deliveryOf();
+      const delivered = adapter.deliver(question, delivery);
       source.push({ type: "text", delta: "one " });
       await server.next("chat.startStream");
       const now = performance.now.bind(performance);
@@ -789,10 +785,10 @@ describe("slack", () => {
       const authorize = async () => ({ botToken: server.token, botUserId: server.botUserId, botId: "B1" });
       const app = { token: undefined, authorize } as unknown as AppOptions;
       const reply = () => {
-        const source = new ReplySource();
-        source.push({ type: "message", text: "The answer." });
-        source.end();
-        return source.reply;
+        const { delivery, log } = deliveryOf();
+        log.push({ type: "message", text: "The answer." });
+        log.end();
+        return delivery;
       };
       const without = await startBot(server, { app });
       await expect(without.adapter.deliver(question, reply())).rejects.toMatchObject({
@@ -812,18 +808,16 @@ describe("slack", () => {
     it("and nothing more from when another process holds the reply", async () => {
       const server = await startServer();
       const { adapter } = await startBot(server);
-      const source = new ReplySource();
-      let isHeld = true;
-      source.held = () => isHeld;
-      const delivered = adapter.deliver(question, source.reply);
+      const { delivery, log: source, lose } = deliveryOf();
+      const delivered = adapter.deliver(question, delivery);
       source.push({ type: "text", delta: "one " });
       await server.next("chat.startStream");
       await server.next("assistant.threads.setStatus");
-      isHeld = false;
+      lose();
       const { length } = server.calls;
       source.push({ type: "text", delta: "two" });
       source.end();
-      await delivered;
+      await expect(delivered).rejects.toMatchObject({ code: "lease-lost" });
       expect(server.calls.slice(length)).toEqual([]);
       expect(server.shown()).toMatchObject([{ shown: "one " }]);
     });
@@ -859,7 +853,7 @@ describe("slack", () => {
       const { adapter, app } = await startBot(server);
       expect(() => adapter.attach(app)).toThrow(expect.objectContaining({ field: "app" }));
       const message = { platform: "slack", tenant: "T1", user: "U1", id: "x", text: "hi" };
-      await expect(adapter.deliver(message, new ReplySource().reply)).rejects.toMatchObject({
+      await expect(adapter.deliver(message, deliveryOf().delivery)).rejects.toMatchObject({
         field: "replyTo",
       });
     });

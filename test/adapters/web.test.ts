@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from "node:crypto";
-import { AparteError, SessionMapper, type Store } from "aparte";
+import { AparteError, SessionMapper } from "aparte";
 import { coze } from "aparte/coze";
 import { jwtSpeaker, type WebOptions, type WebSpeaker, web } from "aparte/web";
 import { exportJWK, SignJWT } from "jose";
@@ -309,13 +309,9 @@ describe("web", () => {
   it("answers 503 while the store fails, and takes the same message again later", async () => {
     const store = memoryStore();
     let isDown = true;
-    const begin = () => Promise.reject(new AparteError("store-failed", "The store is down."));
-    const join: Store["join"] = (owner) => {
-      const lanes = store.join(owner);
-      return except(lanes, (name) => (name === "begin" && isDown ? begin : undefined));
-    };
-    const failing = except(store, (name) => (name === "join" ? join : undefined));
-    const server = await start({}, newMapper({ store: failing }));
+    const commit = () => Promise.reject(new AparteError("store-failed", "The store is down."));
+    const failing = except(store, (name) => (name === "commit" && isDown ? commit : undefined));
+    const server = await start({}, newMapper({ store: failing, storeTimeout: 100 }));
     const message = { id: newId(), text: "hello" };
     const refused = await post(server, message);
     expect(refused.status).toBe(503);

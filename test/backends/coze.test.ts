@@ -35,6 +35,7 @@ async function opened(service = backend(), sessionName = "ada") {
   const turn = (text: string, more: Partial<AskCall> = {}): AskCall => ({
     ...session,
     conversationId,
+    turnId: "turn-1",
     text,
     files: [],
     ...more,
@@ -474,7 +475,7 @@ describe.each([{ stream: true }, { stream: false }])("coze chat, stream: $stream
     const asking = all(service.ask(turn("fail: hang", { signal: stop.signal })));
     await begun;
     stop.abort();
-    expect(await codeOf(asking)).toBe("turn-cancelled");
+    expect(await codeOf(asking)).toBe("stopped");
     expect(emulator.chats()[0]?.status).toBe("canceled");
     await service.cancel(conversation);
     expect(messagesOf(await all(service.ask(turn("hello"))))).toHaveLength(1);
@@ -692,7 +693,7 @@ describe("coze deadlines", () => {
     const uploading = backend().upload({ ...call(), signal: leave.signal, file });
     await hangs.hit;
     leave.abort();
-    expect(await codeOf(uploading)).toBe("turn-cancelled");
+    expect(await codeOf(uploading)).toBe("stopped");
   });
 });
 

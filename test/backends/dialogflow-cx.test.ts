@@ -57,6 +57,7 @@ async function conversation(service = backend(), sessionName = "ada") {
     service.ask({
       ...session,
       conversationId,
+      turnId: "turn-1",
       text,
       files: [],
       ...(state === undefined ? {} : { state }),
@@ -343,6 +344,7 @@ describe("dialogflowCx", () => {
           ...{
             sessionName: "ada",
             agent: "helper",
+            turnId: "turn-1",
             conversationId: ada.conversationId,
             text: "hello",
             files: [],
@@ -390,7 +392,10 @@ describe("dialogflowCx", () => {
         emulator.advance(25 * hours);
         const state = ada.state();
         const { conversationId } = ada;
-        const call = { sessionName: "ada", agent: "helper", text: "what is my name?", files: [] };
+        const call = {
+          ...{ sessionName: "ada", agent: "helper", turnId: "turn-1" },
+          ...{ text: "what is my name?", files: [] },
+        };
         const signal = new AbortController().signal;
         return await all(
           after.ask({ ...call, conversationId, signal, ...(state === undefined ? {} : { state }) }),
@@ -835,7 +840,7 @@ describe("dialogflowCx", () => {
       const first = failure(ada.say("hello", { signal: before.signal }));
       await hit;
       before.abort();
-      expect((await first).code).toBe("turn-cancelled");
+      expect((await first).code).toBe("stopped");
 
       const middle = new AbortController();
       const events: ReplyEvent[] = [];
@@ -845,7 +850,7 @@ describe("dialogflowCx", () => {
           middle.abort();
         }
       })();
-      expect((await failure(second)).code).toBe("turn-cancelled");
+      expect((await failure(second)).code).toBe("stopped");
       expect(events[0]).toMatchObject({ type: "text" });
       expect(messagesOf(await ada.say("hello"))).toHaveLength(1);
     });

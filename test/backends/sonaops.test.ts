@@ -55,7 +55,7 @@ async function opened(options: Partial<SonaopsOptions> = {}, service = emulator)
   const made = backend(options, service);
   const conversationId = await made.open(call());
   const ask = (text: string, more: Partial<AskCall> = {}) =>
-    made.ask({ ...call(), conversationId, text, files: [], ...more });
+    made.ask({ ...call(), conversationId, turnId: "turn-1", text, files: [], ...more });
   return { conversationId, ask, backend: made };
 }
 
@@ -650,7 +650,7 @@ describe("sonaops' deadlines", () => {
 
   it("ends at once when the caller gives up, with the caller's reason", async () => {
     const { ask, backend: made } = await opened();
-    const reason = new AparteError("turn-cancelled", "Stopped.");
+    const reason = new AparteError("stopped", "Stopped.");
 
     const opening = new AbortController();
     const held = emulator.fail({ path: openPath, hang: true });
@@ -683,7 +683,7 @@ describe("sonaops' deadlines", () => {
         return standard(frame);
       },
     });
-    expect((await failure(all(ask("hello", { signal: caller.signal })))).code).toBe("turn-cancelled");
+    expect((await failure(all(ask("hello", { signal: caller.signal })))).code).toBe("stopped");
   });
 
   it("ends the pause before a repeat when the caller gives up", async () => {
@@ -693,7 +693,7 @@ describe("sonaops' deadlines", () => {
     const opening = failure(made.open(call("a1_ada", caller.signal)));
     await fault.hit;
     caller.abort();
-    expect((await opening).code).toBe("turn-cancelled");
+    expect((await opening).code).toBe("stopped");
   });
 
   it("closes the connection when the reply is left early", async () => {

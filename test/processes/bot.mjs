@@ -34,17 +34,17 @@ function post(body) {
 
 mapper.connect({
   platform: "chat",
-  async deliver({ id: nonce, user }, reply) {
+  async deliver({ id: nonce, user }, delivery) {
     let posted;
     let text = "";
     let isTold = false;
     try {
-      for await (const event of reply) {
+      for await (const event of delivery) {
         if (posted === undefined) {
-          posted = reply.earlierPost;
-          if (!reply.held) return;
+          posted = delivery.posts;
+          await delivery.permit();
           posted ??= (await post({ user, nonce })).id;
-          reply.posted(posted);
+          delivery.posted(posted);
         }
         if (event.type === "message") text += event.text;
         if (event.type === "notice") {
@@ -54,11 +54,11 @@ mapper.connect({
         }
       }
     } catch (error) {
-      if (error.code === "lease-lost" || error.code === "closed") return;
+      if (error.code === "lease-lost" || error.code === "closed") throw error;
       isTold ||= error.code === "answer-lost";
       text += `[${error.code}]`;
     }
-    if (!reply.held) return;
+    await delivery.permit();
     await post({ id: posted, user, nonce, text, isTold });
   },
 });

@@ -1,0 +1,53 @@
+import type { Message } from "aparte";
+import { systemClock } from "../../src/clock.ts";
+import { leaseLost, type Place } from "../../src/lane/place.ts";
+import { Closing } from "../../src/turn/closing.ts";
+import { Deliverer, Delivery } from "../../src/turn/delivery.ts";
+import { ReplyLog } from "../../src/turn/reply-log.ts";
+
+export interface DeliveryInTest {
+  readonly delivery: Delivery;
+  /** What the turn says. */
+  readonly log: ReplyLog;
+  /** What the adapter said stands on the platform. */
+  posted(): unknown;
+  /** From now on another process holds the reply. */
+  lose(): void;
+}
+
+/**
+ * A delivery as an adapter gets it, of a turn that the test speaks for.
+ * @param options.posts what stands on the platform already
+ * @param options.isRepeated whether an earlier process died over the reply
+ * @param options.isLost whether another process holds the reply
+ */
+export function deliveryOf(
+  options: { posts?: unknown; isRepeated?: boolean; isLost?: boolean } = {},
+): DeliveryInTest {
+  const { posts, isRepeated = posts !== undefined, isLost = false } = options;
+  let isAnothers = isLost;
+  const log = new ReplyLog();
+  const deliverer = new Deliverer({
+    adapter: { platform: "test", deliver: async () => {} },
+    message: { platform: "test", user: "u", id: "1", text: "?" } satisfies Message,
+    taken: Promise.resolve(true),
+    ...{ log, clock: systemClock, logger: { info() {}, warn() {}, error() {} }, turnTimeout: 60_000 },
+    closing: new Closing(),
+  });
+  const place = {
+    turn: { posts, attempt: isRepeated ? 2 : 1 },
+    permit: async () => {
+      if (isAnothers) throw leaseLost();
+    },
+    advance: async () => {},
+  };
+  deliverer.place = place as unknown as Place;
+  return {
+    log,
+    delivery: new Delivery(deliverer, Promise.resolve(true), true),
+    posted: () => deliverer.posts,
+    lose: () => {
+      isAnothers = true;
+    },
+  };
+}
