@@ -146,7 +146,7 @@ export class Owner {
     if (owner === this.#id || this.#suspected.has(owner) || this.#isStopped) return;
     this.#suspected.add(owner);
     this.#bury(owner)
-      .then((isDead) => (isDead ? lane.takeOver(owner) : undefined))
+      .then((isDead) => (isDead ? this.lane(lane.name).takeOver(owner) : undefined))
       .catch(() => {}) // Looked at again, as long as somebody waits.
       .finally(() => this.#suspected.delete(owner));
   }
