@@ -1,54 +1,58 @@
-import type { Query, SqliteFile } from "./file.ts";
-import { machineNow } from "./machine-clock.ts";
+import type { SqliteFile } from "./file.ts";
 
 /**
- * The store's time, in milliseconds, and the versions that it gives: the same in all processes that have the file open.
+ * Microseconds since the machine started: one clock for all processes of a machine, which nobody can set.
+ * (Node reads CLOCK_MONOTONIC on Linux, mach_continuous_time on macOS, QueryPerformanceCounter on Windows.)
+ */
+export function machineTime(): number {
+  const [seconds, nanoseconds] = process.hrtime();
+  return seconds * 1e6 + Math.floor(nanoseconds / 1000);
+}
+
+/**
+ * The store's time, and the versions that it gives: the same in all processes that have the file open.
  *
- * The time began as the wall clock's when the file was made, and goes on with the machine's own clock, which nobody can
- * set. After the machine was started anew, that clock begins from nothing: then the wall clock says how long it stood
- * still, if it says more.
+ * The time begins as the wall clock's, and then goes on with the machine's own, from what both were at the last write.
+ * So a wall clock that is set makes no owner live longer or shorter. Where the machine's clock is behind the last
+ * write, the machine was started anew: all owners from before are gone with it, and the wall clock says how late it is,
+ * unless it is behind, too. The time never goes back.
  */
 export class StoreClock {
-  readonly now: () => number;
-  readonly #read: Query;
-  readonly #write: Query;
+  readonly #sql;
+  readonly #machineTime: () => number;
+  #machine = 0;
+  #time = 0;
   #version = 0;
-  #wasVersion = 0;
 
-  /** Within a transaction. */
-  constructor(file: SqliteFile) {
-    this.now = startClock(file);
-    this.#read = file.query("SELECT version FROM aparte_clock");
-    this.#write = file.query("UPDATE aparte_clock SET version = ?");
+  constructor(file: SqliteFile, machine: () => number) {
+    this.#sql = file.prepare("readClock", "setClock");
+    this.#machineTime = machine;
   }
 
-  /** Called first in each transaction. */
-  begin(): void {
-    const [version = 0] = this.#read.first() ?? [];
-    this.#version = Number(version);
-    this.#wasVersion = this.#version;
+  /** The store's time of the transaction that is under way, in milliseconds. */
+  get now(): number {
+    return Math.floor(this.#time / 1000);
   }
 
-  /** A version for a document: greater than all that were given before, also over deletion and a clock that was set. */
-  nextVersion(now: number): number {
-    this.#version = Math.max(this.#version + 1, Math.floor(now * 1000));
+  /** A version for a document: greater than all before it, also than those of documents that are gone. */
+  nextVersion(): number {
+    this.#version = Math.max(this.#version + 1, this.#time);
     return this.#version;
   }
 
-  /** Called last in each transaction. */
-  end(): void {
-    if (this.#version !== this.#wasVersion) this.#write.run(this.#version);
+  /** First in a transaction. */
+  read(): void {
+    const [version, time, machine] = this.#sql.readClock.first() ?? [];
+    this.#machine = this.#machineTime();
+    this.#version = Number(version);
+    this.#time =
+      typeof machine === "number" && machine <= this.#machine
+        ? Number(time) + this.#machine - machine
+        : Math.max(Number(time), Date.now() * 1000);
   }
-}
 
-function startClock(file: SqliteFile): () => number {
-  const [machine, time] = file.query("SELECT machine, time FROM aparte_clock").first() ?? [];
-  const now = machineNow();
-  if (typeof machine === "number" && typeof time === "number" && machine <= now) {
-    return () => time + machineNow() - machine;
+  /** Last in a transaction that writes. */
+  write(): void {
+    this.#sql.setClock.run(this.#version, this.#time, this.#machine);
   }
-  const start = Math.max(Date.now(), Number(time ?? 0));
-  if (time === undefined) file.query("INSERT INTO aparte_clock VALUES (0, ?, ?)").run(now, start);
-  else file.query("UPDATE aparte_clock SET machine = ?, time = ?").run(now, start);
-  return () => start + machineNow() - now;
 }

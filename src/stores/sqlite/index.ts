@@ -1,21 +1,27 @@
 import { optionInvalid } from "../../check.ts";
 import { AparteError } from "../../errors.ts";
-import type { Store } from "../store.ts";
-import { StoreClock } from "./clock.ts";
-import { type Durability, SqliteFile } from "./file.ts";
+import { consoleLogger, type Logger } from "../../logger.ts";
+import type { Rates, Store } from "../store.ts";
+import { machineTime, StoreClock } from "./clock.ts";
+import { SqliteFile, sqlOf, whenFree } from "./file.ts";
 import { SqliteLanes } from "./lanes.ts";
-import { sqliteRates } from "./rates.ts";
-import { sqliteRecords } from "./records.ts";
-import { prepareTables } from "./schema.ts";
+import { SqliteRecords } from "./records.ts";
+import { sweeper } from "./sweep.ts";
 import { Transactions } from "./transactions.ts";
+
+/** The version of the tables in schema.sql, kept as the file's `user_version`. */
+const tablesVersion = 2;
 
 export interface SqliteStoreOptions {
   /**
-   * What outlives a power failure. Any commit outlives the process, also one that is killed. With `"normal"` the last
-   * commits may be missing after the power failed, and the file stays whole; with `"full"` none is, for about three
-   * times the time of each. @default "normal"
+   * What outlives a power failure, or a crash of the machine. Processes may end as they like: what was committed stays.
+   * With `"normal"`, the last commits before the power failed may be missing (those since the file's log was last
+   * brought into the file: up to some thousand), each as a whole, and the file itself stays whole; with `"full"` none
+   * is missing, and each commit waits for the disk. @default "normal"
    */
-  readonly durability?: Durability;
+  readonly durability?: "normal" | "full";
+  /** Told when the file was deleted or replaced while it was in use. @default the console */
+  readonly logger?: Logger;
 }
 
 /**
@@ -23,51 +29,88 @@ export interface SqliteStoreOptions {
  *
  * @param path of the file, from the current directory; it is made with its directories if it is missing.
  * `:memory:` keeps all in this process.
+ * @param machine the machine's own clock, in microseconds
  * @throws {AparteError} `option-invalid` when the path or the package `libsql` is missing; `store-failed` when
- * the file cannot be used.
+ * the file cannot be used; `store-timeout` when another process keeps it locked.
  */
-export async function openSqliteStore(path: string, options: SqliteStoreOptions = {}): Promise<Store> {
-  const { durability = "normal" } = options;
+export async function openSqliteStore(
+  path: string,
+  options: SqliteStoreOptions = {},
+  machine: () => number = machineTime,
+): Promise<Store> {
+  const { durability = "normal", logger = consoleLogger } = options;
   if (durability !== "normal" && durability !== "full") {
     throw optionInvalid("durability", 'must be "normal" or "full"');
   }
-  if (path === "") {
-    throw new AparteError("option-invalid", 'The SQLite file needs a path: "sqlite:./aparte.db".', {
-      field: "store",
-    });
-  }
-  const file = await SqliteFile.open(path, durability);
+  if (path === "") throw optionInvalid("store", 'needs a path for the SQLite file: "sqlite:./aparte.db"');
+  const file = await SqliteFile.open(path, durability === "full");
   try {
-    const clock = await file.prepare(() => {
-      prepareTables(file);
-      return new StoreClock(file);
-    });
-    return storeOf(file, clock);
+    await whenFree(() => makeTables(file));
+    return storeOf(file, new StoreClock(file, machine), logger);
   } catch (error) {
     file.close();
     throw error;
   }
 }
 
-function storeOf(file: SqliteFile, clock: StoreClock): Store {
-  const transactions = new Transactions(file, clock);
-  const records = sqliteRecords(file, transactions);
-  const lanes = new SqliteLanes(file, clock, transactions, records);
+/** @throws {AparteError} `store-failed` when another version of aparte, or another program, made the file. */
+function makeTables(file: SqliteFile): void {
+  file.exec("BEGIN IMMEDIATE");
+  try {
+    const version = file.version();
+    if (version === 0) file.exec(sqlOf("schema"));
+    else if (version !== tablesVersion) {
+      throw new AparteError(
+        "store-failed",
+        `The SQLite file has version ${version}; this aparte knows ${tablesVersion}. Use the aparte that made it, or ` +
+          "name another file.",
+      );
+    }
+    file.exec("COMMIT");
+  } catch (error) {
+    file.rollBack();
+    throw error;
+  }
+}
+
+function storeOf(file: SqliteFile, clock: StoreClock, logger: Logger): Store {
+  const transactions = new Transactions(file, clock, logger);
+  const lanes = new SqliteLanes(file, clock, transactions);
+  const sweep = sweeper(file, clock, transactions);
   return {
     name: "sqlite",
     shared: !file.isInMemory,
     durable: !file.isInMemory,
-    records,
-    rates: sqliteRates(file, transactions),
+    records: new SqliteRecords(file, transactions),
+    rates: sqliteRates(file, clock, transactions),
     commit: (commit) => lanes.commit(commit),
     read: (lane) => lanes.read(lane),
-    beat: (owner, leaseMs) => lanes.beat(owner, leaseMs),
+    beat: (owner, leaseMs) => {
+      const beat = lanes.beat(owner, leaseMs);
+      void sweep();
+      return beat;
+    },
     bury: (owner, isUnknownToo) => lanes.bury(owner, isUnknownToo),
     dead: () => lanes.dead(),
     listen: (owner, wake) => lanes.listen(owner, wake),
     close: async () => {
       lanes.close();
+      // What was called before is done before.
+      await transactions.read(() => {}).catch(() => {});
       file.close();
     },
+  };
+}
+
+/** Counts for all processes that share the file, in fixed spans of time, each of which begins with its first use. */
+function sqliteRates(file: SqliteFile, clock: StoreClock, transactions: Transactions): Rates {
+  const { use } = file.prepare("use");
+  return {
+    take: (key, limit, spanMs) =>
+      transactions.run(() => {
+        const { now } = clock;
+        const [uses, until] = use.first(`${limit}/${spanMs}:${key}`, now, spanMs) ?? [];
+        return Number(uses) <= limit ? 0 : Math.max(1, Number(until) - now);
+      }),
   };
 }

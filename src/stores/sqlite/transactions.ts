@@ -1,114 +1,135 @@
-import { setTimeout as pause } from "node:timers/promises";
-import { AparteError } from "../../errors.ts";
+import { setImmediate as otherWork } from "node:timers/promises";
+import { AparteError, asAparteError } from "../../errors.ts";
+import { describeError, type Logger } from "../../logger.ts";
 import { callTimeout } from "../deadline.ts";
 import type { StoreClock } from "./clock.ts";
-import { isLocked, type SqliteFile } from "./file.ts";
+import { type SqliteFile, whenFree } from "./file.ts";
 
 /** How many calls one transaction carries at most. */
 const callsAtOnce = 200;
 
-/** The longest pause before a locked file is tried again, in milliseconds. */
-const longestPause = 20;
-
 interface Call {
   readonly run: () => unknown;
+  readonly writes: boolean;
   readonly resolve: (result: never) => void;
   readonly reject: (error: unknown) => void;
   readonly since: number;
 }
 
 /**
- * The calls that write to the file, first come, first served. Those that come at the same time share one transaction.
- * A file that another process has locked is tried again in a moment, and nothing of this process stands still for it.
+ * The calls of this process to the file, first come, first served. Those that come at the same time share one
+ * transaction. A file that another process has locked is tried again in a moment.
  */
 export class Transactions {
   readonly #file: SqliteFile;
   readonly #clock: StoreClock;
+  readonly #logger: Logger;
   #calls: Call[] = [];
   #isWorking = false;
+  #isPlaceLost = false;
 
-  constructor(file: SqliteFile, clock: StoreClock) {
+  constructor(file: SqliteFile, clock: StoreClock, logger: Logger) {
     this.#file = file;
     this.#clock = clock;
+    this.#logger = logger;
   }
 
   /**
-   * Runs a call within a transaction: all of it is written, or nothing when it throws.
-   * @throws {AparteError} `store-timeout` when the file was locked for too long, `store-failed`
+   * What it writes is written as a whole, or not at all when it throws.
+   * @param writes false for what only reads: it does not wait for other processes that write
+   * @throws {AparteError} `store-timeout` when the file was locked for too long, `store-failed`, `closed`
    */
-  run<T>(run: () => T): Promise<T> {
+  run<T>(run: () => T, writes = true): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      this.#calls.push({ run, resolve, reject, since: performance.now() });
+      this.#calls.push({ run, writes, resolve, reject, since: performance.now() });
       if (this.#isWorking) return;
       this.#isWorking = true;
       queueMicrotask(() => void this.#work());
     });
   }
 
+  /** @throws {AparteError} as {@link run} */
+  read<T>(run: () => T): Promise<T> {
+    return this.run(run, false);
+  }
+
   async #work(): Promise<void> {
-    for (let tries = 0; this.#calls.length > 0; ) {
+    while (this.#calls.length > 0) {
+      const started = performance.now();
       try {
-        this.#file.checkPlace();
-        this.#file.exec("BEGIN IMMEDIATE");
+        await whenFree(
+          () => this.#transact(),
+          (error) => this.#giveUp(started, error),
+        );
       } catch (error) {
-        if (!isLocked(error)) {
-          for (const { reject } of this.#calls.splice(0)) reject(error);
-          break;
-        }
-        tries += 1;
-        this.#giveUp(error);
-        await pause(Math.min(2 ** tries, longestPause) * (0.5 + Math.random() / 2));
-        continue;
+        for (const { reject } of this.#calls.splice(0)) reject(error);
       }
-      tries = 0;
-      this.#carry(this.#calls.splice(0, callsAtOnce));
-      // Other work of this process has its turn between two transactions.
-      if (this.#calls.length > 0) await new Promise((resolve) => setImmediate(resolve));
+      if (this.#calls.length > 0) await otherWork();
     }
     this.#isWorking = false;
   }
 
-  #carry(calls: readonly Call[]): void {
-    const done: (() => void)[] = [];
+  #transact(): void {
+    this.#checkPlace();
+    this.#begin(this.#calls.slice(0, callsAtOnce));
+    this.#carry(this.#calls.splice(0, callsAtOnce));
+  }
+
+  #begin(calls: readonly Call[]): void {
+    this.#file.exec(calls.some(({ writes }) => writes) ? "BEGIN IMMEDIATE" : "BEGIN");
     try {
-      this.#clock.begin();
-      for (const { run, resolve } of calls) {
-        const result = run();
-        done.push(() => resolve(result as never));
-      }
-      this.#clock.end();
+      this.#clock.read();
+    } catch (error) {
+      this.#file.rollBack();
+      throw error;
+    }
+  }
+
+  #carry(calls: readonly Call[]): void {
+    let results: unknown[];
+    try {
+      results = calls.map(({ run }) => run());
+      if (calls.some(({ writes }) => writes)) this.#clock.write();
       this.#file.exec("COMMIT");
     } catch (error) {
       this.#file.rollBack();
       // One call that fails must not fail the others.
-      if (calls.length === 1) calls[0]?.reject(error);
-      else for (const call of calls) this.#alone(call);
+      if (calls.length === 1) calls[0]?.reject(asAparteError(error, "store-failed", "The call failed."));
+      else for (const call of calls) this.#carryAlone(call);
       return;
     }
-    for (const tell of done) tell();
+    for (const [index, { resolve }] of calls.entries()) resolve(results[index] as never);
   }
 
-  #alone(call: Call): void {
+  #carryAlone(call: Call): void {
     try {
-      this.#file.exec("BEGIN IMMEDIATE");
-      this.#carry([call]);
+      this.#begin([call]);
     } catch (error) {
       call.reject(error);
+      return;
     }
+    this.#carry([call]);
   }
 
-  #giveUp(error: unknown): void {
-    const now = performance.now();
-    const late = this.#calls.filter(({ since }) => now - since > callTimeout);
-    this.#calls = this.#calls.filter(({ since }) => now - since <= callTimeout);
-    for (const { reject } of late) {
-      reject(
-        new AparteError(
-          "store-timeout",
-          `Another process kept the SQLite file locked for ${callTimeout} ms. Look for one that hangs.`,
-          { cause: error },
-        ),
-      );
-    }
+  #checkPlace(): void {
+    if (this.#file.isInPlace()) return;
+    const error = new AparteError(
+      "store-failed",
+      "The SQLite file was deleted or replaced while it was in use. Stop all processes that use it, put the right " +
+        "file in its place, and start them anew.",
+    );
+    if (!this.#isPlaceLost) this.#logger.error("the store's file is gone", describeError(error));
+    this.#isPlaceLost = true;
+    throw error;
+  }
+
+  /** Ends the calls that have waited long for another process. */
+  #giveUp(lockedSince: number, error: unknown): void {
+    const late = performance.now() - callTimeout;
+    const isLate = ({ since }: Call) => Math.max(since, lockedSince) < late;
+    const given = this.#calls.filter(isLate);
+    this.#calls = this.#calls.filter((call) => !isLate(call));
+    for (const { reject } of given) reject(error);
+    if (this.#calls.length === 0) throw error;
   }
 }

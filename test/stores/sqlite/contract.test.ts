@@ -1,33 +1,32 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { openStore, type Store } from "aparte";
+import { openStore } from "aparte";
 import { describe, it } from "vitest";
+import type { OpenedStore } from "../../../src/testing/opened-store.ts";
 import { storeContract } from "../../../src/testing/store.ts";
+import { onFile } from "../../support/sqlite.ts";
 
-storeContract(
-  { describe, it },
-  {
-    name: "sqlite",
-    shared: true,
-    durable: true,
-    open: async () => {
-      const folder = mkdtempSync(join(tmpdir(), "aparte-sqlite-"));
-      const stores: Store[] = [];
-      const again = async () => {
-        const store = await openStore(`sqlite:${join(folder, "aparte.db")}`);
-        stores.push(store);
-        return store;
-      };
-      const store = await again();
-      const close = async () => {
-        for (const each of stores) await each.close();
-        rmSync(folder, { recursive: true });
-      };
-      return { store, again, close };
-    },
-  },
-);
+/** A store in a file that stays until it is closed. */
+function openFile(): Promise<OpenedStore> {
+  return new Promise((resolve, reject) => {
+    let end = () => {};
+    const ended = new Promise<void>((over) => {
+      end = over;
+    });
+    const done = onFile(async ({ open, advance }) => {
+      const store = await open();
+      resolve({
+        ...{ store, advance, again: () => open() },
+        close: () => {
+          end();
+          return done;
+        },
+      });
+      await ended;
+    });
+    done.catch(reject);
+  });
+}
+
+storeContract({ describe, it }, { name: "sqlite", shared: true, durable: true, open: openFile });
 
 storeContract(
   { describe, it },

@@ -1,0 +1,42 @@
+import { burialMs, eventMemoryMs } from "../store.ts";
+import type { StoreClock } from "./clock.ts";
+import type { SqliteFile } from "./file.ts";
+import type { Transactions } from "./transactions.ts";
+
+/** How many rows of one kind a step removes at most, as its statements say. */
+const fullStep = 200;
+
+/** Removes what is out of date, a few rows at a time, so that nobody waits for it. */
+export function sweeper(
+  file: SqliteFile,
+  clock: StoreClock,
+  transactions: Transactions,
+): () => Promise<void> {
+  const sql = file.prepare(
+    ...(["sweepDocuments", "sweepMarks", "sweepOwners", "sweepWakes", "sweepRates", "sweepRecords"] as const),
+  );
+  let isSweeping = false;
+  const step = () => {
+    const { now } = clock;
+    const removed = [
+      sql.sweepDocuments.change(now),
+      sql.sweepMarks.change(Math.floor(now / eventMemoryMs) - 1),
+      sql.sweepOwners.change(now - burialMs),
+      sql.sweepWakes.change(now),
+      sql.sweepRates.change(now),
+      sql.sweepRecords.change(Date.now()),
+    ];
+    return removed.some((count) => count >= fullStep);
+  };
+  return async () => {
+    if (isSweeping) return;
+    isSweeping = true;
+    try {
+      while (await transactions.run(step));
+    } catch {
+      // The next sign of life comes with the next try, and whoever uses the store is told that it fails.
+    } finally {
+      isSweeping = false;
+    }
+  };
+}
