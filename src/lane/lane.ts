@@ -241,6 +241,8 @@ export class Lane {
       if (plan !== undefined && plan.commit === undefined && isFresh) {
         this.#settle(batch, plan.outcomes);
         this.#observe();
+        // Whoever woke this lane meanwhile may know of something newer.
+        isFresh = false;
         continue;
       }
       let answer: Committed | FoundLane;
