@@ -274,14 +274,17 @@ export class Lane {
         for (const owner of answer.unheard) this.#owner.suspect(owner, this);
         continue;
       }
+      isFresh = true;
       if (!("is" in answer)) this.#mustLook = false;
       else if (answer.is === "duplicate") this.#noteMarks(batch, answer.duplicates);
       else if (answer.is === "changed") {
         conflicts += 1;
-        if (conflicts > patientTries) await this.#owner.pause(this.#owner.clock.random() * conflictPause);
+        if (conflicts > patientTries) {
+          await this.#owner.pause(this.#owner.clock.random() * conflictPause);
+          isFresh = false;
+        }
       }
       this.#see(answer as FoundLane);
-      isFresh = conflicts <= patientTries;
     }
     // In the same breath as the last look at what is pending: what comes next must find that nobody works.
     this.#isWorking = false;
