@@ -91,7 +91,7 @@ function limitSuite(open: () => Promise<Store>): void {
     const two = mapperWith({ store: await open(), limits });
     const user = randomUUID();
     await one.handle(says(user, "m1")).text();
-    await one.resolve(says(user)); // After the turn's end.
+    await one.select(says(user), "helper"); // In its lane, after the turn's end.
     for (const mapper of [one, two, one]) {
       await expect(mapper.handle(says(user, "m1")).text()).rejects.toMatchObject({ code: "duplicate" });
     }

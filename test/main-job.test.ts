@@ -168,7 +168,7 @@ describe("The main job, on the Coze emulator", () => {
     const mapper = mapperWith();
     const message = says("ada", "once");
     const [first, second] = await Promise.all([mapper.handle(message).text(), mapper.handle(message).text()]);
-    await mapper.resolve(message); // After the turn's end.
+    await mapper.select(message, "helper"); // In its lane, after the turn's end.
     const third = await eventsOf(mapper.handle(message));
     expect(first).toContain("once");
     expect(second).toBe(first);

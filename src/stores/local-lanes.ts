@@ -23,7 +23,6 @@ interface KnownOwner {
   /** Until when it is taken for alive, by the store's time. */
   until: number;
   buriedAt: number | undefined;
-  readonly lanes: Set<string>;
 }
 
 /** How many lanes of one dead owner are listed at a time. */
@@ -33,6 +32,12 @@ const listedLanes = 500;
 export type ReadRecord = (
   key: string,
 ) => Promise<JsonValue | null | undefined> | JsonValue | null | undefined;
+
+/**
+ * Unix time in milliseconds as the process began with it, and since then of a clock that nobody can set: where somebody
+ * sets the wall clock, nobody's lease ends.
+ */
+export const steadyNow = (): number => performance.timeOrigin + performance.now();
 
 type LaneStore = Pick<Store, "commit" | "read" | "beat" | "bury" | "dead" | "listen">;
 
@@ -47,6 +52,8 @@ export class LocalLanes implements LaneStore {
   readonly #lanes = new Map<string, Kept>();
   readonly #marks: Marks;
   readonly #owners = new Map<string, KnownOwner>();
+  /** Of each owner that has turns, the lanes that they are in. */
+  readonly #lanesOf = new Map<string, Set<string>>();
   readonly #listeners = new Map<string, Set<(lane: string | undefined) => void>>();
   /** The last call of each lane that waits for the Keyv: calls of a lane come one after another. */
   readonly #busy = new Map<string, Promise<unknown>>();
@@ -74,7 +81,7 @@ export class LocalLanes implements LaneStore {
     if (known?.buriedAt !== undefined) return { isBuried: true, until: known.until, now };
     const until = known?.until;
     if (known === undefined) {
-      this.#owners.set(owner, { until: now + leaseMs, buriedAt: undefined, lanes: new Set() });
+      this.#owners.set(owner, { until: now + leaseMs, buriedAt: undefined });
     } else known.until = now + leaseMs;
     return { isBuried: false, until, now };
   }
@@ -84,7 +91,7 @@ export class LocalLanes implements LaneStore {
     const known = this.#owners.get(owner);
     if (known === undefined) {
       if (!isUnknownToo) return "unknown";
-      this.#owners.set(owner, { until: now, buriedAt: now, lanes: new Set() });
+      this.#owners.set(owner, { until: now, buriedAt: now });
       return "dead";
     }
     if (known.buriedAt === undefined && known.until > now) return "alive";
@@ -95,10 +102,11 @@ export class LocalLanes implements LaneStore {
   async dead(): Promise<readonly DeadOwner[]> {
     const now = this.#now();
     const dead: DeadOwner[] = [];
-    for (const [owner, { until, buriedAt, lanes }] of this.#owners) {
+    for (const [owner, { until, buriedAt }] of this.#owners) {
       if (until > now) continue;
-      if (lanes.size > 0) dead.push({ owner, lanes: firstOf(lanes, listedLanes) });
-      else if (buriedAt !== undefined && now - buriedAt > burialMs) this.#owners.delete(owner);
+      const lanes = this.#lanesOf.get(owner);
+      if (lanes !== undefined) dead.push({ owner, lanes: nextOf(lanes, listedLanes) });
+      else if (now - (buriedAt ?? until) > burialMs) this.#owners.delete(owner);
     }
     return dead;
   }
@@ -108,7 +116,7 @@ export class LocalLanes implements LaneStore {
     this.#listeners.set(owner, listeners.add(wake));
     return () => {
       listeners.delete(wake);
-      if (listeners.size === 0) this.#listeners.delete(owner);
+      if (listeners.size === 0 && this.#listeners.get(owner) === listeners) this.#listeners.delete(owner);
     };
   }
 
@@ -184,37 +192,51 @@ export class LocalLanes implements LaneStore {
     if (marks !== undefined) for (const mark of marks) this.#marks.add(mark, now);
     if (restoredMarks !== undefined) for (const mark of restoredMarks) this.#marks.add(mark, now);
     if (removedMarks !== undefined) for (const mark of removedMarks) this.#marks.delete(mark);
-    if (entering !== undefined) for (const owner of entering) this.#lanesOf(owner).add(lane);
-    if (leaving !== undefined) for (const owner of leaving) this.#owners.get(owner)?.lanes.delete(lane);
+    if (entering !== undefined) for (const owner of entering) this.#enter(owner, lane);
+    if (leaving !== undefined) for (const owner of leaving) this.#leave(owner, lane);
     return { is: "done", version, record, now, unheard: wakes === undefined ? [] : this.#wake(lane, wakes) };
   }
 
-  /** An owner that gave no sign of life is dead from the beginning. */
-  #lanesOf(owner: string): Set<string> {
-    let known = this.#owners.get(owner);
-    if (known === undefined) {
-      known = { until: 0, buriedAt: undefined, lanes: new Set() };
-      this.#owners.set(owner, known);
-    }
-    return known.lanes;
+  #enter(owner: string, lane: string): void {
+    const lanes = this.#lanesOf.get(owner);
+    if (lanes === undefined) this.#lanesOf.set(owner, new Set([lane]));
+    else lanes.add(lane);
+  }
+
+  #leave(owner: string, lane: string): void {
+    const lanes = this.#lanesOf.get(owner);
+    if (lanes?.delete(lane) && lanes.size === 0) this.#lanesOf.delete(owner);
   }
 
   #wake(lane: string, owners: readonly string[]): string[] {
     const unheard: string[] = [];
     for (const owner of owners) {
       const listeners = this.#listeners.get(owner);
-      if (listeners === undefined) unheard.push(owner);
-      else for (const wake of listeners) queueMicrotask(() => wake(lane));
+      if (listeners === undefined) {
+        unheard.push(owner);
+        continue;
+      }
+      for (const wake of listeners) {
+        queueMicrotask(() => {
+          if (listeners.has(wake)) wake(lane);
+        });
+      }
     }
     return unheard;
   }
 }
 
-function firstOf(values: Iterable<string>, count: number): string[] {
-  const first: string[] = [];
-  for (const value of values) {
-    if (first.length === count) break;
-    first.push(value);
+/** The first ones, which stand last from then on: those that stay in the list keep none of the others up. */
+function nextOf(lanes: Set<string>, count: number): string[] {
+  const next: string[] = [];
+  for (const lane of lanes) {
+    if (next.length === count) break;
+    next.push(lane);
   }
-  return first;
+  if (next.length === lanes.size) return next;
+  for (const lane of next) {
+    lanes.delete(lane);
+    lanes.add(lane);
+  }
+  return next;
 }

@@ -1,13 +1,14 @@
 import type { JsonValue } from "../json.ts";
 import { localStore } from "./keyv.ts";
-import { LocalLanes } from "./local-lanes.ts";
+import { LocalLanes, steadyNow } from "./local-lanes.ts";
 import type { Records, Store } from "./store.ts";
 
 /**
  * A store in this process's memory: for trying things out and for tests. It is empty after a restart.
+ * It remembers at least the last five million events, however many a day there are.
  * @param now the time in milliseconds, for simulations
  */
-export function memoryStore(now: () => number = Date.now): Store {
+export function memoryStore(now: () => number = steadyNow): Store {
   const records = new MemoryRecords(now);
   const lanes = new LocalLanes(records, (key) => records.read(key), now);
   return localStore("memory", records, lanes, async () => {});

@@ -53,3 +53,4 @@ export {
 export type { OpenedStore, StoreContractOptions } from "./opened-store.ts";
 export type { ContractRunner } from "./runner.ts";
 export { storeContract } from "./store.ts";
+export { type ComparedCommit, compareWithMemory, type StoreCommand } from "./store-comparison.ts";

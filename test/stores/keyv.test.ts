@@ -1,5 +1,5 @@
 import { Keyv } from "keyv";
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { keyvStore } from "../../src/stores/keyv.ts";
 import { sessionKey } from "../../src/stores/store.ts";
 import { storeContract } from "../../src/testing/store.ts";
@@ -10,42 +10,169 @@ storeContract(
     name: "keyv",
     shared: false,
     durable: false,
+    canSpoil: true,
     open: async () => {
-      const store = keyvStore(new Keyv());
-      return { store, close: () => store.close() };
+      const map = new Map<string, unknown>();
+      const store = keyvStore(new Keyv(map));
+      const spoil = async (key: string) => {
+        if (!map.has(`keyv:${key}`)) throw new Error(`There is no record to spoil: ${[...map.keys()]}`);
+        map.set(`keyv:${key}`, '{"value":');
+      };
+      return { store, spoil, close: () => store.close() };
     },
   },
 );
 
-describe("A Keyv that fails", () => {
-  const commit = {
-    lane: "lane",
-    version: 0,
-    document: { v: 1 },
-    marks: ["m"],
-    until: Number.MAX_SAFE_INTEGER,
-  };
+/** A Keyv whose database does what a test says, and otherwise what a map does. */
+class Database {
+  readonly #map = new Map<string, unknown>();
+  /** Called first by each call of that name; what it returns is waited for, and is the answer if it is not undefined. */
+  fault: { readonly name: "get" | "set" | "delete"; readonly run: (key: string) => unknown } | undefined;
 
-  it("fails a commit with nothing done, whether it cannot be read or not be written", async () => {
-    const map = new Map<string, unknown>();
-    let broken: "get" | "set" | undefined;
-    const guarded = new Proxy(map, {
-      get(target, name) {
-        if (name === broken) throw new Error("the disk is gone");
-        const value = Reflect.get(target, name);
-        return typeof value === "function" ? value.bind(target) : value;
-      },
+  readonly get = (key: string) => this.#call("get", key, () => this.#map.get(key));
+  readonly set = (key: string, value: unknown) =>
+    this.#call("set", key, () => {
+      this.#map.set(key, value);
+      return true;
     });
-    const store = keyvStore(new Keyv(guarded));
-    for (const way of ["get", "set"] as const) {
-      broken = way;
-      await expect(store.commit({ ...commit, record: { v: 1 } })).rejects.toMatchObject({
-        code: "store-failed",
+  readonly delete = (key: string) => this.#call("delete", key, () => this.#map.delete(key));
+  readonly clear = () => this.#map.clear();
+  readonly keyv: Keyv = new Keyv({ store: this });
+
+  async #call(name: string, key: string, run: () => unknown): Promise<unknown> {
+    const answer = this.fault?.name === name ? await this.fault.run(key) : undefined;
+    return answer ?? run();
+  }
+}
+
+const never = Number.MAX_SAFE_INTEGER;
+const base = { lane: "lane", version: 0, document: { v: 1 }, marks: ["m"], until: never };
+const throwing = () => {
+  throw new Error("the disk is gone");
+};
+
+describe("A Keyv that fails", () => {
+  const faults = [
+    { title: "it cannot be read", name: "get", record: { v: 1 }, run: throwing },
+    { title: "it cannot be read, and no record is written", name: "get", record: undefined, run: throwing },
+    { title: "it cannot be written", name: "set", record: { v: 1 }, run: throwing },
+    { title: "it answers that nothing was written", name: "set", record: { v: 1 }, run: () => false },
+    { title: "a record cannot be deleted", name: "delete", record: null, run: throwing },
+  ] as const;
+  for (const { title, record, ...fault } of faults) {
+    it(`fails a commit with nothing done where ${title}`, async () => {
+      const database = new Database();
+      const store = keyvStore(database.keyv);
+      const wakes: unknown[] = [];
+      await store.listen("ada", (lane) => wakes.push(lane));
+      await store.records.set(sessionKey("lane"), "as it was");
+      const commit = {
+        ...base,
+        entering: ["ada"],
+        wakes: ["ada"],
+        ...(record === undefined ? {} : { record }),
+      };
+      database.fault = fault;
+      await expect(store.commit(commit)).rejects.toMatchObject({ code: "store-failed" });
+      database.fault = undefined;
+      expect(await store.read("lane")).toMatchObject({
+        version: 0,
+        document: undefined,
+        record: "as it was",
       });
-      broken = undefined;
-      expect(await store.read("lane")).toMatchObject({ version: 0, record: null });
-    }
-    expect(await store.commit({ ...commit, record: { v: 1 } })).toMatchObject({ is: "done" });
-    expect(await store.records.get(sessionKey("lane"))).toEqual({ v: 1 });
+      await store.beat("ada", 0);
+      expect(await store.dead()).toEqual([]);
+      expect(wakes).toEqual([]);
+      expect(await store.commit(commit)).toMatchObject({ is: "done", record: "as it was" });
+      expect(await store.dead()).toEqual([{ owner: "ada", lanes: ["lane"] }]);
+      expect(wakes).toEqual(["lane"]);
+    });
+  }
+
+  it("fails one commit, and not the one of the same lane that waits for it", async () => {
+    const database = new Database();
+    const store = keyvStore(database.keyv);
+    let isFirst = true;
+    const run = () => {
+      if (!isFirst) return undefined;
+      isFirst = false;
+      return throwing();
+    };
+    database.fault = { name: "set", run };
+    const [failed, waited] = await Promise.allSettled([
+      store.commit({ ...base, record: { n: 1 } }),
+      store.commit({ ...base, record: { n: 2 } }),
+    ]);
+    expect(failed).toMatchObject({ status: "rejected", reason: { code: "store-failed" } });
+    expect(waited).toMatchObject({ status: "fulfilled", value: { is: "done", record: null } });
+    expect(await store.read("lane")).toMatchObject({ record: { n: 2 } });
+  });
+
+  it("fails reading a lane and never says that there is no record", async () => {
+    const database = new Database();
+    const store = keyvStore(database.keyv);
+    database.fault = { name: "get", run: throwing };
+    await expect(store.read("lane")).rejects.toMatchObject({ code: "store-failed" });
+    await expect(store.records.get("a")).rejects.toMatchObject({ code: "store-failed" });
+    await expect(store.records.setIfAbsent("a", 1)).rejects.toMatchObject({ code: "store-failed" });
+  });
+});
+
+describe("A Keyv that does not answer", () => {
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  for (const name of ["get", "set"] as const) {
+    it(`fails a commit after a second with nothing done (${name}), and goes on with the lane`, async () => {
+      vi.useFakeTimers();
+      const database = new Database();
+      const store = keyvStore(database.keyv);
+      database.fault = { name, run: () => new Promise(() => {}) };
+      const settled = vi.fn();
+      const failing = store.commit({ ...base, record: { v: 1 } });
+      failing.catch(() => {}).finally(settled);
+      await vi.advanceTimersByTimeAsync(999);
+      expect(settled).not.toHaveBeenCalled();
+      await vi.advanceTimersByTimeAsync(1);
+      await expect(failing).rejects.toMatchObject({ code: "store-timeout" });
+      database.fault = undefined;
+      expect(await store.read("lane")).toMatchObject({ version: 0, document: undefined });
+      expect(await store.commit({ ...base, record: { v: 1 } })).toMatchObject({ is: "done", record: null });
+      expect(vi.getTimerCount()).toBe(0);
+    });
+  }
+});
+
+describe("A Keyv that is slow", () => {
+  it("holds up the calls of one lane, in their order, and none of another lane", async () => {
+    const database = new Database();
+    const store = keyvStore(database.keyv);
+    let release = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    let reach = () => {};
+    const reached = new Promise<void>((resolve) => {
+      reach = resolve;
+    });
+    const run = (key: string) => {
+      if (!key.endsWith(sessionKey("lane"))) return undefined;
+      reach();
+      return held;
+    };
+    database.fault = { name: "set", run };
+    const order: string[] = [];
+    const note = <T>(call: string, promise: Promise<T>) => promise.finally(() => order.push(call));
+    const first = note("first", store.commit({ ...base, record: { n: 1 } }));
+    await reached;
+    const read = note("read", store.read("lane"));
+    const second = note("second", store.commit({ ...base, marks: ["m2"], record: { n: 2 } }));
+    await note("other lane", store.commit({ ...base, lane: "other", marks: ["m3"], record: { n: 3 } }));
+    release();
+    const { version } = await first;
+    expect(await read).toMatchObject({ version, document: { v: 1 }, record: { n: 1 } });
+    expect(await second).toMatchObject({ is: "changed", version, record: { n: 1 } });
+    expect(order).toEqual(["other lane", "first", "read", "second"]);
   });
 });

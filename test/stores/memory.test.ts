@@ -8,6 +8,7 @@ storeContract(
     name: "memory",
     shared: false,
     durable: false,
+    canAdvance: true,
     open: async () => {
       let now = 1_000_000;
       const store = memoryStore(() => now);

@@ -45,7 +45,7 @@ export class RedisLanes implements Pick<Store, "commit" | "read" | "beat" | "bur
   async commit(commit: Commit): Promise<Committed> {
     const { isCluster, records } = this.#parts;
     const { record, wakes = [] } = commit;
-    const text = record ? `=${await records.stringify(record)}` : record === null ? "-" : "";
+    const text = record === undefined ? "" : record === null ? "-" : `=${await records.stringify(record)}`;
     if (!isCluster) return this.#committed(commit, wakes, await this.#commit(commit, text));
     // The lists of owners lie on other servers. An entry too many does no harm, so it is made before, and taken after.
     const { entering = [], leaving = [], lane } = commit;

@@ -32,9 +32,14 @@ export class RedisListener {
     if (this.#client.isReady === false) {
       throw new AparteError("store-failed", "The connection to Redis is being made again.");
     }
-    await withDeadline("listen", () => this.#client.subscribe(channel, wake));
-    this.#wakes.set(channel, wake);
+    // Redis may have sent a wake already when somebody ends listening.
+    const hear: Wake = (lane) => {
+      if (this.#wakes.get(channel) === hear) wake(lane);
+    };
+    await withDeadline("listen", () => this.#client.subscribe(channel, hear));
+    this.#wakes.set(channel, hear);
     return () => {
+      if (this.#wakes.get(channel) !== hear) return;
       this.#wakes.delete(channel);
       this.#client.unsubscribe(channel).catch(() => {}); // A connection that is away listens to nothing either.
     };

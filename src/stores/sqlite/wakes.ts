@@ -13,7 +13,7 @@ export class SqliteWakes {
   readonly #isInMemory: boolean;
   readonly #transactions: Transactions;
   readonly #sql;
-  readonly #listeners = new Map<string, Set<Wake>>();
+  readonly #listeners = new Map<string, Set<{ readonly wake: Wake }>>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(file: SqliteFile, transactions: Transactions) {
@@ -24,11 +24,12 @@ export class SqliteWakes {
 
   listen(owner: string, wake: Wake): () => void {
     const wakes = this.#listeners.get(owner) ?? new Set();
-    this.#listeners.set(owner, wakes.add(wake));
+    const listener = { wake };
+    this.#listeners.set(owner, wakes.add(listener));
     if (!this.#isInMemory && this.#timer === undefined) this.#lookLater();
     return () => {
-      wakes.delete(wake);
-      if (wakes.size === 0) this.#listeners.delete(owner);
+      wakes.delete(listener);
+      if (wakes.size === 0 && this.#listeners.get(owner) === wakes) this.#listeners.delete(owner);
     };
   }
 
@@ -36,7 +37,12 @@ export class SqliteWakes {
   tell(owner: string, lane: string): boolean {
     const wakes = this.#listeners.get(owner);
     if (wakes === undefined) return false;
-    for (const wake of wakes) queueMicrotask(() => wake(lane));
+    for (const listener of wakes) {
+      queueMicrotask(() => {
+        // Whoever ended listening meanwhile hears nothing more.
+        if (wakes.has(listener)) listener.wake(lane);
+      });
+    }
     return true;
   }
 

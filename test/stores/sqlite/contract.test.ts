@@ -1,32 +1,12 @@
 import { openStore } from "aparte";
+import { storeContract } from "aparte/testing";
 import { describe, it } from "vitest";
-import type { OpenedStore } from "../../../src/testing/opened-store.ts";
-import { storeContract } from "../../../src/testing/store.ts";
-import { onFile } from "../../support/sqlite.ts";
+import { openSqlite } from "../../support/opened-stores.ts";
 
-/** A store in a file that stays until it is closed. */
-function openFile(): Promise<OpenedStore> {
-  return new Promise((resolve, reject) => {
-    let end = () => {};
-    const ended = new Promise<void>((over) => {
-      end = over;
-    });
-    const done = onFile(async ({ open, advance }) => {
-      const store = await open();
-      resolve({
-        ...{ store, advance, again: () => open() },
-        close: () => {
-          end();
-          return done;
-        },
-      });
-      await ended;
-    });
-    done.catch(reject);
-  });
-}
-
-storeContract({ describe, it }, { name: "sqlite", shared: true, durable: true, open: openFile });
+storeContract(
+  { describe, it },
+  { name: "sqlite", shared: true, durable: true, canSpoil: true, open: openSqlite },
+);
 
 storeContract(
   { describe, it },
