@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { cut } from "../src/adapter/cut.ts";
+import { cut } from "../../src/adapter/cut.ts";
 
 const withoutBlanks = (text: string) => text.replace(/\s/g, "");
 

@@ -1,0 +1,26 @@
+import { defineConfig } from "vitest/config";
+import tests from "../vitest.config.ts";
+
+/** Tests that start processes, servers or builds: too slow to be run once a fault. */
+const processTests = [
+  "test/processes/**",
+  "test/cli/**",
+  "test/crash.test.ts",
+  "test/examples.test.ts",
+  "test/main-job.test.ts",
+  "test/many-processes.test.ts",
+  "test/package.test.ts",
+  "test/readme.test.ts",
+  "test/stores/redis*.test.ts",
+];
+
+/** The test files that take part are chosen here, and not by Stryker's `testFiles`, with which no fault in a module's top level is ever switched on. */
+export default defineConfig({
+  ...tests,
+  test: {
+    ...tests.test,
+    include: process.env.MUTATE_TESTS?.split(",") ?? ["test/**/*.test.ts"],
+    exclude: processTests,
+    setupFiles: ["test/mutation/setup.ts"],
+  },
+});
