@@ -1,16 +1,23 @@
-/** A fence line of a markdown code block: its marker and what follows (the language). */
-const fence = /^ {0,3}(`{3,}|~{3,})(.*)$/;
+import { type Fence, fenceAfter } from "./fence.ts";
 
 /** The weakest place is last: a paragraph's end is better than a line's, a sentence's, a word's. */
-const boundaries = [/\n{2,}/g, /\n/g, /[.!?。！？…]["'”’)\]]*\s+|[。！？]/g, /\s+/g] as const;
+const boundaries = [/\n\s*\n/g, /\n/g, /[.!?。！？…]["'”’)\]]*\s+|[。！？]/g, /\s+/g] as const;
+
+/** How far the text is cut: the first character that no part has, the first line of which no part has any, the open fence. */
+interface Place {
+  readonly start: number;
+  readonly line: number;
+  readonly fence: Fence | undefined;
+}
 
 /**
  * Cuts a text into parts of at most `limit` units, at paragraphs, lines, sentences or words, in that order.
- * A code fence that is cut is closed and opened again with its language. Nothing is dropped but the white
- * space at the cuts; no surrogate pair is split.
+ * A code fence that is cut is closed and opened again with its language; one whose marker takes more than an eighth
+ * of a part is text like any other. Nothing is dropped but the white space at the cuts; no surrogate pair is split.
+ * A text of n units makes at most 2n/limit + 2 parts, in time that grows with n.
  *
- * @param limit the platform's bound for one message, in units of `size`.
- * @param size how the platform counts; by default UTF-16 code units.
+ * @param limit the platform's bound for one message, in units of `size`. A single character may be longer.
+ * @param size how the platform counts; by default UTF-16 code units. Two texts together count as their sum.
  */
 export function cut(
   text: string,
@@ -19,95 +26,146 @@ export function cut(
 ): string[] {
   if (size(text) <= limit) return text.trim() === "" ? [] : [text];
   const parts: string[] = [];
-  let rest = text;
-  let opener = "";
-  while (rest !== "") {
-    const whole = opener === "" ? rest : `${opener}\n${rest}`;
-    if (size(whole) <= limit) {
-      parts.push(whole);
-      break;
+  let place = skipBlanks({ start: 0, line: 0, fence: undefined });
+  while (place.start < text.length) {
+    const head = opening(place.fence);
+    const end = partEnd(place, head);
+    const part = text.slice(place.start, end).trimEnd();
+    if (part !== "") parts.push(end === text.length ? head + part : closed(head + part));
+    place = skipBlanks(skipClosing({ ...passLines(place, end), start: end }));
+  }
+  return parts;
+
+  /** The end of the part that begins at a place, behind the lines that open its fence again. */
+  function partEnd({ start, line, fence }: Place, head: string): number {
+    const whole = lastFitting(start, limit - size(head));
+    if (whole === text.length) return whole;
+    const room = lastFitting(start, limit - size(head) - closingSize(head + text.slice(start, whole)));
+    const window = text.slice(start, room);
+    for (const boundary of boundaries) {
+      const last = [...window.matchAll(boundary)].at(-1);
+      if (last === undefined) continue;
+      const end = beforeFenceLine({ start, line, fence }, start + last.index + last[0].length);
+      if (isHalf(start, end)) return end;
     }
-    const room = roomFor(rest, (part) => size(close(opener, part)) <= limit);
-    const end = bestEnd(rest, room, opener);
-    const head = rest.slice(0, end);
-    parts.push(close(opener, head));
-    opener = openFence(opener, head);
-    rest = opener === "" ? rest.slice(end).trimStart() : rest.slice(end).replace(/^\n/, "");
+    const end = beforeFenceLine({ start, line, fence }, room);
+    return isHalf(start, end) ? end : room;
   }
-  return parts.filter((part) => part.trim() !== "");
-}
 
-/** How many code units of `text` fit, never splitting a surrogate pair; at least one character. */
-function roomFor(text: string, fits: (part: string) => boolean): number {
-  let low = 0;
-  let high = text.length;
-  while (low < high) {
-    const middle = Math.ceil((low + high) / 2);
-    if (fits(text.slice(0, middle))) low = middle;
-    else high = middle - 1;
+  /** Whether a part is long enough for few parts in all: two of them have more than one could hold. */
+  function isHalf(start: number, end: number): boolean {
+    return 2 * size(text.slice(start, end)) >= limit;
   }
-  const splitsPair = isHighSurrogate(text, low - 1) && low < text.length;
-  const room = splitsPair ? low - 1 : low;
-  return room > 0 ? room : isHighSurrogate(text, 0) ? 2 : 1;
-}
 
-function isHighSurrogate(text: string, index: number): boolean {
-  const unit = text.charCodeAt(index);
-  return unit >= 0xd800 && unit <= 0xdbff;
-}
-
-/** The last good place to cut at or before `room`; a cut in the first third would waste messages. */
-function bestEnd(text: string, room: number, opener: string): number {
-  const window = text.slice(0, room);
-  for (const boundary of boundaries) {
-    let best = -1;
-    for (const match of window.matchAll(boundary)) best = match.index + match[0].length;
-    if (best > room / 3 && !isFenceLine(window.slice(0, best), opener)) return beforeFenceLine(text, best);
-  }
-  return beforeFenceLine(text, room);
-}
-
-/** `end`, or the start of the fence line that a cut at `end` would tear apart. */
-function beforeFenceLine(text: string, end: number): number {
-  const start = text.lastIndexOf("\n", end - 1) + 1;
-  if (start === 0 || start === end) return end;
-  const next = text.indexOf("\n", end);
-  return fence.test(text.slice(start, next === -1 ? undefined : next)) ? start : end;
-}
-
-/** Whether a part would end right behind an opening fence, which would leave an empty code block. */
-function isFenceLine(head: string, opener: string): boolean {
-  const lastLine = head.trimEnd().split("\n").at(-1) ?? "";
-  return fence.test(lastLine) && openFence(opener, head) !== "";
-}
-
-/** The fence that is open at the end of `part`, given the one that was open before it; "" for none. */
-function openFence(opener: string, part: string): string {
-  let open = opener;
-  for (const line of part.split("\n")) {
-    const match = fence.exec(line);
-    if (match === null) continue;
-    const [, marker = "", info = ""] = match;
-    if (open === "") open = line.trim();
-    else if (
-      open.startsWith(marker.slice(0, 3)) &&
-      info.trim() === "" &&
-      marker.length >= markerLength(open)
-    ) {
-      open = "";
+  /** The last end at which the text from `start` fits, white space at the end apart; at least one character on. */
+  function lastFitting(start: number, room: number): number {
+    const fits = (end: number) => size(text.slice(start, end).trimEnd()) <= room;
+    let low = start;
+    let high = start + 1;
+    // The step doubles, so that the work depends on what fits and not on how much text is left.
+    while (high < text.length && fits(high)) {
+      low = high;
+      high += high - start;
     }
+    high = Math.min(high, text.length);
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if (fits(middle)) low = middle;
+      else high = middle - 1;
+    }
+    const first = start + (isPair(start) ? 2 : 1);
+    return Math.max(first, isPair(low - 1) ? low - 1 : low);
   }
-  return open;
-}
 
-function markerLength(opener: string): number {
-  return fence.exec(opener)?.[1]?.length ?? 0;
-}
+  function isPair(index: number): boolean {
+    return (text.codePointAt(index) ?? 0) > 0xffff;
+  }
 
-/** A part as it is sent: with the fence that was open before it, and closed if one is open at its end. */
-function close(opener: string, part: string): string {
-  const text = part.trimEnd();
-  const start = opener === "" ? text : `${opener}\n${text}`;
-  const open = openFence(opener, part);
-  return open === "" ? start : `${start}\n${open.slice(0, markerLength(open))}`;
+  /** `end`, or the start of the fence line that a cut there would tear, or behind which it would leave an empty block. */
+  function beforeFenceLine(place: Place, end: number): number {
+    const part = text.slice(place.start, end).trimEnd();
+    const line = place.start + part.lastIndexOf("\n") + 1;
+    if (line < place.line || line === place.start) return end;
+    const before = passLines(place, line).fence;
+    const after = nextFence(line, before);
+    if (after === before) return end;
+    const isWhole = text.slice(line, lineEnd(line)).trimEnd().length <= place.start + part.length - line;
+    return after === undefined && isWhole ? end : line;
+  }
+
+  /** The place behind all lines that begin before `end`: a line counts as soon as a part has any of it. */
+  function passLines({ start, line, fence }: Place, end: number): Place {
+    let [next, open] = [line, fence];
+    for (; next < end; next = lineEnd(next) + 1) open = nextFence(next, open);
+    return { start, line: next, fence: open };
+  }
+
+  /** The place behind the line that closes the open fence, if nothing but blank lines stand before it: the part has been closed. */
+  function skipClosing(place: Place): Place {
+    const isLineStart = place.line <= place.start + 1 && text.slice(place.start, place.line).trim() === "";
+    if (place.fence === undefined || !isLineStart) return place;
+    let { line } = place;
+    while (line < text.length && text.slice(line, lineEnd(line)).trim() === "") line = lineEnd(line) + 1;
+    if (line >= text.length || nextFence(line, place.fence) !== undefined) return place;
+    const end = lineEnd(line) + 1;
+    return { start: end, line: end, fence: undefined };
+  }
+
+  /** At a cut, white space is dropped up to the line that goes on: its indentation has a meaning. In code, one line's end. */
+  function skipBlanks(place: Place): Place {
+    if (place.fence !== undefined) {
+      return text[place.start] === "\n" ? { ...place, start: place.start + 1 } : place;
+    }
+    const blanks = /\s*/y;
+    blanks.lastIndex = place.start;
+    const [skipped = ""] = blanks.exec(text) ?? [];
+    const end = place.start + skipped.length;
+    if (end === text.length) return { ...place, start: end };
+    const isInLine = place.line !== place.start && !skipped.includes("\n");
+    const start = isInLine ? end : place.start + skipped.lastIndexOf("\n") + 1;
+    return { ...passLines(place, start), start };
+  }
+
+  function lineEnd(line: number): number {
+    const end = text.indexOf("\n", line);
+    return end === -1 ? text.length : end;
+  }
+
+  /** The fence that is open behind the line that begins at `line`. */
+  function nextFence(line: number, open: Fence | undefined): Fence | undefined {
+    return shortFenceAfter(text.slice(line, lineEnd(line)), open);
+  }
+
+  function shortFenceAfter(line: string, open: Fence | undefined): Fence | undefined {
+    const fence = fenceAfter(line, open);
+    return fence === undefined || isShort(fence.marker) ? fence : open;
+  }
+
+  function isShort(marker: string): boolean {
+    return 8 * size(`\n${marker}`) <= limit;
+  }
+
+  /** The line that opens a fence again: without its language if both lines would take more than a quarter of a part. */
+  function opening(fence: Fence | undefined): string {
+    if (fence === undefined) return "";
+    const { marker, language } = fence;
+    const line = `${marker}${language}\n`;
+    return 4 * size(`${line}\n${marker}`) <= limit ? line : `${marker}\n`;
+  }
+
+  /** A part with the fence closed that is open at its end. */
+  function closed(part: string): string {
+    let open: Fence | undefined;
+    for (const line of part.split("\n")) open = shortFenceAfter(line, open);
+    return open === undefined ? part : `${part}\n${open.marker}`;
+  }
+
+  /** What closing takes at most, wherever the part ends. */
+  function closingSize(part: string): number {
+    let most = 0;
+    for (const [, marker = ""] of part.matchAll(/^ {0,3}(`{3,}|~{3,})/gm)) {
+      if (isShort(marker)) most = Math.max(most, size(`\n${marker}`));
+    }
+    return most;
+  }
 }
