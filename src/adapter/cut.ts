@@ -25,30 +25,33 @@ export function cut(
   size: (text: string) => number = (part) => part.length,
 ): string[] {
   if (size(text) <= limit) return text.trim() === "" ? [] : [text];
+  const length = text.trimEnd().length;
   const parts: string[] = [];
-  let place = skipBlanks({ start: 0, line: 0, fence: undefined });
-  while (place.start < text.length) {
+  let place = skipBlankLines({ start: 0, line: 0, fence: undefined });
+  while (place.start < length) {
     const head = opening(place.fence);
     const end = partEnd(place, head);
     const part = text.slice(place.start, end).trimEnd();
-    if (part !== "") parts.push(end === text.length ? head + part : closed(head + part));
-    place = skipBlanks(skipClosing({ ...passLines(place, end), start: end }));
+    // Indentation alone may be longer than a part.
+    if (part !== "") parts.push(end === length ? head + part : closed(head + part));
+    place = skipClosing(skipBlankLines({ ...passLines(place, end), start: end }));
   }
   return parts;
 
-  /** The end of the part that begins at a place, behind the lines that open its fence again. */
-  function partEnd({ start, line, fence }: Place, head: string): number {
+  /** The end of the part that begins at a place, behind the line that opens its fence again. */
+  function partEnd(place: Place, head: string): number {
+    const { start } = place;
     const whole = lastFitting(start, limit - size(head));
-    if (whole === text.length) return whole;
+    if (whole === length) return whole;
     const room = lastFitting(start, limit - size(head) - closingSize(head + text.slice(start, whole)));
     const window = text.slice(start, room);
     for (const boundary of boundaries) {
       const last = [...window.matchAll(boundary)].at(-1);
       if (last === undefined) continue;
-      const end = beforeFenceLine({ start, line, fence }, start + last.index + last[0].length);
+      const end = beforeFenceLine(place, start + last.index + last[0].length);
       if (isHalf(start, end)) return end;
     }
-    const end = beforeFenceLine({ start, line, fence }, room);
+    const end = beforeFenceLine(place, room);
     return isHalf(start, end) ? end : room;
   }
 
@@ -60,14 +63,11 @@ export function cut(
   /** The last end at which the text from `start` fits, white space at the end apart; at least one character on. */
   function lastFitting(start: number, room: number): number {
     const fits = (end: number) => size(text.slice(start, end).trimEnd()) <= room;
-    let low = start;
     let high = start + 1;
     // The step doubles, so that the work depends on what fits and not on how much text is left.
-    while (high < text.length && fits(high)) {
-      low = high;
-      high += high - start;
-    }
-    high = Math.min(high, text.length);
+    while (high < length && fits(high)) high += high - start;
+    high = Math.min(high, length);
+    let low = start;
     while (low < high) {
       const middle = Math.ceil((low + high) / 2);
       if (fits(middle)) low = middle;
@@ -78,52 +78,41 @@ export function cut(
   }
 
   function isPair(index: number): boolean {
-    return (text.codePointAt(index) ?? 0) > 0xffff;
+    return Number(text.codePointAt(index)) > 0xffff;
   }
 
-  /** `end`, or the start of the fence line that a cut there would tear, or behind which it would leave an empty block. */
+  /** `end`, or the start of the fence line that a cut there would tear or have as its last: the block is empty or over. */
   function beforeFenceLine(place: Place, end: number): number {
     const part = text.slice(place.start, end).trimEnd();
     const line = place.start + part.lastIndexOf("\n") + 1;
-    if (line < place.line || line === place.start) return end;
-    const before = passLines(place, line).fence;
-    const after = nextFence(line, before);
-    if (after === before) return end;
-    const isWhole = text.slice(line, lineEnd(line)).trimEnd().length <= place.start + part.length - line;
-    return after === undefined && isWhole ? end : line;
+    if (line < place.line) return end;
+    const { fence } = passLines(place, line);
+    return nextFence(line, fence) === fence ? end : line;
   }
 
-  /** The place behind all lines that begin before `end`: a line counts as soon as a part has any of it. */
-  function passLines({ start, line, fence }: Place, end: number): Place {
-    let [next, open] = [line, fence];
+  /** What is open behind all lines that begin before `end`: a line counts as soon as a part has any of it. */
+  function passLines({ line, fence }: Pick<Place, "line" | "fence">, end: number): Omit<Place, "start"> {
+    let next = line;
+    let open = fence;
     for (; next < end; next = lineEnd(next) + 1) open = nextFence(next, open);
-    return { start, line: next, fence: open };
+    return { line: next, fence: open };
   }
 
-  /** The place behind the line that closes the open fence, if nothing but blank lines stand before it: the part has been closed. */
-  function skipClosing(place: Place): Place {
-    const isLineStart = place.line <= place.start + 1 && text.slice(place.start, place.line).trim() === "";
-    if (place.fence === undefined || !isLineStart) return place;
-    let { line } = place;
-    while (line < text.length && text.slice(line, lineEnd(line)).trim() === "") line = lineEnd(line) + 1;
-    if (line >= text.length || nextFence(line, place.fence) !== undefined) return place;
-    const end = lineEnd(line) + 1;
-    return { start: end, line: end, fence: undefined };
-  }
-
-  /** At a cut, white space is dropped up to the line that goes on: its indentation has a meaning. In code, one line's end. */
-  function skipBlanks(place: Place): Place {
-    if (place.fence !== undefined) {
-      return text[place.start] === "\n" ? { ...place, start: place.start + 1 } : place;
-    }
-    const blanks = /\s*/y;
-    blanks.lastIndex = place.start;
-    const [skipped = ""] = blanks.exec(text) ?? [];
-    const end = place.start + skipped.length;
-    if (end === text.length) return { ...place, start: end };
-    const isInLine = place.line !== place.start && !skipped.includes("\n");
-    const start = isInLine ? end : place.start + skipped.lastIndexOf("\n") + 1;
+  /** Drops blank lines at a cut, but no indentation: that has a meaning in lists and in code. */
+  function skipBlankLines(place: Place): Place {
+    const blankLines = /(?:\s*\n)?/y;
+    blankLines.lastIndex = place.start;
+    blankLines.test(text);
+    const start = blankLines.lastIndex;
     return { ...passLines(place, start), start };
+  }
+
+  /** Drops the line that closes the fence if a part begins with it: the part before has been closed. */
+  function skipClosing(place: Place): Place {
+    const { line, start, fence } = place;
+    if (fence === undefined || line !== start || nextFence(line, fence) !== undefined) return place;
+    const next = lineEnd(line) + 1;
+    return skipBlankLines({ line: next, start: next, fence: undefined });
   }
 
   function lineEnd(line: number): number {

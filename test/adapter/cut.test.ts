@@ -9,7 +9,7 @@ describe("A text that is cut", () => {
   it("is left whole if it is short, and is nothing if it is blank", () => {
     expect(cut("hello", 10)).toEqual(["hello"]);
     expect(cut("0123456789", 10)).toEqual(["0123456789"]);
-    expect(cut(" hello \n", 10)).toEqual([" hello \n"]);
+    expect(cut(" hello \n", 8)).toEqual([" hello \n"]);
     expect(cut("```\nopen", 10)).toEqual(["```\nopen"]);
     expect(cut("", 10)).toEqual([]);
     expect(cut("  \n", 10)).toEqual([]);
@@ -46,6 +46,8 @@ describe("A text that is cut", () => {
   it("loses the white space at the cuts, but no indentation", () => {
     expect(cut("  one   two  \n\n\n  three   four", 14)).toEqual(["  one   two", "  three   four"]);
     expect(cut(`one two${" ".repeat(50)}`, 10)).toEqual(["one two"]);
+    expect(cut(`\n\n  one two\n${" ".repeat(50)}three`, 10)).toEqual(["  one two", "three"]);
+    expect(cut("one two\nthree\n\n \n  four", 12)).toEqual(["one two", "three", "  four"]);
   });
 
   it("is never cut inside a surrogate pair, also where one character is longer than the limit", () => {
@@ -53,6 +55,7 @@ describe("A text that is cut", () => {
     expect(cut("a\ud800\udc00\udbff\udfff", 2)).toEqual(["a", "\ud800\udc00", "\udbff\udfff"]);
     expect(cut("😀😀", 1)).toEqual(["😀", "😀"]);
     expect(cut("ab", 0)).toEqual(["a", "b"]);
+    expect(cut("\uffff\uffff", 1)).toEqual(["\uffff", "\uffff"]);
     expect(cut("ab\ud83d", 2)).toEqual(["ab", "\ud83d"]);
   });
 
@@ -167,6 +170,30 @@ describe("A code block that is cut", () => {
         info.startsWith("ts") ? /^```ts\nword/ : info.length === 12 ? /^```x{12}\nword/ : /^```\nword/,
       );
     }
+  });
+
+  it("is text where the fence takes more than an eighth of a part", () => {
+    const text = `\`\`\`\n${"x".repeat(60)}`;
+    expect(cut(text, 32)[0]).toBe(`\`\`\`\n${"x".repeat(24)}\n\`\`\``);
+    expect(cut(text, 31)[0]).toBe(`\`\`\`\n${"x".repeat(27)}`);
+  });
+
+  it("takes no room where the marker is in the middle of a line", () => {
+    expect(cut(`a \`\`\` ${"x".repeat(50)}`, 40)).toEqual([`a \`\`\` ${"x".repeat(34)}`, "x".repeat(16)]);
+  });
+
+  it("is closed where a line that had to be cut goes on with a marker", () => {
+    const words = "~~~ word word word word word word word word";
+    const [, second] = cut(`${"x".repeat(40)}${words}`, 40);
+    expect(second).toBe("~~~ word word word word word word\n~~~");
+  });
+
+  it("is followed by text that begins with no blank line", () => {
+    const text = "Some words that are text, no code.";
+    expect(cut(`\`\`\`ts\n${code}\`\`\`\n\n \n  ${text}`, 49)).toEqual([
+      `\`\`\`ts\n${code}\`\`\``,
+      `  ${text}`,
+    ]);
   });
 
   it("is not opened again where its marker alone would take much of a part", () => {
