@@ -220,7 +220,7 @@ describe("Whatever the text, its parts", () => {
         for (const part of parts) expect(part.length).toBeLessThanOrEqual(limit);
         expect(parts.length).toBeLessThanOrEqual((2 * text.length) / limit + 2);
       }),
-      { numRuns: 3_000 },
+      { numRuns: 1_000 },
     );
   });
 
@@ -234,7 +234,7 @@ describe("Whatever the text, its parts", () => {
         expect(plain(parts.join(""))).toBe(plain(source));
         for (const part of parts) expect(part).not.toMatch(/[\ud800-\udbff]$|^[\udc00-\udfff]/);
       }),
-      { numRuns: 3_000 },
+      { numRuns: 1_000 },
     );
   });
 
@@ -251,7 +251,7 @@ describe("Whatever the text, its parts", () => {
         expect(parts.map(({ code }) => code).join("")).toBe(whole.code);
         expect(parts.map(({ text }) => text).join("")).toBe(whole.text);
       }),
-      { numRuns: 3_000 },
+      { numRuns: 1_000 },
     );
   });
 

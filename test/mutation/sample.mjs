@@ -38,5 +38,7 @@ function filterFaults(keep) {
       }
     };
   }
-  return () => faults.forEach((fault, index) => Object.assign(fault, { mutate: originals[index] }));
+  return () => {
+    for (const [index, fault] of faults.entries()) fault.mutate = originals[index];
+  };
 }
