@@ -56,7 +56,7 @@ mapper.connect({
     } catch (error) {
       if (error.code === "lease-lost" || error.code === "closed") throw error;
       isTold ||= error.code === "answer-lost";
-      text += `[${error.code}]`;
+      text += `[${error.code}: ${error.message}]`;
     }
     await delivery.permit();
     await post({ id: posted, user, nonce, text, isTold });
