@@ -4,12 +4,34 @@ import { optionInvalid, refuseUnknown } from "aparte";
 /** `@slack/web-api`'s WebClient, of the version that Bolt uses. */
 export type SlackClient = App["client"];
 
+/** Which messages are answered in shared places. */
+export type Respond =
+  | "called"
+  | "threads"
+  | "always"
+  | "never"
+  | ((event: object) => boolean | Promise<boolean>);
+
 export interface SlackOptions {
   /**
    * A name for this bot, e.g. its app's id, where several Slack apps share a mapper or a store: each person has a
    * session with each of them. @default none, for one app
    */
   readonly bot?: string;
+  /**
+   * Which messages are answered in channels, group messages and their threads; direct messages all are. `"called"`:
+   * those that call the bot by its name. `"threads"`: also what follows in a thread where it was called, until somebody
+   * says "stop" there or `threadTime` passes; needs the events and scopes to read there. `"always"`, `"never"`, or a
+   * function of Slack's event. @default "called"
+   */
+  readonly respond?: Respond;
+  /** How long a thread goes on without the bot's name (`respond: "threads"`), in milliseconds. @default 86_400_000 */
+  readonly threadTime?: number;
+  /**
+   * Whether the app is an agent in Slack's sense (`agent_view` in its manifest): each top-level direct message begins
+   * a thread, and a thread is a conversation of its own. @default false
+   */
+  readonly agentView?: boolean;
   /**
    * How a reply grows: in Slack's own streams where they work (in threads, and where the workspace has them), or
    * by edits of a message. @default "native"
@@ -29,15 +51,18 @@ export interface SlackOptions {
   readonly fileHosts?: readonly string[];
   /**
    * The client of a workspace, or of an Enterprise organisation where the app is installed in all of it. Needed
-   * by apps with several workspaces, so that a process answers also where it has not heard from yet: in place of
-   * one that died.
-   * @default the client that came with the workspace's events, else the app's own
+   * by apps with several workspaces whose tokens Bolt does not know: that have neither `authorize` nor an
+   * installation store.
+   * @default with the token of the app, or of its `authorize`
    */
   readonly client?: (tenant: string) => SlackClient | Promise<SlackClient>;
 }
 
 export interface SlackSettings {
   readonly bot: string | undefined;
+  readonly respond: Respond;
+  readonly threadTime: number;
+  readonly agentView: boolean;
   readonly stream: "native" | "edit";
   readonly editInterval: number;
   readonly maxFileBytes: number;
@@ -47,6 +72,9 @@ export interface SlackSettings {
 
 const known = [
   "bot",
+  "respond",
+  "threadTime",
+  "agentView",
   "stream",
   "editInterval",
   "maxFileBytes",
@@ -54,13 +82,20 @@ const known = [
   "client",
 ] as const satisfies readonly (keyof SlackOptions)[];
 
+const responses: readonly string[] = ["called", "threads", "always", "never"];
+
 /** @throws {AparteError} `option-invalid` with the option's name as `field`. */
 export function checkOptions(options: SlackOptions): SlackSettings {
   refuseUnknown(options, known);
   const { stream = "native", editInterval = 1_200, maxFileBytes = 20_971_520 } = options;
-  const { fileHosts = [], client, bot } = options;
+  const { fileHosts = [], client, bot, agentView = false } = options;
+  const { respond = "called", threadTime = 86_400_000 } = options;
+  if (typeof respond !== "function" && !responses.includes(respond)) {
+    throw optionInvalid("respond", `must be a function or one of: ${responses.join(", ")}`);
+  }
+  if (typeof agentView !== "boolean") throw optionInvalid("agentView", "must be true or false");
   if (stream !== "native" && stream !== "edit") throw optionInvalid("stream", 'must be "native" or "edit"');
-  for (const [field, value] of Object.entries({ editInterval, maxFileBytes })) {
+  for (const [field, value] of Object.entries({ editInterval, maxFileBytes, threadTime })) {
     if (typeof value !== "number" || !Number.isFinite(value) || value <= 0) {
       throw optionInvalid(field, "must be a number above 0");
     }
@@ -74,7 +109,7 @@ export function checkOptions(options: SlackOptions): SlackSettings {
   if (client !== undefined && typeof client !== "function") {
     throw optionInvalid("client", "must be a function: (tenant) => WebClient");
   }
-  return { bot, stream, editInterval, maxFileBytes, fileHosts, client };
+  return { bot, respond, threadTime, agentView, stream, editInterval, maxFileBytes, fileHosts, client };
 }
 
 function isHost(host: string): boolean {

@@ -23,10 +23,18 @@ export interface ApiBody {
   readonly recipient_user_id?: string;
   readonly recipient_team_id?: string;
   readonly unfurl_links?: string;
-  readonly blocks?: readonly { readonly type: string; readonly text: string }[];
+  readonly blocks?: readonly SentBlock[];
   readonly metadata?: object;
   readonly status?: string;
   readonly file?: string;
+  readonly user?: string;
+  readonly value?: string;
+}
+
+export interface SentBlock {
+  readonly type: string;
+  readonly text?: string;
+  readonly elements?: readonly { readonly action_id?: string; readonly value?: string }[];
 }
 
 /** How a matching call goes wrong. */
@@ -88,6 +96,9 @@ export class SlackServer {
   /** A channel, and Ann's direct-message channel. */
   readonly channel = "C1";
   readonly direct = "D1";
+  /** What `users.info` and `conversations.info` tell, by id. */
+  readonly people = new Map<string, object>();
+  readonly channels = new Map<string, object>();
   readonly calls: ApiCall[] = [];
   readonly messages = new Map<string, StoredMessage>();
   /** Where events are posted to; without it they go through Socket Mode. */
@@ -98,6 +109,7 @@ export class SlackServer {
   readonly #files = new Map<string, { name: string; type: string; bytes: Uint8Array }>();
   readonly #read = new Set<ApiCall>();
   readonly #watch = new Watch(() => this.calls.map(({ method, result }) => `${method} ${result}`).join("\n"));
+  /** By envelope: how often it was sent, and what its acknowledgement ends. */
   readonly #acks = new Map<string, () => void>();
   #count = 0;
 
@@ -186,7 +198,8 @@ export class SlackServer {
     const isMention = text.includes(`<@${this.botUserId}>`);
     const isDirect = channel.startsWith("D");
     const types = options.as ?? (isMention && !isDirect ? ["message", "app_mention"] : ["message"]);
-    const base = { user, text, ts, channel, team: this.teamId, event_ts: ts };
+    const blocks = text === "" ? {} : { blocks: [richText(text)] };
+    const base = { user, text, ts, channel, team: this.teamId, event_ts: ts, ...blocks };
     await Promise.all(
       types.map((type) => {
         const kind = type === "message" ? { channel_type: isDirect ? "im" : "channel" } : {};
@@ -224,15 +237,21 @@ export class SlackServer {
     if (!response.ok) throw new Error(`The bot answered ${response.status} to an event.`);
   }
 
+  /** Sends an envelope, and again where its connection closes before it is acknowledged. */
   async #push(payload: object, retry: number | undefined): Promise<void> {
-    const socket = await this.until(() =>
-      [...this.#gateway.clients].find(({ readyState }) => readyState === 1),
-    );
-    const id = `envelope-${++this.#count}`;
-    const acked = new Promise<void>((resolve) => this.#acks.set(id, resolve));
-    const retried = retry === undefined ? {} : { retry_attempt: retry, retry_reason: "timeout" };
-    socket.send(JSON.stringify({ type: "events_api", envelope_id: id, payload, ...retried }));
-    await acked;
+    let attempt = retry;
+    for (;;) {
+      const socket = await this.until(() =>
+        [...this.#gateway.clients].find(({ readyState }) => readyState === 1),
+      );
+      const id = `envelope-${++this.#count}`;
+      const acked = new Promise<boolean>((resolve) => this.#acks.set(id, () => resolve(true)));
+      const closed = new Promise<boolean>((resolve) => socket.once("close", () => resolve(false)));
+      const retried = attempt === undefined ? {} : { retry_attempt: attempt, retry_reason: "timeout" };
+      socket.send(JSON.stringify({ type: "events_api", envelope_id: id, payload, ...retried }));
+      if (await Promise.race([acked, closed])) return;
+      attempt = (attempt ?? 0) + 1;
+    }
   }
 
   #connected(socket: WebSocket): void {
@@ -319,7 +338,7 @@ export class SlackServer {
       case "chat.startStream":
         return this.#startStream(body);
       case "chat.appendStream":
-        this.#streaming(body).shown += checkMarkdown(body.markdown_text ?? "");
+        this.#append(this.#streaming(body), body.markdown_text ?? "");
         return { channel: body.channel, ts: body.ts };
       case "chat.stopStream": {
         const message = this.#streaming(body);
@@ -332,6 +351,12 @@ export class SlackServer {
         return { messages: this.#history(method, body) };
       case "assistant.threads.setStatus":
         return {};
+      case "users.info":
+        if (!this.people.has(body.user ?? "")) throw new Refusal("user_not_found");
+        return { user: { id: body.user, ...this.people.get(body.user ?? "") } };
+      case "conversations.info":
+        if (!this.channels.has(body.channel ?? "")) throw new Refusal("channel_not_found");
+        return { channel: { id: body.channel, ...this.channels.get(body.channel ?? "") } };
       case "files.info":
         if (!this.#files.has(body.file ?? "")) throw new Refusal("file_not_found");
         return { file: this.#fileFacts(body.file ?? "") };
@@ -342,7 +367,7 @@ export class SlackServer {
 
   #post({ channel = "", thread_ts, text = "", blocks, metadata }: ApiBody): object {
     const ts = this.ts();
-    const shown = blocks?.[0]?.text ?? unescaped(text);
+    const shown = checkBlocks(blocks) ?? unescaped(text);
     this.messages.set(ts, {
       ...{ channel, ts, thread: thread_ts, shown, text, metadata },
       ...{ isStreaming: false, wasStream: false },
@@ -356,7 +381,7 @@ export class SlackServer {
     if (message.isStreaming) throw new Refusal("streaming_state_conflict");
     if (Buffer.byteLength(text) > 4_000) throw new Refusal("msg_too_long");
     message.text = text;
-    message.shown = blocks?.[0]?.text ?? unescaped(text);
+    message.shown = checkBlocks(blocks) ?? unescaped(text);
     message.metadata = metadata ?? message.metadata;
     return { ts };
   }
@@ -376,6 +401,10 @@ export class SlackServer {
     return { channel, ts };
   }
 
+  #append(message: StoredMessage, text: string): void {
+    message.shown = checkMarkdown(message.shown + text);
+  }
+
   #streaming({ ts = "" }: ApiBody): StoredMessage {
     const message = this.messages.get(ts);
     if (message === undefined) throw new Refusal("message_not_found");
@@ -387,7 +416,7 @@ export class SlackServer {
     return this.shown(channel)
       .filter(({ thread }) => thread === (method === "conversations.replies" ? ts : undefined))
       .map(({ ts: own, shown, isStreaming, metadata }) => ({
-        ...{ ts: own, text: shown, metadata },
+        ...{ ts: own, user: this.botUserId, text: shown, metadata },
         ...(isStreaming ? { streaming_state: "in_progress" } : {}),
       }));
   }
@@ -396,6 +425,24 @@ export class SlackServer {
 function checkMarkdown(text: string): string {
   if (text.length > 12_000) throw new Refusal("msg_too_long");
   return text;
+}
+
+/** What markdown blocks show; undefined without any. */
+function checkBlocks(blocks: readonly SentBlock[] = []): string | undefined {
+  if (blocks.length > 50) throw new Refusal("invalid_blocks");
+  const markdown = blocks.flatMap(({ type, text }) => (type === "markdown" ? [text ?? ""] : []));
+  if (markdown.join("").length > 12_000) throw new Refusal("msg_blocks_too_long");
+  return markdown.length === 0 ? undefined : markdown.join("\n\n");
+}
+
+/** What a person types, as Slack's composer tells of it. */
+function richText(text: string): object {
+  const elements = text.split(/(<@[A-Z0-9]+>)/).flatMap((part): object[] => {
+    const user = /^<@([A-Z0-9]+)>$/.exec(part)?.[1];
+    if (user !== undefined) return [{ type: "user", user_id: user }];
+    return part === "" ? [] : [{ type: "text", text: unescaped(part) }];
+  });
+  return { type: "rich_text", elements: [{ type: "rich_text_section", elements }] };
 }
 
 function unescaped(text: string): string {

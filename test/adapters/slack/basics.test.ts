@@ -13,7 +13,15 @@ describe.each([
     expect(answer.thread).toBe(ts);
     await settled(bot);
     const { teamId, channel } = server;
-    const replyTo = { workspace: teamId, channel, ts, user: "U1", userTeam: teamId, thread: ts };
+    const replyTo = {
+      workspace: teamId,
+      team: teamId,
+      channel,
+      ts,
+      user: "U1",
+      userTeam: teamId,
+      thread: ts,
+    };
     expect(bot.messages).toEqual([
       {
         ...{ platform: "slack", tenant: teamId, user: "U1", channel, thread: ts },
@@ -31,7 +39,7 @@ describe.each([
     expect(answer).toMatchObject({ channel: server.direct, thread: undefined, wasStream: false });
     await server.say("U1", "again", { channel: server.direct, thread: "1789.1" });
     const second = await shows(server, 'You say "again" after hello.');
-    expect(second).toMatchObject({ thread: "1789.1", wasStream: true });
+    expect(second).toMatchObject({ thread: "1789.1" });
     await settled(bot);
   });
 

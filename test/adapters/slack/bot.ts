@@ -28,6 +28,8 @@ export interface Bot {
   /** The messages whose turns ran. */
   readonly messages: Message[];
   readonly log: string[];
+  /** What the app's own logger was told. */
+  readonly appLog: string[];
 }
 
 export interface BotOptions {
@@ -41,6 +43,7 @@ export interface BotOptions {
 
 export async function startBot(server: SlackServer, options: BotOptions = {}): Promise<Bot> {
   const log: string[] = [];
+  const appLog: string[] = [];
   const note = (message: string, fields?: unknown) => log.push(`${message} ${JSON.stringify(fields)}`);
   const logger: Logger = { info: () => {}, warn: note, error: note };
   const mapper = new SessionMapper({
@@ -57,9 +60,13 @@ export async function startBot(server: SlackServer, options: BotOptions = {}): P
     token: server.token,
     ...(options.isSocket === true
       ? { appToken: server.appToken, socketMode: true }
-      : { signingSecret: server.signingSecret, processBeforeResponse: true }),
+      : { signingSecret: server.signingSecret }),
     clientOptions: { slackApiUrl: server.apiUrl, retryConfig: { retries: 0 } },
-    logLevel: LogLevel.ERROR,
+    logger: {
+      ...{ debug: () => {}, info: () => {}, setLevel: () => {}, setName: () => {} },
+      ...{ getLevel: () => LogLevel.WARN, warn: (...told) => appLog.push(told.join(" ")) },
+      error: (...told) => appLog.push(told.join(" ")),
+    },
     ...options.app,
   });
   // Short, so that the tests are.
@@ -76,7 +83,7 @@ export async function startBot(server: SlackServer, options: BotOptions = {}): P
     const { port } = (listener as { address(): unknown }).address() as AddressInfo;
     server.eventsUrl = `http://127.0.0.1:${port}/slack/events`;
   }
-  return { app, mapper, adapter, messages, log };
+  return { app, mapper, adapter, messages, log, appLog };
 }
 
 export const mention = (server: SlackServer): string => `<@${server.botUserId}>`;

@@ -56,13 +56,18 @@ describe("when something fails on Slack", () => {
 
   it("posts the whole answer when it is not known whether its stream began", async () => {
     const server = await startServer();
-    const bot = await startBot(server);
-    server.fail({ method: "chat.startStream", lost: "dropped" });
+    const speech = new Speech();
+    const bot = await startBot(server, { answer: speech.answer });
+    server.fail({ method: "chat.startStream", lost: "unavailable" });
     await server.say("U1", `${mention(server)} hi`);
-    await shows(server, 'You say "hi" after nothing.');
+    speech.say("One. ");
+    await server.next("chat.postMessage");
+    speech.say("Two.");
+    speech.end();
     await settled(bot);
     expect(count(server, "chat.startStream")).toBe(1);
-    expect(count(server, "chat.postMessage")).toBe(1);
+    // Nor does the stream stay that began without our hearing of it.
+    expect(server.shown()).toMatchObject([{ shown: "One. Two.", isStreaming: false }]);
   });
 
   it("never takes another person's stream for a lost one of its own", async () => {
@@ -123,12 +128,16 @@ describe("when something fails on Slack", () => {
 
   it("waits for no room to begin a stream", async () => {
     const server = await startServer();
-    const bot = await startBot(server);
+    const speech = new Speech();
+    const bot = await startBot(server, { answer: speech.answer });
     server.fail({ method: "chat.startStream", retryAfter: 60 });
     await server.say("U1", `${mention(server)} hi`);
-    await shows(server, 'You say "hi" after nothing.');
-    await server.say("U1", `${mention(server)} more`);
-    expect(await shows(server, 'You say "more" after hi.')).toMatchObject({ wasStream: true });
+    speech.say("One. ");
+    await shows(server, "One. ");
+    await server.say("U2", `${mention(server)} hi`);
+    speech.say("Two. ");
+    await server.next("chat.startStream", ({ result }) => result === "");
+    speech.end();
     await settled(bot);
   });
 
@@ -187,14 +196,26 @@ describe("when something fails on Slack", () => {
     expect(server.shown()).toHaveLength(1);
   });
 
-  it("shows a stream right whose append may have been lost", async () => {
+  it.each([
+    ["was lost", { lost: "dropped" }],
+    ["was carried out, and answered by 503", { lost: "unavailable" }],
+    ["did not arrive", { refused: true }],
+    ["Slack refuses", { error: "msg_too_long" }],
+    ["Slack calls its own failure", { error: "internal_error" }],
+  ] as const)("shows all of a stream whose append %s, while it grows", async (_, fault) => {
     const server = await startServer();
-    const bot = await startBot(server);
-    server.fail({ method: "chat.appendStream", lost: "dropped" });
+    const speech = new Speech();
+    const bot = await startBot(server, { answer: speech.answer });
+    server.fail({ method: "chat.appendStream", ...fault });
     await server.say("U1", `${mention(server)} hi`);
-    await shows(server, 'You say "hi" after nothing.');
+    speech.say("One. ");
+    await server.next("chat.startStream");
+    speech.say("Two. ");
+    await shows(server, "One. Two. ");
+    speech.say("Three.");
+    speech.end();
     await settled(bot);
-    expect(server.shown()).toMatchObject([{ shown: 'You say "hi" after nothing.', isStreaming: false }]);
+    expect(server.shown()).toMatchObject([{ shown: "One. Two. Three.", isStreaming: false }]);
   });
 
   it("answers also without a status line", async () => {
@@ -217,6 +238,7 @@ describe("when something fails on Slack", () => {
       shown.endsWith('You say "two" after one.');
     await server.until(() => server.shown().some(isTold));
     await settled(bot);
-    expect(bot.log.filter((line) => line.startsWith("an answer could not be delivered"))).toHaveLength(1);
+    const told = bot.log.filter((line) => line.startsWith("an answer could not be delivered"));
+    expect(told).toEqual([expect.stringContaining('"reason":"channel_not_found"')]);
   });
 });

@@ -1,10 +1,12 @@
-import { type AppOptions, webApi } from "@slack/bolt";
-import type { Message } from "aparte";
+import { App, type AppOptions, webApi } from "@slack/bolt";
+import { type Message, SessionMapper } from "aparte";
+import { slack } from "aparte/slack";
 import { describe, expect, it, vi } from "vitest";
 import { memoryStore } from "../../../src/stores/memory.ts";
+import type { SlackServer } from "../../fakes/slack-server.ts";
 import { deliveryOf } from "../../support/delivery.ts";
-import { Speech } from "../agent.ts";
-import { count, endings, mention, shows, startBot, startServer } from "./bot.ts";
+import { backend, elephant, Speech } from "../agent.ts";
+import { count, endings, mention, secret, shows, startBot, startServer } from "./bot.ts";
 
 describe("slack delivers for a process that died", () => {
   const question: Message = {
@@ -44,7 +46,7 @@ describe("slack delivers for a process that died", () => {
     const server = await startServer();
     const { adapter } = await startBot(server);
     const replyTo = { workspace: "T1", channel: "D1", ts: "1789.1", user: "U1", userTeam: "T1" };
-    const long = "All of it. ".repeat(600).trim();
+    const long = "All of it. ".repeat(1_200).trim();
     for (const [isResumed, text] of [
       [false, long],
       [true, long],
@@ -95,29 +97,58 @@ describe("slack delivers for a process that died", () => {
     expect(server.shown()).toMatchObject([{ isStreaming: false }]);
   });
 
+  const answered = () => {
+    const { delivery, log } = deliveryOf();
+    log.push({ type: "message", text: "The answer." });
+    log.end();
+    return delivery;
+  };
+
   it("with the workspace's own client, in an app that has several workspaces", async () => {
     const server = await startServer();
-    const authorize = async () => ({ botToken: server.token, botUserId: server.botUserId, botId: "B1" });
-    const app = { token: undefined, authorize } as unknown as AppOptions;
-    const reply = () => {
-      const { delivery, log } = deliveryOf();
-      log.push({ type: "message", text: "The answer." });
-      log.end();
-      return delivery;
-    };
-    const without = await startBot(server, { app });
-    await expect(without.adapter.deliver(question, reply())).rejects.toMatchObject({
-      ...{ code: "option-invalid", field: "client" },
-    });
+    const authorize = async () => ({ botToken: "xoxb-another", botUserId: server.botUserId, botId: "B1" });
     const asked: string[] = [];
     const client = (tenant: string) => {
       asked.push(tenant);
       return new webApi.WebClient(server.token, { slackApiUrl: server.apiUrl });
     };
+    const app = { token: undefined, authorize } as unknown as AppOptions;
     const bot = await startBot(server, { app, slack: { client } });
-    await bot.adapter.deliver(question, reply());
+    await bot.adapter.deliver(question, answered());
     expect(asked).toEqual(["T1"]);
     expect(server.shown()).toMatchObject([{ shown: "The answer." }]);
+  });
+
+  it.each([
+    ["a workspace", { workspace: "T1", team: "T1", enterprise: "E1" }, false],
+    ["an organisation", { workspace: "E1", team: "T1", enterprise: "E1" }, true],
+  ])("with the token that the app itself gives for %s", async (_, installation, isEnterpriseInstall) => {
+    const server = await startServer();
+    const asked: object[] = [];
+    const authorize = async (source: object) => {
+      asked.push(source);
+      return { botToken: server.token, botUserId: server.botUserId, botId: "B1" };
+    };
+    const bot = await startBot(server, { app: { token: undefined, authorize } as unknown as AppOptions });
+    const replyTo = { ...(question.replyTo as object), ...installation };
+    await bot.adapter.deliver({ ...question, replyTo }, answered());
+    expect(asked).toEqual([{ teamId: "T1", enterpriseId: "E1", isEnterpriseInstall }]);
+    expect(server.shown()).toMatchObject([{ shown: "The answer." }]);
+  });
+
+  it("not at all where nobody tells the workspaces' tokens, which is said at once", async () => {
+    const server = await startServer();
+    const mapper = new SessionMapper({
+      ...{ agents: { helper: backend(elephant) }, secret, store: memoryStore() },
+    });
+    endings.push(() => mapper.close());
+    const app = new App({
+      ...{ signingSecret: "x", authorize: async () => ({ botId: "B1" }), deferInitialization: true },
+      clientOptions: { slackApiUrl: server.apiUrl },
+    });
+    expect(() => slack(mapper).attach(app)).toThrow(
+      expect.objectContaining({ code: "option-invalid", field: "client" }),
+    );
   });
 
   it("and nothing more from when another process holds the reply", async () => {

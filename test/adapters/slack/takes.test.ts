@@ -1,5 +1,6 @@
 import type { AppOptions } from "@slack/bolt";
 import { describe, expect, it } from "vitest";
+import { Speech } from "../agent.ts";
 import { mention, settled, shows, startBot, startServer } from "./bot.ts";
 
 describe("slack takes messages", () => {
@@ -42,7 +43,6 @@ describe("slack takes messages", () => {
     ];
     for (const event of ignored) await server.say("U1", `${mention(server)} not this`, { event });
     await server.say("U1", "to nobody in particular");
-    await server.say("U1", `${mention(server)}  `);
     await server.say("U1", `${mention(server)} the last one`);
     await shows(server, 'You say "the last one" after nothing.');
     await settled(bot);
@@ -50,51 +50,56 @@ describe("slack takes messages", () => {
     expect(server.shown()).toHaveLength(1);
   });
 
-  it("of people of other companies, who are told apart from its own, and streams to them there", async () => {
+  it("of people of other companies, and streams to them there", async () => {
     const server = await startServer();
-    const bot = await startBot(server);
+    const speech = new Speech();
+    const bot = await startBot(server, { answer: speech.answer });
     await server.say("U9", `${mention(server)} hello`, {
       event: { user_team: "T9", team: "T9" },
       envelope: { is_ext_shared_channel: true },
     });
-    await shows(server, 'You say "hello" after nothing.');
-    expect(bot.messages[0]).toMatchObject({ tenant: "T1", user: "T9/U9", external: true });
+    speech.say("Hello. ");
     const { body } = await server.next("chat.startStream");
     expect(body).toMatchObject({ recipient_user_id: "U9", recipient_team_id: "T9" });
+    speech.end();
+    await settled(bot);
   });
 
-  it("of a group of people, in a thread when it is mentioned, else where they are", async () => {
+  it("of a group of people only when it is called, in a thread", async () => {
     const server = await startServer();
     const bot = await startBot(server);
     const group = { channel: "G1", event: { channel_type: "mpim" } };
-    await server.say("U1", "to all of you", { ...group, as: ["message"] });
-    const first = await shows(server, 'You say "to all of you" after nothing.');
+    await server.say("U1", "lunch at 12?", { ...group, as: ["message"] });
     const ts = server.ts();
     // The event app_mention does not tell what kind of channel it is.
     await Promise.all([
       server.say("U1", `${mention(server)} to you`, { ...group, ts, as: ["message"] }),
       server.say("U1", `${mention(server)} to you`, { channel: "G1", ts, as: ["app_mention"] }),
     ]);
-    const second = await shows(server, 'You say "to you" after to all of you.');
+    const answer = await shows(server, 'You say "to you" after nothing.');
     await settled(bot);
-    expect([first.thread, second.thread]).toEqual([undefined, ts]);
-    expect(server.shown()).toHaveLength(2);
+    expect(answer.thread).toBe(ts);
+    expect(server.shown()).toHaveLength(1);
   });
 
   it("as the person reads them: without Slack's brackets and escapes", async () => {
     const server = await startServer();
     const bot = await startBot(server);
+    server.people.set("U2", { name: "bob", profile: { display_name: "Bob  the\nBuilder" } });
+    server.channels.set("C3", { name: "random" });
     const text = [
       "a &amp;lt; b &amp; <https://example.com/x?a=1&amp;b=2>",
       "<http://example.com|example.com> <https://example.com|this page>",
-      "<mailto:a@example.com|a@example.com> <#C2|general> <@U2>",
+      "<mailto:a@example.com|a@example.com> <#C2|general> <#C3> <#C4> <@U2> <@U3> <@U4|@Cy>",
+      "<!here> <!subteam^S1|@writers> <!subteam^S2> <!date^1392734382^{date_short}|Feb 18, 2014> <!everyone>",
     ];
     await server.say("U1", text.join("\n"), { channel: server.direct });
     await server.until(() => bot.messages.length === 1);
     expect(bot.messages[0]?.text.split("\n")).toEqual([
       "a &lt; b & https://example.com/x?a=1&b=2",
       "http://example.com this page (https://example.com)",
-      "a@example.com #general <@U2>",
+      "a@example.com #general #random #C4 @Bob the Builder @U3 @Cy",
+      "@here @writers @S2 Feb 18, 2014 @everyone",
     ]);
     await settled(bot);
   });
@@ -160,5 +165,97 @@ describe("slack takes messages", () => {
       expect.stringContaining("maxFileBytes"),
       expect.stringContaining("files:read"),
     ]);
+  });
+
+  it("in their order, whoever's name is looked up in between", async () => {
+    const server = await startServer();
+    const bot = await startBot(server);
+    let open = () => {};
+    const until = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    server.people.set("U2", { name: "bob" });
+    server.fail({ method: "users.info", until });
+    const first = server.say("U1", "Ask <@U2>", { channel: server.direct });
+    await server.until(() => server.calls.some(({ method }) => method === "users.info"));
+    const second = server.say("U1", "now", { channel: server.direct });
+    open();
+    await Promise.all([first, second]);
+    await settled(bot);
+    expect(bot.messages.map(({ text }) => text)).toEqual(["Ask @bob", "now"]);
+  });
+
+  it("with what they forward, and with tables as markdown", async () => {
+    const server = await startServer();
+    const bot = await startBot(server);
+    server.people.set("U2", { name: "bob" });
+    const file = server.file("plan.txt", "text/plain", new Uint8Array(1));
+    const cell = (text: string) => ({ type: "raw_text", text });
+    const rich = {
+      type: "rich_text",
+      elements: [{ type: "rich_text_section", elements: [{ type: "user", user_id: "U2" }] }],
+    };
+    const table = {
+      type: "table",
+      rows: [
+        [cell("Who"), cell("a|b")],
+        [rich, cell("2 < 3")],
+      ],
+    };
+    const attachments = [
+      { is_share: true, author_name: "Ann <A>", text: "We meet\nat &lt;noon&gt;", files: [file] },
+      { is_msg_unfurl: true, fallback: "no text but this", text: "" },
+      { from_url: "https://example.com", text: "a preview that nobody wrote" },
+      { blocks: [table] },
+    ];
+    await server.say("U1", `${mention(server)} see`, { event: { attachments } });
+    await server.until(() => bot.messages.length === 1);
+    expect(bot.messages[0]?.text.split("\n")).toEqual([
+      "see",
+      "",
+      "> Forwarded from Ann <A>:",
+      "> We meet",
+      "> at <noon>",
+      "",
+      "> Forwarded:",
+      "> no text but this",
+      "",
+      "| Who | a\\|b |",
+      "| --- | --- |",
+      "| @bob | 2 < 3 |",
+    ]);
+    expect(bot.messages[0]?.files).toMatchObject([{ name: "plan.txt" }]);
+    await settled(bot);
+  });
+
+  it("of nothing but its name as a wave, and of nothing at all not", async () => {
+    const server = await startServer();
+    const bot = await startBot(server);
+    await server.say("U1", `${mention(server)}  `);
+    await server.say("U1", " ", { channel: server.direct });
+    await settled(bot);
+    expect(bot.messages.map(({ text }) => text)).toEqual(["👋"]);
+  });
+
+  it.each([
+    [": !new", "!new"],
+    ["*!new*", "!new"],
+    [", _!use helper_", "!use helper"],
+    ["*important*", "*important*"],
+  ])("as the command that stands behind the name: %s", async (said, text) => {
+    const server = await startServer();
+    const bot = await startBot(server);
+    await server.say("U1", `${mention(server)}${said}`);
+    await settled(bot);
+    expect(bot.messages.map((message) => message.text)).toEqual([text]);
+  });
+
+  it("of people in another app's name not: a bot that answers bots may never end", async () => {
+    const server = await startServer();
+    const bot = await startBot(server);
+    const event = { bot_id: "B7", app_id: "A7" };
+    await server.say("U1", `${mention(server)} by my token`, { event });
+    await settled(bot);
+    expect(bot.messages).toEqual([]);
   });
 });
