@@ -19,9 +19,9 @@ export interface Acknowledgements {
  * Bolt acknowledges an event before any listener sees it; what a process that dies has not recorded by then is lost.
  * So each message is acknowledged when it is recorded, whatever receiver brought it, and Slack sends it again if it is
  * not. Other listeners, however slow, keep nobody waiting.
- * @param unseen told of a person's message that no listener was called for
+ * @param finished called when all listeners have ended, for what is not acknowledged by then
  */
-export function acknowledgeRecorded(app: App, unseen: (body: object) => void): Acknowledgements {
+export function acknowledgeRecorded(app: App, finished: (body: object) => Promise<void>): Acknowledgements {
   const held = new WeakMap<object, Held>();
   const processEvent = app.processEvent.bind(app);
   app.processEvent = async (event) => {
@@ -36,7 +36,7 @@ export function acknowledgeRecorded(app: App, unseen: (body: object) => void): A
       },
     });
     if (!isAccepted || one.isReleased) return;
-    unseen(event.body);
+    await finished(event.body);
     await one.release();
   };
   return { recorded: async (body) => held.get(body)?.release() };

@@ -7,6 +7,9 @@ import { escapeText, noticeText } from "./text.ts";
 /** A message's metadata names the part of the reply that it shows, so that a lost post is found again. */
 const metadataType = "aparte_reply";
 
+/** The longest title of an agent's session, in characters. */
+const titleLength = 200;
+
 /** How many messages after the question are looked at for a lost post. */
 const lookedAt = 100;
 
@@ -35,20 +38,20 @@ export class SlackApi {
   }
 
   /** Posts a message and returns its timestamp, which names it. */
-  async post(part: number, text: string, isPlain: boolean): Promise<string> {
+  async post(part: number, content: Content): Promise<string> {
     const { channel } = this.#address;
     const thread = this.#thread;
     const { ts }: Answer = await this.#client.apiCall("chat.postMessage", {
-      ...this.#content(part, text, isPlain),
+      ...this.#content(part, content),
       ...{ channel, unfurl_links: false, unfurl_media: false },
       ...(thread === undefined ? {} : { thread_ts: thread }),
     });
     return timestamp(ts);
   }
 
-  async update(ts: string, part: number, text: string, isPlain: boolean): Promise<void> {
+  async update(ts: string, part: number, content: Content): Promise<void> {
     const { channel } = this.#address;
-    await this.#client.apiCall("chat.update", { ...this.#content(part, text, isPlain), channel, ts });
+    await this.#client.apiCall("chat.update", { ...this.#content(part, content), channel, ts });
   }
 
   async remove(ts: string): Promise<void> {
@@ -74,9 +77,10 @@ export class SlackApi {
     await this.#client.apiCall("chat.appendStream", { channel, ts, markdown_text: text });
   }
 
-  async stopStream(ts: string, part: number): Promise<void> {
+  async stopStream(ts: string, part: number, blocks: readonly object[]): Promise<void> {
     const { channel } = this.#address;
-    await this.#client.apiCall("chat.stopStream", { channel, ts, ...this.#metadata(part) });
+    const below = blocks.length === 0 ? {} : { blocks };
+    await this.#client.apiCall("chat.stopStream", { channel, ts, ...below, ...this.#metadata(part) });
   }
 
   /** The post of this part whose answer was lost, if Slack has it. */
@@ -115,11 +119,20 @@ export class SlackApi {
     });
   }
 
+  /** Tells how an agent's session does. */
+  async setSession(status: "processing" | "active", title: string): Promise<void> {
+    const { channel, ts, user } = this.#address;
+    await this.#statusClient.apiCall("agents.sessions.setStatus", {
+      ...{ channel_id: channel, thread_ts: this.#thread ?? ts, status, initiator_user_id: user },
+      title: [...title.trim().replace(/\s+/g, " ")].slice(0, titleLength).join(""),
+    });
+  }
+
   /** With a markdown block, since the text's own markup is not markdown; plain where Slack takes none. */
-  #content(part: number, text: string, isPlain: boolean): object {
+  #content(part: number, { text, isPlain, below }: Content): object {
     const content = isPlain
       ? { text: escapeText(text), blocks: [] }
-      : { text: noticeText(text), blocks: [{ type: "markdown", text }] };
+      : { text: noticeText(text), blocks: [{ type: "markdown", text }, ...below] };
     return { ...content, ...this.#metadata(part) };
   }
 
@@ -130,6 +143,15 @@ export class SlackApi {
   #metadata(part: number): object {
     return { metadata: { event_type: metadataType, event_payload: { part: this.#key(part) } } };
   }
+}
+
+/** What one message shows. */
+export interface Content {
+  readonly text: string;
+  /** Without blocks: Slack took those of this reply for wrong. */
+  readonly isPlain: boolean;
+  /** The blocks below the text. */
+  readonly below: readonly object[];
 }
 
 interface Answer {

@@ -3,18 +3,27 @@ import { type Adapter, AparteError, optionInvalid, type SessionMapper } from "ap
 import { acknowledgeRecorded } from "./acknowledge.ts";
 import { replyAddress } from "./address.ts";
 import { SlackClients } from "./clients.ts";
+import { listenToControls } from "./controls.ts";
 import { deliver } from "./deliver.ts";
+import { rememberEvent } from "./event.ts";
 import { codeOf, readFailure } from "./failures.ts";
-import { SlackFiles } from "./files.ts";
+import { type SlackFile, SlackFiles } from "./files.ts";
 import { type Heard, hear, readMessage } from "./message.ts";
 import { Directory } from "./names.ts";
 import { checkOptions, type SlackOptions } from "./options.ts";
 import { InOrder } from "./order.ts";
-import { Responding } from "./respond.ts";
-import { type Place, platform } from "./speaker.ts";
+import { noticeOwnListeners } from "./own-listeners.ts";
+import { offerPrompts } from "./prompts.ts";
+import { isStop, Responding } from "./respond.ts";
+import { RunningTurns } from "./running.ts";
+import { type SessionMiddleware, sessionMiddleware } from "./session.ts";
+import { type Place, platform, readPlace, speakerAt } from "./speaker.ts";
 import { Workspaces } from "./workspaces.ts";
 
-export type { Respond, SlackClient, SlackOptions } from "./options.ts";
+export type { Button } from "./buttons.ts";
+export { eventOf } from "./event.ts";
+export type { Feedback, Respond, SlackClient, SlackOptions } from "./options.ts";
+export type { SessionMiddleware, SlackContext, SlackSession } from "./session.ts";
 export { type SpeakerOptions, speakerOf } from "./speaker.ts";
 
 /** Answers people on Slack. */
@@ -24,10 +33,12 @@ export interface SlackAdapter extends Required<Omit<Adapter, "bot">>, Pick<Adapt
    * Listens to a Bolt app, over HTTP or in Socket Mode. Slack hears that a message came only when it is recorded, and
    * sends it again if the process dies before; where the store fails, the person is told instead. Leave
    * `processBeforeResponse` out: it makes Slack wait for the app's slowest listener. The app needs the events
-   * `app_mention`, `message.im` and `message.mpim`. End it in this order: `await app.stop()`, then `mapper.close()`.
+   * `app_mention` and `message.im`, and those of the channels where it answers more than mentions. End it in this order: `await app.stop()`, then `mapper.close()`.
    * @throws {AparteError} `option-invalid` when an app is attached already, or the tokens of its workspaces are not known
    */
   attach(app: App): void;
+  /** A global middleware: `app.use(adapter.session)` puts the person's session on `context.session` of every listener. */
+  readonly session: SessionMiddleware;
 }
 
 /** What an attached app lends. */
@@ -35,6 +46,7 @@ interface Attached {
   readonly clients: SlackClients;
   readonly workspaces: Workspaces;
   readonly files: SlackFiles;
+  readonly directory: Directory;
   readonly warn: (message: string, error: unknown) => void;
 }
 
@@ -57,81 +69,118 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
     if (attached !== undefined) return attached;
     throw new AparteError("option-invalid", "No Slack app: call attach(app) first.", { field: "app" });
   };
+  const running = new RunningTurns();
+
+  function listenToMessages(app: App, { clients, files, directory }: Attached): void {
+    const responding = new Responding(settings.respond, settings.threadTime, clients);
+    const reading = new InOrder();
+    const seen = new WeakSet<object>();
+    const takenByOthers = new WeakSet<object>();
+    /** What the app's own listeners may still be called for. */
+    const waiting = new WeakMap<object, Told>();
+    let isWarned = false;
+
+    const read = async (heard: Heard, botUserId: string | undefined) => {
+      if (!(await responding.isForBot(heard, botUserId))) return undefined;
+      const place = await certain(heard.place, directory);
+      const { installation } = place;
+      const names = directory.names(installation);
+      const filesOf = (list: readonly SlackFile[]) => files.of(installation, list);
+      return readMessage({ ...heard, place }, { bot, agentView, botUserId, names, filesOf });
+    };
+    const receive = async (heard: Heard, botUserId: string | undefined) => {
+      const message = await read(heard, botUserId);
+      if (message === undefined) return;
+      if (isStop(message.text) && running.stop(message)) return;
+      const stoppable = running.begin(message);
+      rememberEvent(stoppable, heard.event);
+      // What goes wrong here was logged by the mapper, and told to the person through `deliver`.
+      await mapper.receive(stoppable).catch(() => {});
+    };
+    const take = async ({ body, context: { botUserId } }: Told) => {
+      const heard = hear(body, botUserId, agentView);
+      if (heard === undefined) return;
+      const { channel, user } = heard.event;
+      // Reading may ask Slack for names, and people's messages keep their order.
+      await reading.run(`${channel} ${user}`, () => receive(heard, botUserId));
+    };
+    const acknowledgements = acknowledgeRecorded(app, async (body) => {
+      const told = waiting.get(body);
+      if (told !== undefined && !takenByOthers.has(body)) await take(told);
+      if (seen.has(body) || isWarned) return;
+      isWarned = true;
+      app.logger.warn(
+        "aparte was not given a message: `app.assistant(…)` keeps those of its threads to itself, and so does " +
+          "a global middleware that does not call next().",
+      );
+    });
+    const listen = async (told: Told) => {
+      seen.add(told.body);
+      if (settings.answer === "unheard") waiting.set(told.body, told);
+      else await take(told).finally(() => acknowledgements.recorded(told.body));
+    };
+    app.event("app_mention", listen);
+    app.event("message", listen);
+    if (settings.answer === "unheard") {
+      noticeOwnListeners(app, (body) => {
+        takenByOthers.add(body);
+        void acknowledgements.recorded(body);
+      });
+    }
+  }
+
   const adapter: SlackAdapter = {
     platform,
     ...(bot === undefined ? {} : { bot }),
     attach(app) {
       if (attached !== undefined) throw optionInvalid("app", "is set already: one adapter serves one app");
       const clients = new SlackClients(app, settings);
-      const workspaces = new Workspaces(settings);
       const files = new SlackFiles(clients, settings);
       const directory = new Directory(clients);
-      const responding = new Responding(settings.respond, settings.threadTime, clients);
-      const reading = new InOrder();
       const warn = (message: string, error: unknown) =>
         app.logger.warn(`aparte: ${message} (${codeOf(error)})`);
-      attached = { clients, workspaces, files, warn };
-      let isWarned = false;
-      const acknowledgements = acknowledgeRecorded(app, () => {
-        if (!isWarned) {
-          app.logger.warn(
-            "aparte was not given a message: `app.assistant(…)` keeps those of its threads to itself, and so does " +
-              "a global middleware that does not call next().",
-          );
-        }
-        isWarned = true;
-      });
-      /** Somebody of another workspace of the own organisation is none of another company. */
-      const certain = async (place: Place): Promise<Place> => {
-        if (!place.isUncertain) return place;
-        const { installation, user } = place;
-        const isOwn = (await directory.enterpriseOf(installation, user)) === installation.enterprise;
-        return { ...place, isForeign: !isOwn, isUncertain: false };
-      };
-      const read = async (heard: Heard, botUserId: string | undefined) => {
-        if (!(await responding.isForBot(heard, botUserId))) return undefined;
-        const place = await certain(heard.place);
-        const { installation } = place;
-        const names = directory.names(installation);
-        return readMessage(
-          { ...heard, place },
-          { bot, agentView, botUserId, names, filesOf: (list) => files.of(installation, list) },
-        );
-      };
-      const take = async ({ body, context: { botUserId } }: Told) => {
-        try {
-          const heard = hear(body, botUserId, agentView);
-          if (heard === undefined) return;
-          const { channel, user } = heard.event;
-          // Reading may ask Slack for names, and people's messages keep their order.
-          await reading.run(`${channel} ${user}`, async () => {
-            const message = await read(heard, botUserId);
-            // What goes wrong here was logged by the mapper, and told to the person through `deliver`.
-            if (message !== undefined) await mapper.receive(message).catch(() => {});
-          });
-        } finally {
-          await acknowledgements.recorded(body);
-        }
-      };
-      app.event("app_mention", take);
-      app.event("message", take);
+      attached = { clients, workspaces: new Workspaces(settings), files, directory, warn };
+      const { onFeedback } = settings;
+      const speakerOfPlace = async (place: Place) => speakerAt(await certain(place, directory), settings);
+      listenToControls(app, { mapper, agentView, running, onFeedback, speakerAt: speakerOfPlace });
+      if (settings.prompts.length > 0) offerPrompts(app, settings.prompts);
+      if (settings.answer !== "none") listenToMessages(app, attached);
       mapper.connect(adapter);
     },
+    session: sessionMiddleware(
+      mapper,
+      async (body) => {
+        const place = readPlace(body, agentView);
+        if (place === undefined) return undefined;
+        return speakerAt(attached === undefined ? place : await certain(place, attached.directory), settings);
+      },
+      (speaker) => running.stop(speaker),
+    ),
     deliver: async (message, delivery) => {
       const { clients, workspaces, warn } = lent();
       const address = replyAddress(message);
-      await deliver(delivery, {
+      const isSaid = await deliver(delivery, {
         ...{
           clients: await clients.of(address),
           workspace: workspaces.get(address.workspace),
           address,
           warn,
         },
-        firstWait: settings.editInterval,
+        ...{ firstWait: settings.editInterval, buttons: settings.buttons },
+        ...(agentView ? { title: message.text } : {}),
       });
+      if (isSaid) running.end(message);
     },
     failure: readFailure,
     loadFile: async (ref, signal) => lent().files.load(ref, signal),
   };
   return adapter;
+}
+
+/** Somebody of another workspace of the own organisation is none of another company. */
+async function certain(place: Place, directory: Directory): Promise<Place> {
+  if (!place.isUncertain) return place;
+  const { installation, user } = place;
+  const isOwn = (await directory.enterpriseOf(installation, user)) === installation.enterprise;
+  return { ...place, isForeign: !isOwn, isUncertain: false };
 }

@@ -1,5 +1,6 @@
 import type { App } from "@slack/bolt";
-import { optionInvalid, refuseUnknown } from "aparte";
+import { optionInvalid, refuseUnknown, type Speaker } from "aparte";
+import type { Button } from "./buttons.ts";
 
 /** `@slack/web-api`'s WebClient, of the version that Bolt uses. */
 export type SlackClient = App["client"];
@@ -11,6 +12,14 @@ export type Respond =
   | "always"
   | "never"
   | ((event: object) => boolean | Promise<boolean>);
+
+/** What a person thinks of an answer. */
+export interface Feedback {
+  readonly speaker: Speaker;
+  /** The message that shows the answer, in the speaker's channel. */
+  readonly ts: string;
+  readonly isPositive: boolean;
+}
 
 export interface SlackOptions {
   /**
@@ -32,6 +41,20 @@ export interface SlackOptions {
    * a thread, and a thread is a conversation of its own. @default false
    */
   readonly agentView?: boolean;
+  /** What somebody may ask who opens the agent's messages: Slack shows four at most. @default none */
+  readonly prompts?: readonly string[];
+  /**
+   * Which messages aparte takes, where the app has message listeners of its own: `"all"`, `"unheard"` for those that
+   * none of them was called for (of those registered after `attach`), or `"none"`. @default "all"
+   */
+  readonly answer?: "all" | "unheard" | "none";
+  /**
+   * The buttons of answers: `"stop"` while one grows by edits, `"questions"` for follow-up questions, `"new"` for a new
+   * conversation, `"feedback"`. The app needs interactivity; `[]` for one without. @default ["stop", "questions"]
+   */
+  readonly buttons?: readonly Button[];
+  /** Told what people think of answers: needed by the button `"feedback"`. */
+  readonly onFeedback?: (feedback: Feedback) => unknown;
   /**
    * How a reply grows: in Slack's own streams where they work (in threads, and where the workspace has them), or
    * by edits of a message. @default "native"
@@ -63,6 +86,10 @@ export interface SlackSettings {
   readonly respond: Respond;
   readonly threadTime: number;
   readonly agentView: boolean;
+  readonly prompts: readonly string[];
+  readonly answer: "all" | "unheard" | "none";
+  readonly buttons: readonly Button[];
+  readonly onFeedback: SlackOptions["onFeedback"];
   readonly stream: "native" | "edit";
   readonly editInterval: number;
   readonly maxFileBytes: number;
@@ -75,6 +102,10 @@ const known = [
   "respond",
   "threadTime",
   "agentView",
+  "prompts",
+  "answer",
+  "buttons",
+  "onFeedback",
   "stream",
   "editInterval",
   "maxFileBytes",
@@ -82,6 +113,8 @@ const known = [
   "client",
 ] as const satisfies readonly (keyof SlackOptions)[];
 
+const answers: readonly string[] = ["all", "unheard", "none"];
+const allButtons: readonly string[] = ["stop", "questions", "new", "feedback"] satisfies Button[];
 const responses: readonly string[] = ["called", "threads", "always", "never"];
 
 /** @throws {AparteError} `option-invalid` with the option's name as `field`. */
@@ -92,6 +125,21 @@ export function checkOptions(options: SlackOptions): SlackSettings {
   const { respond = "called", threadTime = 86_400_000 } = options;
   if (typeof respond !== "function" && !responses.includes(respond)) {
     throw optionInvalid("respond", `must be a function or one of: ${responses.join(", ")}`);
+  }
+  const { prompts = [] } = options;
+  if (!Array.isArray(prompts) || prompts.some((text) => typeof text !== "string" || text === "")) {
+    throw optionInvalid("prompts", "must be a list of texts that are not empty");
+  }
+  const { answer = "all", buttons = ["stop", "questions"], onFeedback } = options;
+  if (!answers.includes(answer)) throw optionInvalid("answer", `must be one of: ${answers.join(", ")}`);
+  if (!Array.isArray(buttons) || buttons.some((one) => !allButtons.includes(one))) {
+    throw optionInvalid("buttons", `must be a list of: ${allButtons.join(", ")}`);
+  }
+  if (onFeedback !== undefined && typeof onFeedback !== "function") {
+    throw optionInvalid("onFeedback", "must be a function: (feedback) => …");
+  }
+  if (buttons.includes("feedback") && onFeedback === undefined) {
+    throw optionInvalid("onFeedback", 'is needed by the button "feedback"');
   }
   if (typeof agentView !== "boolean") throw optionInvalid("agentView", "must be true or false");
   if (stream !== "native" && stream !== "edit") throw optionInvalid("stream", 'must be "native" or "edit"');
@@ -109,7 +157,21 @@ export function checkOptions(options: SlackOptions): SlackSettings {
   if (client !== undefined && typeof client !== "function") {
     throw optionInvalid("client", "must be a function: (tenant) => WebClient");
   }
-  return { bot, respond, threadTime, agentView, stream, editInterval, maxFileBytes, fileHosts, client };
+  return {
+    bot,
+    respond,
+    threadTime,
+    agentView,
+    prompts,
+    answer,
+    buttons,
+    onFeedback,
+    stream,
+    editInterval,
+    maxFileBytes,
+    fileHosts,
+    client,
+  };
 }
 
 function isHost(host: string): boolean {

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Delivery, JsonValue } from "aparte";
 import { isId } from "./address.ts";
-import type { SlackApi } from "./api.ts";
+import type { Content, SlackApi } from "./api.ts";
 import {
   isBlockRefusal,
   isFinal,
@@ -32,11 +32,15 @@ const sentenceEnd = /[.!?…:]["'”’)\]*_]*\s|[。！？]|\n/;
 /** How often a message is taken for ended that Slack calls a stream still. */
 const maxConflicts = 3;
 
+const noBlocks = "[]";
+
 /** One message of the reply. */
 interface Post {
   readonly ts: string;
   /** Undefined when another process posted it. */
   readonly shown: string | undefined;
+  /** The blocks below its text, as JSON. */
+  readonly below: string;
   /** When its stream must end, of `performance.now()`; undefined when it is none, or none any more. */
   readonly streamsUntil: number | undefined;
 }
@@ -55,6 +59,8 @@ export interface PostsOptions {
   readonly firstWait: number;
   /** The texts that the messages are to show, as far as the reply has come. */
   readonly texts: (isPlain: boolean) => readonly string[];
+  /** The blocks below the last of them. */
+  readonly below: (isWhole: boolean) => readonly object[];
   /** Told why the reply is not where it should be. */
   readonly warn: (message: string, error: unknown) => void;
 }
@@ -168,24 +174,26 @@ export class Posts {
     const texts = this.#options.texts(this.#isPlain);
     for (const [index, text] of texts.entries()) {
       const post = this.#posts[index];
-      if (post === undefined) return this.#firstStep(index, text, texts.length > index + 1);
-      const isDone = this.#isComplete || index < texts.length - 1;
-      const step = this.#stepOf(index, post, text, isDone);
+      const isLast = index === texts.length - 1;
+      const below = isLast && !this.#isPlain ? this.#options.below(this.#isComplete) : [];
+      const content = { text, isPlain: this.#isPlain, below };
+      if (post === undefined) return this.#firstStep(index, content, !isLast);
+      const step = this.#stepOf(index, post, content, this.#isComplete || !isLast);
       if (step !== undefined) return step;
     }
     const surplus = this.#posts.length > texts.length ? this.#posts.at(-1) : undefined;
     if (!this.#isComplete || surplus === undefined) return undefined;
     // A draft may shrink and grow again; only what is left over in the end goes.
     if (surplus.streamsUntil !== undefined) {
-      return { call: () => this.#stop(this.#posts.length - 1, surplus) };
+      return { call: () => this.#stop(this.#posts.length - 1, surplus, []) };
     }
     return { call: () => this.#remove(surplus) };
   }
 
-  #firstStep(index: number, text: string, isLong: boolean): Step | undefined {
-    const call = () => this.#begin(index, text);
+  #firstStep(index: number, content: Content, isLong: boolean): Step | undefined {
+    const call = () => this.#begin(index, content);
     if (this.#isComplete) return { call };
-    if (index === 0 && !isLong && !this.#isWorthNotifying(text)) return undefined;
+    if (index === 0 && !isLong && !this.#isWorthNotifying(content.text)) return undefined;
     return { call, pace: this.#options.workspace.firsts };
   }
 
@@ -202,29 +210,31 @@ export class Posts {
     return false;
   }
 
-  #stepOf(index: number, post: Post, text: string, isDone: boolean): Step | undefined {
+  #stepOf(index: number, post: Post, content: Content, isDone: boolean): Step | undefined {
     const { edits, appends } = this.#options.workspace;
     const { shown, streamsUntil } = post;
+    const { text, below } = content;
     if (streamsUntil === undefined) {
-      return shown === text ? undefined : { pace: edits, call: () => this.#edit(index, post, text) };
+      const isShown = shown === text && post.below === JSON.stringify(below);
+      return isShown ? undefined : { pace: edits, call: () => this.#edit(index, post, content) };
     }
     const grows = shown !== undefined && text.startsWith(shown) && performance.now() < streamsUntil;
     if (grows && shown.length < text.length) {
       return { pace: appends, call: () => this.#append(index, post, text) };
     }
-    return grows && !isDone ? undefined : { call: () => this.#stop(index, post) };
+    return grows && !isDone ? undefined : { call: () => this.#stop(index, post, isDone ? below : []) };
   }
 
-  async #begin(index: number, text: string): Promise<void> {
+  async #begin(index: number, content: Content): Promise<void> {
     const { api, delivery } = this.#options;
     if (this.#mayBePosted || (delivery.isRepeated && index >= this.#lookedFor)) return this.#find(index);
     const thread = this.#streamThread;
-    if (thread !== undefined && this.#options.workspace.streamStarts.take())
-      return this.#stream(index, thread, text);
+    if (thread !== undefined && this.#options.workspace.streamStarts.take()) {
+      return this.#stream(index, thread, content.text);
+    }
     try {
-      const ts = await api.post(index, text, this.#isPlain);
-      this.#shown();
-      this.#keep(index, { ts, shown: text, streamsUntil: undefined });
+      const ts = await api.post(index, content);
+      this.#showed(index, ts, content);
     } catch (error) {
       this.#mayBePosted = isUnsure(error);
       throw error;
@@ -238,7 +248,7 @@ export class Posts {
       const ts = await api.startStream(thread, text);
       workspace.streaming.worked();
       workspace.streams.add(ts);
-      this.#keep(index, { ts, shown: text, streamsUntil });
+      this.#keep(index, { ts, shown: text, below: noBlocks, streamsUntil });
     } catch (error) {
       // This reply is posted and edited; so are all others for a while where the workspace has no streams.
       this.#canStream = false;
@@ -248,8 +258,9 @@ export class Posts {
     }
   }
 
-  #shown(): void {
-    if (!this.#isPlain) this.#options.workspace.markdown.worked();
+  #showed(index: number, ts: string, { text, isPlain, below }: Content): void {
+    if (!isPlain) this.#options.workspace.markdown.worked();
+    this.#keep(index, { ts, shown: text, below: JSON.stringify(below), streamsUntil: undefined });
   }
 
   /**
@@ -275,7 +286,7 @@ export class Posts {
     });
     this.#mayBePosted = false;
     this.#lookedFor = index + 1;
-    if (ts !== undefined) this.#keep(index, { ts, shown: undefined, streamsUntil: undefined });
+    if (ts !== undefined) this.#keep(index, unknown(ts, undefined));
   }
 
   async #append(index: number, post: Post, text: string): Promise<void> {
@@ -287,34 +298,33 @@ export class Posts {
       if (isLimited(error)) throw error;
       // Whether the words arrived is not known, and a stream takes nothing back: it is ended, and edited from then on.
       // Slack also ends streams by itself after about five minutes.
-      this.#keep(index, { ts: post.ts, shown: undefined, streamsUntil: isStreamOver(error) ? undefined : 0 });
+      this.#keep(index, unknown(post.ts, isStreamOver(error) ? undefined : 0));
     }
   }
 
-  async #stop(index: number, post: Post): Promise<void> {
+  async #stop(index: number, post: Post, below: readonly object[]): Promise<void> {
     const { api, workspace } = this.#options;
     let { shown } = post;
     try {
-      await api.stopStream(post.ts, index);
+      await api.stopStream(post.ts, index, below);
     } catch (error) {
-      if (!isFinal(error)) throw error;
+      if (!isFinal(error) || (isBlockRefusal(error) && below.length > 0)) throw error;
       // It had ended before; what it showed by then is not certain.
       shown = undefined;
     }
     workspace.streams.delete(post.ts);
-    this.#keep(index, { ts: post.ts, shown, streamsUntil: undefined });
+    this.#keep(index, { ts: post.ts, shown, below: JSON.stringify(below), streamsUntil: undefined });
   }
 
-  async #edit(index: number, { ts }: Post, text: string): Promise<void> {
+  async #edit(index: number, { ts }: Post, content: Content): Promise<void> {
     const { api } = this.#options;
     try {
-      await api.update(ts, index, text, this.#isPlain);
-      this.#shown();
-      this.#posts[index] = { ts, shown: text, streamsUntil: undefined };
+      await api.update(ts, index, content);
+      this.#showed(index, ts, content);
     } catch (error) {
       if (isStreamingStill(error) && this.#conflicts < maxConflicts) {
         this.#conflicts += 1;
-        this.#posts[index] = { ts, shown: undefined, streamsUntil: 0 };
+        this.#posts[index] = unknown(ts, 0);
         return;
       }
       if (!isGone(error) || this.#isReposted) throw error;
@@ -337,11 +347,16 @@ export class Posts {
   }
 }
 
+/** A message of which it is not certain what it shows. */
+function unknown(ts: string, streamsUntil: number | undefined): Post {
+  return { ts, shown: undefined, below: noBlocks, streamsUntil };
+}
+
 /** The posts of a process that died over this reply. A stream of it is ended, and edited from then on. */
 function earlierPosts(address: JsonValue | undefined): Post[] {
   const { posts } = (address ?? {}) as { readonly posts?: unknown };
   if (!Array.isArray(posts)) return [];
   return posts.flatMap(({ ts, streams }: { readonly ts?: unknown; readonly streams?: unknown }) =>
-    isId(ts) ? { ts, shown: undefined, streamsUntil: streams === true ? 0 : undefined } : [],
+    isId(ts) ? unknown(ts, streams === true ? 0 : undefined) : [],
   );
 }

@@ -15,6 +15,10 @@ const lookedAt = 100;
 /** The word that ends a thread's talk with the bot. */
 const stop = /^[!/]?stop[.!]?$/i;
 
+export function isStop(text: string): boolean {
+  return stop.test(text.trim());
+}
+
 /** Decides which of the messages in shared places are for the bot. In direct messages all are. */
 export class Responding {
   readonly #respond: Respond;
@@ -43,8 +47,8 @@ export class Responding {
     if (event.thread_ts === undefined || botUserId === undefined) return false;
     const last = this.#spoken.get(key) ?? (await this.#look(heard, botUserId));
     const isSpokenTo = now - last < this.#threadTime;
-    this.#remember(key, isSpokenTo && !stop.test(event.text ?? "") ? now : 0);
-    return isSpokenTo && !stop.test(event.text ?? "");
+    this.#remember(key, isSpokenTo && !isStop(event.text ?? "") ? now : 0);
+    return isSpokenTo && !isStop(event.text ?? "");
   }
 
   #remember(key: string, time: number): void {
@@ -64,7 +68,7 @@ export class Responding {
       return messages.reduce((last, said) => {
         if (said.ts === ts) return last;
         if (said.user === botUserId || mentions(said, botUserId)) return Number(said.ts) * 1_000;
-        return stop.test(said.text ?? "") ? 0 : last;
+        return isStop(said.text ?? "") ? 0 : last;
       }, 0);
     } catch {
       return 0; // The bot may not read there: it answers who calls it.

@@ -18,8 +18,6 @@ export async function startSlack(mapper: SessionMapper, settings: SlackSettings)
   const app = new App({
     token: botToken,
     ...(appToken === undefined ? { signingSecret: signingSecret ?? "" } : { appToken, socketMode: true }),
-    // Slack hears "received" only once the message is recorded.
-    processBeforeResponse: true,
     logLevel: LogLevel.WARN,
     // Otherwise a refused token is an unhandled rejection.
     deferInitialization: true,

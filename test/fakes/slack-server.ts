@@ -29,6 +29,9 @@ export interface ApiBody {
   readonly file?: string;
   readonly user?: string;
   readonly value?: string;
+  readonly response_type?: string;
+  readonly title?: string;
+  readonly prompts?: readonly object[];
 }
 
 export interface SentBlock {
@@ -64,6 +67,8 @@ export interface StoredMessage {
   isStreaming: boolean;
   wasStream: boolean;
   metadata: object | undefined;
+  /** All of its blocks, those below the text included. */
+  blocks?: readonly SentBlock[];
 }
 
 export interface SayOptions {
@@ -217,20 +222,72 @@ export class SlackServer {
       authorizations: [{ team_id: this.teamId, enterprise_id: null, user_id: this.botUserId, is_bot: true }],
       ...envelope,
     };
-    if (this.eventsUrl === undefined) return this.#push(payload, retry);
-    const body = JSON.stringify(payload);
+    if (this.eventsUrl === undefined) return this.#push("events_api", payload, retry);
+    const retried = { "x-slack-retry-num": String(retry), "x-slack-retry-reason": "http_timeout" };
+    await this.#send(
+      this.eventsUrl,
+      "application/json",
+      JSON.stringify(payload),
+      retry === undefined ? {} : retried,
+    );
+  }
+
+  /** Something else than a message happens. */
+  happen(event: object, envelope: object = {}): Promise<void> {
+    return this.#dispatch({ event_ts: this.ts(), ...event }, envelope, undefined);
+  }
+
+  /** A person presses a button below one of the bot's messages. Resolves when the bot has acknowledged it. */
+  async press(user: string, message: StoredMessage, action_id: string, value: string): Promise<void> {
+    const { channel, ts, thread } = message;
+    const place = thread === undefined ? {} : { thread_ts: thread };
+    await this.#interact({
+      ...{ type: "block_actions", api_app_id: "A1", is_enterprise_install: false, enterprise: null },
+      ...{ team: { id: this.teamId }, user: { id: user, team_id: this.teamId }, channel: { id: channel } },
+      ...{
+        container: { type: "message", channel_id: channel, message_ts: ts, ...place },
+        message: { ts, ...place },
+      },
+      ...{ trigger_id: "1.2", response_url: `http://${this.host}/api/respond` },
+      actions: [{ type: "button", action_id, value, block_id: "b", action_ts: this.ts() }],
+    });
+  }
+
+  /** A person uses a slash command. */
+  async command(user: string, command: string, text = "", channel: string = this.channel): Promise<void> {
+    const fields = {
+      ...{ command, text, user_id: user, team_id: this.teamId, channel_id: channel, api_app_id: "A1" },
+      ...{
+        is_enterprise_install: "false",
+        trigger_id: "1.2",
+        response_url: `http://${this.host}/api/respond`,
+      },
+    };
+    if (this.eventsUrl === undefined) return this.#push("slash_commands", fields, undefined);
+    await this.#send(
+      this.eventsUrl,
+      "application/x-www-form-urlencoded",
+      new URLSearchParams(fields).toString(),
+    );
+  }
+
+  async #interact(payload: object): Promise<void> {
+    if (this.eventsUrl === undefined) return this.#push("interactive", payload, undefined);
+    const form = new URLSearchParams({ payload: JSON.stringify(payload) }).toString();
+    await this.#send(this.eventsUrl, "application/x-www-form-urlencoded", form);
+  }
+
+  async #send(url: string, type: string, body: string, headers: Record<string, string> = {}): Promise<void> {
     const stamp = String(Math.floor(Date.now() / 1_000));
     const hmac = createHmac("sha256", this.signingSecret).update(`v0:${stamp}:${body}`).digest("hex");
-    const response = await fetch(this.eventsUrl, {
+    const response = await fetch(url, {
       method: "POST",
       body,
       headers: {
-        "content-type": "application/json",
+        "content-type": type,
         "x-slack-request-timestamp": stamp,
         "x-slack-signature": `v0=${hmac}`,
-        ...(retry === undefined
-          ? {}
-          : { "x-slack-retry-num": String(retry), "x-slack-retry-reason": "http_timeout" }),
+        ...headers,
       },
     });
     await response.text();
@@ -238,7 +295,7 @@ export class SlackServer {
   }
 
   /** Sends an envelope, and again where its connection closes before it is acknowledged. */
-  async #push(payload: object, retry: number | undefined): Promise<void> {
+  async #push(type: string, payload: object, retry: number | undefined): Promise<void> {
     let attempt = retry;
     for (;;) {
       const socket = await this.until(() =>
@@ -248,7 +305,7 @@ export class SlackServer {
       const acked = new Promise<boolean>((resolve) => this.#acks.set(id, () => resolve(true)));
       const closed = new Promise<boolean>((resolve) => socket.once("close", () => resolve(false)));
       const retried = attempt === undefined ? {} : { retry_attempt: attempt, retry_reason: "timeout" };
-      socket.send(JSON.stringify({ type: "events_api", envelope_id: id, payload, ...retried }));
+      socket.send(JSON.stringify({ type, envelope_id: id, payload, ...retried }));
       if (await Promise.race([acked, closed])) return;
       attempt = (attempt ?? 0) + 1;
     }
@@ -295,7 +352,7 @@ export class SlackServer {
     try {
       if (fault?.error !== undefined) throw new Refusal(fault.error);
       const token = method === "apps.connections.open" ? this.appToken : this.token;
-      if (authorization !== `Bearer ${token}`) throw new Refusal("invalid_auth");
+      if (method !== "respond" && authorization !== `Bearer ${token}`) throw new Refusal("invalid_auth");
       const result = this.#carryOut(method, call.body);
       if (fault?.lost === "dropped") response.destroy();
       else if (fault?.lost === "unavailable") json(503, {});
@@ -342,14 +399,21 @@ export class SlackServer {
         return { channel: body.channel, ts: body.ts };
       case "chat.stopStream": {
         const message = this.#streaming(body);
+        checkBlocks(body.blocks);
         message.isStreaming = false;
+        message.blocks = body.blocks ?? [];
         message.metadata = body.metadata;
         return { channel: body.channel, ts: body.ts };
       }
       case "conversations.replies":
       case "conversations.history":
         return { messages: this.#history(method, body) };
+      case "respond":
       case "assistant.threads.setStatus":
+      case "assistant.threads.setSuggestedPrompts":
+        return {};
+      case "agents.sessions.setStatus":
+        if (body.thread_ts === undefined) throw new Refusal("invalid_thread_ts");
         return {};
       case "users.info":
         if (!this.people.has(body.user ?? "")) throw new Refusal("user_not_found");
@@ -370,7 +434,7 @@ export class SlackServer {
     const shown = checkBlocks(blocks) ?? unescaped(text);
     this.messages.set(ts, {
       ...{ channel, ts, thread: thread_ts, shown, text, metadata },
-      ...{ isStreaming: false, wasStream: false },
+      ...{ isStreaming: false, wasStream: false, blocks: blocks ?? [] },
     });
     return { channel, ts };
   }
@@ -381,6 +445,7 @@ export class SlackServer {
     if (message.isStreaming) throw new Refusal("streaming_state_conflict");
     if (Buffer.byteLength(text) > 4_000) throw new Refusal("msg_too_long");
     message.text = text;
+    message.blocks = blocks ?? [];
     message.shown = checkBlocks(blocks) ?? unescaped(text);
     message.metadata = metadata ?? message.metadata;
     return { ts };
@@ -449,10 +514,12 @@ function unescaped(text: string): string {
   return text.replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&amp;/g, "&");
 }
 
-/** Slack's bodies are forms whose structured fields are JSON. */
+/** Slack's bodies are forms whose structured fields are JSON; what goes to a response URL is JSON. */
 function readBody(bytes: Buffer): ApiBody {
-  const fields = [...new URLSearchParams(bytes.toString())].map(([name, value]) => {
-    const isJson = name === "blocks" || name === "metadata";
+  const text = bytes.toString();
+  if (text.startsWith("{")) return JSON.parse(text) as ApiBody;
+  const fields = [...new URLSearchParams(text)].map(([name, value]) => {
+    const isJson = name === "blocks" || name === "metadata" || name === "prompts";
     return [name, isJson ? (JSON.parse(value) as unknown) : value];
   });
   return Object.fromEntries(fields) as ApiBody;

@@ -25,7 +25,13 @@ describe.each([
     expect(bot.messages).toEqual([
       {
         ...{ platform: "slack", tenant: teamId, user: "U1", channel, thread: ts },
-        ...{ id: `${channel}:${ts}`, text: "I am <Ann>", files: [], replyTo },
+        ...{
+          id: `${channel}:${ts}`,
+          text: "I am <Ann>",
+          files: [],
+          replyTo,
+          signal: expect.any(AbortSignal),
+        },
       },
     ]);
     expect(server.shown()).toHaveLength(1);

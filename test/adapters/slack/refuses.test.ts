@@ -16,6 +16,13 @@ describe("slack refuses", () => {
     ["maxFileBytes", { maxFileBytes: "1" }],
     ["fileHosts", { fileHosts: ["https://x"] }],
     ["client", { client: "xoxb" }],
+    ["respond", { respond: "sometimes" }],
+    ["threadTime", { threadTime: 0 }],
+    ["agentView", { agentView: "yes" }],
+    ["answer", { answer: "some" }],
+    ["buttons", { buttons: ["go"] }],
+    ["onFeedback", { buttons: ["feedback"] }],
+    ["prompts", { prompts: [""] }],
     ["streams", { streams: "native" }],
   ])("a wrong option: %s", async (field, options) => {
     const one = mapper();

@@ -137,7 +137,7 @@ describe("slack shows replies", () => {
   });
 
   it("with what the agent does as the status, and with all that is told besides", async () => {
-    const { server, speech, bot } = await conversation();
+    const { server, speech, bot } = await conversation({ slack: { buttons: [] } });
     await server.next("assistant.threads.setStatus", ({ body }) => body.status === "is thinking…");
     speech.event({ type: "status", text: "Searching\nthe library" });
     await server.next("assistant.threads.setStatus", ({ body }) => body.status === "Searching the library");
