@@ -8,6 +8,7 @@ import { deliver } from "./deliver.ts";
 import { rememberEvent } from "./event.ts";
 import { codeOf, readFailure } from "./failures.ts";
 import { type SlackFile, SlackFiles } from "./files.ts";
+import { missingScopes } from "./manifest.ts";
 import { type Heard, hear, readMessage } from "./message.ts";
 import { Directory } from "./names.ts";
 import { checkOptions, type SlackOptions } from "./options.ts";
@@ -22,6 +23,7 @@ import { Workspaces } from "./workspaces.ts";
 
 export type { Button } from "./buttons.ts";
 export { eventOf } from "./event.ts";
+export { type ManifestOptions, slackManifest } from "./manifest.ts";
 export type { Feedback, Respond, SlackClient, SlackOptions } from "./options.ts";
 export type { SessionMiddleware, SlackContext, SlackSession } from "./session.ts";
 export { type SpeakerOptions, speakerOf } from "./speaker.ts";
@@ -140,6 +142,7 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
       const warn = (message: string, error: unknown) =>
         app.logger.warn(`aparte: ${message} (${codeOf(error)})`);
       attached = { clients, workspaces: new Workspaces(settings), files, directory, warn };
+      if (app.client.token !== undefined) void checkScopes(app, clients);
       const { onFeedback } = settings;
       const speakerOfPlace = async (place: Place) => speakerAt(await certain(place, directory), settings);
       listenToControls(app, { mapper, agentView, running, onFeedback, speakerAt: speakerOfPlace });
@@ -175,6 +178,21 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
     loadFile: async (ref, signal) => lent().files.load(ref, signal),
   };
   return adapter;
+}
+
+/** Says which scopes the token lacks, as Slack tells with any answer. */
+async function checkScopes(app: App, clients: SlackClients): Promise<void> {
+  try {
+    const { side } = await clients.of({ workspace: "" });
+    const { scopes } = (await side.auth.test()).response_metadata ?? {};
+    const missing = scopes === undefined ? [] : missingScopes(scopes);
+    if (missing.length === 0) return;
+    app.logger.warn(
+      `aparte: the Slack app lacks scopes, see \`aparte slack manifest\`: ${missing.join("; ")}`,
+    );
+  } catch {
+    // Bolt itself says what is wrong with the token.
+  }
 }
 
 /** Somebody of another workspace of the own organisation is none of another company. */

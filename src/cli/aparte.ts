@@ -4,12 +4,17 @@ import { AparteError } from "../errors.ts";
 import { consoleLogger, describeError } from "../logger.ts";
 import { startProgram } from "./program.ts";
 import { readSettings } from "./settings.ts";
+import { slackManifestText } from "./slack-manifest.ts";
 
 /** A setting is wrong: the program did not start. */
 const wrongSetting = 2;
 
 async function main(): Promise<void> {
   if (existsSync(".env")) process.loadEnvFile(".env");
+  if (process.argv[2] === "slack" && process.argv[3] === "manifest") {
+    process.stdout.write(await slackManifestText(process.env));
+    return;
+  }
   // Before anything is started, so that a signal in between is not lost.
   const stopped = new Promise<undefined>((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve(undefined));

@@ -14,7 +14,7 @@ export interface RunningBot {
 export async function startSlack(mapper: SessionMapper, settings: SlackSettings): Promise<RunningBot> {
   const { App, LogLevel } = await needed("@slack/bolt", () => import("@slack/bolt"));
   const { slack } = await import("aparte/slack");
-  const { botToken, appToken, signingSecret, port, apiUrl } = settings;
+  const { botToken, appToken, signingSecret, port, apiUrl, agentView = false } = settings;
   const app = new App({
     token: botToken,
     ...(appToken === undefined ? { signingSecret: signingSecret ?? "" } : { appToken, socketMode: true }),
@@ -24,7 +24,7 @@ export async function startSlack(mapper: SessionMapper, settings: SlackSettings)
     ...(apiUrl === undefined ? {} : { clientOptions: { slackApiUrl: apiUrl } }),
   });
   await refused("SLACK_BOT_TOKEN", () => app.init());
-  slack(mapper).attach(app);
+  slack(mapper, { agentView }).attach(app);
   await refused("SLACK_APP_TOKEN", () => app.start(port));
   return { platform: "slack", stopListening: async () => void (await app.stop()), close: async () => {} };
 }

@@ -5,6 +5,12 @@ import type { AddressInfo } from "node:net";
 import { type WebSocket, WebSocketServer } from "ws";
 import { Watch } from "./watch.ts";
 
+/** What an app with the adapter's own manifest has. */
+const neededScopes = [
+  ...["app_mentions:read", "assistant:write", "channels:history", "channels:read", "chat:write"],
+  ...["files:read", "groups:history", "im:history", "mpim:history", "users:read"],
+];
+
 /** A call of Slack's API that the bot made. */
 export interface ApiCall {
   readonly method: string;
@@ -104,6 +110,8 @@ export class SlackServer {
   /** What `users.info` and `conversations.info` tell, by id. */
   readonly people = new Map<string, object>();
   readonly channels = new Map<string, object>();
+  /** What the token may do. */
+  scopes: readonly string[] = neededScopes;
   readonly calls: ApiCall[] = [];
   readonly messages = new Map<string, StoredMessage>();
   /** Where events are posted to; without it they go through Socket Mode. */
@@ -356,7 +364,7 @@ export class SlackServer {
       const result = this.#carryOut(method, call.body);
       if (fault?.lost === "dropped") response.destroy();
       else if (fault?.lost === "unavailable") json(503, {});
-      else json(200, { ok: true, ...result });
+      else json(200, { ok: true, ...result }, { "x-oauth-scopes": this.scopes.join(",") });
       done(fault?.lost ?? "");
     } catch (error) {
       const code = error instanceof Refusal ? error.message : "internal_error";
