@@ -55,7 +55,7 @@ function hold({ ack }: ReceiverEvent): Held {
   return one;
 }
 
-function isMessage({ event }: ReceiverEvent["body"]): boolean {
-  const type: unknown = event?.type;
+function isMessage(body: ReceiverEvent["body"] | undefined): boolean {
+  const type: unknown = body?.event?.type;
   return type === "message" || type === "app_mention";
 }

@@ -91,6 +91,8 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
       return readMessage({ ...heard, place }, { bot, agentView, botUserId, names, filesOf });
     };
     const receive = async (heard: Heard, botUserId: string | undefined) => {
+      const isStopped = isStop(heard.event.text ?? "") && (await stopHere(heard));
+      if (isStopped) return;
       const message = await read(heard, botUserId);
       if (message === undefined) return;
       if (isStop(message.text) && running.stop(message)) return;
@@ -99,6 +101,9 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
       // What goes wrong here was logged by the mapper, and told to the person through `deliver`.
       await mapper.receive(stoppable).catch(() => {});
     };
+    /** Whoever is being answered need not call the bot to stop it. */
+    const stopHere = async ({ place }: Heard) =>
+      running.stop(speakerAt(await certain(place, directory), settings));
     const take = async ({ body, context: { botUserId } }: Told) => {
       const heard = hear(body, botUserId, agentView);
       if (heard === undefined) return;
@@ -109,7 +114,9 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
     const acknowledgements = acknowledgeRecorded(app, async (body) => {
       const told = waiting.get(body);
       if (told !== undefined && !takenByOthers.has(body)) await take(told);
-      if (seen.has(body) || isWarned) return;
+      // What the bot says itself comes back as a message, which Bolt keeps from all listeners.
+      const heard = seen.has(body) ? undefined : hear(body, undefined, agentView);
+      if (heard === undefined || isWarned) return;
       isWarned = true;
       app.logger.warn(
         "aparte was not given a message: `app.assistant(…)` keeps those of its threads to itself, and so does " +

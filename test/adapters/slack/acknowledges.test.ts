@@ -67,6 +67,8 @@ describe.each([
   it("and of what another middleware keeps to itself, which the log tells once", async () => {
     const server = await startServer();
     const bot = await startBot(server, { isSocket });
+    await server.say("UBOT", "my own words", { channel: server.direct, event: { bot_id: "B1" } });
+    expect(bot.appLog).toEqual([]);
     bot.app.use(async () => {});
     await server.say("U1", "one", { channel: server.direct });
     await server.say("U1", "two", { channel: server.direct });

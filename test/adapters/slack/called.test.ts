@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { mention, settled, startBot, startServer } from "./bot.ts";
+import { Speech } from "../agent.ts";
+import { mention, settled, shows, startBot, startServer } from "./bot.ts";
 
 const section = (...elements: object[]) => ({ type: "rich_text_section", elements });
 const rich = (...elements: object[]) => [{ type: "rich_text", elements }];
@@ -76,6 +77,20 @@ describe("slack answers in shared places", () => {
     await server.say("U2", "five", { thread });
     await settled(one);
     expect(one.messages.map(({ text }) => text)).toEqual(["one", "two", "four", "five"]);
+  });
+
+  it("nobody whom it is told to stop answering, without being called", async () => {
+    const server = await startServer();
+    const speech = new Speech();
+    const one = await startBot(server, { answer: speech.answer });
+    const thread = await server.say("U1", `${mention(server)} one`);
+    speech.say("One. ");
+    await shows(server, "One. ");
+    await server.say("U2", "stop", { thread });
+    await server.say("U1", "stop", { thread });
+    await shows(server, /^One\.\s+Stopped\./);
+    await settled(one);
+    expect(one.messages).toHaveLength(1);
   });
 
   it("nothing more in a thread once its time has passed", async () => {
