@@ -15,6 +15,7 @@ import { checkOptions, type SlackOptions } from "./options.ts";
 import { InOrder } from "./order.ts";
 import { noticeOwnListeners } from "./own-listeners.ts";
 import { offerPrompts } from "./prompts.ts";
+import { listenToRemovals } from "./removals.ts";
 import { isStop, Responding } from "./respond.ts";
 import { RunningTurns } from "./running.ts";
 import { type SessionMiddleware, sessionMiddleware } from "./session.ts";
@@ -23,6 +24,7 @@ import { Workspaces } from "./workspaces.ts";
 
 export type { Button } from "./buttons.ts";
 export { eventOf } from "./event.ts";
+export { slackInstallations } from "./installations.ts";
 export { type ManifestOptions, slackManifest } from "./manifest.ts";
 export type { Feedback, Respond, SlackClient, SlackOptions } from "./options.ts";
 export type { SessionMiddleware, SlackContext, SlackSession } from "./session.ts";
@@ -153,6 +155,7 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
       const { onFeedback } = settings;
       const speakerOfPlace = async (place: Place) => speakerAt(await certain(place, directory), settings);
       listenToControls(app, { mapper, agentView, running, onFeedback, speakerAt: speakerOfPlace });
+      if (settings.installations !== undefined) listenToRemovals(app, settings.installations);
       if (settings.prompts.length > 0) offerPrompts(app, settings.prompts);
       if (settings.answer !== "none") listenToMessages(app, attached);
       mapper.connect(adapter);

@@ -1,4 +1,4 @@
-import type { App } from "@slack/bolt";
+import type { App, InstallationStore } from "@slack/bolt";
 import { optionInvalid, refuseUnknown, type Speaker } from "aparte";
 import type { Button } from "./buttons.ts";
 
@@ -56,6 +56,11 @@ export interface SlackOptions {
   /** Told what people think of answers: needed by the button `"feedback"`. */
   readonly onFeedback?: (feedback: Feedback) => unknown;
   /**
+   * Where the app's installations are kept (`slackInstallations(store, secret)`): what a workspace removes is deleted
+   * there. @default none
+   */
+  readonly installations?: InstallationStore;
+  /**
    * How a reply grows: in Slack's own streams where they work (in threads, and where the workspace has them), or
    * by edits of a message. @default "native"
    */
@@ -90,6 +95,7 @@ export interface SlackSettings {
   readonly answer: "all" | "unheard" | "none";
   readonly buttons: readonly Button[];
   readonly onFeedback: SlackOptions["onFeedback"];
+  readonly installations: InstallationStore | undefined;
   readonly stream: "native" | "edit";
   readonly editInterval: number;
   readonly maxFileBytes: number;
@@ -106,6 +112,7 @@ const known = [
   "answer",
   "buttons",
   "onFeedback",
+  "installations",
   "stream",
   "editInterval",
   "maxFileBytes",
@@ -126,7 +133,10 @@ export function checkOptions(options: SlackOptions): SlackSettings {
   if (typeof respond !== "function" && !responses.includes(respond)) {
     throw optionInvalid("respond", `must be a function or one of: ${responses.join(", ")}`);
   }
-  const { prompts = [] } = options;
+  const { prompts = [], installations } = options;
+  if (installations !== undefined && typeof installations?.deleteInstallation !== "function") {
+    throw optionInvalid("installations", "must be an installation store with deleteInstallation");
+  }
   if (!Array.isArray(prompts) || prompts.some((text) => typeof text !== "string" || text === "")) {
     throw optionInvalid("prompts", "must be a list of texts that are not empty");
   }
@@ -166,6 +176,7 @@ export function checkOptions(options: SlackOptions): SlackSettings {
     answer,
     buttons,
     onFeedback,
+    installations,
     stream,
     editInterval,
     maxFileBytes,

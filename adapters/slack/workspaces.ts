@@ -7,7 +7,7 @@ import { Told } from "./told.ts";
 const appendInterval = 700;
 
 /** First words are far enough apart for 30 people within five seconds. In milliseconds. */
-const firstInterval = 150;
+const firstInterval = 100;
 
 /** Slack begins about this many streams a minute in a workspace. */
 const streamsPerMinute = 20;

@@ -5,6 +5,14 @@ import type { AddressInfo } from "node:net";
 import { type WebSocket, WebSocketServer } from "ws";
 import { Watch } from "./watch.ts";
 
+/** Calls a minute, in one workspace. */
+const budgets: Readonly<Record<string, number>> = {
+  "chat.startStream": 20,
+  "chat.appendStream": 100,
+  "chat.stopStream": 20,
+  "chat.update": 50,
+};
+
 /** What an app with the adapter's own manifest has. */
 const neededScopes = [
   ...["app_mentions:read", "assistant:write", "channels:history", "channels:read", "chat:write"],
@@ -110,6 +118,10 @@ export class SlackServer {
   /** What `users.info` and `conversations.info` tell, by id. */
   readonly people = new Map<string, object>();
   readonly channels = new Map<string, object>();
+  /** Whether calls have Slack's budgets: so many of a method in any minute, and a post a second in a channel. */
+  hasBudgets = false;
+  /** When calls were carried out, by what they share a budget with. */
+  readonly #spent = new Map<string, number[]>();
   /** What the token may do. */
   scopes: readonly string[] = neededScopes;
   readonly calls: ApiCall[] = [];
@@ -338,7 +350,7 @@ export class SlackServer {
     const call: ApiCall = { method, body: readBody(Buffer.concat(chunks)), at: performance.now() };
     this.calls.push(call);
     this.#watch.happened();
-    const fault = this.#faultOf(method);
+    const fault = this.#faultOf(method) ?? this.#overBudget(method, call.body);
     await fault?.until;
     const done = (result: string) => {
       call.result = result;
@@ -371,6 +383,22 @@ export class SlackServer {
       json(200, { ok: false, error: code });
       done(code);
     }
+  }
+
+  #overBudget(method: string, { channel }: ApiBody): Fault | undefined {
+    const perMinute = budgets[method];
+    const isPost = method === "chat.postMessage";
+    if (!this.hasBudgets || (perMinute === undefined && !isPost)) return undefined;
+    const key = isPost ? `${method} ${channel}` : method;
+    const [most, time] = isPost ? [1, 1_000] : [perMinute ?? 0, 60_000];
+    const now = performance.now();
+    const spent = (this.#spent.get(key) ?? []).filter((at) => now - at < time);
+    this.#spent.set(key, spent);
+    if (spent.length < most) {
+      spent.push(now);
+      return undefined;
+    }
+    return { method, retryAfter: Math.ceil((time - (now - (spent[0] ?? now))) / 1_000) };
   }
 
   #faultOf(method: string): Fault | undefined {
