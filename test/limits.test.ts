@@ -23,7 +23,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  await Promise.all(mappers.map((mapper) => mapper.close()));
+  await Promise.all(mappers.map((mapper) => mapper.close({ drainTimeout: 1_000 })));
   mappers = [];
   await emulator.close();
 });

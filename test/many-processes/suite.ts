@@ -1,11 +1,7 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { type Message, openStore } from "aparte";
 import { type CozeEmulator, startCozeEmulator } from "aparte/testing";
-import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { Copies, type CopiesOptions, type Post } from "./copies.ts";
-import { describeWithRedis, RedisServer } from "./support/redis.ts";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { Copies, type CopiesOptions, type Post } from "../copies.ts";
 
 // A thousand people talk for half a minute where the machine is slow.
 vi.setConfig({ testTimeout: 180_000 });
@@ -83,7 +79,10 @@ function expectEachWordOnce(replies: readonly Post[]): void {
 }
 
 /** The suite for a store that several processes share. */
-function manyProcesses(store: () => Promise<string>, size: { people: number; messages: number }): void {
+export function manyProcesses(
+  store: () => Promise<string>,
+  size: { people: number; messages: number },
+): void {
   const start = async (count: number, options: CopiesOptions["options"] = {}) => {
     copies = await Copies.start({ count, store: await store(), agent: emulator, options });
     return copies;
@@ -303,19 +302,3 @@ function manyProcesses(store: () => Promise<string>, size: { people: number; mes
     expect(emulator.chats()).toHaveLength(1);
   });
 }
-
-describe("Four processes on a SQLite file", () => {
-  const folder = mkdtempSync(join(tmpdir(), "aparte-many-"));
-  afterAll(() => rmSync(folder, { recursive: true }));
-  let count = 0;
-  manyProcesses(async () => `sqlite:${join(folder, `${count++}.db`)}`, { people: 150, messages: 5 });
-});
-
-describeWithRedis("Four processes on Redis", () => {
-  let redis: RedisServer;
-  beforeEach(async () => {
-    redis = await RedisServer.start();
-  });
-  afterEach(() => redis.close());
-  manyProcesses(async () => redis.url, { people: 1_000, messages: 5 });
-});
