@@ -119,8 +119,8 @@ export function manyProcesses(
   });
 
   it("lose nothing, send nothing twice and open nothing twice while one of them is killed again and again", async () => {
-    const { people, messages } = size;
-    const bots = await start(4, { leaseTime: 1_500 });
+    const [people, messages] = [60, 5];
+    const bots = await start(4, { leaseTime: 4_000 });
     let end = () => {};
     const over = new Promise<"over">((resolve) => {
       end = () => resolve("over");
@@ -129,7 +129,7 @@ export function manyProcesses(
     const killing = (async () => {
       for (;;) {
         // By what was answered since, not by the clock: on a slow machine a turn must not die again and again.
-        const answered = bots.replies.length + (people * messages) / 12;
+        const answered = bots.replies.length + (people * messages) / 5;
         const enough = bots.until(() => bots.replies.length >= answered);
         enough.catch(() => {}); // Whoever waits for the crowd fails for it.
         if ((await Promise.race([over, enough])) === "over") return;
@@ -197,7 +197,7 @@ export function manyProcesses(
   });
 
   it("let a frozen process that wakes up send and write nothing", async () => {
-    const bots = await start(2, { leaseTime: 1_000 });
+    const bots = await start(2, { leaseTime: 3_000 });
     await bots.deliver(says("ada", "hello", "hello"), 0);
     await bots.until(() => bots.replies.length === 1);
     const began = emulator.once("chat");
