@@ -340,13 +340,15 @@ function restore(
   wasRunning: boolean,
 ): Transition {
   const found = findTurn(before, turn.key);
-  if (found !== undefined && found.turn.owner !== turn.owner) return unchanged(lane, "lost");
-  if (found?.is === "merged") return unchanged(lane, "merged");
+  if (found?.is === "parked" || (found !== undefined && found.turn.owner !== turn.owner)) {
+    return unchanged(lane, "lost");
+  }
+  // Of what did not run here, nothing is known that the lane does not say.
+  if (found?.is === "merged" || (found !== undefined && !wasRunning)) return unchanged(lane, found.is);
   if (found?.is === "runs") return changed({ ...before, running: turn }, "runs");
   if (before.running === undefined) {
     return changed({ ...before, running: turn.attempt === 0 ? begun(turn) : turn }, "runs");
   }
-  if (found?.is === "waits" && !wasRunning) return unchanged(lane, "waits");
   const others = before.waiting.filter(({ key }) => key !== turn.key);
   return changed({ ...before, waiting: wasRunning ? [turn, ...others] : [...others, turn] }, "waits");
 }
