@@ -38,7 +38,9 @@ export class TestStore {
   readonly #listening: [owner: string, wake: (lane: string | undefined) => void][] = [];
   #now: number | undefined;
   #inner: Store;
-  #done: { readonly at: number; readonly again: () => Promise<unknown> }[] = [];
+  /** With the owner whose sign of life it was. */
+  #done: { readonly at: number; readonly again: () => Promise<unknown>; readonly owner?: string }[] = [];
+  readonly #lostOwners = new Set<string>();
 
   constructor(clock: TestClock) {
     this.#clock = clock;
@@ -58,12 +60,25 @@ export class TestStore {
   async goBackTo(clockTime: number): Promise<void> {
     this.#inner = memoryStore(() => this.now());
     this.#done = this.#done.filter(({ at }) => at <= storeEpoch + clockTime);
+    this.#done = this.#done.filter(({ owner }) => owner === undefined || !this.#lostOwners.has(owner));
+    this.#lostOwners.clear();
     for (const { at, again } of this.#done) {
       this.#now = at;
       await again();
     }
     this.#now = undefined;
     for (const [owner, wake] of this.#listening) await this.#inner.listen(owner, wake);
+  }
+
+  /** Tells every process that a lane has news, or that it may have missed some. */
+  tellAll(lane: string | undefined): void {
+    for (const [, wake] of this.#listening) wake(lane);
+  }
+
+  /** The store forgets one owner's signs of life, and nothing else. */
+  async loseOwner(owner: string): Promise<void> {
+    this.#lostOwners.add(owner);
+    await this.goBackTo(this.#clock.now());
   }
 
   /** A process' way to the store. */
@@ -73,8 +88,8 @@ export class TestStore {
       view.calls.push(made);
       return view.intercept(made, run) as Promise<T>;
     };
-    const done = <T>(again: () => Promise<T>): Promise<T> => {
-      this.#done.push({ at: this.now(), again });
+    const done = <T>(again: () => Promise<T>, owner?: string): Promise<T> => {
+      this.#done.push({ at: this.now(), again, ...(owner === undefined ? {} : { owner }) });
       return again();
     };
     const view: View = {
@@ -90,7 +105,8 @@ export class TestStore {
       },
       commit: (commit) => call({ name: "commit", commit }, () => done(() => this.#inner.commit(commit))),
       read: (lane) => call({ name: "read" }, () => this.#inner.read(lane)),
-      beat: (owner, leaseMs) => call({ name: "beat" }, () => done(() => this.#inner.beat(owner, leaseMs))),
+      beat: (owner, leaseMs) =>
+        call({ name: "beat" }, () => done(() => this.#inner.beat(owner, leaseMs), owner)),
       bury: (owner, too) => call({ name: "bury" }, () => done(() => this.#inner.bury(owner, too))),
       dead: () => call({ name: "dead" }, () => this.#inner.dead()),
       listen: (owner, wake) =>
