@@ -362,6 +362,17 @@ describe("An owner that leaves", () => {
     expect((await documentOf("lane"))?.running?.owner).toBe(b.owner.id);
   });
 
+  it("does not take back what it left itself", async () => {
+    const [running, waits] = [await take(a, "q1"), await take(a, "q2")];
+    await a.owner.leave();
+    await running.end();
+    await settled();
+    expect(await waits.begun).toBe("lost");
+    expect(a.adopted).toEqual([]);
+    const b = await started();
+    expect(b.adopted.map(({ key }) => key)).toEqual(["q2"]);
+  });
+
   it("keeps its turns where the store dies with it", async () => {
     const d = await started({ durable: false });
     const first = await take(d, "q1");
