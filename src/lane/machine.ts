@@ -23,7 +23,10 @@ export interface LaneTurn {
   /** The platform and bot whose adapter delivers the answer. Missing where only the caller itself can read it. */
   readonly place?: string;
   readonly overlap: Overlap;
-  /** Only turns with equal `mergeKey` are merged, or interrupt each other: an answer has one agent and one place. */
+  /**
+   * Only turns with equal `mergeKey` are merged, or interrupt each other: an answer has one agent and one place. An
+   * operation's is empty, and no message's.
+   */
   readonly mergeKey: string;
   /** An operation on the session, whose caller waits for it. It ends with its caller. */
   readonly isOperation?: true;
@@ -209,7 +212,7 @@ function take(
 
 function interrupts(turn: LaneTurn, running: LaneTurn): boolean {
   if (turn.overlap !== "interrupt" || turn.mergeKey !== running.mergeKey) return false;
-  return running.isOperation === undefined && running.phase !== "answered" && !running.isInterrupted;
+  return running.phase !== "answered" && !running.isInterrupted;
 }
 
 function advance(

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
+import { markOf } from "../../src/lane/lane.ts";
 import type { LaneDocument } from "../../src/lane/machine.ts";
 import { keysIn, leaseTime, newTurn, type OwnerInTest, ownerOf, storeTimeout } from "../support/owner.ts";
 import { settled, TestClock } from "../support/test-clock.ts";
@@ -203,6 +204,28 @@ describe("A commit whose answer is lost", () => {
     expect((await documentOf("lane"))?.running).toMatchObject({ key: "q1", attempt: 1 });
   });
 
+  it("takes its turn once, also where another one carries its words by then", async () => {
+    const first = await take(a, "m1");
+    a.view.intercept = async (call, run) => {
+      if (call.name !== "commit") return run();
+      a.view.intercept = cut;
+      await run();
+      throw storeAway();
+    };
+    const taking = take(a, "m2");
+    await settled();
+    const last = await take(b, "m3");
+    const ending = first.end();
+    await settled();
+    a.view.intercept = (_, run) => run();
+    await clock.pass(1_000);
+    await ending;
+    expect(await last.begun).toBe("runs");
+    expect(await (await taking).begun).toBe("merged");
+    expect(await keysIn(store, "lane")).toEqual(["m3"]);
+    expect(last.turn?.carries?.map(({ key }) => key)).toEqual(["m2"]);
+  });
+
   it("ends its turn once, and says that it was done", async () => {
     const [first, second] = [await take(a, "q1"), await take(a, "q2")];
     loseAnswer(a);
@@ -264,7 +287,7 @@ describe("A store that is away", () => {
     const place = await take(a, "q1");
     for (const { view } of [a, b]) view.intercept = cut;
     const ending = place.end();
-    await clock.pass(600_000);
+    await clock.pass(60_000);
     a.view.intercept = (_, run) => run();
     await clock.pass(1_000);
     await ending;
@@ -396,6 +419,55 @@ describe("A turn that waits", () => {
     expect(await merged.withdraw()).toBe(false);
     expect(await merged.begun).toBe("merged");
     expect(await keysIn(store, "lane")).toEqual(["m3"]);
+  });
+});
+
+describe("What is written of a lane", () => {
+  it("names an event by a digest of 22 characters", async () => {
+    await take(a, "q1");
+    const commits = a.view.calls.flatMap(({ commit }) => commit ?? []);
+    // The SHA-256 of "lane q1", in Base64 for URLs, as openssl computes it.
+    expect(commits.map(({ marks }) => marks)).toEqual([["-H224i0VKVZHAdmwfB1Yrh"]]);
+    expect(markOf("lane", "q1")).toBe("-H224i0VKVZHAdmwfB1Yrh");
+  });
+
+  it("says which owners the lane is one of, or no longer", async () => {
+    const first = await take(a, "q1");
+    const second = await take(b, "q2");
+    await first.end();
+    await second.end();
+    const lists = [...a.view.calls, ...b.view.calls].flatMap(({ commit }) =>
+      commit === undefined ? [] : [[commit.entering, commit.leaving, commit.wakes]],
+    );
+    expect(lists).toEqual([
+      [[a.owner.id], undefined, undefined],
+      // Tries that went against what was seen last: a lane without the second turn, and an idle one.
+      [undefined, [a.owner.id], undefined],
+      [undefined, [a.owner.id], [b.owner.id]],
+      [[b.owner.id], undefined, undefined],
+      [[b.owner.id], undefined, undefined],
+      [undefined, [b.owner.id], undefined],
+    ]);
+  });
+
+  it("lives for a day where only parked turns are left, and without end otherwise", async () => {
+    await take(a, "h1");
+    await a.owner.stop();
+    await clock.pass(leaseTime / 3);
+    const left = b.view.calls.flatMap(({ commit }) => commit ?? []);
+    expect(left.map(({ ttlMs }) => ttlMs)).toEqual([24 * 60 * 60_000]);
+    expect((await documentOf("lane"))?.parked?.map(({ turn }) => turn.key)).toEqual(["h1"]);
+    await b.owner.stop();
+    await clock.pass(24 * 60 * 60_000);
+    expect(await documentOf("lane")).toBeUndefined();
+    expect(a.view.calls.flatMap(({ commit }) => commit ?? []).map(({ ttlMs }) => ttlMs)).toEqual([undefined]);
+  });
+
+  it("is refused by the store from `storeTimeout` on after it was sent", async () => {
+    await clock.pass(100);
+    await take(a, "q1");
+    const [commit] = a.view.calls.flatMap((call) => call.commit ?? []);
+    expect(commit?.until).toBe(store.now() + storeTimeout);
   });
 });
 

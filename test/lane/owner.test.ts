@@ -194,6 +194,12 @@ describe("An owner that is late", () => {
     await permit;
     expect(a.owner.id).not.toBe(id);
     expect(await waits.begun).toBe("lost");
+    const wakes = [id, a.owner.id];
+    const woken = await store.direct.commit({
+      ...{ lane: "none", version: 0, document: undefined, until: store.now() + 1, wakes },
+    });
+    // Under its former id it hears nothing any more.
+    expect(woken).toMatchObject({ is: "done", unheard: [id] });
     expect(a.log.said).toContain("warn: this process was taken for dead, and others go on with its turns");
     await expect(place.end()).rejects.toMatchObject({ code: "lease-lost" });
     const [taken] = b.adopted;
@@ -290,6 +296,7 @@ describe("An owner that takes over", () => {
 
   it("takes an owner that the store does not know for dead only after a lease of watching", async () => {
     const b = await started();
+    await clock.pass(leaseTime * 2);
     await take(a, "q1");
     a.view.intercept = cut;
     const waits = await take(b, "q2");
