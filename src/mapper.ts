@@ -70,10 +70,11 @@ export class SessionMapper implements AsyncDisposable {
   constructor(options: MapperOptions) {
     this.#settings = checkOptions(options);
     const { store, storeTimeout, leaseTime, clock, logger, agents, limits } = this.#settings;
+    const { turnTimeout: hookTimeout } = this.#settings;
     const { secrets, scope, identify } = this.#settings;
     const { records, rates = memoryRates() } = store;
     this.#store = store;
-    this.#names = new SessionNames({ secrets, scope, identify, records });
+    this.#names = new SessionNames({ secrets, scope, identify, records, clock, hookTimeout });
     this.#owner = new Owner({
       ...{ store, leaseTime, storeTimeout, clock, logger },
       canDeliver: (place) => this.#adapters.has(place),

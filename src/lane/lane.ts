@@ -293,7 +293,7 @@ export class Lane {
 
   /** What the store has, as it was just told. */
   #see({ version, document, record }: FoundLane): void {
-    const isOlder = version < this.#seen.version && version !== 0;
+    const isOlder = version < this.#seen.version;
     if (document !== undefined && (document as { v?: unknown }).v !== 1) {
       this.#refuseDocument();
       return;

@@ -143,7 +143,7 @@ export class Owner {
 
   /** Somebody did not listen, or keeps others waiting: is it still alive? */
   suspect(owner: string, lane: Lane): void {
-    if (owner === this.#id || this.#suspected.has(owner) || this.#isStopped) return;
+    if (owner === this.#id || this.#suspected.has(owner) || this.#isLeaving || this.#isStopped) return;
     this.#suspected.add(owner);
     this.#bury(owner)
       .then((isDead) => (isDead ? this.lane(lane.name).takeOver(owner) : undefined))

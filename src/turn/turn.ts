@@ -508,7 +508,7 @@ export class Turn {
     await place.end(session?.changed, isUnsent);
   }
 
-  /** Waits for the platform. An answer that it does not have within a moment is written down. */
+  /** Waits for the platform. An answer that it refused for now, or does not have within a moment, is written down. */
   async #shown(place: Place): Promise<Delivered> {
     const { clock, owner, settings } = this.#host;
     const deliverer = this.#deliverer;
@@ -519,7 +519,7 @@ export class Turn {
     const delivered = this.#deliver();
     const moment = timer(clock, momentMs);
     const unwatch = this.#host.closing.watch(moment.end);
-    const first = await Promise.race([delivered, moment.over]);
+    const first = await Promise.race([delivered, moment.over, deliverer.failed]);
     unwatch();
     moment.end();
     if (first !== undefined) return first;
