@@ -177,6 +177,7 @@ export function simulatedBackend(
 
 /** Ends with the signal at the latest. */
 async function until<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  work.catch(() => {}); // Nobody waits for it where the signal was first.
   signal.throwIfAborted();
   let stop = () => {};
   const aborted = new Promise<never>((_, reject) => {

@@ -57,8 +57,10 @@ function isAnswered({ word }: SaidEvent, { schedule, posts, heard, carriers }: E
   const carrying = carriers.get(word) ?? [];
   for (const one of [word, ...carrying]) if (posts.some((post) => isTold(post, one))) return true;
   if (posts.some((post) => holds(post, word))) return true;
-  // Whom a later message interrupts has said all there is to say with it: the words reached the agent.
-  return schedule.setting.overlap === "interrupt" && heard.some(({ words }) => words.includes(word));
+  if (schedule.setting.overlap !== "interrupt") return false;
+  // Whom a later message interrupts has said all there is to say with it: the words reached the agent. Where the agent
+  // was away, a request that was broken off may have reached it or not.
+  return isAgentAway(schedule) || heard.some(({ words }) => words.includes(word));
 }
 
 export function judge(evidence: Evidence): Violation[] {
@@ -124,7 +126,9 @@ export function judge(evidence: Evidence): Violation[] {
       if (one.acceptedAt === undefined || other.acceptedAt === undefined || one.acceptedAt >= other.at)
         continue;
       const [asked, askedOther] = [placeIn(heard, one.word), placeIn(heard, other.word)];
-      if (asked !== undefined && askedOther !== undefined && asked > askedOther) {
+      // A request that was broken off may still be on its way when the next one is there.
+      const isOvertaken = overlap === "interrupt" && isAgentAway(schedule);
+      if (!isOvertaken && asked !== undefined && askedOther !== undefined && asked > askedOther) {
         found("out-of-order", `${other.word} was asked before ${one.word}`);
       }
       const [post, postOther] = [indexOfAnswer(posts, one.word), indexOfAnswer(posts, other.word)];
@@ -143,6 +147,10 @@ export function judge(evidence: Evidence): Violation[] {
     }
   }
   return violations;
+}
+
+function isAgentAway({ steps }: Schedule): boolean {
+  return steps.some((step) => (step.do === "cut" || step.do === "fault") && step.server === "agent");
 }
 
 function countDeaths({ steps }: Schedule): number {

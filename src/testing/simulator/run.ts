@@ -25,6 +25,8 @@ const patienceMs = 10 * 60_000;
 /** How long it is waited for what must not come any more, in milliseconds. */
 const tailMs = 2 * leaseMs;
 
+const lookMs = 1_000;
+
 /** When a platform tells another process of a message, if nobody has said that it was received, in milliseconds. */
 const retriesMs = [3_000, 7_000, 20_000];
 
@@ -90,18 +92,21 @@ class Simulation {
     const timeline = this.#timeline;
     const last = this.#schedule.steps.reduce((end, step) => Math.max(end, step.at + durationOf(step)), 0);
     let isOver = false;
+    /** For so long nothing has changed any more. */
+    let quietMs = 0;
     const look = () => {
-      const isLate = timeline.now > last + patienceMs;
-      if (!isLate && !isSettled(this.evidence)) {
-        timeline.after(1_000, look);
-        return;
-      }
-      timeline.after(tailMs, () => {
-        isOver = true;
-      });
+      const isSettled = this.#isSettled();
+      quietMs = isSettled ? quietMs + lookMs : 0;
+      isOver = quietMs >= tailMs || timeline.now > last + patienceMs;
+      timeline.after(lookMs, look);
     };
     timeline.at(last + 1, look);
     while (!isOver && timeline.step()) await atRest();
+  }
+
+  /** Whether all that was accepted is settled, and a process has said of each message whether it takes it. */
+  #isSettled(): boolean {
+    return this.#said.every(({ word }) => this.#received.has(word)) && isSettled(this.evidence);
   }
 
   #do(step: Step): void {
