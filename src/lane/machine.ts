@@ -263,13 +263,22 @@ function withdraw(
   const { running, ...rest } = before;
   const found = findTurn(before, key);
   if (found?.turn.owner !== owner) return unchanged(lane, "lost");
+  const left = withoutOwnWords(found.turn);
   if (found.is === "runs") {
-    const ended = next(rest, "", []);
+    const ended = left === undefined ? next(rest, "", []) : changed({ ...before, running: left }, "done");
     return { ...ended, freed: [key] };
   }
   if (found.is !== "waits") return unchanged(lane, "lost");
-  const waiting = before.waiting.filter((turn) => turn.key !== key);
+  const waiting = before.waiting.flatMap((turn) => (turn.key !== key ? [turn] : (left ?? [])));
   return { ...changed({ ...before, waiting }, "done"), freed: [key] };
+}
+
+/** What is left of a turn that is taken back: the turns whose words it carries, which the last of them runs. */
+function withoutOwnWords({ carries = [], ...turn }: LaneTurn): LaneTurn | undefined {
+  const last = carries.at(-1);
+  if (last === undefined) return undefined;
+  const others = carries.slice(0, -1);
+  return { ...turn, ...last, ...(others.length === 0 ? {} : { carries: others }) };
 }
 
 function takeOver(

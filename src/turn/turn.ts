@@ -301,7 +301,8 @@ export class Turn {
       );
     });
     // A process that died may have sent it: until that is known, no other turn may carry its words.
-    if ((place.turn?.attempt ?? 1) > 1 && !this.#log.hasEnded) this.#holds += 1;
+    if (this.#log.hasEnded) this.#isSent = true;
+    else if ((place.turn?.attempt ?? 1) > 1) this.#holds += 1;
     void place.stopped.then((reason) => this.#halt(reason));
     try {
       this.#session = new Session(name, speaker, place, this.#stop.signal, await this.#record(place));

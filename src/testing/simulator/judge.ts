@@ -1,4 +1,5 @@
 import type { Heard } from "./agent.ts";
+import { usualMs } from "./link.ts";
 import { type Post, toldPrefix } from "./platform.ts";
 import type { Schedule } from "./schedule.ts";
 
@@ -127,12 +128,12 @@ export function judge(evidence: Evidence): Violation[] {
         continue;
       const [asked, askedOther] = [placeIn(heard, one.word), placeIn(heard, other.word)];
       // A request that was broken off may still be on its way when the next one is there.
-      const isOvertaken = overlap === "interrupt" && isAgentAway(schedule);
+      const isOvertaken = overlap === "interrupt" && (isAgentAway(schedule) || areClose(heard, one, other));
       if (!isOvertaken && asked !== undefined && askedOther !== undefined && asked > askedOther) {
         found("out-of-order", `${other.word} was asked before ${one.word}`);
       }
-      const [post, postOther] = [indexOfAnswer(posts, one.word), indexOfAnswer(posts, other.word)];
-      if (post >= 0 && postOther >= 0 && post > postOther) {
+      const [shown, shownOther] = [answeredAt(posts, one.word), answeredAt(posts, other.word)];
+      if (shown !== undefined && shownOther !== undefined && shown > shownOther) {
         found("out-of-order", `${other.word} was answered before ${one.word}`);
       }
     }
@@ -147,6 +148,12 @@ export function judge(evidence: Evidence): Violation[] {
     }
   }
   return violations;
+}
+
+/** Whether the agent got one of them while the other could be on its way. */
+function areClose(heard: readonly Heard[], ...events: readonly SaidEvent[]): boolean {
+  const times = events.map(({ word }) => heard.find(({ words }) => words.includes(word))?.at ?? 0);
+  return Math.max(...times) - Math.min(...times) <= usualMs;
 }
 
 function isAgentAway({ steps }: Schedule): boolean {
@@ -183,6 +190,6 @@ function placeIn(heard: readonly Heard[], word: string): number | undefined {
   return undefined;
 }
 
-function indexOfAnswer(posts: readonly Post[], word: string): number {
-  return posts.findIndex((post) => holds(post, word));
+function answeredAt(posts: readonly Post[], word: string): number | undefined {
+  return posts.find((post) => holds(post, word))?.answeredAt;
 }

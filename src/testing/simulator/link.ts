@@ -28,7 +28,7 @@ export interface LinkOptions {
 }
 
 /** The longest time that a request or a reply is on its way where nothing befalls it, in milliseconds. */
-const usualMs = 4;
+export const usualMs = 4;
 
 /** A process's connection to a server. */
 export class Link {

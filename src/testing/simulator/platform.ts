@@ -18,6 +18,8 @@ export interface Post {
   /** The process that sent it. */
   readonly by: number;
   text: string;
+  /** When it first showed an answer, by the timeline. */
+  answeredAt: number | undefined;
   /** When it was written down that it stands here, by the timeline. */
   notedAt: number | undefined;
 }
@@ -34,15 +36,24 @@ export class PlatformServer {
 
   post(person: string, event: string, text: string, by: number): string {
     const id = `post ${this.posts.length + 1}`;
-    const post: Post = { ...{ id, person, event, text, by }, at: this.#timeline.now, notedAt: undefined };
+    const at = this.#timeline.now;
+    const post: Post = {
+      ...{ id, person, event, by, at },
+      text: "",
+      answeredAt: undefined,
+      notedAt: undefined,
+    };
     this.posts.push(post);
     this.#byId.set(id, post);
+    this.edit(id, text);
     return id;
   }
 
   edit(id: string, text: string): void {
     const post = this.#byId.get(id);
-    if (post !== undefined) post.text = text;
+    if (post === undefined) return;
+    post.text = text;
+    if (text !== draft && !text.startsWith(toldPrefix)) post.answeredAt ??= this.#timeline.now;
   }
 
   find(person: string, event: string): string | undefined {
@@ -61,6 +72,9 @@ export const platformCallMs = 1_500;
 
 /** What a failed turn's post begins with; the error's code follows. Or a notice's. */
 export const toldPrefix = "told: ";
+
+/** What a post shows before there is an answer. */
+const draft = "…";
 
 /** The platform never takes the answer. */
 export class Refusal extends Error {}
@@ -108,7 +122,7 @@ export function simulatedAdapter(
       for await (const said of delivery) {
         if (said.type === "text" && texts.length === 0) {
           // A draft that fails is made up for by the answer, which needs the same call.
-          await show("…").catch(() => {});
+          await show(draft).catch(() => {});
         } else if (said.type === "message") texts.push(said.text);
         else if (said.type === "notice" && !silentNotices.has(said.code)) {
           texts.push(`${toldPrefix}${said.code}`);
