@@ -22,10 +22,11 @@ export interface Outcome {
 /** How long after the last step all that was accepted must be settled, in milliseconds. */
 const patienceMs = 10 * 60_000;
 
-/** How long it is waited for what must not come any more, in milliseconds. */
-const tailMs = 2 * leaseMs;
+/** How long it is waited for what must not come any more, in milliseconds: all are found dead who are. */
+const tailMs = leaseMs + 1_500;
 
-const lookMs = 1_000;
+/** How often it is looked whether all is settled, in milliseconds. */
+const lookMs = 500;
 
 /** When a platform tells another process of a message, if nobody has said that it was received, in milliseconds. */
 const retriesMs = [3_000, 7_000, 20_000];

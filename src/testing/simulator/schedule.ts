@@ -65,7 +65,7 @@ export const leaseMs = 3_000;
 const lateRequestMs = 250;
 
 /** The time in which people speak and things befall, in milliseconds. */
-const spanMs = 9_000;
+const spanMs = 7_000;
 
 const calls: { readonly [S in Server]: readonly string[] } = {
   store: ["commit", "commit", "commit", "beat", "beat", "read", "bury", "dead", "listen", "record"],
@@ -86,7 +86,7 @@ export function scheduleOf(seed: number): Schedule {
     overlap: one(["queue", "queue", "queue", "merge", "interrupt", "reject"]),
     agentRecovers: random() < 0.75,
     platformFinds: random() < 0.7,
-    slowestMs: one([50, 500, 4_000]),
+    slowestMs: one([50, 500, 3_000]),
   };
   const steps: Step[] = [];
   const process = () => below(setting.processes);
@@ -94,7 +94,7 @@ export function scheduleOf(seed: number): Schedule {
   const count = 2 + below(6);
   for (let index = 0; index < count; index += 1) {
     // Half of the messages come in bursts.
-    at += random() < 0.5 ? random() * 40 : random() * 3_000;
+    at += random() < 0.5 ? random() * 40 : random() ** 2 * 3_000;
     const person = below(setting.people);
     const word = `p${person}w${index}`;
     steps.push({ at, do: "say", person, word, process: process() });
@@ -117,7 +117,7 @@ function befalling(at: number, random: Random, setting: Setting): Step {
   const one = <T>(of: readonly T[]): T => of[below(of.length)] as T;
   const process = below(setting.processes);
   /** Short ones, and some that are longer than a lease. */
-  const duration = () => random() ** 2 * 2.5 * leaseMs;
+  const duration = () => random() ** 2 * 2 * leaseMs;
   const kind = random();
   if (kind < 0.5) {
     const server = one(["store", "store", "agent", "platform"] as const);

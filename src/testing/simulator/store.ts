@@ -155,7 +155,8 @@ export class StoreLink {
     };
     let wakes = 0;
     this.store = {
-      ...{ name: "simulated", shared: true, durable: true, records },
+      // Only tokens depend on `shared`, which this agent has none of.
+      ...{ name: "simulated", shared: false, durable: true, records },
       commit: (commit) => link.call("commit", () => server.commit(commit)),
       read: (lane) => read("read", (store) => store.read(lane)),
       beat: (owner, leaseMs) => write("beat", (store) => store.beat(owner, leaseMs)),
