@@ -19,7 +19,9 @@ export type ViolationKind =
   /** A message was accepted, and neither answered nor was the person told. */
   | "lost"
   /** A message was accepted, and the person told to send it again, though the service could be asked. */
-  | "told-to-send-again";
+  | "told-to-send-again"
+  /** A message was answered, and the process that was told of it said that it was not taken. */
+  | "answered-and-told";
 
 export interface Violation {
   readonly kind: ViolationKind;
@@ -35,6 +37,10 @@ export interface SaidEvent {
   readonly at: number;
   /** When a process said that it will be answered. */
   acceptedAt: number | undefined;
+  /** Whether a process said that it was taken before. */
+  isKnown: boolean;
+  /** How often processes were told of it. */
+  times: number;
 }
 
 /** What stands at the end: at the agent, on the platform, and what was promised. */
@@ -47,11 +53,18 @@ export interface Evidence {
   readonly posts: readonly Post[];
   /** Which words were to be answered with others, by these. */
   readonly carriers: ReadonlyMap<string, ReadonlySet<string>>;
+  /** Which owners had the turn of a word. */
+  readonly owners: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
 /** Whether all that was accepted is answered, or the person told of it. */
 export function isSettled(evidence: Evidence): boolean {
-  return evidence.said.every((event) => event.acceptedAt === undefined || isAnswered(event, evidence));
+  return evidence.said.every((event) => !isTaken(event, evidence) || isAnswered(event, evidence));
+}
+
+/** Whether a process said that it will be answered, or that another one has said so. */
+function isTaken({ acceptedAt, isKnown }: SaidEvent, { schedule }: Evidence): boolean {
+  return acceptedAt !== undefined || (isKnown && schedule.setting.overlap !== "reject");
 }
 
 function isAnswered({ word }: SaidEvent, { schedule, posts, heard, carriers }: Evidence): boolean {
@@ -67,7 +80,7 @@ function isAnswered({ word }: SaidEvent, { schedule, posts, heard, carriers }: E
 export function judge(evidence: Evidence): Violation[] {
   const violations: Violation[] = [];
   const found = (kind: ViolationKind, what: string) => violations.push({ kind, what });
-  const { schedule, said, heard, conversations, posts } = evidence;
+  const { schedule, said, heard, conversations, posts, owners } = evidence;
   const { agentRecovers, platformFinds, overlap } = schedule.setting;
 
   for (const { word } of said) {
@@ -77,7 +90,7 @@ export function judge(evidence: Evidence): Violation[] {
 
   for (const event of said) {
     const { word } = event;
-    if (event.acceptedAt !== undefined && !isAnswered(event, evidence)) {
+    if (isTaken(event, evidence) && !isAnswered(event, evidence)) {
       found("lost", `${word} was accepted, and is neither answered nor told of`);
     }
     const answers = posts.filter((post) => holds(post, word));
@@ -89,11 +102,15 @@ export function judge(evidence: Evidence): Violation[] {
         found("delivered-twice", `the answer to ${word} stands in ${earlier.id} and ${post.id}`);
       }
     }
-    const isLost = posts.some(
-      (post) => post.event === word && post.text.includes(`${toldPrefix}answer-lost`),
-    );
-    if (agentRecovers && isLost && event.acceptedAt !== undefined && countDeaths(schedule) < 3) {
-      found("told-to-send-again", `${word} could have been asked for`);
+    const told = posts.filter((post) => isTold(post, word)).map(({ text }) => text);
+    const mustKnow = agentRecovers ? countDeaths(schedule) < 3 : isCalm(schedule);
+    if (mustKnow && event.acceptedAt !== undefined && told.some((text) => text.includes("answer-lost"))) {
+      found("told-to-send-again", `${word} could have been answered`);
+    }
+    // What another process has taken over meanwhile is known to nobody who cannot ask the store.
+    const isOnly = event.times === 1 && (owners.get(word)?.size ?? 0) <= 1;
+    if (answers.length > 0 && isOnly && told.some((text) => text.includes("store-"))) {
+      found("answered-and-told", `${word} was answered, and told not to be taken`);
     }
   }
 
@@ -154,6 +171,16 @@ export function judge(evidence: Evidence): Violation[] {
 function areClose(heard: readonly Heard[], ...events: readonly SaidEvent[]): boolean {
   const times = events.map(({ word }) => heard.find(({ words }) => words.includes(word))?.at ?? 0);
   return Math.max(...times) - Math.min(...times) <= usualMs;
+}
+
+/** Whether no process dies or is taken for dead, and the agent is there. */
+function isCalm(schedule: Schedule): boolean {
+  const isHarmless = ({ do: kind, ...step }: Schedule["steps"][number]) =>
+    kind === "say" ||
+    kind === "repeat" ||
+    kind === "close" ||
+    ("server" in step && step.server === "platform");
+  return schedule.steps.every(isHarmless);
 }
 
 function isAgentAway({ steps }: Schedule): boolean {

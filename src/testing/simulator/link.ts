@@ -81,7 +81,7 @@ export class Link {
         else fail();
         return;
       }
-      const fault = this.#takeFault(name);
+      const fault = this.takeFault(name);
       const outMs = usualMs * drawn(...seed, number, 1) + (fault?.fault === "request-late" ? fault.ms : 0);
       const backMs = usualMs * drawn(...seed, number, 2) + (fault?.fault === "reply-late" ? fault.ms : 0);
       if (fault?.fault === "request-lost" || outMs + backMs >= timeoutMs) fail();
@@ -113,7 +113,8 @@ export class Link {
     });
   }
 
-  #takeFault(name: string): PlannedFault | undefined {
+  /** @returns what was planned for the next call of that name, which it befalls */
+  takeFault(name: string): PlannedFault | undefined {
     if (this.#faults.length === 0) return undefined;
     const index = this.#faults.findIndex(({ call }) => call === name);
     return index < 0 ? undefined : this.#faults.splice(index, 1)[0];

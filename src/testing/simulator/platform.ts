@@ -5,6 +5,7 @@ import type { Delivery } from "../../turn/delivery.ts";
 import type { Message } from "../../turn/message.ts";
 import { silentNotices } from "../../turn/reply-event.ts";
 import type { Link } from "./link.ts";
+import type { Setting } from "./schedule.ts";
 import type { Timeline } from "./timeline.ts";
 
 /** One message on the platform. */
@@ -80,14 +81,13 @@ const draft = "…";
 export class Refusal extends Error {}
 
 /**
- * The adapter of one process: a draft as soon as there is something to show, which becomes the answer.
- * @param finds whether a post can be looked for at the platform
+ * The adapter of one process. Where it streams, it posts a draft, which becomes the answer.
  */
 export function simulatedAdapter(
   server: PlatformServer,
   link: Link,
   process: number,
-  finds: boolean,
+  { platformFinds: finds, streams }: Setting,
 ): Adapter {
   const deliver = async ({ user, id: event }: Message, delivery: Delivery): Promise<void> => {
     let id: string | undefined;
@@ -120,7 +120,7 @@ export function simulatedAdapter(
     const texts: string[] = [];
     try {
       for await (const said of delivery) {
-        if (said.type === "text" && texts.length === 0) {
+        if (said.type === "text" && streams && texts.length === 0) {
           // A draft that fails is made up for by the answer, which needs the same call.
           await show(draft).catch(() => {});
         } else if (said.type === "message") texts.push(said.text);

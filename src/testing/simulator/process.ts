@@ -73,7 +73,7 @@ export class SimulatedProcess {
       ...{ leaseTime: leaseMs, storeTimeout: storeMs, turnTimeout: 60_000, waitTimeout: 300_000 },
       ...{ clock, logger: world.logger(number) },
     });
-    this.#mapper.connect(simulatedAdapter(platform, this.#links.platform, number, setting.platformFinds));
+    this.#mapper.connect(simulatedAdapter(platform, this.#links.platform, number, setting));
   }
 
   /** Whether the platform may tell it of messages. */
@@ -81,16 +81,16 @@ export class SimulatedProcess {
     return !this.clock.isDead && !this.#isClosing;
   }
 
-  /** @param told learns whether the process will answer, if it says so */
-  receive(message: Message, told: (isAccepted: boolean) => void): void {
+  /** @param told learns whether the process will answer, if it says so; undefined where it failed to take it */
+  receive(message: Message, told: (isAccepted: boolean | undefined) => void): void {
     const { timeline } = this.#world;
     this.clock.enter(() => {
       if (!this.isOpen) return;
-      const tell = (isAccepted: boolean) => {
+      const tell = (isAccepted: boolean | undefined) => {
         // What a process says while it dies is not heard.
         if (!this.clock.isDead) timeline.after(1, () => told(isAccepted));
       };
-      this.#mapper.receive(message).then(tell, () => tell(false));
+      this.#mapper.receive(message).then(tell, () => tell(undefined));
     });
   }
 

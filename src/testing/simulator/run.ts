@@ -50,6 +50,7 @@ class Simulation {
   readonly #world: World;
   readonly #said: SaidEvent[] = [];
   readonly #carriers = new Map<string, Set<string>>();
+  readonly #owners = new Map<string, Set<string>>();
   readonly #received = new Set<string>();
   /** By place: a process that has ended is followed by another one. */
   readonly #processes: SimulatedProcess[] = [];
@@ -66,7 +67,7 @@ class Simulation {
     const isLossy = steps.some((step) => step.do === "lose");
     const store = new StoreServer(timeline, isLossy, (commit) => {
       platform.noted(postsIn(commit));
-      this.#noteCarried(commit);
+      this.#note(commit);
       this.#log(`commit ${JSON.stringify(commit.document)}`);
     });
     const logger = (process: number) => (trace === undefined ? silent : this.#logger(process));
@@ -74,7 +75,7 @@ class Simulation {
     this.evidence = {
       ...{ schedule, said: this.#said, heard: agent.heard },
       ...{ conversations: agent.conversations, posts: platform.posts },
-      carriers: this.#carriers,
+      ...{ carriers: this.#carriers, owners: this.#owners },
     };
     for (let place = 0; place < setting.processes; place += 1) this.#start(place);
     for (const step of steps) {
@@ -115,7 +116,7 @@ class Simulation {
     switch (step.do) {
       case "say": {
         const { person, word, at } = step;
-        this.#said.push({ person, word, at, acceptedAt: undefined });
+        this.#said.push({ person, word, at, acceptedAt: undefined, isKnown: false, times: 0 });
         this.#tell(word, step.process);
         for (const [index, ms] of retriesMs.entries()) {
           this.#timeline.after(ms, () => {
@@ -174,9 +175,11 @@ class Simulation {
     const message: Message = {
       ...{ platform: "simulated", tenant: "t", user, channel: user, id: word, text: word, direct: true },
     };
+    event.times += 1;
     process.receive(message, (isAccepted) => {
       this.#received.add(word);
       if (isAccepted) event.acceptedAt ??= this.#timeline.now;
+      if (isAccepted === false) event.isKnown = true;
       this.#log(`process ${process.number} ${isAccepted ? "accepts" : "does not take"} ${word}`);
     });
   }
@@ -199,11 +202,12 @@ class Simulation {
     });
   }
 
-  #noteCarried({ document }: Commit): void {
-    const { running } = (document ?? {}) as Partial<LaneDocument>;
-    for (const { key } of running?.carries ?? []) {
-      const word = wordOf(key);
-      this.#carriers.set(word, (this.#carriers.get(word) ?? new Set()).add(wordOf(running?.key ?? "")));
+  #note({ document }: Commit): void {
+    const { running, waiting = [] } = (document ?? {}) as Partial<LaneDocument>;
+    for (const turn of running === undefined ? waiting : [running, ...waiting]) {
+      const word = wordOf(turn.key);
+      added(this.#owners, word, turn.owner);
+      for (const { key } of turn.carries ?? []) added(this.#carriers, wordOf(key), word);
     }
   }
 
@@ -222,6 +226,12 @@ const silent: Logger = { info: () => {}, warn: () => {}, error: () => {} };
 
 function durationOf(step: Step): number {
   return "ms" in step && step.do !== "lose" && step.do !== "jump" ? step.ms : 0;
+}
+
+function added(sets: Map<string, Set<string>>, key: string, value: string): void {
+  const set = sets.get(key);
+  if (set === undefined) sets.set(key, new Set([value]));
+  else set.add(value);
 }
 
 /** The event's id is the last part of its name in its lane. */

@@ -11,6 +11,8 @@ export interface Setting {
   readonly agentRecovers: boolean;
   /** Whether a post can be looked for at the platform. */
   readonly platformFinds: boolean;
+  /** Whether an answer is shown as it comes: a draft is posted first. */
+  readonly streams: boolean;
   /** How long the agent takes for an answer at most, in milliseconds. */
   readonly slowestMs: number;
 }
@@ -68,7 +70,7 @@ const lateRequestMs = 250;
 const spanMs = 7_000;
 
 const calls: { readonly [S in Server]: readonly string[] } = {
-  store: ["commit", "commit", "commit", "beat", "beat", "read", "bury", "dead", "listen", "record"],
+  store: ["commit", "commit", "commit", "beat", "beat", "read", "bury", "dead", "listen", "wake", "wake"],
   agent: ["ask", "ask", "answer", "look", "open", "find", "cancel"],
   platform: ["post", "post", "edit", "look"],
 };
@@ -86,6 +88,7 @@ export function scheduleOf(seed: number): Schedule {
     overlap: one(["queue", "queue", "queue", "merge", "interrupt", "reject"]),
     agentRecovers: random() < 0.75,
     platformFinds: random() < 0.7,
+    streams: random() < 0.5,
     slowestMs: one([50, 500, 3_000]),
   };
   const steps: Step[] = [];
@@ -102,22 +105,23 @@ export function scheduleOf(seed: number): Schedule {
       steps.push({ at: at + random() ** 2 * 6_000, do: "repeat", word, process: process() });
     }
   }
-  const said = steps.map((step) => step.at);
+  const told = steps.map((step) => ({ at: step.at, process: "process" in step ? step.process : 0 }));
   const weather = 1 + below(5);
   for (let index = 0; index < weather; index += 1) {
-    // Most of what befalls does so soon after somebody spoke.
-    const when = random() < 0.7 ? one(said) + random() ** 2 * 1_500 : random() * spanMs;
-    steps.push(befalling(when, random, setting));
+    const near = one(told);
+    // Most of what befalls does so soon after somebody spoke: as likely in the first 10 ms as in the next 90.
+    const isNear = random() < 0.8;
+    const when = isNear ? near.at + 4_000 ** random() : random() * spanMs;
+    const process = isNear && random() < 0.7 ? (near.process as number) : below(setting.processes);
+    steps.push(befalling(when, process, random));
   }
   return { seed, setting, steps: inOrder(steps) };
 }
 
-function befalling(at: number, random: Random, setting: Setting): Step {
-  const below = (count: number) => Math.floor(random() * count);
-  const one = <T>(of: readonly T[]): T => of[below(of.length)] as T;
-  const process = below(setting.processes);
+function befalling(at: number, process: number, random: Random): Step {
+  const one = <T>(of: readonly T[]): T => of[Math.floor(random() * of.length)] as T;
   /** Short ones, and some that are longer than a lease. */
-  const duration = () => random() ** 2 * 2 * leaseMs;
+  const duration = () => random() ** 1.5 * 2 * leaseMs;
   const kind = random();
   if (kind < 0.5) {
     const server = one(["store", "store", "agent", "platform"] as const);

@@ -165,7 +165,9 @@ export class StoreLink {
       listen: async (owner, wake) => {
         const hear = (lane: string | undefined) => {
           wakes += 1;
-          const lateMs = wakeMs * drawn(...seed, wakes, 3);
+          const { fault, ms = 0 } = link.takeFault("wake") ?? {};
+          if (fault === "request-lost" || fault === "reply-lost") return;
+          const lateMs = wakeMs * drawn(...seed, wakes, 3) + ms;
           timeline.after(lateMs, () => {
             if (!link.isDown) clock.enter(() => wake(lane));
           });
