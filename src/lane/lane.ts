@@ -204,12 +204,15 @@ export class Lane {
   ): Promise<Applied> {
     if (this.#isLost) return Promise.reject(leaseLost());
     return new Promise((resolve, reject) => {
-      this.#pending.push({
+      const pending: Pending = {
         ...{ command, giveUpAt, resolve, reject },
         ...{ wasSent: false, isUnsure: false, isMarked: false },
         ...(record === undefined ? {} : { record }),
         ...(restoredMarks === undefined ? {} : { restoredMarks }),
-      });
+      };
+      // What is taken back goes first: after other commands its words might be another turn's.
+      if (command?.do === "withdraw") this.#pending.unshift(pending);
+      else this.#pending.push(pending);
       this.#start();
     });
   }

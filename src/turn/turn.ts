@@ -98,6 +98,9 @@ export class Turn {
   /** In {@link LiveTurns}. */
   #name: string | undefined;
   #isSent = false;
+  /** How much is under way of which it must be known what became of it, before anybody stops the turn. */
+  #holds = 0;
+  #stopAfterHolds: StopReason | undefined;
   #isOver = false;
   #cancelNote: (() => void) | undefined;
 
@@ -297,6 +300,9 @@ export class Turn {
         new AparteError("turn-timeout", `The turn took longer than ${turnTimeout} ms and was stopped.`),
       );
     });
+    // A process that died may have sent it: until that is known, no other turn may carry its words.
+    if (this.#log.hasEnded) this.#isSent = true;
+    else if ((place.turn?.attempt ?? 1) > 1) this.#holds += 1;
     void place.stopped.then((reason) => this.#halt(reason));
     try {
       this.#session = new Session(name, speaker, place, this.#stop.signal, await this.#record(place));
@@ -412,6 +418,8 @@ export class Turn {
         this.#isSent = true;
         return this.#beforeAsk(place, backend);
       },
+      uninterrupted: (run) => this.#uninterrupted(run),
+      found: (isSent) => this.#found(isSent),
       note: (said) => this.#note(place, said),
     };
     if (!this.#host.owner.isAlive) await place.permit();
@@ -422,6 +430,25 @@ export class Turn {
       this.#log.push(event);
     }
     signal.throwIfAborted();
+  }
+
+  #found(isSent: boolean): void {
+    this.#isSent ||= isSent;
+    this.#release();
+  }
+
+  async #uninterrupted<T>(run: () => Promise<T>): Promise<T> {
+    this.#holds += 1;
+    try {
+      return await run();
+    } finally {
+      this.#release();
+    }
+  }
+
+  #release(): void {
+    this.#holds -= 1;
+    if (this.#holds === 0 && this.#stopAfterHolds !== undefined) this.#halt(this.#stopAfterHolds);
   }
 
   /** Where the service cannot be asked for the turn afterwards, it is written down that it got it. */
@@ -558,6 +585,10 @@ export class Turn {
 
   #halt(reason: StopReason): void {
     if (this.#stop.signal.aborted) return;
+    if (this.#holds > 0 && typeof reason === "string") {
+      this.#stopAfterHolds ??= reason;
+      return;
+    }
     this.#stop.abort(reason);
     this.#resolveStopped();
   }
