@@ -40,7 +40,7 @@ export class SlackApi {
   }
 
   /** Posts a message and returns its timestamp, which names it. */
-  async post(part: number, text: string): Promise<string> {
+  async post(part: string, text: string): Promise<string> {
     const { channel, thread } = this.#address;
     const { ts }: Answer = await this.#client.apiCall("chat.postMessage", {
       ...this.#content(part, text),
@@ -50,7 +50,7 @@ export class SlackApi {
     return timestamp(ts);
   }
 
-  async update(ts: string, part: number, text: string): Promise<void> {
+  async update(ts: string, part: string, text: string): Promise<void> {
     const { channel } = this.#address;
     await this.#client.apiCall("chat.update", { ...this.#content(part, text), channel, ts });
   }
@@ -78,13 +78,13 @@ export class SlackApi {
     await this.#client.apiCall("chat.appendStream", { channel, ts, markdown_text: text });
   }
 
-  async stopStream(ts: string, part: number): Promise<void> {
+  async stopStream(ts: string, part: string): Promise<void> {
     const { channel } = this.#address;
     await this.#client.apiCall("chat.stopStream", { channel, ts, ...this.#metadata(part) });
   }
 
   /** The post of this part whose answer was lost, if Slack has it. */
-  async find(part: number): Promise<string | undefined> {
+  async find(part: string): Promise<string | undefined> {
     const { channel, thread, ts } = this.#address;
     const range = { channel, oldest: ts, limit: lookedAt, include_all_metadata: true };
     const { messages } = (await (thread === undefined
@@ -105,16 +105,16 @@ export class SlackApi {
   }
 
   /** With a markdown block, since the text's own markup is not markdown; without it where Slack knows none. */
-  #content(part: number, text: string): object {
+  #content(part: string, text: string): object {
     const blocks = this.#workspace.hasMarkdown ? { blocks: [{ type: "markdown", text }] } : {};
     return { ...blocks, ...this.#metadata(part), text: escapeText(text) };
   }
 
-  #key(part: number): string {
+  #key(part: string): string {
     return `${this.#address.ts}:${part}`;
   }
 
-  #metadata(part: number): object {
+  #metadata(part: string): object {
     return { metadata: { event_type: metadataType, event_payload: { part: this.#key(part) } } };
   }
 }

@@ -54,6 +54,7 @@ export class Posts {
   #failure: { readonly error: unknown } | undefined;
   #isReposted = false;
   #canStream: boolean;
+  #isTaken = true;
   /** The answer to a post was lost: the post is looked for before it is made again. */
   #mayBePosted = false;
   /** Of a process that died, perhaps before it could keep where it posted: the first parts that were looked for. */
@@ -98,6 +99,7 @@ export class Posts {
 
   async #catchUp(): Promise<void> {
     this.#isRunning = true;
+    this.#isTaken = await this.#options.delivery.taken.catch(() => false);
     let hasRoom = false;
     while (this.#failure === undefined) {
       const step = this.#nextStep();
@@ -167,6 +169,14 @@ export class Posts {
     return grows && !isDone ? undefined : { call: () => this.#stop(index, post) };
   }
 
+  /**
+   * The name that a post bears in its metadata. What is said in place of an answer, where the message was not taken
+   * here, is no part of the answer that another process may give.
+   */
+  #part(index: number): string {
+    return this.#isTaken ? `${index}` : `n${index}`;
+  }
+
   async #begin(index: number, text: string): Promise<void> {
     const { api, workspace, delivery } = this.#options;
     if (this.#mayBePosted || (delivery.isRepeated && index >= this.#lookedFor)) return this.#find(index);
@@ -177,7 +187,7 @@ export class Posts {
         const ts = await api.startStream(streamThread, text);
         this.#keep(index, { ts, shown: text, streamsUntil });
       } else {
-        const ts = await api.post(index, text);
+        const ts = await api.post(this.#part(index), text);
         this.#keep(index, { ts, shown: text, streamsUntil: undefined });
       }
     } catch (error) {
@@ -195,7 +205,7 @@ export class Posts {
 
   /** Looks for the post whose answer was lost; where Slack does not let the bot look, it is posted again. */
   async #find(index: number): Promise<void> {
-    const ts = await this.#options.api.find(index).catch((error: unknown) => {
+    const ts = await this.#options.api.find(this.#part(index)).catch((error: unknown) => {
       // Better twice than never. Looking needs the scopes channels:history, im:history …
       if (isFinal(error)) return undefined;
       throw error;
@@ -223,7 +233,7 @@ export class Posts {
     const { api } = this.#options;
     let { shown } = post;
     try {
-      await api.stopStream(post.ts, index);
+      await api.stopStream(post.ts, this.#part(index));
     } catch (error) {
       if (!isFinal(error)) throw error;
       // It had ended before; what it showed by then is not certain.
@@ -235,7 +245,7 @@ export class Posts {
   async #edit(index: number, { ts }: Post, text: string): Promise<void> {
     const { api } = this.#options;
     try {
-      await api.update(ts, index, text);
+      await api.update(ts, this.#part(index), text);
       this.#posts[index] = { ts, shown: text, streamsUntil: undefined };
     } catch (error) {
       if (!isGone(error) || this.#isReposted) throw error;

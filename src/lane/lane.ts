@@ -120,7 +120,17 @@ export class Lane {
     if (isTaking) return { is: "duplicate" };
     const owned: LaneTurn = { ...turn, owner: this.#owner.id, attempt: 0, phase: "taken" };
     const command: Command = { do: "take", turn: owned, limit };
-    const { outcome, place } = await this.#apply(command, this.#owner.clock.now() + patienceMs);
+    const giveUpAt = this.#owner.clock.now() + patienceMs;
+    let applied: Applied;
+    try {
+      applied = await this.#apply(command, giveUpAt);
+    } catch (error) {
+      if (!this.#isLost || this.#owner.isStopped) throw error;
+      // The owner was taken for dead, and goes on under a new id. Should the store have the turn under the former one,
+      // it tells, and others go on with it.
+      return this.#owner.lane(this.name).take(turn, limit, giveUpAt - this.#owner.clock.now());
+    }
+    const { outcome, place } = applied;
     if (place !== undefined) return { is: "taken", place };
     return { is: outcome === "busy" || outcome === "full" ? outcome : "duplicate" };
   }

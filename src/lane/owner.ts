@@ -83,6 +83,10 @@ export class Owner {
     return this.clock.now() < this.#trustedUntil && !this.#isStopped;
   }
 
+  get isStopped(): boolean {
+    return this.#isStopped;
+  }
+
   /** Resolves when the store has heard of this owner, or after a while. */
   async alive(withinMs: number): Promise<void> {
     this.start();
