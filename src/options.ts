@@ -5,6 +5,7 @@ import { type Clock, systemClock } from "./clock.ts";
 import type { Overlap } from "./lane/machine.ts";
 import { consoleLogger, type Logger } from "./logger.ts";
 import { type Scope, scopes } from "./speaker/scope.ts";
+import { secretCommand, secretProblem } from "./speaker/secret.ts";
 import type { Speaker } from "./speaker/speaker.ts";
 import { keyvStore } from "./stores/keyv.ts";
 import { memoryStore } from "./stores/memory.ts";
@@ -17,7 +18,7 @@ export interface MapperOptions {
   /** The agents by name; the first one answers unless a message is routed elsewhere. */
   readonly agents: { readonly [name: string]: Backend };
   /**
-   * The key of all session names: at least 16 characters that nobody can guess, the same in all processes and
+   * The key of all session names: a random text that nobody can guess (32 random bytes), the same in all processes and
    * for all time. A list allows rotation: the first signs, sessions that the others named are still found.
    */
   readonly secret: string | readonly string[];
@@ -116,9 +117,6 @@ const known = [
 
 const overlaps: readonly string[] = ["queue", "merge", "interrupt", "reject"] satisfies Overlap[];
 
-/** The fewest characters of a secret. */
-const secretLength = 16;
-
 /** @throws {AparteError} `option-invalid` with the option's name as `field`. */
 export function checkOptions(options: MapperOptions): Settings {
   refuseUnknown(options, known);
@@ -199,9 +197,12 @@ function checkAgents(agents: MapperOptions["agents"]): ReadonlyMap<string, Backe
 
 function checkSecrets(secret: MapperOptions["secret"]): readonly [string, ...string[]] {
   const [first, ...others] = Array.isArray(secret) ? secret : [secret];
-  const problem = `must be at least ${secretLength} characters, or a list of such; set APARTE_SECRET to a random text`;
   for (const value of [first, ...others]) {
-    if (typeof value !== "string" || value.length < secretLength) throw optionInvalid("secret", problem);
+    if (typeof value !== "string")
+      throw optionInvalid("secret", "must be a text, or a list of texts; set APARTE_SECRET");
+    const problem = secretProblem(value);
+    if (problem !== undefined)
+      throw optionInvalid("secret", `is ${problem}. This makes a good one: ${secretCommand}`);
   }
   return [first, ...others];
 }
