@@ -1,8 +1,6 @@
 import { optionInvalid, refuseUnknown } from "aparte";
 import {
   type CryptoKey,
-  createRemoteJWKSet,
-  errors,
   type JWK,
   type JWTPayload,
   type JWTVerifyGetKey,
@@ -10,6 +8,7 @@ import {
   type KeyObject,
 } from "jose";
 import type { WebSpeaker } from "./options.ts";
+import { KeysUnavailable, remoteKeys } from "./remote-keys.ts";
 
 export interface JwtSpeakerOptions {
   /** The secret that the host application signs with, at least 32 bytes. Either this, or `key`, or `jwksUrl`. */
@@ -45,11 +44,6 @@ const secretAlgorithms: readonly string[] = ["HS256", "HS384", "HS512"];
 
 /** RFC 7518, section 3.2: a key of the hash's size or larger must be used with HS256. */
 const secretBytes = 32;
-
-/** The keys could not be fetched: nothing is known about the token. */
-class KeysUnavailable extends Error {
-  override readonly name = "KeysUnavailable";
-}
 
 /**
  * An `authenticate` hook for tokens (JWT) that the host application gave to the person's browser. A token that is
@@ -135,29 +129,18 @@ function keySource(
     }
     return async () => bytes;
   }
-  if (jwksUrl !== undefined) return remoteKeys(jwksUrl);
+  if (jwksUrl !== undefined) return readJwksUrl(jwksUrl);
   if (typeof key !== "object" || key === null) {
     throw optionInvalid("jwtSpeaker.key", "must be a CryptoKey, a KeyObject or a JWK");
   }
   return async () => key;
 }
 
-function remoteKeys(jwksUrl: string | URL): JWTVerifyGetKey {
+function readJwksUrl(jwksUrl: string | URL): JWTVerifyGetKey {
   if (!URL.canParse(String(jwksUrl)) || !/^https?:$/.test(new URL(jwksUrl).protocol)) {
     throw optionInvalid("jwtSpeaker.jwksUrl", "must be an http(s) URL");
   }
-  const keys = createRemoteJWKSet(new URL(jwksUrl));
-  return async (header, token) => {
-    try {
-      return await keys(header, token);
-    } catch (error) {
-      const isTokens =
-        error instanceof errors.JWKSNoMatchingKey ||
-        error instanceof errors.JWKSMultipleMatchingKeys ||
-        error instanceof errors.JOSENotSupported;
-      throw isTokens ? error : new KeysUnavailable("The JWKS could not be fetched.", { cause: error });
-    }
-  };
+  return remoteKeys(new URL(jwksUrl));
 }
 
 function subject({ sub }: JWTPayload): WebSpeaker | undefined {

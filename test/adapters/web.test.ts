@@ -3,7 +3,7 @@ import { AparteError, SessionMapper } from "aparte";
 import { coze } from "aparte/coze";
 import { jwtSpeaker, type WebOptions, type WebSpeaker, web } from "aparte/web";
 import { exportJWK, SignJWT } from "jose";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { type CozeEmulator, startCozeEmulator } from "../../src/emulators/coze/index.ts";
 import { memoryStore } from "../../src/stores/memory.ts";
 import { type Loopback, listen } from "../fakes/loopback.ts";
@@ -683,6 +683,57 @@ describe("jwtSpeaker", () => {
     expect(await cold.ask(token)).toBe(503);
     isDown = false;
     expect(await cold.ask(token)).toBe(200);
+  });
+
+  it("keeps a JWKS while its server is away, asks that server seldom, and for a day at most", async () => {
+    let answer = async () => Response.json({ keys: [{ ...(await exportJWK(rsa.publicKey)), kid: "k1" }] });
+    let fetches = 0;
+    const jwks = await listen(async () => {
+      fetches += 1;
+      return answer();
+    });
+    closers.push(() => jwks.close());
+    const speaker = jwtSpeaker({ jwksUrl: jwks.url, audience });
+    const token = await sign(rsa.privateKey, { alg: "RS256", exp: "9d" });
+    const ask = (bearer = token) =>
+      speaker(new Request("http://host.example", { headers: { authorization: `Bearer ${bearer}` } }));
+    const ada = { tenant: "", user: "ada" };
+    vi.useFakeTimers({ toFake: ["Date"] });
+    try {
+      expect(await ask()).toEqual(ada);
+      answer = async () => new Response("down", { status: 500 });
+      vi.setSystemTime(Date.now() + 3_600_000);
+      for (let time = 0; time < 5; time++) expect(await ask()).toEqual(ada);
+      expect(fetches).toBe(2);
+      // A key that is not among them may be a new one.
+      const unknown = new SignJWT({ sub: "ada", aud: audience }).setProtectedHeader({
+        alg: "RS256",
+        kid: "k2",
+      });
+      await expect(ask(await unknown.setExpirationTime("9d").sign(rsa.privateKey))).rejects.toThrow("JWKS");
+      expect(await ask(await sign(otherRsa.privateKey, { alg: "RS256", kid: "k1" }))).toBeUndefined();
+      vi.setSystemTime(Date.now() + 24 * 3_600_000);
+      await expect(ask()).rejects.toThrow("JWKS");
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it("reads no JWKS without end", async () => {
+    let sent = 0;
+    const jwks = await listen(async () => {
+      const body = new ReadableStream({
+        pull(controller) {
+          sent += 65_536;
+          controller.enqueue(new Uint8Array(65_536).fill(32));
+        },
+      });
+      return new Response(body, { headers: { "content-type": "application/json" } });
+    });
+    closers.push(() => jwks.close());
+    const { ask } = await guarded(jwtSpeaker({ jwksUrl: jwks.url, audience }));
+    expect(await ask(await sign(rsa.privateKey, { alg: "RS256" }))).toBe(503);
+    expect(sent).toBeLessThan(20_000_000);
   });
 
   it("refuses options that would let tokens through", () => {
