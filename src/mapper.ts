@@ -12,6 +12,7 @@ import { checkOptions, type MapperOptions, type Settings } from "./options.ts";
 import { conversationId } from "./session/conversation.ts";
 import {
   clearConversation,
+  type Erasure,
   eraseSession,
   exportSession,
   renameConversation,
@@ -22,6 +23,7 @@ import {
 import { readRecord, type SessionRecord } from "./session/record.ts";
 import { Session } from "./session/session.ts";
 import { StoredTokens } from "./session/shared-tokens.ts";
+import { UnfinishedErasures } from "./session/unfinished-erasures.ts";
 import { SessionNames } from "./speaker/session-names.ts";
 import { checkSpeaker, deliveryPlace, type Speaker } from "./speaker/speaker.ts";
 import { memoryRates } from "./stores/rates.ts";
@@ -64,6 +66,7 @@ export class SessionMapper implements AsyncDisposable {
   /** Turns and operations that were taken and have not ended. */
   readonly #underWay = new Set<Promise<unknown>>();
   readonly #closing = new Closing();
+  readonly #unfinished: UnfinishedErasures;
   #closed: Promise<void> | undefined;
 
   /** @throws {AparteError} `option-invalid` with the option's name as `field`. */
@@ -74,6 +77,8 @@ export class SessionMapper implements AsyncDisposable {
     const { records, rates = memoryRates() } = store;
     this.#store = store;
     this.#names = new SessionNames({ secrets, scope, identify, records });
+    const callTimeout = this.#settings.turnTimeout;
+    this.#unfinished = new UnfinishedErasures({ records, agents, clock, logger, callTimeout });
     this.#owner = new Owner({
       ...{ store, leaseTime, storeTimeout, clock, logger },
       canDeliver: (place) => this.#adapters.has(place),
@@ -133,6 +138,8 @@ export class SessionMapper implements AsyncDisposable {
 
   /** Registers the adapter that delivers the replies of its platform, and bot. */
   connect(adapter: Adapter): void {
+    // Those of an earlier process.
+    this.#track(this.#unfinished.begin());
     this.#adapters.set(deliveryPlace(adapter), adapter);
     this.#owner.start();
   }
@@ -197,9 +204,16 @@ export class SessionMapper implements AsyncDisposable {
     await this.#inSession(speaker, "select", (session) => session.choose(agent));
   }
 
-  /** Erases the session: its conversations at the services where they can, and all that is kept here. */
-  forget(speaker: Speaker): Promise<void> {
-    return this.#inSession(speaker, "forget", (session) => eraseSession(session, this.#settings.agents));
+  /**
+   * Erases the session: its conversations at the services where they can, and all that is kept here. A service that
+   * fails at this moment is asked again until it is done.
+   * @returns what was erased, and what was not
+   */
+  forget(speaker: Speaker): Promise<Erasure> {
+    return this.#inSession(speaker, "forget", (session) => {
+      this.#track(this.#unfinished.begin());
+      return eraseSession(session, this.#settings.agents, this.#unfinished);
+    });
   }
 
   /** All that is kept of a session, here and at the services. Undefined for a speaker without one. */
@@ -244,6 +258,7 @@ export class SessionMapper implements AsyncDisposable {
 
   async #close(withinMs: number): Promise<void> {
     const { logger, clock } = this.#settings;
+    this.#unfinished.close();
     await this.#owner
       .leave()
       .catch((error) => logger.warn("waiting turns could not be left", describeError(error)));
