@@ -1,20 +1,26 @@
+import type { JsonWebKey, KeyObject, webcrypto } from "node:crypto";
 import { optionInvalid, refuseUnknown } from "aparte";
-import {
-  type CryptoKey,
-  type JWK,
-  type JWTPayload,
-  type JWTVerifyGetKey,
-  jwtVerify,
-  type KeyObject,
-} from "jose";
+import { type JWTVerifyGetKey, jwtVerify } from "jose";
 import type { WebSpeaker } from "./options.ts";
 import { KeysUnavailable, remoteKeys } from "./remote-keys.ts";
+
+/** What a verified token says. */
+export interface JwtClaims {
+  readonly iss?: string;
+  readonly sub?: string;
+  readonly aud?: string | string[];
+  readonly exp?: number;
+  readonly nbf?: number;
+  readonly iat?: number;
+  readonly jti?: string;
+  readonly [claim: string]: unknown;
+}
 
 export interface JwtSpeakerOptions {
   /** The secret that the host application signs with, at least 32 bytes. Either this, or `key`, or `jwksUrl`. */
   readonly secret?: string | Uint8Array;
   /** The host application's public key. */
-  readonly key?: CryptoKey | KeyObject | JWK;
+  readonly key?: webcrypto.CryptoKey | KeyObject | JsonWebKey;
   /** Where the host application, or its identity provider, publishes its public keys. */
   readonly jwksUrl?: string | URL;
   /** The `aud` that tokens for this handler have: tokens for other services of the same signer are refused. */
@@ -26,7 +32,7 @@ export interface JwtSpeakerOptions {
   /** The cookie that holds the token, where there is no `Authorization: Bearer …`. @default none */
   readonly cookie?: string;
   /** Who a verified token speaks for; undefined for nobody. @default tenant `""`, and `sub` as the user */
-  readonly speaker?: (claims: JWTPayload) => WebSpeaker | undefined;
+  readonly speaker?: (claims: JwtClaims) => WebSpeaker | undefined;
 }
 
 const known = [
@@ -64,7 +70,7 @@ export function jwtSpeaker(
   return async (request) => {
     const token = bearer(request) ?? (cookie === undefined ? undefined : readCookie(request, cookie));
     if (token === undefined) return undefined;
-    let claims: JWTPayload;
+    let claims: JwtClaims;
     try {
       claims = (await jwtVerify(token, key, expected)).payload;
     } catch (error) {
@@ -81,7 +87,7 @@ interface Settings {
   readonly audience: string | readonly string[];
   readonly issuer: string | readonly string[] | undefined;
   readonly cookie: string | undefined;
-  readonly speaker: (claims: JWTPayload) => WebSpeaker | undefined;
+  readonly speaker: (claims: JwtClaims) => WebSpeaker | undefined;
 }
 
 function readOptions(options: JwtSpeakerOptions): Settings {
@@ -143,7 +149,7 @@ function readJwksUrl(jwksUrl: string | URL): JWTVerifyGetKey {
   return remoteKeys(new URL(jwksUrl));
 }
 
-function subject({ sub }: JWTPayload): WebSpeaker | undefined {
+function subject({ sub }: JwtClaims): WebSpeaker | undefined {
   return typeof sub === "string" && sub !== "" ? { tenant: "", user: sub } : undefined;
 }
 

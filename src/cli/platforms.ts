@@ -71,7 +71,7 @@ export async function startDiscord(mapper: SessionMapper, settings: DiscordSetti
   );
   return {
     platform: "discord",
-    as: `${client.user?.tag ?? "?"} in ${client.guilds.cache.size} guilds`,
+    as: `${client.user?.tag ?? "?"} in ${client.guilds.cache.size} ${client.guilds.cache.size === 1 ? "guild" : "guilds"}`,
     stopListening: async () => void client.removeAllListeners(Events.MessageCreate),
     close: () => client.destroy(),
   };
