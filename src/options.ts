@@ -33,6 +33,13 @@ export interface MapperOptions {
   /** The agent for a message; undefined leaves it to the person's own choice, then to the first agent. */
   readonly route?: (message: Message) => string | undefined | Promise<string | undefined>;
   /**
+   * The names of the agents that a person may talk to; undefined: all of them. What was chosen, routed or asked for is
+   * held to it, and the first of them answers where nothing was. @default all, for everybody
+   */
+  readonly allow?: (
+    speaker: Speaker,
+  ) => readonly string[] | undefined | Promise<readonly string[] | undefined>;
+  /**
    * The application's own id for a person, so that one person on several platforms has one session;
    * undefined keeps the platform's.
    */
@@ -81,6 +88,7 @@ export interface Settings {
   readonly overlap: Overlap;
   readonly queueLimit: number;
   readonly route: MapperOptions["route"];
+  readonly allow: MapperOptions["allow"];
   readonly identify: MapperOptions["identify"];
   readonly title: (message: Message) => string | undefined;
   readonly alwaysFind: boolean;
@@ -102,6 +110,7 @@ const known = [
   "overlap",
   "queueLimit",
   "route",
+  "allow",
   "identify",
   "title",
   "recover",
@@ -120,7 +129,7 @@ const overlaps: readonly string[] = ["queue", "merge", "interrupt", "reject"] sa
 /** @throws {AparteError} `option-invalid` with the option's name as `field`. */
 export function checkOptions(options: MapperOptions): Settings {
   refuseUnknown(options, known);
-  const { scope = "user", overlap = "queue", recover = "intent", route, identify, title } = options;
+  const { scope = "user", overlap = "queue", recover = "intent", route, allow, identify, title } = options;
   const { logger = consoleLogger } = options;
   if (typeof scope !== "function" && !scopes.includes(scope)) {
     throw optionInvalid("scope", `must be a function or one of: ${scopes.join(", ")}`);
@@ -129,7 +138,7 @@ export function checkOptions(options: MapperOptions): Settings {
   if (recover !== "intent" && recover !== "always") {
     throw optionInvalid("recover", 'must be "intent" or "always"');
   }
-  for (const [field, hook] of Object.entries({ route, identify, title })) {
+  for (const [field, hook] of Object.entries({ route, allow, identify, title })) {
     if (hook !== undefined && typeof hook !== "function") throw optionInvalid(field, "must be a function");
   }
   const agents = checkAgents(options.agents);
@@ -143,6 +152,7 @@ export function checkOptions(options: MapperOptions): Settings {
     overlap,
     queueLimit: checkQueueLimit(options.queueLimit),
     route,
+    allow,
     identify,
     title: title ?? firstLine,
     alwaysFind: recover === "always",

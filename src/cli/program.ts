@@ -61,7 +61,7 @@ export async function startProgram(settings: ProgramSettings): Promise<Program> 
       ...(settings.limits === undefined ? {} : { limits: settings.limits }),
     });
     const names = Object.keys(agents.backends);
-    mapper.use(commands(mapper, names));
+    mapper.use(commands(mapper));
     const bots: RunningBot[] = [];
     // The turns end before the connections on which their replies go out.
     let stopServer = async () => {};
