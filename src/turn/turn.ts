@@ -28,7 +28,7 @@ import {
   storeMessage,
 } from "./message.ts";
 import { type Middleware, type TurnContext, through } from "./middleware.ts";
-import { limited, notice, undelivered } from "./notices.ts";
+import { limited, type Notice, notice, undelivered } from "./notices.ts";
 import { Reply } from "./reply.ts";
 import { Transcript } from "./reply-event.ts";
 import { ReplyLog, type StoredAnswer } from "./reply-log.ts";
@@ -226,6 +226,8 @@ export class Turn {
       }
       this.#name = name;
       turns.set(name, this);
+      const waitMs = this.#host.limits?.known(message) ?? 0;
+      if (waitMs > 0) return await this.#refuse(limited(waitMs));
       const body: StoredTurn = { v: 1, speaker: identity.speaker, message: storeMessage(message) };
       const taken = await owner.lane(identity.name).take(
         {
@@ -242,10 +244,7 @@ export class Turn {
         this.#place = taken.place;
         return identity;
       }
-      this.#resolveTaken(false);
-      this.#log.push(notice(taken.is));
-      this.#log.end();
-      if (taken.is !== "duplicate") await this.#deliver();
+      return await this.#refuse(notice(taken.is));
     } catch (error) {
       const failure = turnFailed(error);
       settings.logger.error("a message was not taken", describeError(failure));
@@ -254,6 +253,14 @@ export class Turn {
       await this.#deliver();
     }
     return undefined;
+  }
+
+  /** Tells that the message is not taken. One that was handled before is nothing to tell of. */
+  async #refuse(why: Notice): Promise<undefined> {
+    this.#resolveTaken(false);
+    this.#log.push(why);
+    this.#log.end();
+    if (why.code !== "duplicate") await this.#deliver();
   }
 
   /** The same message is being answered here: whoever asks again reads along, and its platform is told no more. */

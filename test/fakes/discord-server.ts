@@ -139,6 +139,8 @@ const botMember = {
  */
 export class DiscordServer {
   readonly token = "a.bot.token";
+  /** The code with which the gateway ends connections that identify themselves. */
+  closesWith: number | undefined;
   readonly bot: Person = { id: "100", username: "helper", bot: true };
   readonly guildId: string;
   /** The role that Discord makes for the bot. */
@@ -311,6 +313,7 @@ export class DiscordServer {
       if (op === 1) send({ op: 11 });
       if (op === 2) {
         if (d.token !== this.token) return socket.close(4004);
+        if (this.closesWith !== undefined) return socket.close(this.closesWith);
         session = { id: this.#newId(), intents: d.intents, log: [], events: 0, socket };
         this.#sessions.set(session.id, session);
         this.#greet(session, d.shard);

@@ -329,7 +329,7 @@ export class SlackServer {
   #carryOut(method: string, body: ApiBody): object {
     switch (method) {
       case "auth.test":
-        return { team_id: this.teamId, user_id: this.botUserId, bot_id: "B1" };
+        return { team_id: this.teamId, team: "Acme", user_id: this.botUserId, user: "helper", bot_id: "B1" };
       case "apps.connections.open":
         return { url: `ws://${this.host}/socket` };
       case "chat.postMessage":
