@@ -33,6 +33,19 @@ export interface Timer {
   end(): void;
 }
 
+/** What the work gives, or fails with `late()` after `ms`, also if the work never ends. */
+export async function within<T>(clock: Clock, ms: number, work: Promise<T>, late: () => Error): Promise<T> {
+  let cancel = () => {};
+  const overdue = new Promise<never>((_, reject) => {
+    cancel = clock.after(ms, () => reject(late()));
+  });
+  try {
+    return await Promise.race([work, overdue]);
+  } finally {
+    cancel();
+  }
+}
+
 export function timer(clock: Clock, ms: number): Timer {
   let end = () => {};
   const over = new Promise<void>((resolve) => {

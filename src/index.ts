@@ -35,7 +35,7 @@ export type { Overlap } from "./lane/machine.ts";
 export type { Logger } from "./logger.ts";
 export { type Mapping, SessionMapper } from "./mapper.ts";
 export type { MapperOptions } from "./options.ts";
-export type { SessionExport, SessionSummary } from "./session/operations.ts";
+export type { Erasure, SessionExport, SessionSummary } from "./session/operations.ts";
 // Who speaks, and what they say
 export type { Scope, ScopedSpeaker } from "./speaker/scope.ts";
 export type { Speaker } from "./speaker/speaker.ts";

@@ -4,7 +4,7 @@ import type { Adapter } from "./adapter/adapter.ts";
 import type { Backend } from "./backends/backend.ts";
 import { pace } from "./backends/http/pace.ts";
 import { timer } from "./clock.ts";
-import { AparteError } from "./errors.ts";
+import { AparteError, asAparteError } from "./errors.ts";
 import { Owner } from "./lane/owner.ts";
 import { leaseLost, type Place } from "./lane/place.ts";
 import { describeError } from "./logger.ts";
@@ -12,6 +12,7 @@ import { checkOptions, type MapperOptions, type Settings } from "./options.ts";
 import { conversationId } from "./session/conversation.ts";
 import {
   clearConversation,
+  type Erasure,
   eraseSession,
   exportSession,
   renameConversation,
@@ -22,6 +23,7 @@ import {
 import { readRecord, type SessionRecord } from "./session/record.ts";
 import { Session } from "./session/session.ts";
 import { StoredTokens } from "./session/shared-tokens.ts";
+import { UnfinishedErasures } from "./session/unfinished-erasures.ts";
 import { SessionNames } from "./speaker/session-names.ts";
 import { checkSpeaker, deliveryPlace, type Speaker } from "./speaker/speaker.ts";
 import { memoryRates } from "./stores/rates.ts";
@@ -64,16 +66,20 @@ export class SessionMapper implements AsyncDisposable {
   /** Turns and operations that were taken and have not ended. */
   readonly #underWay = new Set<Promise<unknown>>();
   readonly #closing = new Closing();
+  readonly #unfinished: UnfinishedErasures;
   #closed: Promise<void> | undefined;
 
   /** @throws {AparteError} `option-invalid` with the option's name as `field`. */
   constructor(options: MapperOptions) {
     this.#settings = checkOptions(options);
     const { store, storeTimeout, leaseTime, clock, logger, agents, limits } = this.#settings;
+    const { turnTimeout: hookTimeout } = this.#settings;
     const { secrets, scope, identify } = this.#settings;
     const { records, rates = memoryRates() } = store;
     this.#store = store;
-    this.#names = new SessionNames({ secrets, scope, identify, records });
+    this.#names = new SessionNames({ secrets, scope, identify, records, clock, hookTimeout });
+    const callTimeout = this.#settings.turnTimeout;
+    this.#unfinished = new UnfinishedErasures({ records, agents, clock, logger, callTimeout });
     this.#owner = new Owner({
       ...{ store, leaseTime, storeTimeout, clock, logger },
       canDeliver: (place) => this.#adapters.has(place),
@@ -133,6 +139,8 @@ export class SessionMapper implements AsyncDisposable {
 
   /** Registers the adapter that delivers the replies of its platform, and bot. */
   connect(adapter: Adapter): void {
+    // Those of an earlier process.
+    this.#track(this.#unfinished.begin());
     this.#adapters.set(deliveryPlace(adapter), adapter);
     this.#owner.start();
   }
@@ -151,10 +159,12 @@ export class SessionMapper implements AsyncDisposable {
   /**
    * The session's name, its conversation with an agent (opened if there is none) and its access token, for
    * code that calls the agent service itself.
-   * @param agent without it, the first one.
+   * @param named the agent; without it, the first one that the speaker may talk to.
    */
-  async resolve(speaker: Speaker, agent: string = this.#settings.firstAgent): Promise<Mapping> {
+  async resolve(speaker: Speaker, named?: string): Promise<Mapping> {
     this.#assertOpen();
+    const agent = named ?? (await this.#first(speaker));
+    await this.#assertAllowed(speaker, agent);
     const backend = this.#backend(agent);
     const { name, record } = await this.#session(speaker);
     const signal = AbortSignal.timeout(this.#settings.turnTimeout);
@@ -166,6 +176,20 @@ export class SessionMapper implements AsyncDisposable {
       ));
     const accessToken = await backend.accessToken?.({ sessionName: name, agent, signal });
     return { sessionName: name, conversationId: id, accessToken };
+  }
+
+  /**
+   * The names of the agents that a person may talk to; the first one answers where none was chosen.
+   * @throws {AparteError} `hook-failed` when the option `allow` throws
+   */
+  async agents(speaker: Speaker): Promise<readonly string[]> {
+    const { agents, allow } = this.#settings;
+    try {
+      const allowed = await allow?.(speaker);
+      return [...agents.keys()].filter((name) => allowed?.includes(name) ?? true);
+    } catch (error) {
+      throw asAparteError(error, "hook-failed", "The option allow failed.");
+    }
   }
 
   /**
@@ -194,12 +218,20 @@ export class SessionMapper implements AsyncDisposable {
   /** The person's own choice of agent, until another one is chosen. */
   async select(speaker: Speaker, agent: string): Promise<void> {
     this.#backend(agent);
+    await this.#assertAllowed(speaker, agent);
     await this.#inSession(speaker, "select", (session) => session.choose(agent));
   }
 
-  /** Erases the session: its conversations at the services where they can, and all that is kept here. */
-  forget(speaker: Speaker): Promise<void> {
-    return this.#inSession(speaker, "forget", (session) => eraseSession(session, this.#settings.agents));
+  /**
+   * Erases the session: its conversations at the services where they can, and all that is kept here. A service that
+   * fails at this moment is asked again until it is done.
+   * @returns what was erased, and what was not
+   */
+  forget(speaker: Speaker): Promise<Erasure> {
+    return this.#inSession(speaker, "forget", (session) => {
+      this.#track(this.#unfinished.begin());
+      return eraseSession(session, this.#settings.agents, this.#unfinished);
+    });
   }
 
   /** All that is kept of a session, here and at the services. Undefined for a speaker without one. */
@@ -244,6 +276,7 @@ export class SessionMapper implements AsyncDisposable {
 
   async #close(withinMs: number): Promise<void> {
     const { logger, clock } = this.#settings;
+    this.#unfinished.close();
     await this.#owner
       .leave()
       .catch((error) => logger.warn("waiting turns could not be left", describeError(error)));
@@ -350,6 +383,37 @@ export class SessionMapper implements AsyncDisposable {
   }
 
   #agentFor(session: Session, message: Message): string | Promise<string> {
+    return this.#settings.allow === undefined
+      ? this.#wanted(session, message)
+      : this.#allowed(session, message);
+  }
+
+  async #allowed(session: Session, message: Message): Promise<string> {
+    const names = await this.agents(message);
+    const { agent } = session.record;
+    const isChosen = message.agent === undefined && this.#settings.route === undefined;
+    // A choice that is no longer allowed is as none.
+    if (isChosen && (agent === undefined || !names.includes(agent))) return this.#first(message);
+    const wanted = await this.#wanted(session, message);
+    if (names.includes(wanted)) return wanted;
+    throw notAllowed(wanted, names);
+  }
+
+  async #first(speaker: Speaker): Promise<string> {
+    if (this.#settings.allow === undefined) return this.#settings.firstAgent;
+    const [first] = await this.agents(speaker);
+    if (first === undefined) throw notAllowed(undefined, []);
+    return first;
+  }
+
+  async #assertAllowed(speaker: Speaker, agent: string): Promise<void> {
+    if (this.#settings.allow === undefined) return;
+    const names = await this.agents(speaker);
+    if (!names.includes(agent)) throw notAllowed(agent, names);
+  }
+
+  /** The agent that the message, the route or the person names, in this order. */
+  #wanted(session: Session, message: Message): string | Promise<string> {
     if (message.agent !== undefined) return message.agent;
     const { route } = this.#settings;
     return route === undefined ? this.#chosen(session) : this.#routed(session, message, route);
@@ -392,4 +456,12 @@ export class SessionMapper implements AsyncDisposable {
     this.#underWay.add(tracked);
     void tracked.then(() => this.#underWay.delete(tracked));
   }
+}
+
+function notAllowed(agent: string | undefined, names: readonly string[]): AparteError {
+  const problem =
+    agent === undefined ? "There is no agent for this person." : "This person may not talk to that agent.";
+  return new AparteError("agent-unknown", `${problem} There are: ${names.join(", ") || "none"}.`, {
+    field: "agent",
+  });
 }

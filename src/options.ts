@@ -5,6 +5,7 @@ import { type Clock, systemClock } from "./clock.ts";
 import type { Overlap } from "./lane/machine.ts";
 import { consoleLogger, type Logger } from "./logger.ts";
 import { type Scope, scopes } from "./speaker/scope.ts";
+import { secretCommand, secretProblem } from "./speaker/secret.ts";
 import type { Speaker } from "./speaker/speaker.ts";
 import { keyvStore } from "./stores/keyv.ts";
 import { memoryStore } from "./stores/memory.ts";
@@ -17,7 +18,7 @@ export interface MapperOptions {
   /** The agents by name; the first one answers unless a message is routed elsewhere. */
   readonly agents: { readonly [name: string]: Backend };
   /**
-   * The key of all session names: at least 16 characters that nobody can guess, the same in all processes and
+   * The key of all session names: a random text that nobody can guess (32 random bytes), the same in all processes and
    * for all time. A list allows rotation: the first signs, sessions that the others named are still found.
    */
   readonly secret: string | readonly string[];
@@ -31,6 +32,13 @@ export interface MapperOptions {
   readonly queueLimit?: number;
   /** The agent for a message; undefined leaves it to the person's own choice, then to the first agent. */
   readonly route?: (message: Message) => string | undefined | Promise<string | undefined>;
+  /**
+   * The names of the agents that a person may talk to; undefined: all of them. What was chosen, routed or asked for is
+   * held to it, and the first of them answers where nothing was. @default all, for everybody
+   */
+  readonly allow?: (
+    speaker: Speaker,
+  ) => readonly string[] | undefined | Promise<readonly string[] | undefined>;
   /**
    * The application's own id for a person, so that one person on several platforms has one session;
    * undefined keeps the platform's.
@@ -80,6 +88,7 @@ export interface Settings {
   readonly overlap: Overlap;
   readonly queueLimit: number;
   readonly route: MapperOptions["route"];
+  readonly allow: MapperOptions["allow"];
   readonly identify: MapperOptions["identify"];
   readonly title: (message: Message) => string | undefined;
   readonly alwaysFind: boolean;
@@ -101,6 +110,7 @@ const known = [
   "overlap",
   "queueLimit",
   "route",
+  "allow",
   "identify",
   "title",
   "recover",
@@ -116,13 +126,10 @@ const known = [
 
 const overlaps: readonly string[] = ["queue", "merge", "interrupt", "reject"] satisfies Overlap[];
 
-/** The fewest characters of a secret. */
-const secretLength = 16;
-
 /** @throws {AparteError} `option-invalid` with the option's name as `field`. */
 export function checkOptions(options: MapperOptions): Settings {
   refuseUnknown(options, known);
-  const { scope = "user", overlap = "queue", recover = "intent", route, identify, title } = options;
+  const { scope = "user", overlap = "queue", recover = "intent", route, allow, identify, title } = options;
   const { logger = consoleLogger } = options;
   if (typeof scope !== "function" && !scopes.includes(scope)) {
     throw optionInvalid("scope", `must be a function or one of: ${scopes.join(", ")}`);
@@ -131,7 +138,7 @@ export function checkOptions(options: MapperOptions): Settings {
   if (recover !== "intent" && recover !== "always") {
     throw optionInvalid("recover", 'must be "intent" or "always"');
   }
-  for (const [field, hook] of Object.entries({ route, identify, title })) {
+  for (const [field, hook] of Object.entries({ route, allow, identify, title })) {
     if (hook !== undefined && typeof hook !== "function") throw optionInvalid(field, "must be a function");
   }
   const agents = checkAgents(options.agents);
@@ -145,6 +152,7 @@ export function checkOptions(options: MapperOptions): Settings {
     overlap,
     queueLimit: checkQueueLimit(options.queueLimit),
     route,
+    allow,
     identify,
     title: title ?? firstLine,
     alwaysFind: recover === "always",
@@ -199,9 +207,12 @@ function checkAgents(agents: MapperOptions["agents"]): ReadonlyMap<string, Backe
 
 function checkSecrets(secret: MapperOptions["secret"]): readonly [string, ...string[]] {
   const [first, ...others] = Array.isArray(secret) ? secret : [secret];
-  const problem = `must be at least ${secretLength} characters, or a list of such; set APARTE_SECRET to a random text`;
   for (const value of [first, ...others]) {
-    if (typeof value !== "string" || value.length < secretLength) throw optionInvalid("secret", problem);
+    if (typeof value !== "string")
+      throw optionInvalid("secret", "must be a text, or a list of texts; set APARTE_SECRET");
+    const problem = secretProblem(value);
+    if (problem !== undefined)
+      throw optionInvalid("secret", `is ${problem}. This makes a good one: ${secretCommand}`);
   }
   return [first, ...others];
 }

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { join } from "node:path";
 import * as aparte from "aparte";
 import { Keyv } from "keyv";
@@ -27,11 +28,15 @@ describe("The package", () => {
   it("has a file for every export, and loads each one", async () => {
     const root = await builtRoot();
     const { exports } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
-    for (const [name, path] of Object.entries<string>(exports)) {
-      const file = join(root, path);
-      if (!path.endsWith(".js")) continue;
+    const require = createRequire(import.meta.url);
+    for (const [name, entry] of Object.entries<string | { default: string }>(exports)) {
+      if (typeof entry === "string") continue;
+      const file = join(root, entry.default);
       expect(existsSync(file), name).toBe(true);
-      expect(Object.keys(await import(file)), name).not.toHaveLength(0);
+      const names = Object.keys(await import(file));
+      expect(names, name).not.toHaveLength(0);
+      // CommonJS packages get the same module.
+      expect(Object.keys(require(file)), name).toEqual(expect.arrayContaining(names));
     }
   });
 });

@@ -24,6 +24,8 @@ afterEach(async () => {
 
 const secret = "a secret of the tests, long enough";
 const agents = ["helper", "sales"];
+const token = "a-token-of-the-tests";
+const authorization = `Bearer ${token}`;
 
 /** The playground on a port, as the program runs it; the records outlive it. */
 async function start(
@@ -37,7 +39,7 @@ async function start(
   const [helper, sales] = botIds.map((botId) => coze({ appId, keyId, privateKey, botId, baseURL }));
   if (helper === undefined || sales === undefined) throw new Error("The emulator needs two bots.");
   const mapper = new SessionMapper({ agents: { helper, sales }, store, secret, logger });
-  const server = await listen(playground(mapper, { agents, store, ...options }));
+  const server = await listen(playground(mapper, { token, agents, store, ...options }));
   const close = async () => {
     await mapper.close();
     await server.close();
@@ -52,7 +54,7 @@ function call(
   path: string,
   headers: Record<string, string> = { "x-aparte": "1" },
 ) {
-  return fetch(new URL(path, server.url), { method, headers });
+  return fetch(new URL(path, server.url), { method, headers: { authorization, ...headers } });
 }
 
 interface People {
@@ -78,7 +80,7 @@ const historyOf = async (server: Loopback, person: string) =>
 async function say(server: Loopback, person: string, text: string): Promise<string> {
   const response = await fetch(new URL(`/messages?person=${encodeURIComponent(person)}`, server.url), {
     method: "POST",
-    headers: { "content-type": "application/json", accept: "application/json" },
+    headers: { "content-type": "application/json", accept: "application/json", authorization },
     body: JSON.stringify({ id: crypto.randomUUID(), text }),
   });
   return ((await response.json()) as { text: string }).text;
@@ -232,11 +234,66 @@ describe("playground", () => {
     expect(page).not.toMatch(/innerHTML|\son[a-z]+="/);
   });
 
+  it("lets in nobody without its token, which the browser keeps where no script and no other site gets at it", async () => {
+    const { server } = await start(new Map());
+    const ask = async (path: string, headers: Record<string, string> = {}, method = "GET") =>
+      fetch(new URL(path, server.url), { method, headers: { "x-aparte": "1", ...headers } });
+    const routes = [
+      ["GET", "/"],
+      ["GET", "/?token=another-token-of-the-tests"],
+      ["GET", "/people"],
+      ["GET", "/people?token=a-token-of-the-tests"],
+      ["POST", "/people?name=Eve"],
+      ["PATCH", "/people?person=Ada&name=Eve"],
+      ["DELETE", "/people?person=Ada"],
+      ["GET", "/history?person=Ada"],
+      ["POST", "/reset?person=Ada&agent=helper"],
+      ["POST", "/select?person=Ada&agent=sales"],
+      ["POST", "/messages?person=Ada"],
+      ["GET", "/messages?person=Ada&id=1"],
+    ] as const;
+    for (const [method, path] of routes) {
+      for (const headers of [
+        {},
+        { host: "localhost" },
+        { authorization: "Bearer wrong" },
+        { cookie: "aparte_page=x" },
+      ]) {
+        const response = await ask(path, headers as Record<string, string>, method);
+        expect(response.status, `${method} ${path}`).toBe(401);
+        expect((await errorOf(response)).code).toBe("unauthenticated");
+      }
+    }
+    expect(await namesOf(server)).toEqual(["Ada", "Ben"]);
+
+    const opened = await ask(`/?token=${token}`);
+    expect(await opened.text()).toBe(page);
+    const { port } = new URL(server.url);
+    expect(opened.headers.get("set-cookie")).toBe(
+      `aparte_${port}=${token}; Path=/; HttpOnly; SameSite=Strict`,
+    );
+    const cookie = `theme=dark; aparte_${port}=${token}`;
+    expect((await ask("/people", { cookie })).status).toBe(200);
+    expect((await ask("/", { cookie })).status).toBe(200);
+    expect((await ask("/people", { cookie: `aparte_1=${token}` })).status).toBe(401);
+  });
+
+  it("answers under other names only where that was asked for", async () => {
+    const { mapper } = await start(new Map());
+    const handler = playground(mapper, { token, agents, anyHost: true });
+    const headers = { authorization };
+    expect((await handler(new Request("http://aparte.example/people", { headers }))).status).toBe(200);
+    const secure = await handler(new Request(`https://aparte.example/?token=${token}`));
+    expect(secure.headers.get("set-cookie")).toBe(
+      `aparte_page=${token}; Path=/; HttpOnly; SameSite=Strict; Secure`,
+    );
+  });
+
   it("answers on this machine's names alone, and no other site's pages", async () => {
     const { mapper } = await start(new Map());
-    const handler = playground(mapper, { agents });
+    const handler = playground(mapper, { token, agents });
     const ask = async (url: string, headers: Record<string, string> = {}, method = "GET") =>
-      (await handler(new Request(url, { method, headers }))).status;
+      (await handler(new Request(url, { method, headers: { authorization, ...headers } }))).status;
     for (const host of ["127.0.0.1:3000", "localhost", "localhost:3000", "[::1]:3000"]) {
       expect(await ask(`http://${host}/`), host).toBe(200);
       expect(await ask(`http://${host}/people`), host).toBe(200);
@@ -284,10 +341,12 @@ describe("playground", () => {
       }
       return undefined;
     };
-    expect(fieldOf({})).toBe("playground.agents");
-    expect(fieldOf({ agents: [] })).toBe("playground.agents");
-    expect(fieldOf({ agents, people: [""] })).toBe("playground.people");
-    expect(fieldOf({ agents, port: 1 })).toBe("playground.port");
-    expect(fieldOf({ agents })).toBeUndefined();
+    expect(fieldOf({ agents })).toBe("playground.token");
+    expect(fieldOf({ token: "too short", agents })).toBe("playground.token");
+    expect(fieldOf({ token })).toBe("playground.agents");
+    expect(fieldOf({ token, agents: [] })).toBe("playground.agents");
+    expect(fieldOf({ token, agents, people: [""] })).toBe("playground.people");
+    expect(fieldOf({ token, agents, port: 1 })).toBe("playground.port");
+    expect(fieldOf({ token, agents })).toBeUndefined();
   });
 });

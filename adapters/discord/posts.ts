@@ -107,7 +107,10 @@ export class Posts {
     const { api, address, delivery } = this.#options;
     // The same for the same part of the same reply: a post whose answer was lost on its way, or whose process died,
     // is found by it and not made twice.
-    const nonce = `${address.messageId}-${index}${this.#isReposted ? "r" : ""}`;
+    // What is said in place of an answer, where the message was not taken here, is no part of the answer that another
+    // process may give.
+    const isTaken = await delivery.taken.catch(() => false);
+    const nonce = `${address.messageId}-${index}${isTaken ? "" : "n"}${this.#isReposted ? "r" : ""}`;
     const { id, content } = await api.post(address, text, nonce, index === 0, signal);
     // Where the post is found again it may show an earlier text. Discord trims what it is given.
     const shown = content.trim() === text.trim() ? text : content;

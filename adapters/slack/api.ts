@@ -38,7 +38,7 @@ export class SlackApi {
   }
 
   /** Posts a message and returns its timestamp, which names it. */
-  async post(part: number, content: Content): Promise<string> {
+  async post(part: string, content: Content): Promise<string> {
     const { channel } = this.#address;
     const thread = this.#thread;
     const { ts }: Answer = await this.#client.apiCall("chat.postMessage", {
@@ -49,7 +49,7 @@ export class SlackApi {
     return timestamp(ts);
   }
 
-  async update(ts: string, part: number, content: Content): Promise<void> {
+  async update(ts: string, part: string, content: Content): Promise<void> {
     const { channel } = this.#address;
     await this.#client.apiCall("chat.update", { ...this.#content(part, content), channel, ts });
   }
@@ -77,14 +77,14 @@ export class SlackApi {
     await this.#client.apiCall("chat.appendStream", { channel, ts, markdown_text: text });
   }
 
-  async stopStream(ts: string, part: number, blocks: readonly object[]): Promise<void> {
+  async stopStream(ts: string, part: string, blocks: readonly object[]): Promise<void> {
     const { channel } = this.#address;
     const below = blocks.length === 0 ? {} : { blocks };
     await this.#client.apiCall("chat.stopStream", { channel, ts, ...below, ...this.#metadata(part) });
   }
 
   /** The post of this part whose answer was lost, if Slack has it. */
-  async find(part: number): Promise<string | undefined> {
+  async find(part: string): Promise<string | undefined> {
     const key = this.#key(part);
     return (await this.#later()).find(({ metadata }) => metadata?.event_payload?.part === key)?.ts;
   }
@@ -129,18 +129,18 @@ export class SlackApi {
   }
 
   /** With a markdown block, since the text's own markup is not markdown; plain where Slack takes none. */
-  #content(part: number, { text, isPlain, below }: Content): object {
+  #content(part: string, { text, isPlain, below }: Content): object {
     const content = isPlain
       ? { text: escapeText(text), blocks: [] }
       : { text: noticeText(text), blocks: [{ type: "markdown", text }, ...below] };
     return { ...content, ...this.#metadata(part) };
   }
 
-  #key(part: number): string {
+  #key(part: string): string {
     return `${this.#address.ts}:${part}`;
   }
 
-  #metadata(part: number): object {
+  #metadata(part: string): object {
     return { metadata: { event_type: metadataType, event_payload: { part: this.#key(part) } } };
   }
 }

@@ -79,6 +79,7 @@ export class Posts {
   #failure: { readonly error: unknown } | undefined;
   #isReposted = false;
   #canStream = true;
+  #isTaken = true;
   /** Slack took the blocks of this reply for wrong. */
   #isPlain: boolean;
   #conflicts = 0;
@@ -135,6 +136,7 @@ export class Posts {
 
   async #catchUp(): Promise<void> {
     this.#isRunning = true;
+    this.#isTaken = await this.#options.delivery.taken.catch(() => false);
     let hasRoom = false;
     while (this.#failure === undefined) {
       const step = this.#nextStep();
@@ -225,6 +227,14 @@ export class Posts {
     return grows && !isDone ? undefined : { call: () => this.#stop(index, post, isDone ? below : []) };
   }
 
+  /**
+   * The name that a post bears in its metadata. What is said in place of an answer, where the message was not taken
+   * here, is no part of the answer that another process may give.
+   */
+  #part(index: number): string {
+    return this.#isTaken ? `${index}` : `n${index}`;
+  }
+
   async #begin(index: number, content: Content): Promise<void> {
     const { api, delivery } = this.#options;
     if (this.#mayBePosted || (delivery.isRepeated && index >= this.#lookedFor)) return this.#find(index);
@@ -233,7 +243,7 @@ export class Posts {
       return this.#stream(index, thread, content.text);
     }
     try {
-      const ts = await api.post(index, content);
+      const ts = await api.post(this.#part(index), content);
       this.#showed(index, ts, content);
     } catch (error) {
       this.#mayBePosted = isUnsure(error);
@@ -279,7 +289,7 @@ export class Posts {
 
   /** Looks for the post whose answer was lost; where Slack does not let the bot look, it is posted again. */
   async #find(index: number): Promise<void> {
-    const ts = await this.#options.api.find(index).catch((error: unknown) => {
+    const ts = await this.#options.api.find(this.#part(index)).catch((error: unknown) => {
       // Better twice than never. Looking needs the scopes channels:history, im:history …
       if (isFinal(error)) return undefined;
       throw error;
@@ -306,7 +316,7 @@ export class Posts {
     const { api, workspace } = this.#options;
     let { shown } = post;
     try {
-      await api.stopStream(post.ts, index, below);
+      await api.stopStream(post.ts, this.#part(index), below);
     } catch (error) {
       if (!isFinal(error) || (isBlockRefusal(error) && below.length > 0)) throw error;
       // It had ended before; what it showed by then is not certain.
@@ -319,7 +329,7 @@ export class Posts {
   async #edit(index: number, { ts }: Post, content: Content): Promise<void> {
     const { api } = this.#options;
     try {
-      await api.update(ts, index, content);
+      await api.update(ts, this.#part(index), content);
       this.#showed(index, ts, content);
     } catch (error) {
       if (isStreamingStill(error) && this.#conflicts < maxConflicts) {

@@ -2,6 +2,7 @@ import type { FileInput } from "aparte";
 import type { Settings } from "./options.ts";
 import { ownHeader } from "./origin.ts";
 import { fieldInvalid, Refusal } from "./refusal.ts";
+import type { Room } from "./waiting-bytes.ts";
 
 /** What a client says. Who says it is never part of it. */
 export interface Said {
@@ -23,12 +24,13 @@ type Limits = Pick<Settings, "maxBodySize" | "maxUploadSize" | "maxFiles">;
 /**
  * Reads a message from a JSON or multipart body.
  * @throws {AparteError} `input-invalid` with the field's name
- * @throws {Refusal} 413, 415
+ * @param room counts its bytes
+ * @throws {Refusal} 413, 415, 429, 503
  */
-export async function readSaid(request: Request, limits: Limits): Promise<Said> {
+export async function readSaid(request: Request, limits: Limits, room: Room): Promise<Said> {
   const contentType = request.headers.get("content-type") ?? "";
   const type = contentType.split(";", 1)[0]?.trim().toLowerCase();
-  if (type === "application/json") return saidIn(await readJson(request, limits.maxBodySize), []);
+  if (type === "application/json") return saidIn(await readJson(request, limits.maxBodySize, room), []);
   if (type !== "multipart/form-data") {
     throw new Refusal(
       "type-unsupported",
@@ -39,7 +41,7 @@ export async function readSaid(request: Request, limits: Limits): Promise<Said> 
   if (!request.headers.has(ownHeader)) {
     throw new Refusal("forbidden", `A multipart message needs the header "${ownHeader}: 1".`);
   }
-  return readForm(await readBytes(request, limits.maxUploadSize), contentType, limits.maxFiles);
+  return readForm(await readBytes(request, limits.maxUploadSize, room), contentType, limits.maxFiles);
 }
 
 /** The message id of a request about an earlier message. */
@@ -47,8 +49,8 @@ export function readId(request: Request): string {
   return checkName("id", new URL(request.url).searchParams.get("id") ?? undefined);
 }
 
-async function readJson(request: Request, most: number): Promise<unknown> {
-  const bytes = await readBytes(request, most);
+async function readJson(request: Request, most: number, room: Room): Promise<unknown> {
+  const bytes = await readBytes(request, most, room);
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch {
@@ -111,7 +113,7 @@ function checkName(field: string, value: unknown): string {
   throw fieldInvalid(field, `must be a text of 1 to ${longestName} characters`);
 }
 
-async function readBytes(request: Request, most: number): Promise<Uint8Array<ArrayBuffer>> {
+async function readBytes(request: Request, most: number, room: Room): Promise<Uint8Array<ArrayBuffer>> {
   if (Number(request.headers.get("content-length") ?? 0) > most) throw tooLarge(most);
   const chunks: Uint8Array[] = [];
   let size = 0;
@@ -119,6 +121,7 @@ async function readBytes(request: Request, most: number): Promise<Uint8Array<Arr
   for await (const chunk of request.body ?? []) {
     size += chunk.byteLength;
     if (size > most) throw tooLarge(most);
+    room.add(chunk.byteLength);
     chunks.push(chunk);
   }
   const bytes = new Uint8Array(size);

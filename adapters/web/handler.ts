@@ -4,8 +4,9 @@ import type { KeptReply } from "./kept-reply.ts";
 import { readOptions, type Settings, type WebOptions, type WebSpeaker } from "./options.ts";
 import { preflight, refuseForeign, shareWith } from "./origin.ts";
 import { describe, failureResponse, Refusal } from "./refusal.ts";
-import { Replies } from "./replies.ts";
+import { personKey, Replies } from "./replies.ts";
 import { eventStream, readPosition } from "./stream.ts";
+import { WaitingBytes } from "./waiting-bytes.ts";
 
 /** A standard fetch handler. It looks at the query only, so it may be mounted under any path. */
 export type WebHandler = (request: Request) => Promise<Response>;
@@ -35,8 +36,9 @@ export type WebHandler = (request: Request) => Promise<Response>;
 export function web(mapper: SessionMapper, options: WebOptions): WebHandler {
   const settings = readOptions(options);
   const replies = new Replies(settings);
+  const waiting = new WaitingBytes(settings);
   return async (request) => {
-    const response = await answer({ mapper, settings, replies }, request).catch((error: unknown) =>
+    const response = await answer({ mapper, settings, replies, waiting }, request).catch((error: unknown) =>
       failureResponse(error, settings.logger),
     );
     response.headers.set("cache-control", "no-store, no-transform");
@@ -49,6 +51,7 @@ interface Host {
   readonly mapper: SessionMapper;
   readonly settings: Settings;
   readonly replies: Replies;
+  readonly waiting: WaitingBytes;
 }
 
 async function answer(host: Host, request: Request): Promise<Response> {
@@ -73,16 +76,24 @@ async function answer(host: Host, request: Request): Promise<Response> {
   return new Response(null, { status: 204 });
 }
 
-async function ask(
-  { mapper, settings, replies }: Host,
-  request: Request,
-  speaker: WebSpeaker,
-): Promise<Response> {
-  const said = await readSaid(request, settings);
-  await authorize(settings, said, speaker);
-  const message: Message = { ...said, ...speaker, platform: settings.platform };
-  // No await between these two: the same message sent twice at once has one reply.
-  const kept = replies.find(message) ?? replies.add(message, () => mapper.handle(message));
+async function ask(host: Host, request: Request, speaker: WebSpeaker): Promise<Response> {
+  const { mapper, settings, replies } = host;
+  const room = host.waiting.room(personKey(speaker));
+  let message: Message;
+  let kept: KeptReply;
+  try {
+    const said = await readSaid(request, settings, room);
+    await authorize(settings, said, speaker);
+    message = { ...said, ...speaker, platform: settings.platform };
+    // No await between these two: the same message sent twice at once has one reply.
+    const found = replies.find(message);
+    kept = found ?? replies.add(message, () => mapper.handle(message));
+    if (found === undefined) void kept.ended.then(room.free);
+    else room.free();
+  } catch (error) {
+    room.free();
+    throw error;
+  }
   const leave = attach(request, kept);
   try {
     if (!(await kept.taken)) await refuseUntaken(kept);
@@ -169,9 +180,11 @@ async function refuseUntaken(kept: KeptReply): Promise<never> {
   await kept.ended;
   for (const { name, data } of kept.events) {
     if (name !== "message" || data.type !== "notice") continue;
-    const { code, text } = data;
+    const { code, text, retryAfterMs = 10_000 } = data;
     if (code === "busy" || code === "duplicate") throw new Refusal(code, text, { "retry-after": "2" });
-    if (code === "full") throw new Refusal(code, text, { "retry-after": "10" });
+    if (code === "full" || code === "limited") {
+      throw new Refusal(code, text, { "retry-after": String(Math.ceil(retryAfterMs / 1000)) });
+    }
   }
   throw (
     kept.failure ?? new AparteError("backend-failed", "The message was not taken, and nothing tells why.")

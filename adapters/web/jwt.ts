@@ -1,21 +1,26 @@
+import type { JsonWebKey, KeyObject, webcrypto } from "node:crypto";
 import { optionInvalid, refuseUnknown } from "aparte";
-import {
-  type CryptoKey,
-  createRemoteJWKSet,
-  errors,
-  type JWK,
-  type JWTPayload,
-  type JWTVerifyGetKey,
-  jwtVerify,
-  type KeyObject,
-} from "jose";
+import { type JWTVerifyGetKey, jwtVerify } from "jose";
 import type { WebSpeaker } from "./options.ts";
+import { KeysUnavailable, remoteKeys } from "./remote-keys.ts";
+
+/** What a verified token says. */
+export interface JwtClaims {
+  readonly iss?: string;
+  readonly sub?: string;
+  readonly aud?: string | string[];
+  readonly exp?: number;
+  readonly nbf?: number;
+  readonly iat?: number;
+  readonly jti?: string;
+  readonly [claim: string]: unknown;
+}
 
 export interface JwtSpeakerOptions {
   /** The secret that the host application signs with, at least 32 bytes. Either this, or `key`, or `jwksUrl`. */
   readonly secret?: string | Uint8Array;
   /** The host application's public key. */
-  readonly key?: CryptoKey | KeyObject | JWK;
+  readonly key?: webcrypto.CryptoKey | KeyObject | JsonWebKey;
   /** Where the host application, or its identity provider, publishes its public keys. */
   readonly jwksUrl?: string | URL;
   /** The `aud` that tokens for this handler have: tokens for other services of the same signer are refused. */
@@ -27,7 +32,7 @@ export interface JwtSpeakerOptions {
   /** The cookie that holds the token, where there is no `Authorization: Bearer …`. @default none */
   readonly cookie?: string;
   /** Who a verified token speaks for; undefined for nobody. @default tenant `""`, and `sub` as the user */
-  readonly speaker?: (claims: JWTPayload) => WebSpeaker | undefined;
+  readonly speaker?: (claims: JwtClaims) => WebSpeaker | undefined;
 }
 
 const known = [
@@ -45,11 +50,6 @@ const secretAlgorithms: readonly string[] = ["HS256", "HS384", "HS512"];
 
 /** RFC 7518, section 3.2: a key of the hash's size or larger must be used with HS256. */
 const secretBytes = 32;
-
-/** The keys could not be fetched: nothing is known about the token. */
-class KeysUnavailable extends Error {
-  override readonly name = "KeysUnavailable";
-}
 
 /**
  * An `authenticate` hook for tokens (JWT) that the host application gave to the person's browser. A token that is
@@ -70,7 +70,7 @@ export function jwtSpeaker(
   return async (request) => {
     const token = bearer(request) ?? (cookie === undefined ? undefined : readCookie(request, cookie));
     if (token === undefined) return undefined;
-    let claims: JWTPayload;
+    let claims: JwtClaims;
     try {
       claims = (await jwtVerify(token, key, expected)).payload;
     } catch (error) {
@@ -87,7 +87,7 @@ interface Settings {
   readonly audience: string | readonly string[];
   readonly issuer: string | readonly string[] | undefined;
   readonly cookie: string | undefined;
-  readonly speaker: (claims: JWTPayload) => WebSpeaker | undefined;
+  readonly speaker: (claims: JwtClaims) => WebSpeaker | undefined;
 }
 
 function readOptions(options: JwtSpeakerOptions): Settings {
@@ -135,32 +135,21 @@ function keySource(
     }
     return async () => bytes;
   }
-  if (jwksUrl !== undefined) return remoteKeys(jwksUrl);
+  if (jwksUrl !== undefined) return readJwksUrl(jwksUrl);
   if (typeof key !== "object" || key === null) {
     throw optionInvalid("jwtSpeaker.key", "must be a CryptoKey, a KeyObject or a JWK");
   }
   return async () => key;
 }
 
-function remoteKeys(jwksUrl: string | URL): JWTVerifyGetKey {
+function readJwksUrl(jwksUrl: string | URL): JWTVerifyGetKey {
   if (!URL.canParse(String(jwksUrl)) || !/^https?:$/.test(new URL(jwksUrl).protocol)) {
     throw optionInvalid("jwtSpeaker.jwksUrl", "must be an http(s) URL");
   }
-  const keys = createRemoteJWKSet(new URL(jwksUrl));
-  return async (header, token) => {
-    try {
-      return await keys(header, token);
-    } catch (error) {
-      const isTokens =
-        error instanceof errors.JWKSNoMatchingKey ||
-        error instanceof errors.JWKSMultipleMatchingKeys ||
-        error instanceof errors.JOSENotSupported;
-      throw isTokens ? error : new KeysUnavailable("The JWKS could not be fetched.", { cause: error });
-    }
-  };
+  return remoteKeys(new URL(jwksUrl));
 }
 
-function subject({ sub }: JWTPayload): WebSpeaker | undefined {
+function subject({ sub }: JwtClaims): WebSpeaker | undefined {
   return typeof sub === "string" && sub !== "" ? { tenant: "", user: sub } : undefined;
 }
 

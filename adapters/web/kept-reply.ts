@@ -8,11 +8,19 @@ export type KeptEvent =
   | { readonly name: "done"; readonly data: Record<string, never> }
   | { readonly name: "failed"; readonly data: FailureBody };
 
+/** Whose message a reply answers. The same for every place where that person may say it. */
+export interface ReplyName {
+  readonly tenant?: string;
+  readonly user: string;
+  readonly id: string;
+}
+
 /**
  * A reply, read from the mapper as it comes and kept for clients that read it at their own pace, leave, and come
  * back. When none of them is there for the grace time, the turn is stopped.
  */
 export class KeptReply {
+  readonly name: ReplyName;
   /** Tells this reading of the message from another one, after whose end or loss the numbers start again. */
   readonly epoch: string = crypto.randomUUID().slice(0, 8);
   /** Resolves when the last event is there. */
@@ -27,7 +35,9 @@ export class KeptReply {
   #cancelGrace: (() => void) | undefined;
   #waiting = new Set<() => void>();
 
-  constructor(reply: Reply, graceTime: number) {
+  constructor(name: ReplyName, reply: Reply, graceTime: number) {
+    const { tenant, user, id } = name;
+    this.name = { ...(tenant === undefined ? {} : { tenant }), user, id };
     this.#reply = reply;
     this.#graceTime = graceTime;
     this.ended = this.#read();

@@ -36,12 +36,20 @@ export interface WebOptions {
   readonly keepTime?: number;
   /** How many replies run or are kept at one time; above it those kept go, then 503. @default 2000 */
   readonly maxReplies?: number;
+  /**
+   * How many of them may be one person's; above it their oldest that has ended goes, then 429. @default 50
+   */
+  readonly maxPersonReplies?: number;
   /** Milliseconds of silence after which a stream says that it lives. @default 15000 */
   readonly heartbeat?: number;
   /** The largest JSON body, in bytes. @default 1048576 (1 MiB) */
   readonly maxBodySize?: number;
   /** The largest multipart body with all its files, in bytes. @default 20971520 (20 MiB) */
   readonly maxUploadSize?: number;
+  /** How many bytes of one person's messages may arrive, wait and run at one time; then 429. @default 41943040 (40 MiB) */
+  readonly maxPersonBytes?: number;
+  /** How many bytes of all people's; then 503. @default 104857600 (100 MiB) */
+  readonly maxBytes?: number;
   /** How many files one message may have. @default 10 */
   readonly maxFiles?: number;
   /** Told why a person could not be authenticated. @default the console */
@@ -65,6 +73,9 @@ export function readOptions(options: WebOptions): Settings {
     graceTime: wholeNumber(options, "graceTime", 5_000, 0),
     keepTime: wholeNumber(options, "keepTime", 60_000, 0),
     maxReplies: wholeNumber(options, "maxReplies", 2_000),
+    maxPersonReplies: wholeNumber(options, "maxPersonReplies", 50),
+    maxPersonBytes: wholeNumber(options, "maxPersonBytes", 40 * 1024 * 1024),
+    maxBytes: wholeNumber(options, "maxBytes", 100 * 1024 * 1024),
     heartbeat: wholeNumber(options, "heartbeat", 15_000),
     maxBodySize: wholeNumber(options, "maxBodySize", 1024 * 1024),
     maxUploadSize: wholeNumber(options, "maxUploadSize", 20 * 1024 * 1024),

@@ -100,6 +100,8 @@ export interface SharedToken {
   readonly token: string;
   /** How long the token may still be used, in milliseconds from now. */
   readonly ttlMs: number;
+  /** The keys of tokens that came after it, which lie beside it. */
+  readonly followers?: readonly string[];
 }
 
 /**
@@ -137,6 +139,9 @@ export interface Backend {
 
   /** Deletes the conversation at the service. One that is already gone counts as deleted. */
   remove?(conversation: ConversationCall): Promise<void>;
+
+  /** Forgets what is kept of a session besides its conversations, such as its token: the person is forgotten. */
+  forget?(session: { readonly sessionName: string }): Promise<void>;
 
   /** Gives a file to the service and returns the service's id for it. */
   upload?(session: SessionCall & { readonly file: FileInput }): Promise<string>;

@@ -6,6 +6,7 @@ import { AparteError } from "../errors.ts";
 import { consoleLogger, describeError } from "../logger.ts";
 import { lockFolder } from "./folder-lock.ts";
 import type { ProgramSettings } from "./settings.ts";
+import { hasSqlite } from "./sqlite.ts";
 
 /** How long a key is tried at start, in milliseconds. */
 const probeTimeout = 15_000;
@@ -13,6 +14,8 @@ const probeTimeout = 15_000;
 export interface Agents {
   /** By name; the names stay the same whatever else is set, since conversations are kept under them. */
   readonly backends: Readonly<Record<string, Backend>>;
+  /** Whether it is the one on this machine, for trying things out. */
+  readonly isStandIn: boolean;
   close(): Promise<void>;
 }
 
@@ -33,17 +36,21 @@ export async function startAgents(settings: ProgramSettings): Promise<Agents> {
   }
   if (Object.keys(backends).length === 0) return standIn(settings.folder);
   await Promise.all(Object.values(backends).map(probe));
-  return { backends, close: async () => {} };
+  return { backends, isStandIn: false, close: async () => {} };
 }
 
 async function standIn(folder: string): Promise<Agents> {
   const { startCozeEmulator } = await import("../emulators/coze/index.ts");
   await mkdir(folder, { recursive: true });
-  const unlock = await lockFolder(join(folder, "stand-in.lock"));
-  const emulator = await startCozeEmulator({ persist: join(folder, "coze-emulator.db"), wordDelayMs: 40 });
+  // What a stand-in in memory was told is nobody else's to see.
+  const canKeep = await hasSqlite();
+  const unlock = canKeep ? await lockFolder(join(folder, "stand-in.lock")) : () => {};
+  const persist = canKeep ? { persist: join(folder, "coze-emulator.db") } : {};
+  const emulator = await startCozeEmulator({ ...persist, wordDelayMs: 40 });
   const { appId, keyId, privateKey, botId, baseURL } = emulator;
   return {
     backends: { helper: coze({ appId, keyId, privateKey, botId, baseURL }) },
+    isStandIn: true,
     async close() {
       await emulator.close();
       unlock();

@@ -42,13 +42,15 @@ const services: Readonly<Record<string, (settings: Settings) => Promise<Started>
   },
 };
 
-const usage = `Usage: npm run emulator -- [--service ${Object.keys(services).join("|")}] [--port N] [--persist FILE]`;
+const usage = `Usage: aparte emulator [--service ${Object.keys(services).join("|")}] [--port N] [--persist FILE]`;
 
 /** A wrong argument: told on stderr, ends with 2. */
 class UsageError extends Error {}
 
 async function main(): Promise<void> {
-  const { service, settings } = readArguments(process.argv.slice(2));
+  const args = process.argv.slice(2);
+  if (args.includes("--help")) return void process.stdout.write(`${usage}\n`);
+  const { service, settings } = readArguments(args);
   const start = Object.hasOwn(services, service) ? services[service] : undefined;
   if (start === undefined) {
     throw new UsageError(`There is no emulator "${service}". Known: ${Object.keys(services).join(", ")}.`);

@@ -1,10 +1,13 @@
 import { AparteError } from "../errors.ts";
+import { consoleLogger, describeError } from "../logger.ts";
 import type { SessionMapper } from "../mapper.ts";
 import type { DiscordSettings, SlackSettings } from "./settings.ts";
 
 /** A bot that runs on its platform. */
 export interface RunningBot {
   readonly platform: string;
+  /** As whom it speaks there, for the operator. */
+  readonly as: string;
   /** Takes no new messages; replies that are under way can still be sent. */
   stopListening(): Promise<void>;
   close(): Promise<void>;
@@ -26,7 +29,13 @@ export async function startSlack(mapper: SessionMapper, settings: SlackSettings)
   await refused("SLACK_BOT_TOKEN", () => app.init());
   slack(mapper, { agentView }).attach(app);
   await refused("SLACK_APP_TOKEN", () => app.start(port));
-  return { platform: "slack", stopListening: async () => void (await app.stop()), close: async () => {} };
+  const { user = "?", team = "?" } = await refused("SLACK_BOT_TOKEN", () => app.client.auth.test());
+  return {
+    platform: "slack",
+    as: `@${user} in the workspace "${team}"`,
+    stopListening: async () => void (await app.stop()),
+    close: async () => {},
+  };
 }
 
 /** @throws {AparteError} `option-invalid` when the package is missing or Discord refuses the token. */
@@ -37,36 +46,70 @@ export async function startDiscord(mapper: SessionMapper, settings: DiscordSetti
   );
   const { discord } = await import("aparte/discord");
   const client = new Client({
-    intents: [
-      GatewayIntentBits.Guilds,
-      GatewayIntentBits.GuildMessages,
-      GatewayIntentBits.DirectMessages,
-      GatewayIntentBits.MessageContent,
-    ],
+    // The text of direct messages and of mentions comes without the intent Message Content.
+    intents: [GatewayIntentBits.Guilds, GatewayIntentBits.GuildMessages, GatewayIntentBits.DirectMessages],
     // Without it discord.js drops direct messages.
     partials: [Partials.Channel],
     allowedMentions: { parse: [], repliedUser: false },
     ...(settings.apiUrl === undefined ? {} : { rest: { api: settings.apiUrl } }),
   });
   discord(mapper).attach(client);
-  const ready = new Promise<void>((resolve) => client.once(Events.ClientReady, () => resolve()));
-  await refused("DISCORD_TOKEN", () => client.login(settings.token));
-  await ready;
+  const ready = once<void>((resolve) => client.once(Events.ClientReady, () => resolve()));
+  const closed = once<number>((resolve) => client.once(Events.ShardDisconnect, ({ code }) => resolve(code)));
+  const login = refused("DISCORD_TOKEN", () => client.login(settings.token));
+  // A login goes on waiting where the gateway has closed for good.
+  const code = await Promise.race([closed, login.then(() => Promise.race([closed, ready]))]);
+  if (code !== undefined) {
+    login.catch(() => {});
+    await client.destroy();
+    throw gatewayClosed(code);
+  }
+  void closed.then((later) =>
+    consoleLogger.error("discord is not connected", describeError(gatewayClosed(later))),
+  );
   return {
     platform: "discord",
+    as: `${client.user?.tag ?? "?"} in ${client.guilds.cache.size} ${client.guilds.cache.size === 1 ? "guild" : "guilds"}`,
     stopListening: async () => void client.removeAllListeners(Events.MessageCreate),
     close: () => client.destroy(),
   };
+}
+
+/** What Discord means by the codes with which it ends a connection for good. */
+const gatewayProblems: Readonly<Record<number, string>> = {
+  4004: "the token is not valid (4004). Make a new one: discord.com/developers/applications, your application, Bot, Reset Token.",
+  4010: "the shard is not one of the bot's (4010).",
+  4011: "the bot is in so many guilds that it needs shards (4011): run it with discord.js' ShardingManager.",
+  4012: "it no longer speaks this version of the gateway (4012). Update discord.js.",
+  4013: "an intent does not exist (4013). Update discord.js.",
+  4014:
+    "an intent is not switched on (4014). Switch on Message Content Intent: discord.com/developers/applications, your " +
+    "application, Bot, Privileged Gateway Intents.",
+};
+
+function gatewayClosed(code: number): AparteError {
+  const problem = gatewayProblems[code] ?? `it gave the code ${code}.`;
+  return new AparteError("option-invalid", `Discord has closed the connection of DISCORD_TOKEN: ${problem}`, {
+    field: "DISCORD_TOKEN",
+  });
+}
+
+function once<T>(listen: (resolve: (value: T) => void) => void): Promise<T> {
+  return new Promise(listen);
 }
 
 async function needed<T>(name: string, load: () => Promise<T>): Promise<T> {
   try {
     return await load();
   } catch (cause) {
-    throw new AparteError("option-invalid", `The package "${name}" is missing. Install it: npm i ${name}`, {
-      field: name,
-      cause,
-    });
+    throw new AparteError(
+      "option-invalid",
+      `The package "${name}" is missing. Install both: npm i aparte ${name}`,
+      {
+        field: name,
+        cause,
+      },
+    );
   }
 }
 

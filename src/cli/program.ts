@@ -5,13 +5,17 @@ import { serve } from "srvx/node";
 import { AparteError } from "../errors.ts";
 import { consoleLogger, describeError } from "../logger.ts";
 import { SessionMapper } from "../mapper.ts";
+import { newPageToken } from "../page/access.ts";
 import { playground } from "../page/index.ts";
 import { openStore } from "../stores/open.ts";
 import { loadLimiter } from "../stores/rates.ts";
+import type { Store } from "../stores/store.ts";
 import { startAgents } from "./agents.ts";
 import { commands } from "./commands.ts";
 import { type RunningBot, startDiscord, startSlack } from "./platforms.ts";
 import type { ProgramSettings } from "./settings.ts";
+import { hasSqlite } from "./sqlite.ts";
+import { version } from "./version.ts";
 
 /** How long connections may take to send what is left of their replies, in milliseconds. */
 const lastBytesTimeout = 2_000;
@@ -19,6 +23,10 @@ const lastBytesTimeout = 2_000;
 /** The program while it runs. */
 export interface Program {
   readonly url: string;
+  /** The page's address with its token, where the page is on. */
+  readonly pageUrl?: string;
+  /** What runs here, a line each: for whoever has started it, since the page's line has the token. */
+  readonly facts: readonly string[];
   /** Takes nothing new, finishes the running turns, and ends. */
   close(): Promise<void>;
 }
@@ -41,7 +49,8 @@ export async function startProgram(settings: ProgramSettings): Promise<Program> 
     if (settings.limits !== undefined || settings.coze?.qps !== undefined) await loadLimiter();
     const agents = await startAgents(settings);
     closers.push(agents.close);
-    const store = await openStore(settings.store);
+    const kept = await storeOf(settings);
+    const store = await openStore(kept.url);
     const mapper = new SessionMapper({
       agents: agents.backends,
       store,
@@ -52,7 +61,7 @@ export async function startProgram(settings: ProgramSettings): Promise<Program> 
       ...(settings.limits === undefined ? {} : { limits: settings.limits }),
     });
     const names = Object.keys(agents.backends);
-    mapper.use(commands(mapper, names));
+    mapper.use(commands(mapper));
     const bots: RunningBot[] = [];
     // The turns end before the connections on which their replies go out.
     let stopServer = async () => {};
@@ -64,13 +73,31 @@ export async function startProgram(settings: ProgramSettings): Promise<Program> 
     );
     if (settings.slack !== undefined) bots.push(await startSlack(mapper, settings.slack));
     if (settings.discord !== undefined) bots.push(await startDiscord(mapper, settings.discord));
-    const server = await listen(
-      settings,
-      bots,
-      hasBots ? undefined : playground(mapper, { agents: names, store }),
-    );
+    const isPrivate = isLoopback(settings.host);
+    // The page lets everybody be anybody, so it is there only where no real people are served, and others reach it only
+    // where that was asked for.
+    const hasPage = !hasBots && (settings.page ?? isPrivate);
+    const token = newPageToken();
+    const page = hasPage
+      ? playground(mapper, { token, anyHost: !isPrivate, agents: names, store })
+      : undefined;
+    const server = await listen(settings, { bots, store, page });
     stopServer = server.stop;
-    return { url: server.url, close };
+    const pageUrl = hasPage ? `${server.url}/?token=${token}` : undefined;
+    const facts = [
+      `aparte ${version} on Node ${process.versions.node}`,
+      `agents: ${Object.entries(agents.backends)
+        .map(
+          ([name, backend]) => `${name} (${agents.isStandIn ? "a stand-in on this machine" : backend.name})`,
+        )
+        .join(", ")}`,
+      `store: ${kept.told}`,
+      `platforms: ${bots.map(({ platform, as }) => `${platform} as ${as}`).join(", ") || "none"}`,
+      `scope: ${hasBots ? settings.scope : "user"}`,
+      `reachable: ${isPrivate ? "from this machine" : `from wherever ${settings.host} is`}: /healthz, /readyz${hasPage ? ", and the page by its token" : ""}`,
+      `page: ${pageUrl ?? pageIsOff(hasBots, settings)}`,
+    ];
+    return { url: server.url, ...(pageUrl === undefined ? {} : { pageUrl }), facts, close };
   } catch (error) {
     await close();
     throw error;
@@ -89,22 +116,51 @@ async function ownSecret(folder: string): Promise<string> {
   return readFile(file, "utf8");
 }
 
+/** The store, and how it is told: without its password. */
+async function storeOf({ store, folder }: ProgramSettings): Promise<{ url: string; told: string }> {
+  if (store !== undefined) return { url: store, told: store.replace(/\/\/[^@/]*@/, "//") };
+  const url = `sqlite:${folder}/aparte.db`;
+  if (await hasSqlite()) return { url, told: url };
+  return {
+    url: "memory:",
+    told: "memory: all is lost at the end, since the package libsql is missing. To keep it: npm i aparte libsql",
+  };
+}
+
+function pageIsOff(hasBots: boolean, { page }: ProgramSettings): string {
+  if (hasBots) return "off, where a bot runs";
+  if (page === false) return "off";
+  return "off, since others reach this address. Whoever has its token may speak as everybody on it; --page switches it on";
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+interface Served {
+  readonly bots: readonly RunningBot[];
+  readonly store: Store;
+  readonly page: ((request: Request) => Promise<Response>) | undefined;
+}
+
 async function listen(
   settings: ProgramSettings,
-  bots: readonly RunningBot[],
-  // The page lets everybody be anybody, so it is there only where no real people are served.
-  page: ((request: Request) => Promise<Response>) | undefined,
+  { bots, store, page }: Served,
 ): Promise<{ readonly url: string; readonly stop: () => Promise<void> }> {
+  let isStopping = false;
+  const status = () => ({ status: "ok", platforms: bots.map(({ platform }) => platform) });
   const server = serve({
     hostname: settings.host,
     port: settings.port,
     manual: true,
     silent: true,
     gracefulShutdown: false,
-    fetch: (request) => {
+    fetch: async (request) => {
       const { pathname } = new URL(request.url);
-      if (pathname === "/healthz") {
-        return Response.json({ status: "ok", platforms: bots.map(({ platform }) => platform) });
+      if (pathname === "/healthz") return Response.json(status());
+      if (pathname === "/readyz") {
+        const isReady = !isStopping && (await answers(store));
+        return Response.json(isReady ? status() : { status: "not ready" }, { status: isReady ? 200 : 503 });
       }
       return page?.(request) ?? new Response("Not found", { status: 404 });
     },
@@ -126,9 +182,17 @@ async function listen(
   return {
     url,
     async stop() {
+      isStopping = true;
       const timer = setTimeout(() => void server.close(true), lastBytesTimeout);
       await server.close();
       clearTimeout(timer);
     },
   };
+}
+
+function answers(store: Store): Promise<boolean> {
+  return store.read("readyz").then(
+    () => true,
+    () => false,
+  );
 }

@@ -2,10 +2,11 @@ import { readFileSync } from "node:fs";
 import type { CozeOptions } from "../backends/coze/index.ts";
 import type { DialogflowCxOptions } from "../backends/dialogflow-cx/index.ts";
 import type { SonaopsOptions } from "../backends/sonaops/index.ts";
-import { AparteError } from "../errors.ts";
 import type { Overlap } from "../lane/machine.ts";
 import type { Scope } from "../speaker/scope.ts";
+import { secretCommand, secretProblem } from "../speaker/secret.ts";
 import type { TurnLimits } from "../turn/limits.ts";
+import { cozeExtras, dialogflowExtras, type Environment, Variables, wrong } from "./variables.ts";
 
 export interface SlackSettings {
   readonly botToken: string;
@@ -27,7 +28,10 @@ export interface DiscordSettings {
 export interface ProgramSettings {
   readonly port: number;
   readonly host: string;
-  readonly store: string;
+  /** Whether the page is there. Missing: where only this machine reaches it, and no bot runs. */
+  readonly page?: boolean;
+  /** Missing: a SQLite file in the folder, or memory where SQLite cannot be used. */
+  readonly store?: string;
   /** The folder for what the program makes itself: a store, a secret, the stand-in agent's memory. */
   readonly folder: string;
   /** Missing: made once and kept in the folder. */
@@ -43,21 +47,22 @@ export interface ProgramSettings {
   readonly discord?: DiscordSettings;
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
 /**
  * The program's settings from the environment; the README's table lists them.
  * @throws {AparteError} `option-invalid`: what is wrong, and how to mend it. `field` is the variable's name.
  */
 export function readSettings(environment: Environment): ProgramSettings {
   const env = new Variables(environment);
-  env.refuseUnknown();
   const coze = readCoze(env);
   const sonaops = readSonaops(env);
   const dialogflow = readDialogflow(env);
   const hasAgent = coze !== undefined || sonaops !== undefined || dialogflow !== undefined;
   const slack = readSlack(env);
   const discord = readDiscord(env);
+  const page = env.oneOf("APARTE_PAGE", ["auto", "on", "off"]);
+  if (page === "on" && (slack !== undefined || discord !== undefined)) {
+    throw wrong("APARTE_PAGE", "does not go with a bot: the page lets everybody on it speak as everybody.");
+  }
   if (!hasAgent && (slack !== undefined || discord !== undefined)) {
     throw wrong(
       "COZE_APP_ID",
@@ -71,24 +76,26 @@ export function readSettings(environment: Environment): ProgramSettings {
   if (env.get("APARTE_SECRET") === undefined && (hasAgent || secrets.length > 0)) {
     throw wrong(
       "APARTE_SECRET",
-      "is missing. Set it to a random text of at least 16 characters, and never change it: it keys all sessions.",
+      `is missing. Set it to a random text, and never change it: it keys all sessions. This makes one: ${secretCommand}`,
     );
   }
-  for (const secret of secrets) {
-    if (secret.length < 16) {
-      const isFirst = secret === env.get("APARTE_SECRET");
-      throw isFirst
-        ? wrong("APARTE_SECRET", "is too short: at least 16 characters.")
-        : wrong("APARTE_OTHER_SECRETS", "holds one that is too short: at least 16 characters each.");
-    }
+  for (const [index, secret] of secrets.entries()) {
+    const problem = secretProblem(secret);
+    if (problem === undefined) continue;
+    const name = index === 0 ? "APARTE_SECRET" : "APARTE_OTHER_SECRETS";
+    throw wrong(
+      name,
+      `${index === 0 ? "is" : "holds one that is"} ${problem}. This makes a good one: ${secretCommand}`,
+    );
   }
   const person = env.count("APARTE_TURNS_PER_MINUTE");
   const tenant = env.count("APARTE_TENANT_TURNS_PER_MINUTE");
   return {
     port: env.port("PORT", 3000),
     host: env.get("HOST") ?? "127.0.0.1",
+    ...(page === "auto" ? {} : { page: page === "on" }),
     folder: env.get("APARTE_FOLDER") ?? ".aparte",
-    store: env.get("APARTE_STORE") ?? `sqlite:${env.get("APARTE_FOLDER") ?? ".aparte"}/aparte.db`,
+    ...definedOf<Pick<ProgramSettings, "store">>({ store: env.get("APARTE_STORE") }),
     ...(secrets.length === 0 ? {} : { secret: secrets }),
     scope: env.oneOf("APARTE_SCOPE", ["user", "user-in-channel", "user-in-thread", "channel", "thread"]),
     overlap: env.oneOf("APARTE_OVERLAP", ["queue", "merge", "interrupt", "reject"]),
@@ -100,34 +107,6 @@ export function readSettings(environment: Environment): ProgramSettings {
     ...(discord === undefined ? {} : { discord }),
   };
 }
-
-/** Without an agent they would be set for nothing. */
-const cozeExtras = [
-  "COZE_REGION",
-  "COZE_BASE_URL",
-  "COZE_ACCOUNT_ID",
-  "COZE_ENTERPRISE_ID",
-  "COZE_CONNECTOR_ID",
-  "COZE_QPS",
-] as const;
-const dialogflowExtras = [
-  "DIALOGFLOW_CREDENTIALS_FILE",
-  "DIALOGFLOW_ENVIRONMENT",
-  "DIALOGFLOW_LANGUAGE",
-  "DIALOGFLOW_BASE_URL",
-] as const;
-
-/** All that begin with `APARTE_`: a slip of the pen is found at start. */
-const ownNames: readonly string[] = [
-  "APARTE_SECRET",
-  "APARTE_OTHER_SECRETS",
-  "APARTE_STORE",
-  "APARTE_FOLDER",
-  "APARTE_SCOPE",
-  "APARTE_OVERLAP",
-  "APARTE_TURNS_PER_MINUTE",
-  "APARTE_TENANT_TURNS_PER_MINUTE",
-];
 
 function readCoze(env: Variables): CozeOptions | undefined {
   const needed = ["COZE_APP_ID", "COZE_KEY_ID", "COZE_BOT_ID"] as const;
@@ -254,66 +233,4 @@ function readDiscord(env: Variables): DiscordSettings | undefined {
     throw wrong("DISCORD_TOKEN", "is no bot token: those have three parts with dots between them.");
   }
   return { token, ...(apiUrl === undefined ? {} : { apiUrl }) };
-}
-
-/** The environment's variables; an empty one counts as not set. */
-class Variables {
-  readonly #environment: Environment;
-
-  constructor(environment: Environment) {
-    this.#environment = environment;
-  }
-
-  get(name: string): string | undefined {
-    const value = this.#environment[name]?.trim();
-    return value === "" ? undefined : value;
-  }
-
-  hasAny(...lists: (readonly string[])[]): boolean {
-    return lists.flat().some((name) => this.get(name) !== undefined);
-  }
-
-  refuseUnknown(): void {
-    for (const name of Object.keys(this.#environment)) {
-      if (name.startsWith("APARTE_") && !ownNames.includes(name)) {
-        throw wrong(name, `does not exist. There are: ${ownNames.join(", ")}.`);
-      }
-    }
-  }
-
-  need(name: string): string {
-    const value = this.get(name);
-    if (value === undefined) throw wrong(name, "is missing.");
-    return value;
-  }
-
-  /** A whole number above 0, if it is set. */
-  count(name: string): number | undefined {
-    const text = this.get(name);
-    if (text === undefined) return undefined;
-    if (!/^[1-9]\d{0,8}$/.test(text)) throw wrong(name, "must be a whole number above 0.");
-    return Number(text);
-  }
-
-  port(name: string, fallback: number): number {
-    const value = this.get(name);
-    if (value === undefined) return fallback;
-    if (!/^\d+$/.test(value) || Number(value) > 65_535) {
-      throw wrong(name, "must be a number from 0 to 65535 (0 takes a free port).");
-    }
-    return Number(value);
-  }
-
-  /** The first choice is the default. */
-  oneOf<Choice extends string>(name: string, choices: readonly [Choice, ...Choice[]]): Choice {
-    const value = this.get(name);
-    if (value === undefined) return choices[0];
-    const choice = choices.find((each) => each === value);
-    if (choice === undefined) throw wrong(name, `must be one of: ${choices.join(", ")}.`);
-    return choice;
-  }
-}
-
-function wrong(name: string, problem: string, cause?: unknown): AparteError {
-  return new AparteError("option-invalid", `${name} ${problem}`, { field: name, cause });
 }

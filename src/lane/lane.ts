@@ -120,7 +120,17 @@ export class Lane {
     if (isTaking) return { is: "duplicate" };
     const owned: LaneTurn = { ...turn, owner: this.#owner.id, attempt: 0, phase: "taken" };
     const command: Command = { do: "take", turn: owned, limit };
-    const { outcome, place } = await this.#apply(command, this.#owner.clock.now() + patienceMs);
+    const giveUpAt = this.#owner.clock.now() + patienceMs;
+    let applied: Applied;
+    try {
+      applied = await this.#apply(command, giveUpAt);
+    } catch (error) {
+      if (!this.#isLost || this.#owner.isStopped) throw error;
+      // The owner was taken for dead, and goes on under a new id. Should the store have the turn under the former one,
+      // it tells, and others go on with it.
+      return this.#owner.lane(this.name).take(turn, limit, giveUpAt - this.#owner.clock.now());
+    }
+    const { outcome, place } = applied;
     if (place !== undefined) return { is: "taken", place };
     return { is: outcome === "busy" || outcome === "full" ? outcome : "duplicate" };
   }
@@ -204,12 +214,15 @@ export class Lane {
   ): Promise<Applied> {
     if (this.#isLost) return Promise.reject(leaseLost());
     return new Promise((resolve, reject) => {
-      this.#pending.push({
+      const pending: Pending = {
         ...{ command, giveUpAt, resolve, reject },
         ...{ wasSent: false, isUnsure: false, isMarked: false },
         ...(record === undefined ? {} : { record }),
         ...(restoredMarks === undefined ? {} : { restoredMarks }),
-      });
+      };
+      // What is taken back goes first: after other commands its words might be another turn's.
+      if (command?.do === "withdraw") this.#pending.unshift(pending);
+      else this.#pending.push(pending);
       this.#start();
     });
   }
@@ -293,7 +306,7 @@ export class Lane {
 
   /** What the store has, as it was just told. */
   #see({ version, document, record }: FoundLane): void {
-    const isOlder = version < this.#seen.version && version !== 0;
+    const isOlder = version < this.#seen.version;
     if (document !== undefined && (document as { v?: unknown }).v !== 1) {
       this.#refuseDocument();
       return;

@@ -23,7 +23,10 @@ export interface LaneTurn {
   /** The platform and bot whose adapter delivers the answer. Missing where only the caller itself can read it. */
   readonly place?: string;
   readonly overlap: Overlap;
-  /** Only turns with equal `mergeKey` are merged, or interrupt each other: an answer has one agent and one place. */
+  /**
+   * Only turns with equal `mergeKey` are merged, or interrupt each other: an answer has one agent and one place. An
+   * operation's is empty, and no message's.
+   */
   readonly mergeKey: string;
   /** An operation on the session, whose caller waits for it. It ends with its caller. */
   readonly isOperation?: true;
@@ -194,7 +197,7 @@ function take(
     return unchanged(lane, found.is);
   }
   if (found !== undefined && found.is !== "parked") return unchanged(lane, "duplicate");
-  const turn = found === undefined ? taken : { ...found.turn, owner: taken.owner, body: taken.body };
+  const turn = found === undefined ? taken : resumed(found.turn, taken);
   const rest = withoutParked(before, taken.key);
   const { running, waiting } = rest;
   if (running === undefined && waiting.length === 0) {
@@ -209,7 +212,7 @@ function take(
 
 function interrupts(turn: LaneTurn, running: LaneTurn): boolean {
   if (turn.overlap !== "interrupt" || turn.mergeKey !== running.mergeKey) return false;
-  return running.isOperation === undefined && running.phase !== "answered" && !running.isInterrupted;
+  return running.phase !== "answered" && !running.isInterrupted;
 }
 
 function advance(
@@ -233,22 +236,26 @@ function end(
 ): Transition {
   const { running, ...rest } = before;
   if (running === undefined || running.key !== key || running.owner !== owner) return unchanged(lane, "lost");
-  const carried = isUnsent && running.isInterrupted ? carriedOf(running) : [];
-  return next(rest, running.mergeKey, carried);
+  return next(isUnsent && running.isInterrupted ? carriedOn(rest, running) : rest);
 }
 
-/** The turns that wait move up, and the words of one that was stopped before it was sent go with the next. */
-function next(rest: LaneDocument, mergeKey: string, carried: readonly CarriedTurn[]): Transition {
+/** The words of a turn that was stopped before it was sent go with the next one to the same place. */
+function carriedOn(rest: LaneDocument, stopped: LaneTurn): LaneDocument {
+  const at = rest.waiting.findIndex(({ mergeKey }) => mergeKey === stopped.mergeKey);
+  const waiting = rest.waiting.map((turn, index) =>
+    index === at ? { ...turn, carries: [...carriedOf(stopped), ...(turn.carries ?? [])] } : turn,
+  );
+  return { ...rest, waiting };
+}
+
+/** The turns that wait move up. */
+function next(rest: LaneDocument): Transition {
   const { waiting } = rest;
   const count = countMerged(waiting);
   const head = waiting[count - 1];
   if (head === undefined) return changed(rest, "done");
   const merged = waiting.slice(0, count - 1);
-  const carries = [
-    ...(head.mergeKey === mergeKey ? carried : []),
-    ...merged.flatMap(carriedOf),
-    ...(head.carries ?? []),
-  ];
+  const carries = [...merged.flatMap(carriedOf), ...(head.carries ?? [])];
   const turn = carries.length === 0 ? head : { ...head, carries };
   const lane = { ...rest, running: begun(turn), waiting: waiting.slice(count) };
   return changed(lane, "done", [head.owner, ...merged.map(({ owner }) => owner)]);
@@ -263,13 +270,24 @@ function withdraw(
   const { running, ...rest } = before;
   const found = findTurn(before, key);
   if (found?.turn.owner !== owner) return unchanged(lane, "lost");
+  const left = carriedBy(found.turn);
+  let after: Transition;
   if (found.is === "runs") {
-    const ended = next(rest, "", []);
-    return { ...ended, freed: [key] };
-  }
-  if (found.is !== "waits") return unchanged(lane, "lost");
-  const waiting = before.waiting.filter((turn) => turn.key !== key);
-  return { ...changed({ ...before, waiting }, "done"), freed: [key] };
+    after = left === undefined ? next(rest) : changed({ ...rest, running: left }, "done");
+  } else if (found.is === "waits") {
+    const waiting = before.waiting.flatMap((turn) => (turn.key === key ? (left ?? []) : turn));
+    after = changed({ ...before, waiting }, "done");
+  } else return unchanged(lane, "lost");
+  return { ...after, freed: [key] };
+}
+
+/** What a turn carried that is taken back: the last of those others stands in its place, and carries the rest. */
+function carriedBy(turn: LaneTurn): LaneTurn | undefined {
+  const { carries = [], ...rest } = turn;
+  const last = carries.at(-1);
+  if (last === undefined) return undefined;
+  const others = carries.slice(0, -1);
+  return { ...rest, ...last, ...(others.length === 0 ? {} : { carries: others }) };
 }
 
 function takeOver(
@@ -278,27 +296,28 @@ function takeOver(
   { from, owner, canDeliver }: Command & { do: "takeOver" },
   now: number,
 ): Transition {
-  const isTaken = (turn: LaneTurn) =>
-    turn.owner === from && turn.place !== undefined && canDeliver(turn.place);
-  const isLeft = (turn: LaneTurn) => turn.owner === from && turn.place === undefined;
-  const freed = before.waiting.filter((turn) => isLeft(turn) && !turn.isOperation && turn.phase === "taken");
-  const waiting = before.waiting
-    .filter((turn) => !isLeft(turn))
-    .map((turn) => (isTaken(turn) ? { ...turn, owner } : turn));
-  const { running } = before;
-  const isChanged = waiting.length < before.waiting.length || before.waiting.some(isTaken);
-  let after: Transition;
-  if (running !== undefined && isTaken(running)) {
-    after = changed({ ...before, waiting, running: begun({ ...running, owner }) }, "runs");
-  } else if (running !== undefined && isLeft(running)) {
-    const { running: _, ...rest } = before;
-    const parked = running.isOperation
-      ? (before.parked ?? [])
-      : [...(before.parked ?? []), { turn: running, until: now + parkedMs }];
-    after = next({ ...rest, waiting, ...(parked.length === 0 ? {} : { parked }) }, "", []);
-  } else if (isChanged) after = changed({ ...before, waiting }, "done");
-  else return unchanged(lane, "lost");
-  return { ...after, freed: freed.map(({ key }) => key) };
+  const isTaken = ({ owner: of, place }: LaneTurn) => of === from && place !== undefined && canDeliver(place);
+  const isLeft = ({ owner: of, place }: LaneTurn) => of === from && place === undefined;
+  const { running, parked = [], ...rest } = before;
+  const left = [...(running === undefined ? [] : [running]), ...before.waiting].filter(isLeft);
+  const isRunningTaken = running !== undefined && isTaken(running);
+  if (left.length === 0 && !isRunningTaken && !before.waiting.some(isTaken)) return unchanged(lane, "lost");
+  // What began to run may have been asked: only its own event may go on with it. An operation ends with its caller.
+  const began = left.filter(({ isOperation, attempt }) => !isOperation && attempt > 0);
+  const freed = left.filter(({ isOperation, attempt }) => !isOperation && attempt === 0);
+  const allParked = [...parked, ...began.map((turn) => ({ turn, until: now + parkedMs }))];
+  const after: LaneDocument = {
+    ...rest,
+    waiting: before.waiting
+      .filter((turn) => !isLeft(turn))
+      .map((turn) => (isTaken(turn) ? { ...turn, owner } : turn)),
+    ...(allParked.length === 0 ? {} : { parked: allParked }),
+  };
+  let taken: Transition;
+  if (running === undefined || isLeft(running)) taken = next(after);
+  else if (isRunningTaken) taken = changed({ ...after, running: begun({ ...running, owner }) }, "runs");
+  else taken = changed({ ...after, running }, "done");
+  return { ...taken, freed: freed.flatMap(carriedOf).map(({ key }) => key) };
 }
 
 function release(
@@ -324,14 +343,22 @@ function restore(
   wasRunning: boolean,
 ): Transition {
   const found = findTurn(before, turn.key);
-  if (found !== undefined && found.turn.owner !== turn.owner) return unchanged(lane, "lost");
-  if (found?.is === "runs") return changed({ ...before, running: turn }, "runs");
-  const others = before.waiting.filter(({ key }) => key !== turn.key);
-  if (before.running === undefined && (wasRunning || others.length === 0)) {
-    return changed({ ...before, running: turn.attempt === 0 ? begun(turn) : turn, waiting: others }, "runs");
+  if (found?.is === "parked" || (found !== undefined && found.turn.owner !== turn.owner)) {
+    return unchanged(lane, "lost");
   }
-  const after = { ...before, waiting: wasRunning ? [turn, ...others] : [...others, turn] };
-  return before.running === undefined ? next(after, "", []) : changed(after, "waits");
+  // Of what did not run here, nothing is known that the lane does not say.
+  if (found?.is === "merged" || (found !== undefined && !wasRunning)) return unchanged(lane, found.is);
+  if (found?.is === "runs") return changed({ ...before, running: turn }, "runs");
+  if (before.running === undefined) {
+    return changed({ ...before, running: turn.attempt === 0 ? begun(turn) : turn }, "runs");
+  }
+  const others = before.waiting.filter(({ key }) => key !== turn.key);
+  return changed({ ...before, waiting: wasRunning ? [turn, ...others] : [...others, turn] }, "waits");
+}
+
+/** A parked turn whose event came again: whoever wanted it to stop has been answered since. */
+function resumed({ isInterrupted: _, ...parked }: LaneTurn, { owner, body }: LaneTurn): LaneTurn {
+  return { ...parked, owner, body };
 }
 
 function begun(turn: LaneTurn): LaneTurn {

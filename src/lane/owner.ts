@@ -83,6 +83,10 @@ export class Owner {
     return this.clock.now() < this.#trustedUntil && !this.#isStopped;
   }
 
+  get isStopped(): boolean {
+    return this.#isStopped;
+  }
+
   /** Resolves when the store has heard of this owner, or after a while. */
   async alive(withinMs: number): Promise<void> {
     this.start();
@@ -143,7 +147,7 @@ export class Owner {
 
   /** Somebody did not listen, or keeps others waiting: is it still alive? */
   suspect(owner: string, lane: Lane): void {
-    if (owner === this.#id || this.#suspected.has(owner) || this.#isStopped) return;
+    if (owner === this.#id || this.#suspected.has(owner) || this.#isLeaving || this.#isStopped) return;
     this.#suspected.add(owner);
     this.#bury(owner)
       .then((isDead) => (isDead ? this.lane(lane.name).takeOver(owner) : undefined))

@@ -4,10 +4,18 @@ import { AparteError } from "../errors.ts";
 import { consoleLogger, type Logger } from "../logger.ts";
 import type { SessionMapper } from "../mapper.ts";
 import type { Store } from "../stores/store.ts";
+import { PageAccess } from "./access.ts";
 import { page, pageHeaders } from "./page.ts";
 import { People, speakerOf } from "./people.ts";
 
 export interface PlaygroundOptions {
+  /** Whoever has it may do all that the page can. It stands in the page's address and is moved into a cookie. */
+  readonly token: string;
+  /**
+   * Whether the page may be opened under another name than those of this machine, from wherever it is reachable.
+   * @default false
+   */
+  readonly anyHost?: boolean;
   /** The mapper's agents by name, the first one first. With several, each person chooses. */
   readonly agents: readonly string[];
   /** The mapper's store: keeps the people's names, and those who have not spoken yet. @default this process's memory */
@@ -18,14 +26,22 @@ export interface PlaygroundOptions {
   readonly logger?: Logger;
 }
 
-const known = ["agents", "store", "people", "logger"] as const satisfies readonly (keyof PlaygroundOptions)[];
+const known = [
+  "token",
+  "anyHost",
+  "agents",
+  "store",
+  "people",
+  "logger",
+] as const satisfies readonly (keyof PlaygroundOptions)[];
 
 /**
- * A page where several people talk side by side with the agent, each in their own conversation. For this machine
- * alone: whoever opens the page may speak as everybody on it, so requests for other hosts than `127.0.0.1`,
- * `localhost` and `[::1]` are refused, and those of other sites' pages.
+ * A page where several people talk side by side with the agent, each in their own conversation. Whoever opens the
+ * page may speak as everybody on it. So every request needs the token, as a cookie or as `Authorization: Bearer`, and
+ * those of other sites' pages are refused; as are, without `anyHost`, those for other hosts than `127.0.0.1`,
+ * `localhost` and `[::1]`.
  *
- * - `GET /`: the page.
+ * - `GET /?token=…`: the page, which gives the token to the browser as a cookie; then `GET /` is enough.
  * - `/messages?person=…`: the web handler, for that person.
  * - `GET /people`, `POST /people?name=…`, `PATCH /people?person=…&name=…`, `DELETE /people?person=…` (erases).
  * - `GET /history?person=…`: what was said, by agent.
@@ -37,7 +53,9 @@ const known = ["agents", "store", "people", "logger"] as const satisfies readonl
  */
 export function playground(mapper: SessionMapper, options: PlaygroundOptions): WebHandler {
   refuseUnknown(options, known, "playground.");
-  const { agents, store, people: preset = ["Ada", "Ben"], logger = consoleLogger } = options;
+  const { token, anyHost = false, agents, store } = options;
+  const { people: preset = ["Ada", "Ben"], logger = consoleLogger } = options;
+  const access = new PageAccess(token);
   if (!isNames(agents)) throw optionInvalid("playground.agents", "must be a list of the agents' names");
   if (!isNames(preset)) throw optionInvalid("playground.people", "must be a list of names");
   const people = new People({ mapper, records: store?.records, preset, firstAgent: agents[0] ?? "" });
@@ -81,11 +99,12 @@ export function playground(mapper: SessionMapper, options: PlaygroundOptions): W
 
   async function answer(request: Request): Promise<Response> {
     const { pathname, searchParams } = new URL(request.url);
-    refuseOtherHosts(request);
-    // Links of other sites may lead here; the page itself tells them nothing.
+    if (!anyHost) refuseOtherHosts(request);
     if (pathname === "/" && (request.method === "GET" || request.method === "HEAD")) {
-      return new Response(request.method === "HEAD" ? null : page, { headers: pageHeaders });
+      const headers = { ...pageHeaders, ...access.admit(request) };
+      return new Response(request.method === "HEAD" ? null : page, { headers });
     }
+    access.check(request);
     if (pathname === "/messages") return messages(request);
     if (isForeign(request)) throw new Refusal("foreign-origin", "Pages of other sites may not speak here.");
     const name = `${request.method} ${pathname}`;

@@ -7,6 +7,9 @@ import { markdown } from "./page-markdown.ts";
 export const script: string = `"use strict";
 ${markdown}
 ${String.raw`
+// The token is in a cookie now, and need not stay in the address.
+if (location.search !== "") history.replaceState(null, "", location.pathname);
+
 const agents = [];
 const main = document.getElementById("people");
 const problem = document.getElementById("problem");

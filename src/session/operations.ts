@@ -4,6 +4,7 @@ import type { ScopedSpeaker } from "../speaker/scope.ts";
 import { dropConversation } from "./conversation.ts";
 import type { SessionRecord } from "./record.ts";
 import type { Session } from "./session.ts";
+import type { UnfinishedErasures } from "./unfinished-erasures.ts";
 
 /** A session as `sessions()` lists it. */
 export interface SessionSummary {
@@ -85,12 +86,49 @@ export async function renameConversation(
   session.changeConversation(agent, { ...conversation, title });
 }
 
-/** Deletes the session's conversations at the services that can, and its record when the turn ends. */
-export async function eraseSession(session: Session, agents: ReadonlyMap<string, Backend>): Promise<void> {
-  for (const [agent, { id }] of Object.entries(session.record.conversations)) {
-    if (id !== undefined) await agents.get(agent)?.remove?.(callOf(session, agent, id));
+/** What became of a session that was to be erased. It holds nothing of the person. */
+export interface Erasure {
+  /** When, as Unix time in milliseconds. */
+  readonly at: number;
+  /** Whether there was a session. */
+  readonly found: boolean;
+  /**
+   * What became of the conversation with each agent: `erased`; `later` where the service failed, which is tried until
+   * it is done; `unsupported` where the service cannot erase; `unconfigured` where the mapper has no such agent (any more).
+   */
+  readonly conversations: { readonly [agent: string]: "erased" | "later" | "unsupported" | "unconfigured" };
+}
+
+/** Deletes the session's conversations at the services that can, its tokens, and its record when the turn ends. */
+export async function eraseSession(
+  session: Session,
+  agents: ReadonlyMap<string, Backend>,
+  unfinished: Pick<UnfinishedErasures, "add">,
+): Promise<Erasure> {
+  const { name, record } = session;
+  const conversations: Record<string, Erasure["conversations"][string]> = {};
+  for (const [agent, { id }] of Object.entries(record.conversations)) {
+    if (id === undefined) continue;
+    const backend = agents.get(agent);
+    if (backend === undefined) conversations[agent] = "unconfigured";
+    else if (backend.remove === undefined) conversations[agent] = "unsupported";
+    else {
+      const isErased = await backend.remove(callOf(session, agent, id)).then(
+        () => true,
+        (error) => {
+          // Whoever waits for it is gone: then it is not known what is to be done.
+          if (session.signal.aborted) throw error;
+          return false;
+        },
+      );
+      if (!isErased) await unfinished.add({ sessionName: name, agent, conversationId: id });
+      conversations[agent] = isErased ? "erased" : "later";
+    }
   }
+  for (const backend of agents.values()) await backend.forget?.({ sessionName: name });
+  const found = !session.isNew;
   session.erase();
+  return { at: Date.now(), found, conversations };
 }
 
 function callOf(session: Session, agent: string, id: string): ConversationCall {

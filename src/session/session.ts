@@ -7,6 +7,8 @@ import { type ConversationRecord, readRecord, type SessionRecord, type Undeliver
 export class Session {
   readonly name: string;
   readonly signal: AbortSignal;
+  /** Nothing was kept of it before. */
+  readonly isNew: boolean;
   readonly #place: Place;
   #record: SessionRecord;
   #isChanged = false;
@@ -17,6 +19,7 @@ export class Session {
     this.name = name;
     this.signal = signal;
     this.#place = place;
+    this.isNew = record === null || record === undefined;
     this.#record = readRecord(record) ?? { v: 1, speaker, conversations: {} };
   }
 

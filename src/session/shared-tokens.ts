@@ -12,6 +12,7 @@ interface KeptToken {
   /** What was left of its life when it was put here, in milliseconds, and until when: Unix time. */
   readonly ttlMs: number;
   readonly until: number;
+  readonly followers?: readonly string[];
 }
 
 /** How long a process that has died holds up those that wait for its minting; one that lives says so before. */
@@ -49,11 +50,14 @@ export class StoredTokens implements SharedTokens {
     const kept = await this.#read(key);
     if (kept === undefined) return undefined;
     const ttlMs = Math.min(kept.ttlMs, kept.until - Date.now());
-    return ttlMs > 0 ? { token: kept.token, ttlMs } : undefined;
+    if (ttlMs <= 0) return undefined;
+    const { token, followers } = kept;
+    return { token, ttlMs, ...(followers === undefined ? {} : { followers }) };
   }
 
-  async set(key: string, { token, ttlMs }: SharedToken): Promise<void> {
-    const kept: KeptToken = { key, token, ttlMs, until: Date.now() + ttlMs };
+  async set(key: string, fresh: SharedToken): Promise<void> {
+    const { ttlMs } = fresh;
+    const kept: KeptToken = { ...fresh, key, until: Date.now() + ttlMs };
     const text = await new CompactEncrypt(new TextEncoder().encode(JSON.stringify(kept)))
       .setProtectedHeader({ alg: "dir", enc: "A256GCM" })
       .encrypt(this.#keys[0] as Uint8Array);

@@ -33,6 +33,9 @@ interface Flight {
 /** The longest time before its end that a token is renewed. Short-lived ones: the last fifth of their life. */
 const renewBeforeMs = 5 * 60_000;
 
+/** Of how many followers of a token the keys are kept: those before have ended. */
+const mostFollowers = 8;
+
 /** A token is not used in its last seconds: the request has to arrive. Short-lived ones: the last twentieth. */
 const marginMs = 10_000;
 
@@ -80,6 +83,20 @@ export class TokenCache {
   refused(key: string, token: string): void {
     const held = this.#held.get(key);
     if (held === undefined || held.token === token) this.#hold(key, { token, endsAt: 0, renewAt: 0 });
+  }
+
+  /** Forgets the session's token, here and where all processes find it. */
+  async forget(key: string): Promise<void> {
+    this.#held.delete(key);
+    const shelfKey = this.#shelfKey(key);
+    const shelf = this.#shelf;
+    if (shelf === undefined) return;
+    const { followers = [] } = (await shelf.get(shelfKey)) ?? {};
+    for (const each of [...followers, shelfKey]) await shelf.delete(each);
+  }
+
+  #shelfKey(key: string): string {
+    return `${this.#issuer}:${key}`;
   }
 
   #renew(key: string, held: HeldToken, mint: Mint): void {
@@ -133,21 +150,28 @@ export class TokenCache {
     mint: Mint,
     signal: AbortSignal,
   ): Promise<SharedToken> {
-    const shelfKey = `${this.#issuer}:${key}`;
+    const shelfKey = this.#shelfKey(key);
+    const followerKey = old === undefined ? undefined : `${shelfKey}:${digest(old)}`;
     let minting: Promise<SharedToken> | undefined;
     const mintForAll = async (): Promise<SharedToken> => {
       minting = mint(signal);
       const fresh = await minting;
       // Those who do not know the old token look here. If it cannot be written, they mint one of their own.
-      if (old !== undefined) await shelf.set(shelfKey, fresh).catch(() => {});
+      if (followerKey !== undefined) await this.#shelve(shelf, shelfKey, followerKey, fresh).catch(() => {});
       return fresh;
     };
     try {
-      return await shelf.once(old === undefined ? shelfKey : `${shelfKey}:${digest(old)}`, mintForAll);
+      return await shelf.once(followerKey ?? shelfKey, mintForAll);
     } catch {
       // A shelf that fails costs a signature, not the turn: nothing is lost by minting a second token.
       return await (minting ?? mint(signal));
     }
+  }
+
+  /** With the keys of those that followed one another, so that they can be found to be forgotten. */
+  async #shelve(shelf: SharedTokens, key: string, followerKey: string, fresh: SharedToken): Promise<void> {
+    const { followers = [] } = (await shelf.get(key)) ?? {};
+    await shelf.set(key, { ...fresh, followers: [...followers, followerKey].slice(-mostFollowers) });
   }
 
   /** Puts the token at the end of the order of use. */

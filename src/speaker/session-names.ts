@@ -1,3 +1,4 @@
+import { type Clock, within } from "../clock.ts";
 import { AparteError } from "../errors.ts";
 import { type Records, sessionKey } from "../stores/store.ts";
 import { encodeSpeaker, type Scope, type ScopedSpeaker, scoped } from "./scope.ts";
@@ -14,6 +15,9 @@ export interface SessionNamesOptions {
   readonly scope: Scope;
   readonly identify: ((speaker: Speaker) => string | undefined | Promise<string | undefined>) | undefined;
   readonly records: Records;
+  readonly clock: Clock;
+  /** How long the identify hook may take, in milliseconds. */
+  readonly hookTimeout: number;
 }
 
 /** How many sessions' names are remembered. */
@@ -51,7 +55,7 @@ export class SessionNames {
   }
 
   async #lookUp(speaker: Speaker): Promise<SessionIdentity> {
-    const identity = await this.#options.identify?.(speaker);
+    const identity = await this.#identified(speaker);
     if (identity !== undefined && (typeof identity !== "string" || identity === "")) {
       throw new AparteError(
         "input-invalid",
@@ -69,6 +73,15 @@ export class SessionNames {
       this.#born.set(session.name, name);
     }
     return { ...session, name };
+  }
+
+  /** @throws {AparteError} `turn-timeout` where the hook does not return: the person's next messages wait for it. */
+  async #identified(speaker: Speaker): Promise<string | undefined> {
+    const { identify, clock, hookTimeout } = this.#options;
+    const found = identify?.(speaker);
+    if (typeof found !== "object") return found;
+    const problem = `The identify hook took longer than ${hookTimeout} ms.`;
+    return within(clock, hookTimeout, found, () => new AparteError("turn-timeout", problem));
   }
 
   /**

@@ -52,5 +52,15 @@ export {
 } from "./backend.ts";
 export type { OpenedStore, StoreContractOptions } from "./opened-store.ts";
 export type { ContractRunner } from "./runner.ts";
+export type { Violation, ViolationKind } from "./simulator/judge.ts";
+export type { CallFault, Server as SimulatedServer } from "./simulator/link.ts";
+export type { Schedule, Setting as SimulationSetting, Step as SimulationStep } from "./simulator/schedule.ts";
+export {
+  replay,
+  type SimulateOptions,
+  type Simulation,
+  type SimulationFailure,
+  simulate,
+} from "./simulator/simulate.ts";
 export { storeContract } from "./store.ts";
 export { type ComparedCommit, compareWithMemory, type StoreCommand } from "./store-comparison.ts";

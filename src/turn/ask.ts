@@ -19,6 +19,10 @@ export interface Question {
   readonly alwaysFind: boolean;
   /** Called directly before the service gets the turn. */
   readonly beforeAsk: () => Promise<void> | undefined;
+  /** Runs what nothing that is said meanwhile breaks off: it is short, and what became of it must be known. */
+  readonly uninterrupted: <T>(run: () => Promise<T>) => Promise<T>;
+  /** Told, of a turn whose process died, whether the service may have got it from there. */
+  readonly found: (isSent: boolean) => void;
   /** Writes down what the service said of the turn. */
   readonly note: (known: JsonValue) => void;
 }
@@ -67,27 +71,43 @@ export async function* recover(
   // Without a conversation there was nothing the turn could have been sent to.
   const isUnsent = id === undefined || (backend.recover === undefined && !wasAsked);
   if (isUnsent) {
-    yield* ask(question);
+    yield* askAfterAll(question);
     return;
   }
   const call: RecoverCall = { ...callOf(question, id), ...(known === undefined ? {} : { facts: known }) };
   const recovered = (await backend.recover?.(call)) ?? "unknown";
-  if (recovered === "not-sent") yield* ask(question);
+  if (recovered === "not-sent") yield* askAfterAll(question);
   else if (recovered === "unknown") {
     yield {
       type: "notice",
       code: "answer-lost",
       text: "I was interrupted, and my answer to your last message is lost. Please send it again.",
     };
-  } else yield* recovered;
+    question.found(true);
+  } else {
+    question.found(true);
+    yield* recovered;
+  }
+}
+
+/** What a process that died never sent is sent now, unless somebody stopped it meanwhile. */
+async function* askAfterAll(question: Question): AsyncGenerator<ReplyEvent> {
+  question.found(false);
+  question.signal.throwIfAborted();
+  yield* ask(question);
 }
 
 function knownId({ session, agent }: Question): string | undefined {
   return session.conversation(agent)?.id;
 }
 
-function opened({ session, agent, backend, signal, title, alwaysFind }: Question): Promise<string> {
-  return conversationId({ session, agent, backend, signal, title, alwaysFind });
+/** Not broken off: the next turn would look for the conversation before the service has it, and open another one. */
+async function opened(question: Question): Promise<string> {
+  const { session, agent, backend, signal, title, alwaysFind, uninterrupted } = question;
+  const open = () => conversationId({ session, agent, backend, signal, title, alwaysFind });
+  const id = await uninterrupted(open);
+  signal.throwIfAborted();
+  return id;
 }
 
 function callOf(question: Question, conversationId: string): AskCall {

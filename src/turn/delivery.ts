@@ -90,6 +90,9 @@ export class Deliverer {
   /** When the answer is given up, by the clock; undefined before it is whole. */
   giveUpAt: number | undefined;
   readonly log: ReplyLog;
+  /** Resolves when the whole answer could not be delivered and will be tried again. */
+  readonly failed: Promise<void>;
+  #fail: () => void = () => {};
   readonly #options: DelivererOptions;
   #posts: JsonValue | undefined;
   #unwritten = false;
@@ -98,6 +101,9 @@ export class Deliverer {
   constructor(options: DelivererOptions) {
     this.#options = options;
     this.log = options.log;
+    this.failed = new Promise((resolve) => {
+      this.#fail = resolve;
+    });
   }
 
   get posts(): JsonValue | undefined {
@@ -154,6 +160,7 @@ export class Deliverer {
       const waitMs = retryAfterMs ?? backoff;
       if (this.giveUpAt !== undefined && clock.now() + waitMs > this.giveUpAt) return "late";
       if (closing.isBegun) return "left";
+      this.#fail();
       const wait = timer(clock, waitMs);
       const unwatch = closing.watch(wait.end);
       await wait.over;

@@ -17,10 +17,22 @@ const minuteMs = 60_000;
 export class Limits {
   readonly #limits: TurnLimits;
   readonly #rates: Rates;
+  /** Until when those are over that were found to be, by this process' own clock; the longest known first. */
+  readonly #over = new Map<string, number>();
 
   constructor(limits: TurnLimits, rates: Rates) {
     this.#limits = limits;
     this.#rates = rates;
+  }
+
+  /**
+   * What is known without the store, and so before a message is recorded: a flood of one person costs nothing there.
+   * @returns 0 for those who are not known to be over, else when they may again, in milliseconds from now.
+   */
+  known(message: Message): number {
+    const now = performance.now();
+    const waits = keysOf(message).map((key) => (this.#over.get(key) ?? now) - now);
+    return Math.max(0, ...waits);
   }
 
   /** @returns 0 if the turn may run, else when one may again, in milliseconds from now. */
@@ -32,14 +44,38 @@ export class Limits {
     }
   }
 
-  async #take({ platform, tenant = "", user }: Message): Promise<number> {
-    const { person, tenant: all } = this.#limits;
-    const own =
-      person === undefined ? 0 : await this.#rates.take(digest(platform, tenant, user), person, minuteMs);
+  async #take(message: Message): Promise<number> {
+    const { person, tenant } = this.#limits;
+    const [own, all] = keysOf(message);
+    const waitMs = person === undefined ? 0 : await this.#count(own, person);
     // One who is over does not use up the others' turns.
-    if (own > 0 || all === undefined) return own;
-    return this.#rates.take(digest(platform, tenant), all, minuteMs);
+    if (waitMs > 0 || tenant === undefined) return waitMs;
+    return this.#count(all, tenant);
   }
+
+  async #count(key: string, limit: number): Promise<number> {
+    const waitMs = await this.#rates.take(key, limit, minuteMs);
+    if (waitMs > 0) this.#remember(key, waitMs);
+    return waitMs;
+  }
+
+  #remember(key: string, waitMs: number): void {
+    const now = performance.now();
+    this.#over.delete(key);
+    this.#over.set(key, now + waitMs);
+    for (const [old, until] of this.#over) {
+      if (until > now && this.#over.size <= mostOver) break;
+      this.#over.delete(old);
+    }
+  }
+}
+
+/** How many people and tenants who are over are remembered. */
+const mostOver = 10_000;
+
+/** Of the person, and of all people of the tenant. */
+function keysOf({ platform, tenant = "", user }: Message): [own: string, all: string] {
+  return [digest(platform, tenant, user), digest(platform, tenant)];
 }
 
 /** The store holds no names of people. */

@@ -1,6 +1,6 @@
 import type { NoticeCode, ReplyEvent } from "./reply-event.ts";
 
-type Notice = ReplyEvent & { readonly type: "notice" };
+export type Notice = ReplyEvent & { readonly type: "notice" };
 
 const texts = {
   duplicate: "This message was handled before.",

@@ -28,7 +28,7 @@ import {
   storeMessage,
 } from "./message.ts";
 import { type Middleware, type TurnContext, through } from "./middleware.ts";
-import { limited, notice, undelivered } from "./notices.ts";
+import { limited, type Notice, notice, undelivered } from "./notices.ts";
 import { Reply } from "./reply.ts";
 import { Transcript } from "./reply-event.ts";
 import { ReplyLog, type StoredAnswer } from "./reply-log.ts";
@@ -98,6 +98,9 @@ export class Turn {
   /** In {@link LiveTurns}. */
   #name: string | undefined;
   #isSent = false;
+  /** How much is under way of which it must be known what became of it, before anybody stops the turn. */
+  #holds = 0;
+  #stopAfterHolds: StopReason | undefined;
   #isOver = false;
   #cancelNote: (() => void) | undefined;
 
@@ -223,6 +226,8 @@ export class Turn {
       }
       this.#name = name;
       turns.set(name, this);
+      const waitMs = this.#host.limits?.known(message) ?? 0;
+      if (waitMs > 0) return await this.#refuse(limited(waitMs));
       const body: StoredTurn = { v: 1, speaker: identity.speaker, message: storeMessage(message) };
       const taken = await owner.lane(identity.name).take(
         {
@@ -239,10 +244,7 @@ export class Turn {
         this.#place = taken.place;
         return identity;
       }
-      this.#resolveTaken(false);
-      this.#log.push(notice(taken.is));
-      this.#log.end();
-      if (taken.is !== "duplicate") await this.#deliver();
+      return await this.#refuse(notice(taken.is));
     } catch (error) {
       const failure = turnFailed(error);
       settings.logger.error("a message was not taken", describeError(failure));
@@ -251,6 +253,14 @@ export class Turn {
       await this.#deliver();
     }
     return undefined;
+  }
+
+  /** Tells that the message is not taken. One that was handled before is nothing to tell of. */
+  async #refuse(why: Notice): Promise<undefined> {
+    this.#resolveTaken(false);
+    this.#log.push(why);
+    this.#log.end();
+    if (why.code !== "duplicate") await this.#deliver();
   }
 
   /** The same message is being answered here: whoever asks again reads along, and its platform is told no more. */
@@ -297,6 +307,9 @@ export class Turn {
         new AparteError("turn-timeout", `The turn took longer than ${turnTimeout} ms and was stopped.`),
       );
     });
+    // A process that died may have sent it: until that is known, no other turn may carry its words.
+    if (this.#log.hasEnded) this.#isSent = true;
+    else if ((place.turn?.attempt ?? 1) > 1) this.#holds += 1;
     void place.stopped.then((reason) => this.#halt(reason));
     try {
       this.#session = new Session(name, speaker, place, this.#stop.signal, await this.#record(place));
@@ -412,6 +425,8 @@ export class Turn {
         this.#isSent = true;
         return this.#beforeAsk(place, backend);
       },
+      uninterrupted: (run) => this.#uninterrupted(run),
+      found: (isSent) => this.#found(isSent),
       note: (said) => this.#note(place, said),
     };
     if (!this.#host.owner.isAlive) await place.permit();
@@ -422,6 +437,25 @@ export class Turn {
       this.#log.push(event);
     }
     signal.throwIfAborted();
+  }
+
+  #found(isSent: boolean): void {
+    this.#isSent ||= isSent;
+    this.#release();
+  }
+
+  async #uninterrupted<T>(run: () => Promise<T>): Promise<T> {
+    this.#holds += 1;
+    try {
+      return await run();
+    } finally {
+      this.#release();
+    }
+  }
+
+  #release(): void {
+    this.#holds -= 1;
+    if (this.#holds === 0 && this.#stopAfterHolds !== undefined) this.#halt(this.#stopAfterHolds);
   }
 
   /** Where the service cannot be asked for the turn afterwards, it is written down that it got it. */
@@ -508,7 +542,7 @@ export class Turn {
     await place.end(session?.changed, isUnsent);
   }
 
-  /** Waits for the platform. An answer that it does not have within a moment is written down. */
+  /** Waits for the platform. An answer that it refused for now, or does not have within a moment, is written down. */
   async #shown(place: Place): Promise<Delivered> {
     const { clock, owner, settings } = this.#host;
     const deliverer = this.#deliverer;
@@ -519,7 +553,7 @@ export class Turn {
     const delivered = this.#deliver();
     const moment = timer(clock, momentMs);
     const unwatch = this.#host.closing.watch(moment.end);
-    const first = await Promise.race([delivered, moment.over]);
+    const first = await Promise.race([delivered, moment.over, deliverer.failed]);
     unwatch();
     moment.end();
     if (first !== undefined) return first;
@@ -558,6 +592,10 @@ export class Turn {
 
   #halt(reason: StopReason): void {
     if (this.#stop.signal.aborted) return;
+    if (this.#holds > 0 && typeof reason === "string") {
+      this.#stopAfterHolds ??= reason;
+      return;
+    }
     this.#stop.abort(reason);
     this.#resolveStopped();
   }

@@ -703,6 +703,22 @@ describe("discord", () => {
       expect(server.shown().map(({ content }) => content)).toEqual(["Half of the answer, and the rest."]);
     });
 
+    it("and leaves alone what a third one said that could not take the message", async () => {
+      const server = await startServer();
+      const bot = await startBot(server);
+      const message = question(server);
+      const refusal = deliveryOf({ isTaken: false });
+      refusal.log.fail(new AparteError("store-failed", "The store is away."));
+      await bot.adapter.deliver(message, refusal.delivery);
+      const answer = reply({ type: "message", text: "The answer." });
+      answer.log.end();
+      await bot.adapter.deliver(message, answer.delivery);
+      expect(server.shown().map(({ content }) => content)).toEqual([
+        expect.stringContaining("I cannot reach my memory right now"),
+        "The answer.",
+      ]);
+    });
+
     it("that has died in the middle of a turn, and tells the person in the message that is there", async () => {
       const server = await startServer();
       const store = memoryStore();

@@ -3,7 +3,7 @@ import { AparteError, SessionMapper } from "aparte";
 import { coze } from "aparte/coze";
 import { jwtSpeaker, type WebOptions, type WebSpeaker, web } from "aparte/web";
 import { exportJWK, SignJWT } from "jose";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { type CozeEmulator, startCozeEmulator } from "../../src/emulators/coze/index.ts";
 import { memoryStore } from "../../src/stores/memory.ts";
 import { type Loopback, listen } from "../fakes/loopback.ts";
@@ -290,7 +290,7 @@ describe("web", () => {
     let seen = "";
     for await (const chunk of response.body ?? []) {
       seen += new TextDecoder().decode(chunk);
-      if (seen.split(": alive\n\n").length > 3) break;
+      if (seen.split(": alive\n\n").length > 3 && seen.includes("data: ")) break;
     }
     expect(seen).toContain("data: ");
   });
@@ -335,6 +335,68 @@ describe("web", () => {
     const refused = await post(full, { id: newId(), text: "hello" });
     expect(refused.status).toBe(429);
     expect(refused.headers.get("retry-after")).not.toBeNull();
+    for (const stream of streams) await stream.body?.cancel();
+  });
+
+  it("takes the same message again that was refused since too many waited, or since the turns were used up", async () => {
+    const full = await start({ graceTime: 0 }, newMapper({ queueLimit: 1 }));
+    const message = { id: newId(), text: "hello" };
+    const streams = [
+      await post(full, { id: newId(), text: "fail: hang" }),
+      await post(full, { id: newId(), text: "fail: hang" }),
+    ];
+    for (let time = 0; time < 2; time++) expect((await post(full, message)).status).toBe(429);
+    for (const stream of streams) await stream.body?.cancel();
+    await vi.waitFor(async () => expect((await post(full, message, whole)).status).toBe(200), 5_000);
+
+    const [store, secret] = [memoryStore(), crypto.randomUUID()];
+    const limited = await start({}, newMapper({ store, secret, limits: { person: 1 } }));
+    expect((await post(limited, { id: newId(), text: "hello" }, whole)).status).toBe(200);
+    await post(limited, { id: newId(), text: "hello" }, whole);
+    const over = await post(limited, message, whole);
+    expect(over.status).toBe(429);
+    expect((await errorOf(over)).code).toBe("limited");
+    expect(Number(over.headers.get("retry-after"))).toBeGreaterThan(0);
+    // Nothing is left of it, so that it may come again.
+    const free = await start({}, newMapper({ store, secret }));
+    expect((await post(free, message, whole)).status).toBe(200);
+  });
+
+  it("keeps no more bytes of one person, and of all, than may wait at one time", async () => {
+    const options = { maxPersonBytes: 5_000, maxBytes: 8_000, graceTime: 0 };
+    const server = await start(options);
+    const hang = () => ({ id: newId(), text: `fail: hang ${"x".repeat(2_000)}` });
+    const streams = [await post(server, hang()), await post(server, hang())];
+    for (const [user, status] of [
+      ["ada", 429],
+      ["ben", 200],
+      ["cleo", 503],
+    ] as const) {
+      const response = await post(server, hang(), { user });
+      expect(response.status, user).toBe(status);
+      if (status === 200) streams.push(response);
+      else expect(response.headers.get("retry-after")).not.toBeNull();
+    }
+    for (const stream of streams) await stream.body?.cancel();
+    // Their bytes are free when the turns have ended.
+    const later = { id: newId(), text: "hello" };
+    await vi.waitFor(async () => expect((await post(server, later, whole)).status).toBe(200), 5_000);
+    const long = { id: newId(), text: "x".repeat(6_000) };
+    expect((await post(server, long, { user: "dora" })).status).toBe(429);
+  });
+
+  it("keeps so many replies of one person, and others are not locked out by them", async () => {
+    const server = await start({ maxReplies: 4, maxPersonReplies: 2, graceTime: 0 });
+    const ended = { id: newId(), text: "hello" };
+    await post(server, ended, whole);
+    const streams: Response[] = [];
+    for (let time = 0; time < 2; time++)
+      streams.push(await post(server, { id: newId(), text: "fail: hang" }));
+    expect((await again(server, ended.id)).status).toBe(404);
+    const over = await post(server, { id: newId(), text: "hello" });
+    expect(over.status).toBe(429);
+    expect((await errorOf(over)).code).toBe("full");
+    expect((await post(server, { id: newId(), text: "hello" }, { user: "ben", ...whole })).status).toBe(200);
     for (const stream of streams) await stream.body?.cancel();
   });
 
@@ -683,6 +745,57 @@ describe("jwtSpeaker", () => {
     expect(await cold.ask(token)).toBe(503);
     isDown = false;
     expect(await cold.ask(token)).toBe(200);
+  });
+
+  it("keeps a JWKS while its server is away, asks that server seldom, and for a day at most", async () => {
+    let answer = async () => Response.json({ keys: [{ ...(await exportJWK(rsa.publicKey)), kid: "k1" }] });
+    let fetches = 0;
+    const jwks = await listen(async () => {
+      fetches += 1;
+      return answer();
+    });
+    closers.push(() => jwks.close());
+    const speaker = jwtSpeaker({ jwksUrl: jwks.url, audience });
+    const token = await sign(rsa.privateKey, { alg: "RS256", exp: "9d" });
+    const ask = (bearer = token) =>
+      speaker(new Request("http://host.example", { headers: { authorization: `Bearer ${bearer}` } }));
+    const ada = { tenant: "", user: "ada" };
+    vi.useFakeTimers({ toFake: ["Date"] });
+    try {
+      expect(await ask()).toEqual(ada);
+      answer = async () => new Response("down", { status: 500 });
+      vi.setSystemTime(Date.now() + 3_600_000);
+      for (let time = 0; time < 5; time++) expect(await ask()).toEqual(ada);
+      expect(fetches).toBe(2);
+      // A key that is not among them may be a new one.
+      const unknown = new SignJWT({ sub: "ada", aud: audience }).setProtectedHeader({
+        alg: "RS256",
+        kid: "k2",
+      });
+      await expect(ask(await unknown.setExpirationTime("9d").sign(rsa.privateKey))).rejects.toThrow("JWKS");
+      expect(await ask(await sign(otherRsa.privateKey, { alg: "RS256", kid: "k1" }))).toBeUndefined();
+      vi.setSystemTime(Date.now() + 24 * 3_600_000);
+      await expect(ask()).rejects.toThrow("JWKS");
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it("reads no JWKS without end", async () => {
+    let sent = 0;
+    const jwks = await listen(async () => {
+      const body = new ReadableStream({
+        pull(controller) {
+          sent += 65_536;
+          controller.enqueue(new Uint8Array(65_536).fill(32));
+        },
+      });
+      return new Response(body, { headers: { "content-type": "application/json" } });
+    });
+    closers.push(() => jwks.close());
+    const { ask } = await guarded(jwtSpeaker({ jwksUrl: jwks.url, audience }));
+    expect(await ask(await sign(rsa.privateKey, { alg: "RS256" }))).toBe(503);
+    expect(sent).toBeLessThan(20_000_000);
   });
 
   it("refuses options that would let tokens through", () => {

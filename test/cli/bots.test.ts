@@ -61,6 +61,12 @@ describe("The program with Slack, Discord and Coze", () => {
       platforms: ["slack", "discord"],
     });
     expect((await fetch(program.url)).status).toBe(404);
+    expect(program.pageUrl).toBeUndefined();
+    expect(program.facts).toContain("agents: helper (coze)");
+    expect(program.facts).toContain(
+      'platforms: slack as @helper in the workspace "Acme", discord as helper in 1 guild',
+    );
+    expect(program.facts).toContain("page: off, where a bot runs");
 
     const onSlack = async (user: string, text: string) => {
       const ts = await slack.say(user, `<@${slack.botUserId}> ${text}`);
@@ -101,5 +107,18 @@ describe("The program with Slack, Discord and Coze", () => {
     environment.SLACK_BOT_TOKEN = slack.token;
     environment.DISCORD_TOKEN = "not.the.token";
     await expect(start()).rejects.toMatchObject({ code: "option-invalid", field: "DISCORD_TOKEN" });
+  });
+
+  it("ends with what Discord means when the gateway closes for good", async () => {
+    for (const [code, meaning] of [
+      [4014, "Message Content Intent"],
+      [4004, "Reset Token"],
+    ] as const) {
+      discord.closesWith = code;
+      const failure = await start().catch((error: unknown) => error);
+      expect(failure).toMatchObject({ code: "option-invalid", field: "DISCORD_TOKEN" });
+      expect(String(failure)).toContain(`(${code})`);
+      expect(String(failure)).toContain(meaning);
+    }
   });
 });

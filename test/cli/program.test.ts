@@ -25,13 +25,15 @@ afterEach(async () => {
 
 interface Running {
   readonly url: string;
+  /** The page's headers for a script. */
+  readonly headers: Record<string, string>;
   readonly output: () => string;
   stop(signal: NodeJS.Signals): Promise<number | null>;
 }
 
-async function launch(settings: Record<string, string>) {
+async function launch(settings: Record<string, string>, ...args: string[]) {
   const entry = join(await builtRoot(), "src/cli/aparte.js");
-  const child = spawn(process.execPath, [entry], {
+  const child = spawn(process.execPath, [entry, ...args], {
     cwd: folder,
     env: { PATH: process.env.PATH, ...settings },
     stdio: ["ignore", "pipe", "pipe"],
@@ -51,16 +53,18 @@ async function launch(settings: Record<string, string>) {
   return { child, ended, ready, output: () => output };
 }
 
-async function start(settings: Record<string, string> = {}): Promise<Running> {
-  const { child, ended, ready, output } = await launch({ PORT: "0", ...settings });
+async function start(settings: Record<string, string> = {}, ...args: string[]): Promise<Running> {
+  const { child, ended, ready, output } = await launch({ PORT: "0", ...settings }, ...args);
   const url = await Promise.race([
     ready,
     ended.then((code) => {
       throw new Error(`ended with ${code}: ${output()}`);
     }),
   ]);
+  const token = /\?token=(\S+)/.exec(output())?.[1];
   return {
     url,
+    headers: { "x-aparte": "1", authorization: `Bearer ${token}` },
     output,
     stop(signal) {
       child.kill(signal);
@@ -69,16 +73,12 @@ async function start(settings: Record<string, string> = {}): Promise<Running> {
   };
 }
 
-function post(url: string, person: string, id: string, text: string): Promise<Response> {
-  return fetch(`${url}/messages?person=${person}`, {
+async function say({ url, headers }: Running, person: string, id: string, text: string): Promise<string> {
+  const response = await fetch(`${url}/messages?person=${person}`, {
     method: "POST",
-    headers: { "content-type": "application/json", accept: "application/json", "x-aparte": "1" },
+    headers: { ...headers, "content-type": "application/json", accept: "application/json" },
     body: JSON.stringify({ id, text }),
   });
-}
-
-async function say(url: string, person: string, id: string, text: string): Promise<string> {
-  const response = await post(url, person, id, text);
   expect(response.status).toBe(200);
   return ((await response.json()) as { text: string }).text;
 }
@@ -88,36 +88,67 @@ describe("The program with nothing set", () => {
     const first = await start();
     expect((await fetch(`${first.url}/healthz`)).status).toBe(200);
     expect(await (await fetch(`${first.url}/healthz`)).json()).toMatchObject({ status: "ok" });
-    expect(await (await fetch(first.url)).text()).toContain("<html");
-    await Promise.all([
-      say(first.url, "Ada", "1", "my name is Ada"),
-      say(first.url, "Ben", "1", "my name is Ben"),
-    ]);
+    expect((await fetch(`${first.url}/readyz`)).status).toBe(200);
+    expect((await fetch(first.url)).status).toBe(401);
+    const address = /^page: (\S+)$/m.exec(first.output())?.[1] ?? "";
+    expect(await (await fetch(address)).text()).toContain("<html");
+    await Promise.all([say(first, "Ada", "1", "my name is Ada"), say(first, "Ben", "1", "my name is Ben")]);
     expect(await first.stop("SIGTERM")).toBe(0);
-    expect(first.output()).toBe(`aparte is ready: ${first.url}\n`);
+    expect(first.output().split("\n")).toEqual([
+      expect.stringMatching(/^aparte \d+\.\d+\.\d+ on Node \d+/),
+      "agents: helper (a stand-in on this machine)",
+      "store: sqlite:.aparte/aparte.db",
+      "platforms: none",
+      "scope: user",
+      "reachable: from this machine: /healthz, /readyz, and the page by its token",
+      `page: ${address}`,
+      `aparte is ready: ${first.url}`,
+      "",
+    ]);
 
     const second = await start();
-    expect(await say(second.url, "Ada", "2", "what is my name?")).toContain("Ada");
-    expect(await say(second.url, "Ben", "2", "what is my name?")).toContain("Ben");
-    const history = await (await fetch(`${second.url}/history?person=Ada`)).text();
+    expect(await say(second, "Ada", "2", "what is my name?")).toContain("Ada");
+    expect(await say(second, "Ben", "2", "what is my name?")).toContain("Ben");
+    const history = await (await fetch(`${second.url}/history?person=Ada`, second)).text();
     expect(history).toContain("my name is Ada");
     expect(history).not.toContain("Ben");
     expect(await second.stop("SIGINT")).toBe(0);
   });
 
+  it("does not show its page where others reach it, unless it is asked for by name", async () => {
+    const shut = await start({ HOST: "0.0.0.0" });
+    const { port } = new URL(shut.url);
+    const local = `http://127.0.0.1:${port}`;
+    expect((await fetch(`${local}/healthz`)).status).toBe(200);
+    for (const path of ["/", "/people", "/history?person=Ada"]) {
+      expect((await fetch(local + path, { headers: { "x-aparte": "1", host: "localhost" } })).status).toBe(
+        404,
+      );
+    }
+    expect(shut.output()).toMatch(/^page: off, since others reach this address/m);
+    expect(shut.output()).toMatch(/^reachable: from wherever 0\.0\.0\.0 is: \/healthz, \/readyz$/m);
+    await shut.stop("SIGTERM");
+
+    const open = await start({ HOST: "0.0.0.0" }, "--page");
+    const there = `http://127.0.0.1:${new URL(open.url).port}`;
+    expect((await fetch(`${there}/people`)).status).toBe(401);
+    expect((await fetch(`${there}/people`, open)).status).toBe(200);
+    await open.stop("SIGTERM");
+  });
+
   it("keeps people's words when it is killed", async () => {
     const first = await start();
-    await say(first.url, "Ada", "1", "my name is Ada");
+    await say(first, "Ada", "1", "my name is Ada");
     await first.stop("SIGKILL");
     const second = await start();
-    expect(await say(second.url, "Ada", "2", "what is my name?")).toContain("Ada");
+    expect(await say(second, "Ada", "2", "what is my name?")).toContain("Ada");
   });
 
   it("finishes a running turn when it is told to stop", async () => {
     const program = await start();
     const response = await fetch(`${program.url}/messages?person=Ada`, {
       method: "POST",
-      headers: { "content-type": "application/json", "x-aparte": "1" },
+      headers: { ...program.headers, "content-type": "application/json" },
       body: JSON.stringify({ id: "1", text: "one two three four five six seven eight nine ten" }),
     });
     const reader = (response.body as ReadableStream<Uint8Array>).getReader();
@@ -150,7 +181,7 @@ describe("The program with Coze keys", () => {
     const lines = Object.entries(await keys()).map(([name, value]) => `${name}="${value}"`);
     writeFileSync(join(folder, ".env"), lines.join("\n"));
     const program = await start();
-    expect(await say(program.url, "Ada", "1", "my name is Ada")).toContain("Ada");
+    expect(await say(program, "Ada", "1", "my name is Ada")).toContain("Ada");
     expect(emulator?.conversations()).toHaveLength(1);
     expect(await program.stop("SIGTERM")).toBe(0);
   });
@@ -160,7 +191,7 @@ describe("The program with Coze keys", () => {
     const { ended, output } = await launch({ PORT: "0" });
     expect(await ended, output()).toBe(2);
     expect(output()).toContain("APARTE_FOLDER");
-    expect(await say(program.url, "Ada", "1", "my name is Ada")).toContain("Ada");
+    expect(await say(program, "Ada", "1", "my name is Ada")).toContain("Ada");
     expect(await program.stop("SIGTERM")).toBe(0);
   });
 

@@ -33,7 +33,6 @@ describe("The program's settings", () => {
       port: 3000,
       host: "127.0.0.1",
       folder: ".aparte",
-      store: "sqlite:.aparte/aparte.db",
       scope: "user",
       overlap: "queue",
     });

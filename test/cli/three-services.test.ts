@@ -43,11 +43,17 @@ it("One program serves agents of three services; people switch, and keep a conve
   );
   endings.push(() => program.close());
 
+  const authorization = `Bearer ${new URL(program.pageUrl ?? "").searchParams.get("token")}`;
   let count = 0;
   const call = (path: string, init: RequestInit = {}) =>
     fetch(program.url + path, {
       ...init,
-      headers: { "x-aparte": "1", accept: "application/json", "content-type": "application/json" },
+      headers: {
+        "x-aparte": "1",
+        accept: "application/json",
+        "content-type": "application/json",
+        authorization,
+      },
     });
   const say = async (person: string, text: string) => {
     count += 1;

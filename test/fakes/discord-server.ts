@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type WebSocket, WebSocketServer } from "ws";
+import { receive } from "./receive.ts";
 import { Watch } from "./watch.ts";
 
 /** A REST call that the bot made. */
@@ -13,6 +14,8 @@ export interface RestCall {
   readonly body: RestBody;
   /** `performance.now()` when the call came. */
   readonly at: number;
+  /** Which process of the bot made it, where the bot says so in the header `x-process`. */
+  readonly process: string | undefined;
   /** Undefined while there is no answer. */
   status?: number;
 }
@@ -101,7 +104,9 @@ interface Channel {
 interface Session {
   readonly id: string;
   readonly intents: number;
+  /** The last events, for a client that resumes. */
   readonly log: { readonly op: 0; readonly t: string; readonly s: number; readonly d: unknown }[];
+  events: number;
   socket: WebSocket | undefined;
 }
 
@@ -117,6 +122,9 @@ class Refusal extends Error {
 
 const intent = { guilds: 1 << 0, guildMessages: 1 << 9, directMessages: 1 << 12, messageContent: 1 << 15 };
 const channelType = { text: 0, dm: 1, publicThread: 11 };
+/** How much of a session is kept for its client, and how long when the connection is gone, in milliseconds. */
+const keptEvents = 1_000;
+const keptMs = 60_000;
 const botMember = {
   roles: ["900"],
   joined_at: "2026-01-01T00:00:00.000Z",
@@ -131,6 +139,8 @@ const botMember = {
  */
 export class DiscordServer {
   readonly token = "a.bot.token";
+  /** The code with which the gateway ends connections that identify themselves. */
+  closesWith: number | undefined;
   readonly bot: Person = { id: "100", username: "helper", bot: true };
   readonly guildId: string;
   /** The role that Discord makes for the bot. */
@@ -141,6 +151,10 @@ export class DiscordServer {
   /** A thread that the gateway has not told of; known by REST alone. */
   readonly hiddenThreadId: string;
   readonly calls: RestCall[] = [];
+  /** How a call goes wrong that no {@link fail} meets; asked for each, for programs that run for long. */
+  faultOf: (call: RestCall) => Fault | undefined = () => undefined;
+  /** A call has ended. `message` is what it posted or changed; undefined when it was deleted, or for other calls. */
+  onCall: (call: RestCall, message: StoredMessage | undefined) => void = () => {};
   readonly messages = new Map<string, StoredMessage>();
   readonly #server: Server;
   readonly #gateway = new WebSocketServer({ noServer: true });
@@ -299,7 +313,8 @@ export class DiscordServer {
       if (op === 1) send({ op: 11 });
       if (op === 2) {
         if (d.token !== this.token) return socket.close(4004);
-        session = { id: this.#newId(), intents: d.intents, log: [], socket };
+        if (this.closesWith !== undefined) return socket.close(this.closesWith);
+        session = { id: this.#newId(), intents: d.intents, log: [], events: 0, socket };
         this.#sessions.set(session.id, session);
         this.#greet(session, d.shard);
       }
@@ -313,7 +328,11 @@ export class DiscordServer {
       return undefined;
     });
     socket.on("close", () => {
-      if (session?.socket === socket) session.socket = undefined;
+      const left = session;
+      if (left?.socket === socket) {
+        left.socket = undefined;
+        setTimeout(() => left.socket ?? this.#sessions.delete(left.id), keptMs).unref();
+      }
       this.#watch.happened();
     });
   }
@@ -375,8 +394,10 @@ export class DiscordServer {
   }
 
   #dispatch(session: Session, t: string, d: unknown): void {
-    const event = { op: 0 as const, t, s: session.log.length + 1, d };
+    session.events += 1;
+    const event = { op: 0 as const, t, s: session.events, d };
     session.log.push(event);
+    if (session.log.length > keptEvents) session.log.shift();
     session.socket?.send(JSON.stringify(event));
     this.#watch.happened();
   }
@@ -502,28 +523,33 @@ export class DiscordServer {
   // REST
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const received = await receive(request);
+    if (received === undefined) return undefined;
     const { pathname, searchParams } = new URL(request.url ?? "/", `http://${this.host}`);
     if (pathname.startsWith("/attachments/")) return this.#serveFile(pathname, searchParams, response);
-    const text = Buffer.concat(chunks).toString();
+    const text = received.toString();
     const call: RestCall = {
       method: request.method ?? "",
       path: pathname.replace("/api/v10", ""),
       body: text === "" ? {} : JSON.parse(text),
       at: performance.now(),
+      process: request.headers["x-process"]?.toString(),
     };
     this.calls.push(call);
-    const fault = this.#faultOf(call);
+    const fault = this.#faultOf(call) ?? this.faultOf(call);
     if (fault?.delayMs !== undefined) await sleep(fault.delayMs);
     await fault?.until;
     let status = 200;
     let body: unknown;
+    let messageId: string | undefined;
     const headers: Record<string, string> = { "content-type": "application/json" };
     try {
       if (request.headers.authorization !== `Bot ${this.token}`)
         throw new Refusal(401, 0, "401: Unauthorized");
-      if (fault?.after === true || !isFailure(fault)) body = this.#answer(call);
+      if (fault?.after === true || !isFailure(fault)) {
+        body = this.#answer(call);
+        messageId = (body as { id?: string } | undefined)?.id;
+      }
       const restFor = fault?.retryAfter ?? fault?.lastFor;
       if (restFor !== undefined) {
         headers["x-ratelimit-limit"] = "5";
@@ -545,6 +571,7 @@ export class DiscordServer {
     else if (body === undefined) response.writeHead(204).end();
     else response.writeHead(status, headers).end(JSON.stringify(body));
     call.status = fault?.drop === true ? 0 : body === undefined ? 204 : status;
+    this.onCall(call, this.messages.get(messageId ?? ""));
     this.#watch.happened();
   }
 

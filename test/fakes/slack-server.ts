@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type WebSocket, WebSocketServer } from "ws";
+import { receive } from "./receive.ts";
 import { Watch } from "./watch.ts";
 
 /** Calls a minute, in one workspace. */
@@ -24,6 +25,8 @@ export interface ApiCall {
   readonly method: string;
   readonly body: ApiBody;
   readonly at: number;
+  /** Which process of the bot made it, where the bot says so in the header `x-process`. */
+  readonly process: string | undefined;
   /** Slack's error, or "" when the call was carried out; undefined while there is no answer. */
   result?: string;
 }
@@ -65,6 +68,8 @@ export interface Fault {
   readonly lost?: "dropped" | "unavailable";
   /** The connection breaks before anything is carried out. */
   readonly refused?: boolean;
+  /** Answers this HTTP status. Nothing is carried out. */
+  readonly status?: number;
   /** Answers 429 with this many seconds to wait. */
   readonly retryAfter?: number;
   /** The call is carried out only when this resolves. */
@@ -97,6 +102,10 @@ export interface SayOptions {
   readonly as?: readonly ("message" | "app_mention")[];
   /** Slack's retries: the same event again, with its headers. */
   readonly retry?: number;
+  /** Where the events are posted to, of a bot with several processes. @default the server's `eventsUrl` */
+  readonly eventsUrl?: string;
+  /** How long the bot may take, in milliseconds. @default for ever */
+  readonly withinMs?: number;
 }
 
 /** Slack as an error answer; nothing was carried out. */
@@ -128,6 +137,10 @@ export class SlackServer {
   readonly messages = new Map<string, StoredMessage>();
   /** Where events are posted to; without it they go through Socket Mode. */
   eventsUrl: string | undefined;
+  /** How a call goes wrong that no {@link fail} meets; asked for each, for programs that run for long. */
+  faultOf: (call: ApiCall) => Fault | undefined = () => undefined;
+  /** A call has ended. `message` is what it posted or changed; undefined when it was deleted, or for other calls. */
+  onCall: (call: ApiCall, message: StoredMessage | undefined) => void = () => {};
   readonly #server: Server;
   readonly #gateway = new WebSocketServer({ noServer: true });
   readonly #faults: { readonly fault: Fault; left: number }[] = [];
@@ -219,7 +232,7 @@ export class SlackServer {
 
   /** A person says something. Resolves with its ts when the bot has taken all of its events. */
   async say(user: string, text: string, options: SayOptions = {}): Promise<string> {
-    const { channel = this.channel, thread, ts = this.ts(), event = {}, envelope = {}, retry } = options;
+    const { channel = this.channel, thread, ts = this.ts(), event = {}, envelope = {} } = options;
     const isMention = text.includes(`<@${this.botUserId}>`);
     const isDirect = channel.startsWith("D");
     const types = options.as ?? (isMention && !isDirect ? ["message", "app_mention"] : ["message"]);
@@ -229,32 +242,29 @@ export class SlackServer {
       types.map((type) => {
         const kind = type === "message" ? { channel_type: isDirect ? "im" : "channel" } : {};
         const place = thread === undefined ? {} : { thread_ts: thread };
-        return this.#dispatch({ ...base, ...kind, ...place, type, ...event }, envelope, retry);
+        return this.#dispatch({ ...base, ...kind, ...place, type, ...event }, envelope, options);
       }),
     );
     return ts;
   }
 
-  async #dispatch(event: object, envelope: object, retry: number | undefined): Promise<void> {
+  async #dispatch(event: object, envelope: object, options: SayOptions): Promise<void> {
+    const { retry, eventsUrl = this.eventsUrl, withinMs } = options;
     const payload = {
       ...{ type: "event_callback", api_app_id: "A1", team_id: this.teamId, event },
       ...{ event_id: `Ev${++this.#count}`, event_time: 1_790_000_000, is_ext_shared_channel: false },
       authorizations: [{ team_id: this.teamId, enterprise_id: null, user_id: this.botUserId, is_bot: true }],
       ...envelope,
     };
-    if (this.eventsUrl === undefined) return this.#push("events_api", payload, retry);
+    if (eventsUrl === undefined) return this.#push("events_api", payload, retry);
     const retried = { "x-slack-retry-num": String(retry), "x-slack-retry-reason": "http_timeout" };
-    await this.#send(
-      this.eventsUrl,
-      "application/json",
-      JSON.stringify(payload),
-      retry === undefined ? {} : retried,
-    );
+    const headers = retry === undefined ? {} : retried;
+    await this.#send(eventsUrl, "application/json", JSON.stringify(payload), { headers, withinMs });
   }
 
   /** Something else than a message happens. */
   happen(event: object, envelope: object = {}): Promise<void> {
-    return this.#dispatch({ event_ts: this.ts(), ...event }, envelope, undefined);
+    return this.#dispatch({ event_ts: this.ts(), ...event }, envelope, {});
   }
 
   /** A person presses a button below one of the bot's messages. Resolves when the bot has acknowledged it. */
@@ -297,12 +307,19 @@ export class SlackServer {
     await this.#send(this.eventsUrl, "application/x-www-form-urlencoded", form);
   }
 
-  async #send(url: string, type: string, body: string, headers: Record<string, string> = {}): Promise<void> {
+  async #send(
+    url: string,
+    type: string,
+    body: string,
+    options: { readonly headers?: Record<string, string>; readonly withinMs?: number | undefined } = {},
+  ): Promise<void> {
+    const { headers = {}, withinMs } = options;
     const stamp = String(Math.floor(Date.now() / 1_000));
     const hmac = createHmac("sha256", this.signingSecret).update(`v0:${stamp}:${body}`).digest("hex");
     const response = await fetch(url, {
       method: "POST",
       body,
+      ...(withinMs === undefined ? {} : { signal: AbortSignal.timeout(withinMs) }),
       headers: {
         "content-type": type,
         "x-slack-request-timestamp": stamp,
@@ -341,19 +358,23 @@ export class SlackServer {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const received = await receive(request);
+    if (received === undefined) return undefined;
     const path = new URL(request.url ?? "/", "http://slack").pathname;
     const { authorization = "" } = request.headers;
     if (path.startsWith("/files/")) return this.#sendFile(path.slice(7), authorization, response);
     const method = path.replace("/api/", "");
-    const call: ApiCall = { method, body: readBody(Buffer.concat(chunks)), at: performance.now() };
+    const call: ApiCall = {
+      ...{ method, body: readBody(received), at: performance.now() },
+      process: request.headers["x-process"]?.toString(),
+    };
     this.calls.push(call);
     this.#watch.happened();
-    const fault = this.#faultOf(method) ?? this.#overBudget(method, call.body);
+    const fault = this.#faultOf(method) ?? this.faultOf(call) ?? this.#overBudget(method, call.body);
     await fault?.until;
-    const done = (result: string) => {
+    const done = (result: string, ts = call.body.ts) => {
       call.result = result;
+      this.onCall(call, this.messages.get(ts ?? ""));
       this.#watch.happened();
     };
     const json = (status: number, body: object, headers: Record<string, string> = {}) => {
@@ -365,6 +386,10 @@ export class SlackServer {
       response.destroy();
       return done("refused");
     }
+    if (fault?.status !== undefined) {
+      json(fault.status, {});
+      return done(String(fault.status));
+    }
     if (fault?.retryAfter !== undefined) {
       json(429, { ok: false, error: "ratelimited" }, { "retry-after": String(fault.retryAfter) });
       return done("ratelimited");
@@ -373,11 +398,11 @@ export class SlackServer {
       if (fault?.error !== undefined) throw new Refusal(fault.error);
       const token = method === "apps.connections.open" ? this.appToken : this.token;
       if (method !== "respond" && authorization !== `Bearer ${token}`) throw new Refusal("invalid_auth");
-      const result = this.#carryOut(method, call.body);
+      const result: { readonly ts?: string } = this.#carryOut(method, call.body);
       if (fault?.lost === "dropped") response.destroy();
       else if (fault?.lost === "unavailable") json(503, {});
       else json(200, { ok: true, ...result }, { "x-oauth-scopes": this.scopes.join(",") });
-      done(fault?.lost ?? "");
+      done(fault?.lost ?? "", result.ts);
     } catch (error) {
       const code = error instanceof Refusal ? error.message : "internal_error";
       json(200, { ok: false, error: code });
@@ -418,7 +443,7 @@ export class SlackServer {
   #carryOut(method: string, body: ApiBody): object {
     switch (method) {
       case "auth.test":
-        return { team_id: this.teamId, user_id: this.botUserId, bot_id: "B1" };
+        return { team_id: this.teamId, team: "Acme", user_id: this.botUserId, user: "helper", bot_id: "B1" };
       case "apps.connections.open":
         return { url: `ws://${this.host}/socket` };
       case "chat.postMessage":

@@ -1,10 +1,23 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+
+/** One client's way to the server. */
+interface Pair {
+  readonly client: Socket;
+  readonly server: Socket;
+}
 
 /** Stands between a client and a server on this machine, and breaks their connections when told to. */
 export class TcpProxy {
   readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
+  readonly #pairs = new Set<Pair>();
+  /** How long each piece of data is on its way, in milliseconds; asked for each. It never overtakes. */
+  delay: () => number = () => 0;
+  /** Refuses whoever connects. */
+  isDown = false;
+  /** Lets requests pass and drops their answers. */
+  isSwallowing = false;
   #isCut: (answer: string) => boolean = () => false;
 
   static async start(port: number): Promise<TcpProxy> {
@@ -15,27 +28,51 @@ export class TcpProxy {
   }
 
   private constructor(port: number) {
-    this.#server = createServer((client) => {
-      const server = connect(port, "127.0.0.1");
-      const ends = [client, server];
-      for (const end of ends) {
-        this.#sockets.add(end);
-        end.on("error", () => {});
-        end.on("close", () => {
-          this.#sockets.delete(end);
-          for (const other of ends) other.destroy();
-        });
-      }
-      client.on("data", (data) => server.write(data));
-      server.on("data", (data) => {
-        if (!this.#isCut(data.toString())) client.write(data);
-        else this.#cutAll();
+    // Half-open, so that one direction may end while the other goes on.
+    this.#server = createServer({ allowHalfOpen: true }, (client) => {
+      if (this.isDown) return void client.on("error", () => {}).destroy();
+      const pair = { client, server: connect({ port, host: "127.0.0.1", allowHalfOpen: true }) };
+      this.#pairs.add(pair);
+      this.#pass(pair.client, pair.server, () => true);
+      this.#pass(pair.server, pair.client, (data) => {
+        if (this.isSwallowing) return false;
+        if (!this.#isCut(data.toString())) return true;
+        this.cut();
+        return false;
       });
+      for (const end of [pair.client, pair.server]) {
+        end.on("error", () => {});
+        end.on("close", () => this.#break(pair));
+      }
+      return undefined;
     });
   }
 
   get port(): number {
     return (this.#server.address() as AddressInfo).port;
+  }
+
+  #pass(from: Socket, to: Socket, isPassed: (data: Buffer) => boolean): void {
+    let last: Promise<void> | undefined;
+    const later = (act: () => void) => {
+      const wait = this.delay();
+      if (wait === 0 && last === undefined) return act();
+      const before = last;
+      const mine = sleep(wait).then(async () => {
+        await before;
+        act();
+        if (last === mine) last = undefined;
+      });
+      last = mine;
+    };
+    from.on("data", (data) => later(() => isPassed(data) && to.write(data)));
+    from.on("end", () => later(() => to.end()));
+  }
+
+  #break(pair: Pair): void {
+    this.#pairs.delete(pair);
+    pair.client.destroy();
+    pair.server.destroy();
   }
 
   /** Breaks all connections in place of the next answer that fits: it was carried out, and nobody knows. */
@@ -50,12 +87,18 @@ export class TcpProxy {
     });
   }
 
-  #cutAll(): void {
-    for (const socket of this.#sockets) socket.destroy();
+  /** Breaks all connections. */
+  cut(): void {
+    for (const pair of this.#pairs) this.#break(pair);
+  }
+
+  /** Ends all connections in one direction: the client hears no more, or the server does. */
+  halfClose(end: "client" | "server"): void {
+    for (const pair of this.#pairs) pair[end].end();
   }
 
   async close(): Promise<void> {
-    this.#cutAll();
+    this.cut();
     this.#server.close();
     await once(this.#server, "close");
   }

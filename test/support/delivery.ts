@@ -20,18 +20,24 @@ export interface DeliveryInTest {
  * @param options.posts what stands on the platform already
  * @param options.isRepeated whether an earlier process died over the reply
  * @param options.isLost whether another process holds the reply
+ * @param options.isTaken false: the reply says why the message was not taken
  */
 export function deliveryOf(
-  options: { posts?: unknown; isRepeated?: boolean; isLost?: boolean } = {},
+  options: { posts?: unknown; isRepeated?: boolean; isLost?: boolean; isTaken?: boolean } = {},
 ): DeliveryInTest {
-  const { posts, isRepeated = posts !== undefined, isLost = false } = options;
+  const { posts, isRepeated = posts !== undefined, isLost = false, isTaken = true } = options;
   let isAnothers = isLost;
   const log = new ReplyLog();
   const deliverer = new Deliverer({
     adapter: { platform: "test", deliver: async () => {} },
     message: { platform: "test", user: "u", id: "1", text: "?" } satisfies Message,
-    taken: Promise.resolve(true),
-    ...{ log, clock: systemClock, logger: { info() {}, warn() {}, error() {} }, turnTimeout: 60_000 },
+    ...{
+      taken: Promise.resolve(isTaken),
+      log,
+      clock: systemClock,
+      logger: { info() {}, warn() {}, error() {} },
+      turnTimeout: 60_000,
+    },
     closing: new Closing(),
   });
   const place = {
@@ -44,7 +50,7 @@ export function deliveryOf(
   deliverer.place = place as unknown as Place;
   return {
     log,
-    delivery: new Delivery(deliverer, Promise.resolve(true), true),
+    delivery: new Delivery(deliverer, Promise.resolve(isTaken), true),
     posted: () => deliverer.posts,
     lose: () => {
       isAnothers = true;

@@ -60,6 +60,11 @@ export class CozeClient {
     return await this.#withToken(sessionName, signal, async (token) => token);
   }
 
+  /** Forgets the session's token. */
+  forget(sessionName: string): Promise<void> {
+    return this.#tokens.forget(this.#tokenOf(sessionName).key);
+  }
+
   /** Sends the request and returns the whole answer, of which Coze says that all went well. */
   async call(request: CozeRequest): Promise<Fields> {
     return await this.#repeating(request, async (token) => {
@@ -125,16 +130,21 @@ export class CozeClient {
     }
   }
 
+  /** What makes a session's token differ from others, and the key that it has in the cache for that. */
+  #tokenOf(sessionName: string) {
+    const { sessionContext } = this.settings;
+    if (typeof sessionContext !== "function") return { key: sessionName, context: sessionContext };
+    const context = sessionContext(sessionName);
+    return { key: `${sessionName}:${JSON.stringify(context)}`, context };
+  }
+
   /** A refused token is minted anew once. A request that is refused for its token has not run. */
   async #withToken<T>(
     sessionName: string,
     signal: AbortSignal,
     send: (token: string) => Promise<T>,
   ): Promise<T> {
-    const { sessionContext } = this.settings;
-    const isMade = typeof sessionContext === "function";
-    const context = isMade ? sessionContext(sessionName) : sessionContext;
-    const key = isMade ? `${sessionName}:${JSON.stringify(context)}` : sessionName;
+    const { key, context } = this.#tokenOf(sessionName);
     const mint = (ends: AbortSignal) => this.#mint.mint({ sessionName, context }, ends);
     for (let isFresh = false; ; isFresh = true) {
       const token = await this.#tokens.get(key, mint, signal).catch((error: unknown) => {

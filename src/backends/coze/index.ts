@@ -34,6 +34,7 @@ export function coze(options: CozeOptions): Required<Backend> {
     rename: (call) => rename(client, call),
     clear: (call) => clear(client, call),
     remove: (call) => remove(client, call),
+    forget: ({ sessionName }) => client.forget(sessionName),
     history: (call) => history(client, call),
     upload: (call) => upload(client, call),
     cancel: (call) => cancelChat(client, call, textOf(fieldsOf(call.facts).chatId)),

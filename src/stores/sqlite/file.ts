@@ -104,6 +104,20 @@ export class SqliteFile {
     this.#checked(() => this.#database.exec(sql));
   }
 
+  /**
+   * Brings all that was committed into the file itself, and empties its log, which still has what was deleted.
+   * @returns false while another process, or a reader, keeps it
+   */
+  emptyLog(): boolean {
+    if (this.isInMemory || !this.#isOpen) return true;
+    try {
+      return this.#pragma("wal_checkpoint(TRUNCATE)") === 0;
+    } catch (error) {
+      if (isLocked(error)) return false;
+      throw error;
+    }
+  }
+
   rollBack(): void {
     // After some failures SQLite has rolled back by itself.
     if (this.#isOpen && this.#database.inTransaction) this.#database.exec("ROLLBACK");

@@ -3,6 +3,7 @@ import { AparteError } from "../../errors.ts";
 import { consoleLogger, type Logger } from "../../logger.ts";
 import type { Rates, Store } from "../store.ts";
 import { machineTime, StoreClock } from "./clock.ts";
+import { Erasing } from "./erasing.ts";
 import { SqliteFile, sqlOf, whenFree } from "./file.ts";
 import { SqliteLanes } from "./lanes.ts";
 import { SqliteRecords } from "./records.ts";
@@ -76,14 +77,22 @@ function makeTables(file: SqliteFile): void {
 function storeOf(file: SqliteFile, clock: StoreClock, logger: Logger): Store {
   const transactions = new Transactions(file, clock, logger);
   const lanes = new SqliteLanes(file, clock, transactions);
-  const sweep = sweeper(file, clock, transactions);
+  const erasing = new Erasing(file);
+  // A process that ended badly may have left it undone.
+  erasing.later();
+  const sweep = sweeper(file, clock, transactions, erasing);
   return {
     name: "sqlite",
     shared: !file.isInMemory,
     durable: !file.isInMemory,
     records: new SqliteRecords(file, transactions),
     rates: sqliteRates(file, clock, transactions),
-    commit: (commit) => lanes.commit(commit),
+    commit: async (commit) => {
+      const committed = await lanes.commit(commit);
+      // A record goes only where its person is forgotten.
+      if (commit.record === null && committed.is === "done") await erasing.now();
+      return committed;
+    },
     read: (lane) => lanes.read(lane),
     beat: (owner, leaseMs) => {
       const beat = lanes.beat(owner, leaseMs);

@@ -1,5 +1,6 @@
 import { burialMs, eventMemoryMs } from "../store.ts";
 import type { StoreClock } from "./clock.ts";
+import type { Erasing } from "./erasing.ts";
 import type { SqliteFile } from "./file.ts";
 import type { Transactions } from "./transactions.ts";
 
@@ -11,6 +12,7 @@ export function sweeper(
   file: SqliteFile,
   clock: StoreClock,
   transactions: Transactions,
+  erasing: Erasing,
 ): () => Promise<void> {
   const sql = file.prepare(
     ...(["sweepDocuments", "sweepMarks", "sweepOwners", "sweepWakes", "sweepRates", "sweepRecords"] as const),
@@ -26,6 +28,8 @@ export function sweeper(
       sql.sweepRates.change(now),
       sql.sweepRecords.change(Date.now()),
     ];
+    // Documents and records have words.
+    if ((removed[0] ?? 0) > 0 || (removed[5] ?? 0) > 0) erasing.later();
     return removed.some((count) => count >= fullStep);
   };
   return async () => {
@@ -33,6 +37,7 @@ export function sweeper(
     isSweeping = true;
     try {
       while (await transactions.run(step));
+      erasing.attempt();
     } catch {
       // The next sign of life comes with the next try, and whoever uses the store is told that it fails.
     } finally {

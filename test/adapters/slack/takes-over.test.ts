@@ -1,5 +1,5 @@
 import { App, type AppOptions, webApi } from "@slack/bolt";
-import { type Message, SessionMapper } from "aparte";
+import { AparteError, type Message, SessionMapper } from "aparte";
 import { slack } from "aparte/slack";
 import { describe, expect, it, vi } from "vitest";
 import { memoryStore } from "../../../src/stores/memory.ts";
@@ -59,6 +59,23 @@ describe("slack delivers for a process that died", () => {
       expect(server.shown()).toHaveLength(2);
     }
     expect(server.shown().at(-1)?.shown).toMatch(/And more\.$/);
+  });
+
+  it("and leaves alone what a third one said that could not take the message", async () => {
+    const server = await startServer();
+    const { adapter } = await startBot(server);
+    const replyTo = { workspace: "T1", channel: "D1", ts: "1789.1", user: "U1", userTeam: "T1" };
+    const refusal = deliveryOf({ isTaken: false });
+    refusal.log.fail(new AparteError("store-failed", "The store is away."));
+    await adapter.deliver({ ...question, replyTo }, refusal.delivery);
+    const answer = deliveryOf({ isRepeated: true });
+    answer.log.push({ type: "message", text: "The answer." });
+    answer.log.end();
+    await adapter.deliver({ ...question, replyTo }, answer.delivery);
+    expect(server.shown().map(({ shown }) => shown)).toEqual([
+      expect.stringContaining("I cannot reach my memory right now"),
+      "The answer.",
+    ]);
   });
 
   it("by edits from when the stream would soon end by itself", async () => {

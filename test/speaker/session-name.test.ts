@@ -2,9 +2,9 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { encodeSpeaker, type Scope, scoped } from "../src/speaker/scope.ts";
-import { sessionName } from "../src/speaker/session-name.ts";
-import type { Speaker } from "../src/speaker/speaker.ts";
+import { encodeSpeaker, type Scope, scoped } from "../../src/speaker/scope.ts";
+import { sessionName } from "../../src/speaker/session-name.ts";
+import type { Speaker } from "../../src/speaker/speaker.ts";
 
 const secret = "a secret of the tests, long enough";
 

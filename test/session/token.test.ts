@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { SharedToken, SharedTokens } from "../src/backends/backend.ts";
-import { type Mint, TokenCache } from "../src/session/token.ts";
+import type { SharedToken, SharedTokens } from "../../src/backends/backend.ts";
+import { type Mint, TokenCache } from "../../src/session/token.ts";
 
 const forever = new AbortController().signal;
 

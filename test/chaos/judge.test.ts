@@ -1,0 +1,141 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import type { AgentMemory } from "../../chaos/agent-memory.ts";
+import type { Death } from "../../chaos/bots.ts";
+import { judge } from "../../chaos/judge.ts";
+import { Ledger, type Person, type Said } from "../../chaos/ledger.ts";
+import { Troubles } from "../../chaos/store-faults.ts";
+
+const ann: Person = { number: 1, platform: "plain", isDirect: true };
+const answer = 'Turn 1. You said: "w1x0 hello".';
+
+let ledger: Ledger;
+let memory: AgentMemory;
+let deaths: Death[];
+
+beforeEach(() => {
+  ledger = new Ledger();
+  memory = {
+    ...{ asked: new Map([["w1x0", [0]]]), answers: new Map([["w1x0", [answer]]]) },
+    ...{ mixed: [], split: [], openedTwice: [] },
+  };
+  deaths = [];
+});
+
+/** A message that a bot has taken. */
+function taken(person: Person, index: number): Said {
+  const said = ledger.say(person, index, "hello");
+  ledger.name(said, said.word);
+  ledger.taken(said);
+  return said;
+}
+
+function show(about: Said, text: string, id: string, bot = 0): void {
+  const { platform, number } = about.person;
+  const place = `u${number}`;
+  ledger.shown({ platform, id, place, text, bot, isLost: false, about: [about.word] });
+}
+
+/** The names of what is counted as broken. */
+function broken(): string[] {
+  const counts = judge(ledger, memory, deaths, new Troubles());
+  return counts.filter(({ isBroken }) => isBroken === true).map(({ name }) => name);
+}
+
+function countOf(name: string): number | undefined {
+  return judge(ledger, memory, deaths, new Troubles()).find((count) => count.name === name)?.count;
+}
+
+describe("The judge of the chaos program", () => {
+  it("finds nothing where each message is answered once, in order, in several posts too", () => {
+    const first = taken(ann, 0);
+    show(first, "Turn 1. You said:", "p1");
+    show(first, 'Turn 1. You said: "w1x0', "p1");
+    show(first, 'hello".', "p2");
+    expect(broken()).toEqual([]);
+    expect(countOf("delivered in several posts")).toBe(1);
+  });
+
+  it("counts what is asked twice", () => {
+    show(taken(ann, 0), answer, "p1");
+    memory = { ...memory, asked: new Map([["w1x0", [0, 1]]]) };
+    expect(broken()).toEqual(["asked twice"]);
+  });
+
+  it("counts what is delivered twice, whole or in part", () => {
+    const said = taken(ann, 0);
+    show(said, "Turn 1.", "p1");
+    show(said, answer, "p2");
+    expect(broken()).toEqual(["delivered twice"]);
+  });
+
+  it("excuses a double of a process that died at once, where posts bear no mark", () => {
+    const said = taken(ann, 0);
+    show(said, answer, "p1", 0);
+    deaths.push({ bot: 0, at: said.sentAt });
+    show(said, answer, "p2", 1);
+    expect(broken()).toEqual([]);
+    expect(countOf("delivered twice, death or outage between storing and noting")).toBe(1);
+  });
+
+  it("excuses no double where posts bear a mark", () => {
+    const said = taken({ ...ann, platform: "discord" }, 0);
+    show(said, answer, "p1", 0);
+    deaths.push({ bot: 0, at: said.sentAt });
+    show(said, answer, "p2", 1);
+    expect(broken()).toEqual(["delivered twice"]);
+  });
+
+  it("counts what overtakes at the agent and on the platform", () => {
+    const early = taken(ann, 0);
+    const late = taken(ann, 1);
+    const second = 'Turn 1. You said: "w1x1 hello".';
+    memory = {
+      ...memory,
+      asked: new Map([
+        ["w1x0", [1]],
+        ["w1x1", [0]],
+      ]),
+      answers: new Map([
+        ["w1x0", [answer]],
+        ["w1x1", [second]],
+      ]),
+    };
+    show(late, second, "p1");
+    const until = Date.now() + 5;
+    while (Date.now() < until); // The ledger counts whole milliseconds.
+    show(early, answer, "p2");
+    expect(broken()).toEqual(["asked out of order", "delivered out of order"]);
+  });
+
+  it("counts words of somebody else", () => {
+    const said = taken(ann, 0);
+    show(said, `${answer} w2x0`, "p1");
+    show(said, answer, "p1");
+    expect(broken()).toEqual(["mixed in replies"]);
+  });
+
+  it("counts what is told to be sent again, and what is told although it is answered", () => {
+    const said = taken(ann, 0);
+    show(said, "I cannot reach my memory right now. Please try again in a moment. (ref H89U5YP6)", "p1");
+    expect(broken()).toEqual(["accepted and told to send again", "delivered on plain"]);
+    show(said, answer, "p2");
+    expect(broken()).toEqual(["answered and told that it failed"]);
+  });
+
+  it("counts what nobody ever hears of, and what has no end", () => {
+    const said = taken(ann, 0);
+    const name = "accepted and neither answered nor told";
+    expect(broken()).toEqual([name, "delivered on plain"]);
+    show(said, "Turn 1. You", "p1");
+    expect(broken()).toEqual([name, "delivered on plain"]);
+  });
+
+  it("leaves out what a thawed process shows over the post of its successor, and counts it", () => {
+    const said = taken(ann, 0);
+    show(said, answer, "p1", 1);
+    ledger.isThawing = (bot) => bot === 0;
+    show(said, "Turn 1.", "p1", 0);
+    expect(broken()).toEqual([]);
+    expect(countOf("shown by a bot in the moment of its thaw")).toBe(1);
+  });
+});

@@ -1,0 +1,584 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { markOf } from "../../src/lane/lane.ts";
+import type { LaneDocument } from "../../src/lane/machine.ts";
+import { keysIn, leaseTime, newTurn, type OwnerInTest, ownerOf, storeTimeout } from "../support/owner.ts";
+import { settled, TestClock } from "../support/test-clock.ts";
+import { cut, type Intercept, storeAway, TestStore } from "../support/test-store.ts";
+
+let clock: TestClock;
+let store: TestStore;
+let a: OwnerInTest;
+let b: OwnerInTest;
+
+beforeEach(async () => {
+  clock = new TestClock();
+  store = new TestStore(clock);
+  a = ownerOf(clock, store);
+  b = ownerOf(clock, store);
+  for (const { owner } of [a, b]) {
+    owner.start();
+    await settled();
+  }
+});
+
+/** Takes a turn that must be taken. */
+async function take({ owner }: OwnerInTest, written: string, patienceMs = storeTimeout) {
+  const taken = await owner.lane("lane").take(newTurn(written), 100, patienceMs);
+  if (taken.is !== "taken") throw new Error(`${written} was not taken: ${taken.is}`);
+  return taken.place;
+}
+
+function commitsOf({ view }: OwnerInTest): number {
+  return view.calls.filter(({ name }) => name === "commit").length;
+}
+
+/** The next commit is done, and its answer is lost. */
+function loseAnswer({ view }: OwnerInTest): void {
+  view.intercept = async (call, run) => {
+    if (call.name !== "commit") return run();
+    view.intercept = (_, again) => again();
+    await run();
+    throw storeAway();
+  };
+}
+
+async function documentOf(lane: string): Promise<LaneDocument | undefined> {
+  return (await store.direct.read(lane)).document as unknown as LaneDocument | undefined;
+}
+
+describe("A lane", () => {
+  it("takes a turn that runs by one command, and ends it by one", async () => {
+    const before = a.view.calls.length;
+    const place = await take(a, "q1");
+    expect(await place.begun).toBe("runs");
+    expect(place.lane).toBe("lane");
+    expect(place.isRunning).toBe(true);
+    expect(place.turn).toMatchObject({ key: "q1", owner: a.owner.id, attempt: 1, phase: "taken" });
+    await place.end({ record: 1 });
+    expect(a.view.calls.slice(before).map(({ name }) => name)).toEqual(["commit", "commit"]);
+    expect(await store.direct.read("lane")).toMatchObject({ version: 0, record: { record: 1 } });
+    expect(a.owner.lane("lane").isIdle).toBe(true);
+  });
+
+  it("commits what gathers while a commit is under way in the next one", async () => {
+    const places = await Promise.all(Array.from({ length: 50 }, (_, index) => take(a, `q${index}`)));
+    expect(commitsOf(a)).toBe(2);
+    expect(await keysIn(store, "lane")).toEqual(Array.from({ length: 50 }, (_, index) => `q${index}`));
+    expect(places.map(({ isRunning }) => isRunning)).toEqual([
+      true,
+      ...Array.from({ length: 49 }, () => false),
+    ]);
+  });
+
+  it("gives the session's record to the turn that runs", async () => {
+    await (await take(a, "q1")).end({ of: "q1" });
+    const place = await take(a, "q2");
+    expect(place.record).toEqual({ of: "q1" });
+    await place.end(null);
+    expect((await take(a, "q3")).record).toBeNull();
+  });
+
+  it("writes progress beside what is known, and the record only where it is given", async () => {
+    const place = await take(a, "q1");
+    await place.advance({ phase: "asked", known: { chat: 7 } }, { of: "q1" });
+    await place.advance({ posts: ["p"] });
+    expect((await documentOf("lane"))?.running).toMatchObject({
+      ...{ phase: "asked", known: { chat: 7 }, posts: ["p"] },
+    });
+    expect((await store.direct.read("lane")).record).toEqual({ of: "q1" });
+    expect(place.turn).toMatchObject({ phase: "asked", known: { chat: 7 }, posts: ["p"] });
+  });
+
+  it("lets the next turn run in another process, which is woken", async () => {
+    const first = await take(a, "q1");
+    const second = await take(b, "q2");
+    expect(second.isRunning).toBe(false);
+    await first.end();
+    expect(await second.begun).toBe("runs");
+    expect(commitsOf(b)).toBe(2);
+  });
+
+  it("refuses what the machine refuses", async () => {
+    await take(a, "q1");
+    const lane = a.owner.lane("lane");
+    expect(await lane.take(newTurn("r2"), 100, storeTimeout)).toEqual({ is: "busy" });
+    expect(await lane.take(newTurn("q3"), 0, storeTimeout)).toEqual({ is: "full" });
+    expect(await lane.take(newTurn("q4"), 1, storeTimeout)).toMatchObject({ is: "taken" });
+    expect(await lane.take(newTurn("q3"), 1, storeTimeout)).toEqual({ is: "full" });
+    expect(await lane.take(newTurn("q3"), 2, storeTimeout)).toMatchObject({ is: "taken" });
+  });
+
+  it("knows an event that it has, that is being taken, that another process has, and that is over", async () => {
+    const lane = a.owner.lane("lane");
+    const taking = lane.take(newTurn("q1"), 100, storeTimeout);
+    expect(await lane.take(newTurn("q1"), 100, storeTimeout)).toEqual({ is: "duplicate" });
+    const taken = await taking;
+    const again = await lane.take(newTurn("q1"), 100, storeTimeout);
+    expect(again).toEqual({ is: "duplicate", place: taken.is === "taken" ? taken.place : "none" });
+    expect(await b.owner.lane("lane").take(newTurn("q1"), 100, storeTimeout)).toEqual({ is: "duplicate" });
+    if (taken.is === "taken") await taken.place.end();
+    for (const { owner } of [a, b]) {
+      expect(await owner.lane("lane").take(newTurn("q1"), 100, storeTimeout)).toEqual({ is: "duplicate" });
+    }
+    expect(await documentOf("lane")).toBeUndefined();
+  });
+
+  it("tells turns that merge that another one carries their words", async () => {
+    const running = await take(a, "m1");
+    const merged = await take(a, "m2");
+    const others = await take(b, "m3");
+    const last = await take(a, "m4");
+    await running.end();
+    expect(await merged.begun).toBe("merged");
+    expect(await others.begun).toBe("merged");
+    expect(await last.begun).toBe("runs");
+    expect(last.turn?.carries).toEqual([
+      { key: "m2", body: { says: "m2" } },
+      { key: "m3", body: { says: "m3" } },
+    ]);
+    await last.end();
+    expect(await documentOf("lane")).toBeUndefined();
+  });
+
+  it("asks a running turn of another process to stop", async () => {
+    const running = await take(a, "i1");
+    await take(b, "i2");
+    expect(await running.stopped).toBe("interrupted");
+    expect(running.turn?.isInterrupted).toBe(true);
+  });
+});
+
+describe("Two processes at one lane", () => {
+  it("both get their turn in, in one order", async () => {
+    const places = await Promise.all([take(a, "q1"), take(b, "q2"), take(a, "q3"), take(b, "q4")]);
+    const keys = await keysIn(store, "lane");
+    expect([...keys].sort()).toEqual(["q1", "q2", "q3", "q4"]);
+    expect(keys.indexOf("q1")).toBeLessThan(keys.indexOf("q3"));
+    expect(keys.indexOf("q2")).toBeLessThan(keys.indexOf("q4"));
+    expect(places.filter(({ isRunning }) => isRunning).map(({ key }) => key)).toEqual(keys.slice(0, 1));
+  });
+
+  it("decide anew on what the store's answer says, without a further read", async () => {
+    await take(a, "q1");
+    const place = await take(b, "q2");
+    expect(
+      b.view.calls.filter(({ name }) => name === "commit" || name === "read").map(({ name }) => name),
+    ).toEqual(["commit", "commit"]);
+    expect(place.isRunning).toBe(false);
+  });
+
+  it("wait a little after the third conflict, and try on", async () => {
+    let tries = 0;
+    await take(a, "q0");
+    b.view.intercept = async (call, run) => {
+      // Another process is always a moment faster.
+      if (call.name === "commit" && tries < 5) {
+        tries += 1;
+        await take(a, `q${tries}`);
+      }
+      return run();
+    };
+    let isTaken = false;
+    const taking = take(b, "q9").then(() => {
+      isTaken = true;
+    });
+    await settled();
+    expect(tries).toBe(4);
+    // Half of ten milliseconds, as chance is a half here.
+    await clock.pass(4.9);
+    expect(tries).toBe(4);
+    expect(isTaken).toBe(false);
+    await clock.pass(10);
+    await taking;
+    expect(await keysIn(store, "lane")).toEqual(["q0", "q1", "q2", "q3", "q4", "q5", "q9"]);
+  });
+});
+
+describe("A commit whose answer is lost", () => {
+  it("takes its turn once", async () => {
+    loseAnswer(a);
+    const taking = take(a, "q1");
+    await clock.pass(1_000);
+    const place = await taking;
+    expect(await place.begun).toBe("runs");
+    expect((await documentOf("lane"))?.running).toMatchObject({ key: "q1", attempt: 1 });
+  });
+
+  it("takes its turn once, also where another one carries its words by then", async () => {
+    const first = await take(a, "m1");
+    a.view.intercept = async (call, run) => {
+      if (call.name !== "commit") return run();
+      a.view.intercept = cut;
+      await run();
+      throw storeAway();
+    };
+    const taking = take(a, "m2");
+    await settled();
+    const last = await take(b, "m3");
+    const ending = first.end();
+    await settled();
+    a.view.intercept = (_, run) => run();
+    await clock.pass(1_000);
+    await ending;
+    expect(await last.begun).toBe("runs");
+    expect(await (await taking).begun).toBe("merged");
+    expect(await keysIn(store, "lane")).toEqual(["m3"]);
+    expect(last.turn?.carries?.map(({ key }) => key)).toEqual(["m2"]);
+  });
+
+  it("ends its turn once, and says that it was done", async () => {
+    const [first, second] = [await take(a, "q1"), await take(a, "q2")];
+    loseAnswer(a);
+    const ending = first.end({ of: "q1" });
+    await clock.pass(1_000);
+    await ending;
+    expect(await second.begun).toBe("runs");
+    expect(await keysIn(store, "lane")).toEqual(["q2"]);
+    expect((await store.direct.read("lane")).record).toEqual({ of: "q1" });
+  });
+
+  it("takes a waiting turn back once, and says that it was done", async () => {
+    await take(a, "q1");
+    const place = await take(a, "q2");
+    loseAnswer(a);
+    const withdrawn = place.withdraw();
+    await clock.pass(1_000);
+    expect(await withdrawn).toBe(true);
+    expect(await place.begun).toBe("withdrawn");
+    expect(await keysIn(store, "lane")).toEqual(["q1"]);
+  });
+
+  it("cannot tell its turn's end from another owner's taking over, and calls it done", async () => {
+    const place = await take(a, "q1");
+    a.view.intercept = cut;
+    const ending = place.end();
+    ending.catch(() => {});
+    await settled();
+    const { version } = await store.direct.read("lane");
+    const running = { ...(await documentOf("lane"))?.running, owner: b.owner.id };
+    const document = { v: 1, running, waiting: [] } as never;
+    await store.direct.commit({ lane: "lane", version, document, until: store.now() + 1 });
+    a.view.intercept = (_, run) => run();
+    await clock.pass(1_000);
+    // Whether the first try went through cannot be told: the turn is gone from this owner, which is all that it wanted.
+    await expect(ending).resolves.toBeUndefined();
+    expect((await documentOf("lane"))?.running?.owner).toBe(b.owner.id);
+  });
+});
+
+describe("A store that is away", () => {
+  it("is tried again after pauses that grow to half a second", async () => {
+    const at: number[] = [];
+    a.view.intercept = async (call, run) => {
+      if (call.name !== "commit") return run();
+      at.push(clock.now());
+      throw storeAway();
+    };
+    const place = take(a, "q1", 3_000);
+    place.catch(() => {});
+    await clock.pass(3_000);
+    await expect(place).rejects.toMatchObject({ code: "store-failed" });
+    const pauses = at.slice(1).map((time, index) => time - (at[index] ?? 0));
+    expect(pauses.slice(0, 5)).toEqual([37.5, 75, 150, 300, 375]);
+    expect(Math.max(...pauses)).toBe(375);
+  });
+
+  it("is waited for by what runs, as long as it must", async () => {
+    const place = await take(a, "q1");
+    for (const { view } of [a, b]) view.intercept = cut;
+    const ending = place.end();
+    await clock.pass(60_000);
+    a.view.intercept = (_, run) => run();
+    await clock.pass(1_000);
+    await ending;
+    expect(await documentOf("lane")).toBeUndefined();
+  });
+
+  it("is waited for by a message only within its patience, then nothing of it is left", async () => {
+    a.view.intercept = cut;
+    const taking = take(a, "q1", 200);
+    taking.catch(() => {});
+    await clock.pass(199);
+    expect(a.owner.lane("lane").isIdle).toBe(false);
+    await clock.pass(200);
+    await expect(taking).rejects.toMatchObject({ code: "store-failed" });
+    a.view.intercept = (_, run) => run();
+    await clock.pass(1_000);
+    expect(await documentOf("lane")).toBeUndefined();
+    expect(await (await take(a, "q1")).begun).toBe("runs");
+  });
+
+  it("takes a turn back that it did all the same, so that its event may come again", async () => {
+    const doneButFailed: Intercept = async (call, run) => {
+      if (call.name !== "commit") return run();
+      await run();
+      throw storeAway();
+    };
+    a.view.intercept = doneButFailed;
+    const taking = take(a, "q1", 100);
+    taking.catch(() => {});
+    await settled();
+    const waiting = await take(b, "q2");
+    a.view.intercept = cut;
+    await clock.pass(200);
+    await expect(taking).rejects.toMatchObject({ code: "store-failed" });
+    expect(await keysIn(store, "lane")).toEqual(["q1", "q2"]);
+    a.view.intercept = (_, run) => run();
+    await clock.pass(1_000);
+    expect(await waiting.begun).toBe("runs");
+    expect(a.adopted).toEqual([]);
+    expect(await keysIn(store, "lane")).toEqual(["q2"]);
+    await waiting.end();
+    expect(await (await take(b, "q1")).begun).toBe("runs");
+  });
+
+  it("says that it was away where no sign of life got through in time", async () => {
+    a.view.intercept = cut;
+    await clock.pass(leaseTime);
+    expect(a.owner.isAlive).toBe(false);
+    const commits = commitsOf(a);
+    const taking = take(a, "q1", 1_000);
+    taking.catch(() => {});
+    await clock.pass(1_000);
+    await expect(taking).rejects.toMatchObject({ code: "store-timeout" });
+    expect(commitsOf(a)).toBe(commits);
+  });
+
+  it("gets no commit of a process whose lease is over, before it was heard again", async () => {
+    const place = await take(a, "q1");
+    for (const { view } of [a, b]) view.intercept = cut;
+    await clock.pass(leaseTime);
+    const order: string[] = [];
+    a.view.intercept = async (call, run) => {
+      order.push(call.name);
+      return run();
+    };
+    const ending = place.end();
+    await clock.pass(300);
+    await ending;
+    expect(order.filter((name) => name === "beat" || name === "commit").slice(0, 2)).toEqual([
+      "beat",
+      "commit",
+    ]);
+  });
+
+  it("refuses a commit that arrives after its time, which is decided anew", async () => {
+    let isSlow = true;
+    a.view.intercept = async (call, run) => {
+      if (call.name === "commit" && isSlow) {
+        isSlow = false;
+        await a.owner.pause(storeTimeout + 1);
+      }
+      return run();
+    };
+    const taking = take(a, "q1");
+    await clock.pass(storeTimeout);
+    expect(await documentOf("lane")).toBeUndefined();
+    await clock.pass(10);
+    expect(await (await taking).begun).toBe("runs");
+    expect(commitsOf(a)).toBe(2);
+  });
+});
+
+describe("A turn that waits", () => {
+  it("finds out within a lease that it is to run, where the wake was lost", async () => {
+    const first = await take(a, "q1");
+    b.view.isDeaf = true;
+    const second = await take(b, "q2");
+    await first.end();
+    await clock.pass(leaseTime - 1_000);
+    expect(second.isRunning).toBe(false);
+    await clock.pass(leaseTime / 3 + 1_000);
+    expect(second.isRunning).toBe(true);
+  });
+
+  it("looks no more often than once a lease", async () => {
+    await take(a, "q1");
+    await take(b, "q2");
+    await clock.pass(leaseTime * 3);
+    expect(b.view.calls.filter(({ name }) => name === "read").length).toBe(2);
+    expect(a.view.calls.filter(({ name }) => name === "read").length).toBe(0);
+  });
+
+  it("can be taken back, and its event may come again", async () => {
+    await take(a, "q1");
+    const place = await take(a, "q2");
+    expect(await place.withdraw()).toBe(true);
+    expect(await place.begun).toBe("withdrawn");
+    expect(await keysIn(store, "lane")).toEqual(["q1"]);
+    expect((await take(b, "q2")).isRunning).toBe(false);
+  });
+
+  it("cannot be taken back once it runs, or another one carries its words", async () => {
+    const first = await take(a, "m1");
+    expect(await first.withdraw()).toBe(false);
+    const merged = await take(b, "m2");
+    await take(a, "m3");
+    b.view.isDeaf = true;
+    await first.end();
+    expect(await merged.withdraw()).toBe(false);
+    expect(await merged.begun).toBe("merged");
+    expect(await keysIn(store, "lane")).toEqual(["m3"]);
+  });
+});
+
+describe("What is written of a lane", () => {
+  it("names an event by a digest of 22 characters", async () => {
+    await take(a, "q1");
+    const commits = a.view.calls.flatMap(({ commit }) => commit ?? []);
+    // The SHA-256 of "lane q1", in Base64 for URLs, as openssl computes it.
+    expect(commits.map(({ marks }) => marks)).toEqual([["-H224i0VKVZHAdmwfB1Yrh"]]);
+    expect(markOf("lane", "q1")).toBe("-H224i0VKVZHAdmwfB1Yrh");
+  });
+
+  it("says which owners the lane is one of, or no longer", async () => {
+    const first = await take(a, "q1");
+    const second = await take(b, "q2");
+    await first.end();
+    await second.end();
+    const lists = [...a.view.calls, ...b.view.calls].flatMap(({ commit }) =>
+      commit === undefined ? [] : [[commit.entering, commit.leaving, commit.wakes]],
+    );
+    expect(lists).toEqual([
+      [[a.owner.id], undefined, undefined],
+      // Tries that went against what was seen last: a lane without the second turn, and an idle one.
+      [undefined, [a.owner.id], undefined],
+      [undefined, [a.owner.id], [b.owner.id]],
+      [[b.owner.id], undefined, undefined],
+      [[b.owner.id], undefined, undefined],
+      [undefined, [b.owner.id], undefined],
+    ]);
+  });
+
+  it("lives for a day where only parked turns are left, and without end otherwise", async () => {
+    await take(a, "h1");
+    await a.owner.stop();
+    await clock.pass(leaseTime / 3);
+    const left = b.view.calls.flatMap(({ commit }) => commit ?? []);
+    expect(left.map(({ ttlMs }) => ttlMs)).toEqual([24 * 60 * 60_000]);
+    expect((await documentOf("lane"))?.parked?.map(({ turn }) => turn.key)).toEqual(["h1"]);
+    await b.owner.stop();
+    await clock.pass(24 * 60 * 60_000);
+    expect(await documentOf("lane")).toBeUndefined();
+    expect(a.view.calls.flatMap(({ commit }) => commit ?? []).map(({ ttlMs }) => ttlMs)).toEqual([undefined]);
+  });
+
+  it("is refused by the store from `storeTimeout` on after it was sent", async () => {
+    await clock.pass(100);
+    await take(a, "q1");
+    const [commit] = a.view.calls.flatMap((call) => call.commit ?? []);
+    expect(commit?.until).toBe(store.now() + storeTimeout);
+  });
+});
+
+describe("A document that is not ours to read", () => {
+  beforeEach(async () => {
+    const until = store.now() + 1_000;
+    await store.direct.commit({ lane: "lane", version: 0, document: { v: 2 }, until });
+  });
+
+  it("fails what comes, is logged and stays as it is", async () => {
+    await expect(take(a, "q1")).rejects.toMatchObject({ code: "store-unreadable" });
+    expect(a.log.said).toEqual(["error: a lane cannot be read"]);
+    expect(a.log.lines[0]?.fields).toMatchObject({ session: "lane", code: "store-unreadable" });
+    expect(await documentOf("lane")).toEqual({ v: 2 });
+    const other = await a.owner.lane("other").take(newTurn("q1"), 1, storeTimeout);
+    expect(other.is).toBe("taken");
+  });
+});
+
+describe("A store that went back in time", () => {
+  it("gets a running turn back, with all that was written of it", async () => {
+    const place = await take(a, "q1");
+    await place.advance({ phase: "asked", known: 7 });
+    await store.goBackTo(-1);
+    await clock.pass(leaseTime);
+    expect((await documentOf("lane"))?.running).toMatchObject({
+      key: "q1",
+      attempt: 1,
+      phase: "asked",
+      known: 7,
+    });
+    expect(place.isLost).toBe(false);
+    await place.end();
+    expect(await documentOf("lane")).toBeUndefined();
+  });
+
+  it("gets what it lost of a turn's progress back", async () => {
+    const place = await take(a, "q1");
+    await clock.pass(100);
+    await place.advance({ phase: "asked", known: 7 });
+    await store.goBackTo(50);
+    a.owner.lane("lane").look();
+    await settled();
+    expect((await documentOf("lane"))?.running).toMatchObject({
+      key: "q1",
+      attempt: 1,
+      phase: "asked",
+      known: 7,
+    });
+  });
+
+  it("gets turns that wait back, in their order", async () => {
+    await take(a, "q1");
+    await clock.pass(100);
+    const places = [await take(a, "q2"), await take(a, "q3")];
+    await store.goBackTo(50);
+    expect(await keysIn(store, "lane")).toEqual(["q1"]);
+    a.owner.lane("lane").look();
+    await settled();
+    expect(await keysIn(store, "lane")).toEqual(["q1", "q2", "q3"]);
+    expect(places.some(({ isLost }) => isLost)).toBe(false);
+  });
+
+  it("does not get back what another process ended", async () => {
+    const place = await take(a, "q1");
+    await store.direct.commit({
+      lane: "lane",
+      version: (await store.direct.read("lane")).version,
+      document: undefined,
+      until: store.now() + 1,
+    });
+    a.owner.lane("lane").look();
+    await settled();
+    expect(place.isLost).toBe(true);
+    expect(await place.stopped).toMatchObject({ code: "lease-lost" });
+    expect(await documentOf("lane")).toBeUndefined();
+  });
+
+  it("has an ended turn's mark put back, so that its event does not run again", async () => {
+    await clock.pass(3_300);
+    // With it a sign of life is lost, which shows it.
+    await (await take(a, "q1")).end();
+    await clock.pass(100);
+    await store.goBackTo(3_200);
+    await clock.pass(leaseTime / 3);
+    expect(a.log.said).toContain(
+      "warn: the store has lost what was written last; it is put back as far as it is known",
+    );
+    expect(await b.owner.lane("lane").take(newTurn("q1"), 1, storeTimeout)).toEqual({ is: "duplicate" });
+  });
+});
+
+describe("A turn that became another owner's", () => {
+  it("stops, and can write nothing more", async () => {
+    const place = await take(a, "q1");
+    const waits = await take(a, "q2");
+    const { version } = await store.direct.read("lane");
+    const document = await documentOf("lane");
+    const theirs = { ...document?.running, owner: b.owner.id };
+    const others = document?.waiting.map((turn) => ({ ...turn, owner: b.owner.id }));
+    await store.direct.commit({
+      ...{ lane: "lane", version, until: store.now() + 1, wakes: [a.owner.id] },
+      document: { v: 1, running: theirs, waiting: others } as never,
+    });
+    await settled();
+    expect([place.isLost, waits.isLost]).toEqual([true, true]);
+    expect(await place.stopped).toMatchObject({ code: "lease-lost" });
+    expect(await waits.begun).toBe("lost");
+    await expect(place.permit()).rejects.toMatchObject({ code: "lease-lost" });
+    await expect(place.advance({ phase: "asked" })).rejects.toMatchObject({ code: "lease-lost" });
+    await expect(place.end()).rejects.toMatchObject({ code: "lease-lost" });
+    expect(a.owner.lane("lane").isIdle).toBe(true);
+  });
+});

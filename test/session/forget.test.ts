@@ -1,0 +1,151 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { AparteError, type Backend, openStore, SessionMapper, type Store } from "aparte";
+import { coze } from "aparte/coze";
+import { startCozeEmulator } from "aparte/testing";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { StoredTokens } from "../../src/session/shared-tokens.ts";
+import { TokenCache } from "../../src/session/token.ts";
+import { memoryStore } from "../../src/stores/memory.ts";
+
+const secret = "a secret of the tests, long enough";
+const ada = { platform: "web", tenant: "acme-canary", user: "user-canary" };
+const logger = { info() {}, warn() {}, error() {} };
+
+let folder: string;
+const closers: (() => Promise<unknown>)[] = [];
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "aparte-forget-"));
+});
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+  rmSync(folder, { recursive: true });
+});
+
+function mapperOf(agents: Record<string, Backend>, store: Store): SessionMapper {
+  const mapper = new SessionMapper({ agents, store, secret, logger });
+  closers.push(() => mapper.close());
+  return mapper;
+}
+
+/** What the person said, and what makes them known, in any file of the store. */
+function traces(): string[] {
+  const canaries = ["word-canary", "user-canary", "acme-canary", "conversation-canary", "event-canary"];
+  return readdirSync(folder).flatMap((file) => {
+    const bytes = readFileSync(join(folder, file), "latin1");
+    return canaries.filter((canary) => bytes.includes(canary)).map((canary) => `${canary} in ${file}`);
+  });
+}
+
+const echo: Backend = {
+  name: "echo",
+  open: async () => "conversation-canary",
+  async *ask({ text }) {
+    yield { type: "message", text: `You said: ${text}` };
+  },
+  remove: async () => {},
+};
+
+async function talk(mapper: SessionMapper): Promise<void> {
+  for (let turn = 0; turn < 8; turn++) {
+    const text = `word-canary ${"and more ".repeat(60)}`;
+    await mapper.handle({ ...ada, id: `event-canary-${turn}`, text }).text();
+  }
+}
+
+describe("forget", () => {
+  it("leaves nothing in the SQLite file and its log, also while others have the file open", async () => {
+    const url = `sqlite:${join(folder, "aparte.db")}`;
+    const other = await openStore(url);
+    closers.push(() => other.close());
+    const mapper = mapperOf({ helper: echo }, await openStore(url));
+    await talk(mapper);
+    expect(traces()).toContain("word-canary in aparte.db-wal");
+    await mapper.forget(ada);
+    expect(traces()).toEqual([]);
+    await mapper.close();
+    expect(traces()).toEqual([]);
+  });
+
+  it("leaves no words in the file's log at the end, where nobody was forgotten", async () => {
+    const mapper = mapperOf({ helper: echo }, await openStore(`sqlite:${join(folder, "aparte.db")}`));
+    await talk(mapper);
+    await mapper.close();
+    expect(traces().filter((trace) => /^(word|event)/.test(trace))).toEqual([]);
+  });
+
+  it("removes the session's token", async () => {
+    const emulator = await startCozeEmulator();
+    closers.push(() => emulator.close());
+    const { appId, keyId, privateKey, botId, baseURL } = emulator;
+    const store = await openStore(`sqlite:${join(folder, "aparte.db")}`);
+    const mapper = mapperOf({ helper: coze({ appId, keyId, privateKey, botId, baseURL }) }, store);
+    const keys = async () => {
+      const found: string[] = [];
+      for await (const [key] of store.records.entries("")) found.push(key);
+      return found;
+    };
+    await mapper.resolve(ada);
+    expect((await keys()).filter((key) => key.startsWith("token:"))).toHaveLength(1);
+    expect(await mapper.forget(ada)).toMatchObject({ conversations: { helper: "erased" } });
+    expect(await keys()).toEqual([]);
+  });
+
+  it("removes the tokens that followed a refused one", async () => {
+    const { records } = memoryStore();
+    const cache = new TokenCache({ issuer: "issuer" });
+    cache.share(new StoredTokens(records, [secret]));
+    const { signal } = new AbortController();
+    let minted = 0;
+    const get = () => cache.get("session", async () => ({ token: `t${++minted}`, ttlMs: 60_000 }), signal);
+    for (let time = 0; time < 3; time++) cache.refused("session", await get());
+    const keys = async () => {
+      const found: string[] = [];
+      for await (const [key] of records.entries("token:")) found.push(key);
+      return found.length;
+    };
+    expect(await keys()).toBe(3);
+    await cache.forget("session");
+    expect(await keys()).toBe(0);
+    expect(await get()).toBe("t4");
+  });
+
+  it("says what it erased, and what it could not", async () => {
+    const store = memoryStore();
+    const { remove: _, ...unable } = echo;
+    const before = mapperOf({ helper: echo, unable, gone: echo }, store);
+    for (const agent of ["helper", "unable", "gone"]) await before.resolve(ada, agent);
+    const mapper = mapperOf({ helper: echo, unable }, store);
+    const erasure = await mapper.forget(ada);
+    expect(erasure).toEqual({
+      at: expect.any(Number),
+      found: true,
+      conversations: { helper: "erased", unable: "unsupported", gone: "unconfigured" },
+    });
+    expect(JSON.stringify(erasure)).not.toContain("canary");
+    expect(await mapper.forget(ada)).toMatchObject({ found: false, conversations: {} });
+  });
+
+  it("erases here although the service fails, and there when the next process starts", async () => {
+    const store = memoryStore();
+    const removed: string[] = [];
+    let isAway = true;
+    const remove: NonNullable<Backend["remove"]> = async ({ conversationId }) => {
+      if (isAway) throw new AparteError("backend-unavailable", "The service is away.");
+      removed.push(conversationId);
+    };
+    const agents = { helper: { ...echo, remove } };
+    const first = mapperOf(agents, store);
+    await first.handle({ ...ada, id: "1", text: "word-canary" }).text();
+    expect((await first.forget(ada)).conversations).toEqual({ helper: "later" });
+    expect(await first.export(ada)).toBeUndefined();
+    isAway = false;
+    await new Promise<void>((resolve) => {
+      const helper: Backend = { ...echo, remove: (call) => remove(call).then(resolve) };
+      mapperOf({ helper }, store).connect({ platform: "web", deliver: async () => {} } as never);
+    });
+    expect(removed).toEqual(["conversation-canary"]);
+  });
+});

@@ -1,0 +1,301 @@
+import { AparteError, type SessionSummary, type Speaker } from "aparte";
+import { beforeEach, describe, expect, it } from "vitest";
+import { type BotInTest, botOf, TestAgent } from "../support/bot.ts";
+import { settled, TestClock } from "../support/test-clock.ts";
+import { TestStore } from "../support/test-store.ts";
+
+const ann: Speaker = { platform: "chat", tenant: "acme", user: "ann" };
+const scopedAnn = { scope: "user", platform: "chat", tenant: "acme", user: "ann" };
+
+let clock: TestClock;
+let store: TestStore;
+let a: BotInTest;
+let other: TestAgent;
+
+beforeEach(() => {
+  clock = new TestClock();
+  store = new TestStore(clock);
+  const helper = new TestAgent();
+  other = new TestAgent();
+  for (const agent of [helper, other]) agent.reply = (text) => text;
+  a = botOf(clock, store, { agent: helper, agents: { helper, other } });
+});
+
+async function say(id: string, agent?: string): Promise<void> {
+  await a.receive(id, id, agent === undefined ? {} : { agent });
+  await settled();
+}
+
+async function record(): Promise<unknown> {
+  const { sessionName } = await a.mapper.resolve(ann);
+  return store.direct.records.get(`session:${sessionName}`);
+}
+
+function conversationsOf(agent: TestAgent): string[] {
+  return agent.asked.map(({ call }) => call.conversationId);
+}
+
+describe("reset", () => {
+  it("leaves the conversation for a new one, where the service cannot clear it", async () => {
+    await say("m1");
+    a.agent.last.call.keep?.("state");
+    await a.mapper.reset(ann);
+    await say("m2");
+    expect(conversationsOf(a.agent)).toEqual(["c1", "c2"]);
+    expect(a.agent.last.call.state).toBeUndefined();
+  });
+
+  it("clears it where the service can, and keeps its id but not the backend's notes", async () => {
+    const cleared: unknown[] = [];
+    a.agent.clear = async ({ conversationId, agent, sessionName }) => {
+      cleared.push([conversationId, agent, sessionName.length]);
+    };
+    a.mapper.use(async (_, next) => {
+      await next();
+      a.agent.last.call.keep?.({ page: 3 });
+    });
+    await say("m1");
+    await say("m2");
+    expect(a.agent.last.call.state).toEqual({ page: 3 });
+    await a.mapper.reset(ann);
+    await say("m3");
+    expect(cleared).toEqual([["c1", "helper", 36]]);
+    expect(conversationsOf(a.agent)).toEqual(["c1", "c1", "c1"]);
+    expect(a.agent.last.call.state).toBeUndefined();
+  });
+
+  it("opens a new one where the service has lost it", async () => {
+    a.agent.clear = async () => {
+      throw new AparteError("conversation-lost", "Gone.");
+    };
+    await say("m1");
+    await a.mapper.reset(ann);
+    await say("m2");
+    expect(conversationsOf(a.agent)).toEqual(["c1", "c2"]);
+  });
+
+  it("is of the agent that is named, else of the one that the person talks to", async () => {
+    await say("m1");
+    await say("m1b", "other");
+    await a.mapper.reset(ann, "other");
+    await say("m2");
+    await say("m2b", "other");
+    expect([conversationsOf(a.agent), conversationsOf(other)]).toEqual([
+      ["c1", "c1"],
+      ["c1", "c2"],
+    ]);
+    await a.mapper.select(ann, "other");
+    await a.mapper.reset(ann);
+    await say("m3");
+    await say("m3b", "helper");
+    expect([conversationsOf(a.agent).at(-1), conversationsOf(other).at(-1)]).toEqual(["c1", "c3"]);
+  });
+
+  it("does nothing where there is no conversation, and fails for an agent that does not exist", async () => {
+    a.agent.clear = () => Promise.reject(new Error("There is nothing to clear."));
+    await a.mapper.reset(ann);
+    await expect(a.mapper.reset(ann, "nobody")).rejects.toMatchObject({ code: "agent-unknown" });
+    await expect(a.mapper.reset({ ...ann, user: "" })).rejects.toMatchObject({ field: "user" });
+  });
+});
+
+describe("rename", () => {
+  it("names the conversation at the service, and the next one too", async () => {
+    const renamed: unknown[] = [];
+    a.agent.rename = async ({ conversationId, title }) => {
+      renamed.push([conversationId, title]);
+    };
+    await say("m1");
+    await a.mapper.rename(ann, "Holidays");
+    await a.mapper.reset(ann);
+    await say("m2");
+    expect(renamed).toEqual([["c1", "Holidays"]]);
+    expect(a.agent.opened.map(({ title }) => title)).toEqual(["m1", "Holidays"]);
+  });
+
+  it("names a conversation that is opened later", async () => {
+    a.agent.rename = () => Promise.reject(new Error("There is nothing to rename."));
+    await a.mapper.rename(ann, "Holidays");
+    await say("m1");
+    expect(a.agent.opened.map(({ title }) => title)).toEqual(["Holidays"]);
+  });
+
+  it("needs a title, and a service that knows names", async () => {
+    await expect(a.mapper.rename(ann, "Holidays")).rejects.toMatchObject({ code: "backend-unsupported" });
+    a.agent.rename = async () => {};
+    for (const title of ["", "  ", 7 as unknown as string]) {
+      await expect(a.mapper.rename(ann, title)).rejects.toMatchObject({
+        code: "input-invalid",
+        field: "title",
+      });
+    }
+  });
+});
+
+describe("select", () => {
+  it("is the person's choice until another one is made, or its agent is gone", async () => {
+    await a.mapper.select(ann, "other");
+    await say("m1");
+    expect(other.texts).toEqual(["m1"]);
+    expect(await record()).toMatchObject({ agent: "other" });
+    await expect(a.mapper.select(ann, "nobody")).rejects.toMatchObject({ code: "agent-unknown" });
+    const b = botOf(clock, store, { agent: a.agent });
+    await b.receive("m2");
+    await settled();
+    expect(a.agent.texts).toEqual(["m2"]);
+  });
+});
+
+describe("forget", () => {
+  it("deletes the conversations at the services that can, and the record", async () => {
+    const removed: unknown[] = [];
+    for (const agent of [a.agent, other]) {
+      agent.remove = async ({ conversationId, agent: name }) => {
+        removed.push([conversationId, name]);
+      };
+    }
+    await say("m1");
+    await say("m2", "other");
+    const { sessionName } = await a.mapper.resolve(ann);
+    await a.mapper.forget(ann);
+    expect(removed).toEqual([
+      ["c1", "helper"],
+      ["c1", "other"],
+    ]);
+    expect(await store.direct.records.get(`session:${sessionName}`)).toBeUndefined();
+    expect(await a.mapper.export(ann)).toBeUndefined();
+    await say("m3");
+    expect(conversationsOf(a.agent)).toEqual(["c1", "c2"]);
+  });
+});
+
+describe("export", () => {
+  it("tells all that is kept, and what was said where the service can tell", async () => {
+    await say("m1");
+    await say("m2", "other");
+    await a.mapper.select(ann, "other");
+    a.agent.history = async ({ conversationId }) => [{ role: "user", text: `in ${conversationId}` }];
+    const { sessionName } = await a.mapper.resolve(ann);
+    expect(await a.mapper.export(ann)).toEqual({
+      ...{ sessionName, speaker: scopedAnn, agent: "other" },
+      conversations: { helper: "c1", other: "c1" },
+      messages: { helper: [{ role: "user", text: "in c1" }] },
+    });
+    expect(await a.mapper.export({ ...ann, user: "bob" })).toBeUndefined();
+  });
+});
+
+describe("sessions", () => {
+  it("lists all, and logs those that cannot be read", async () => {
+    await say("m1");
+    await a.receive("m1", "m1", { user: "bob" });
+    await settled();
+    await store.direct.records.set("session:broken", { v: 2 });
+    const listed: SessionSummary[] = [];
+    for await (const session of a.mapper.sessions()) listed.push(session);
+    const people = listed.map(({ speaker, conversations }) => [speaker.user, conversations]);
+    expect(people.sort()).toEqual([
+      ["ann", { helper: "c1" }],
+      ["bob", { helper: "c2" }],
+    ]);
+    expect(a.log.said).toEqual(["error: a session cannot be read"]);
+    expect(a.log.lines[0]?.fields).toMatchObject({ session: "broken", code: "store-unreadable" });
+  });
+
+  it("leave out a conversation that is being opened", async () => {
+    a.agent.opening = new Promise(() => {});
+    await say("m1");
+    const listed: SessionSummary[] = [];
+    for await (const session of a.mapper.sessions()) listed.push(session);
+    expect(listed).toMatchObject([{ speaker: scopedAnn, conversations: {} }]);
+  });
+});
+
+describe("resolve", () => {
+  it("opens a conversation once, and gives a token where the service has one", async () => {
+    const first = await a.mapper.resolve(ann);
+    expect(first).toEqual({
+      ...{ sessionName: expect.stringMatching(/^a1_/), conversationId: "c1", accessToken: undefined },
+    });
+    a.agent.accessToken = async ({ sessionName, agent }) => `${agent} of ${sessionName}`;
+    expect(await a.mapper.resolve(ann)).toEqual({ ...first, accessToken: `helper of ${first.sessionName}` });
+    expect(a.agent.opened.length).toBe(1);
+    expect((await a.mapper.resolve(ann, "other")).conversationId).toBe("c1");
+    expect(other.opened.length).toBe(1);
+    await expect(a.mapper.resolve(ann, "nobody")).rejects.toMatchObject({ code: "agent-unknown" });
+  });
+});
+
+describe("A conversation", () => {
+  it("is looked for at the service where a process died while it was opened, and only then", async () => {
+    const found: string[] = [];
+    a.agent.find = async ({ sessionName }) => {
+      found.push(sessionName);
+      return "c7";
+    };
+    await say("m1");
+    expect(found).toEqual([]);
+    const { sessionName } = await a.mapper.resolve({ ...ann, user: "bob" });
+    await store.direct.records.set(`session:${sessionName}`, {
+      ...{ v: 1, speaker: { ...scopedAnn, user: "bob" }, conversations: { helper: {} } },
+    });
+    await a.receive("m1", "m1", { user: "bob" });
+    await settled();
+    expect(found).toEqual([sessionName]);
+    expect(a.agent.last.call.conversationId).toBe("c7");
+  });
+
+  it("is opened where it is not found", async () => {
+    a.agent.find = async () => undefined;
+    const { sessionName } = await a.mapper.resolve(ann);
+    await store.direct.records.set(`session:${sessionName}`, {
+      ...{ v: 1, speaker: scopedAnn, conversations: { helper: {} } },
+    });
+    await say("m1");
+    expect(a.agent.last.call.conversationId).toBe("c2");
+  });
+
+  it("is looked for always where that is wanted", async () => {
+    const b = botOf(clock, new TestStore(clock), { recover: "always" });
+    b.agent.find = async () => "c7";
+    await b.receive("m1");
+    await settled();
+    expect(b.agent.last.call.conversationId).toBe("c7");
+    expect(b.agent.opened).toEqual([]);
+  });
+
+  it.each(["", 7, undefined])("is refused with the id %j", async (id) => {
+    a.agent.open = async () => id as string;
+    await say("m1");
+    expect(a.platform.shown).toEqual(["failed: backend-protocol"]);
+  });
+
+  it("is written down before it is opened, and after it", async () => {
+    const written: unknown[] = [];
+    a.agent.open = async ({ sessionName }) => {
+      written.push(await store.direct.records.get(`session:${sessionName}`));
+      return "c1";
+    };
+    a.agent.reply = undefined;
+    await say("m1");
+    written.push(await record());
+    expect(written).toMatchObject([
+      { v: 1, speaker: scopedAnn, conversations: { helper: {} } },
+      { v: 1, speaker: scopedAnn, conversations: { helper: { id: "c1" } } },
+    ]);
+    expect((written[0] as { conversations: { helper: object } }).conversations.helper).toEqual({});
+  });
+
+  it("is named by its first message's first line, or as the application wants", async () => {
+    await a.receive("m1", "  Where is it? \nAnd when?");
+    await a.receive("m1", "", { user: "bob", files: [{ name: "map.png", data: new Uint8Array([1]) }] });
+    const b = botOf(clock, store, { title: ({ user }) => `of ${user}` });
+    await b.receive("m1", "m1", { user: "eve" });
+    await settled();
+    expect([...a.agent.opened, ...b.agent.opened].map(({ title }) => title)).toEqual([
+      "Where is it?",
+      "map.png",
+      "of eve",
+    ]);
+  });
+});

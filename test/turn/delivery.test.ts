@@ -1,0 +1,311 @@
+import type { Delivery } from "aparte";
+import { beforeEach, describe, expect, it } from "vitest";
+import type { LaneDocument } from "../../src/lane/machine.ts";
+import { type BotInTest, botOf, PlatformError, TestAgent } from "../support/bot.ts";
+import { leaseTime } from "../support/owner.ts";
+import { settled, TestClock } from "../support/test-clock.ts";
+import { cut, TestStore } from "../support/test-store.ts";
+
+const turnTimeout = 60_000;
+const undeliveredTime = 600_000;
+
+let clock: TestClock;
+let store: TestStore;
+let a: BotInTest;
+/** When the platform was tried, by the clock. */
+let tried: number[];
+
+beforeEach(() => {
+  clock = new TestClock();
+  store = new TestStore(clock);
+  a = bot();
+});
+
+function bot(): BotInTest {
+  const agent = new TestAgent();
+  agent.reply = (text) => `re ${text}`;
+  return botOf(clock, store, { agent, turnTimeout, undeliveredTime });
+}
+
+/** The platform fails so often, and then takes the answer. */
+function failing(times: number, failure: { passes: boolean; retryAfterMs?: number }): void {
+  tried = [];
+  a.platform.beforePost = () => {
+    tried.push(clock.now());
+    if (tried.length <= times) throw new PlatformError(failure);
+  };
+}
+
+async function running(): Promise<LaneDocument["running"]> {
+  const { document } = await store.direct.read(a.agent.last.call.sessionName);
+  return (document as unknown as LaneDocument | undefined)?.running;
+}
+
+describe("An answer that the platform does not take", () => {
+  it("is delivered again, after pauses that double up to half a minute", async () => {
+    failing(9, { passes: true });
+    await a.receive("m1");
+    await clock.pass(200_000);
+    const pauses = tried.slice(1).map((at, index) => at - (tried[index] ?? 0));
+    // Chance is a half here, so that seven eighths of each pause are left.
+    expect(pauses).toEqual([437.5, 875, 1_750, 3_500, 7_000, 14_000, 26_250, 26_250, 26_250]);
+    expect(a.platform.shown).toEqual(["re m1"]);
+    expect(a.agent.texts).toEqual(["m1"]);
+    expect(await running()).toBeUndefined();
+  });
+
+  it("is logged once, without its words", async () => {
+    failing(3, { passes: true });
+    await a.receive("m1");
+    await clock.pass(10_000);
+    expect(a.log.said).toEqual(["warn: an answer could not be delivered"]);
+    expect(a.log.lines[0]?.fields).toMatchObject({ platform: "chat", willTryAgain: true });
+    expect(JSON.stringify(a.log.lines)).not.toContain("re m1");
+  });
+
+  it("is delivered again when the platform says, and not earlier", async () => {
+    failing(1, { passes: true, retryAfterMs: 90_000 });
+    await a.receive("m1");
+    await clock.pass(89_999);
+    expect(tried).toEqual([0]);
+    await clock.pass(1);
+    expect(tried).toEqual([0, 90_000]);
+    expect(a.platform.shown).toEqual(["re m1"]);
+  });
+
+  it("is counted as passing where the adapter does not say", async () => {
+    tried = [];
+    Object.assign(a.platform, { failure: undefined });
+    a.platform.beforePost = () => {
+      tried.push(clock.now());
+      if (tried.length === 1) throw undefined;
+    };
+    await a.receive("m1");
+    await clock.pass(1_000);
+    expect(a.platform.shown).toEqual(["re m1"]);
+  });
+
+  it("keeps the next one of its lane waiting, and lets those of others go on", async () => {
+    failing(1, { passes: true, retryAfterMs: 200_000 });
+    await a.receive("m1");
+    await settled();
+    await a.receive("m2");
+    await a.receive("m1", "bob's", { user: "bob" });
+    await clock.pass(199_999);
+    expect(a.platform.shown).toEqual(["re bob's"]);
+    await clock.pass(1);
+    expect(a.platform.shown).toEqual(["re bob's", "re m1", "re m2"]);
+  });
+
+  it("is written down at once, so that a kill costs nothing", async () => {
+    failing(1, { passes: true, retryAfterMs: 60_000 });
+    await a.receive("m1");
+    await settled();
+    expect(await running()).toMatchObject({
+      phase: "answered",
+      answer: { events: [{ type: "message", text: "re m1" }], at: store.now() },
+    });
+    const b = bot();
+    a.view.intercept = cut;
+    await clock.pass(leaseTime * 2);
+    expect(b.platform.shown).toEqual(["re m1"]);
+    expect(b.agent.asked).toEqual([]);
+  });
+
+  it("is written down after a moment where the platform is slow, once, and never where it is quick", async () => {
+    let show = () => {};
+    a.platform.beforePost = () => new Promise((resolve) => (show = resolve));
+    await a.receive("m1");
+    await clock.pass(1_999);
+    expect((await running())?.phase).toBe("asked");
+    await clock.pass(1);
+    expect(await running()).toMatchObject({ phase: "answered", answer: { at: store.now() } });
+    show();
+    await settled();
+    failing(0, { passes: true });
+    await a.receive("m2");
+    await settled();
+    expect(a.platform.shown).toEqual(["re m1", "re m2"]);
+    const written = a.view.calls.map(
+      ({ commit }) => (commit?.document as unknown as LaneDocument | undefined)?.running?.phase,
+    );
+    expect(written.filter((phase) => phase === "answered").length).toBe(1);
+  });
+});
+
+describe("An answer that is given up", () => {
+  it("at once where the platform will never take it: the person is told with the next turn, once", async () => {
+    failing(1, { passes: false });
+    await a.receive("m1");
+    await settled();
+    expect(await running()).toBeUndefined();
+    expect(a.log.said).toEqual([
+      "warn: an answer could not be delivered",
+      "error: an answer was given up: the platform did not take it",
+    ]);
+    expect(a.log.lines.map(({ fields }) => fields)).toMatchObject([
+      { willTryAgain: false },
+      { why: "refused" },
+    ]);
+    const told: string[] = [];
+    a.platform.deliver = async (_, delivery) => {
+      for await (const event of delivery) if (event.type === "notice") told.push(event.text);
+    };
+    await a.receive("m2");
+    await a.receive("m3");
+    await settled();
+    expect(told).toEqual(["My last answer could not be delivered. Here it is:\n\nre m1"]);
+  });
+
+  it("is not repeated in another place, whose readers are others", async () => {
+    failing(1, { passes: false });
+    await a.receive("m1", "m1", { channel: "c1" });
+    await settled();
+    const told: string[] = [];
+    a.platform.deliver = async (_, delivery) => {
+      for await (const event of delivery) if (event.type === "notice") told.push(event.text);
+    };
+    await a.receive("m2", "m2", { channel: "c2" });
+    await settled();
+    expect(told).toEqual(["My last answer to you could not be delivered. Ask again, and I will repeat it."]);
+  });
+
+  it("when its time is over, and not before", async () => {
+    failing(1_000, { passes: true, retryAfterMs: 200_000 });
+    await a.receive("m1");
+    await settled();
+    await a.receive("m2");
+    await clock.pass(undeliveredTime - 1);
+    expect(a.agent.texts).toEqual(["m1"]);
+    await clock.pass(1);
+    // The last one is the next turn's.
+    expect(tried).toEqual([0, 200_000, 400_000, 600_000, 600_000]);
+    expect(a.agent.texts).toEqual(["m1", "m2"]);
+    expect(a.log.lines.map(({ fields }) => fields)).toContainEqual(expect.objectContaining({ why: "late" }));
+  });
+
+  it("has its time from when it was whole, also with a successor", async () => {
+    failing(1_000, { passes: true, retryAfterMs: 250_000 });
+    const b = bot();
+    await a.receive("m1");
+    await clock.pass(3_000);
+    a.view.intercept = cut;
+    b.platform.beforePost = () => {
+      tried.push(clock.now());
+      throw new PlatformError({ passes: true, retryAfterMs: 300_000 });
+    };
+    await clock.pass(leaseTime * 2);
+    tried = [];
+    await clock.pass(undeliveredTime - 3_000 - leaseTime * 2 - 1);
+    expect(tried.length).toBe(1);
+    // One more would come after ten minutes.
+    await clock.pass(1);
+    await clock.pass(turnTimeout);
+    expect(tried.length).toBe(1);
+    expect(b.log.lines.map(({ fields }) => fields)).toContainEqual(expect.objectContaining({ why: "late" }));
+  });
+
+  it("is not told where there was no answer", async () => {
+    failing(1, { passes: false });
+    a.agent.reply = undefined;
+    await a.receive("m1");
+    await settled();
+    a.agent.last.fail(new Error("raw"));
+    await settled();
+    a.agent.reply = (text) => text;
+    await a.receive("m2");
+    await settled();
+    expect(a.platform.shown).toEqual(["m2"]);
+  });
+});
+
+describe("A delivery", () => {
+  it("that never returns is tried again, once the answer is whole and turnTimeout is over", async () => {
+    const deliveries: Delivery[] = [];
+    const deliver = a.platform.deliver.bind(a.platform);
+    a.platform.deliver = (message, delivery) => {
+      deliveries.push(delivery);
+      return deliveries.length === 1 ? new Promise(() => {}) : deliver(message, delivery);
+    };
+    a.agent.reply = undefined;
+    await a.receive("m1");
+    await clock.pass(turnTimeout - 1_000);
+    a.agent.last.answer("one");
+    await clock.pass(turnTimeout - 1);
+    expect(deliveries.length).toBe(1);
+    await clock.pass(1_000);
+    expect(a.platform.shown).toEqual(["one"]);
+    const [first] = deliveries;
+    // Whatever the adapter still does for the first one comes to nothing.
+    await expect(first?.permit()).rejects.toMatchObject({ code: "lease-lost" });
+    first?.posted(["late"]);
+    expect(deliveries[1]?.posts).toBeUndefined();
+  });
+
+  it("knows what stands on the platform already, in this process and the next one", async () => {
+    const seen: unknown[] = [];
+    a.platform.beforePost = (_, delivery) => {
+      seen.push([delivery.posts, delivery.isRepeated]);
+      delivery.posted([`p${seen.length}`]);
+      throw new PlatformError({ passes: true });
+    };
+    const b = bot();
+    b.platform.beforePost = (_, delivery) => {
+      seen.push([delivery.posts, delivery.isRepeated]);
+    };
+    await a.receive("m1");
+    await clock.pass(500);
+    expect(seen).toEqual([
+      [undefined, false],
+      [["p1"], true],
+    ]);
+    expect((await running())?.posts).toEqual(["p2"]);
+    a.view.intercept = cut;
+    await clock.pass(leaseTime * 2);
+    expect(b.platform.shown).toEqual(["re m1"]);
+    expect(seen.at(-1)).toEqual([["p2"], true]);
+  });
+
+  it("writes what stands there with the end, where it ends at once", async () => {
+    a.platform.beforePost = (_, delivery) => delivery.posted(["p1"]);
+    const before = a.view.calls.length;
+    a.agent.recover = async () => "unknown";
+    await a.receive("m1");
+    await settled();
+    await a.receive("m2");
+    await settled();
+    await clock.pass(1_000);
+    const commits = a.view.calls.slice(before).filter(({ commit }) => commit !== undefined);
+    // The first turn opens the conversation with two more.
+    expect(commits.length).toBe(6);
+  });
+
+  it("sends nothing while the store has not heard of the process for a lease", async () => {
+    a.agent.reply = undefined;
+    await a.receive("m1");
+    await settled();
+    a.view.intercept = cut;
+    await clock.pass(leaseTime);
+    a.agent.last.answer("one");
+    await clock.pass(30_000);
+    expect(a.platform.shown).toEqual([]);
+    a.view.intercept = (_, run) => run();
+    await clock.pass(1_000);
+    expect(a.platform.shown).toEqual(["one"]);
+  });
+
+  it("is told of what was not taken, too", async () => {
+    a.agent.reply = undefined;
+    expect(await a.receive("m1")).toBe(true);
+    const taken: boolean[] = [];
+    const deliver = a.platform.deliver.bind(a.platform);
+    a.platform.deliver = async (message, delivery) => {
+      taken.push(await delivery.taken);
+      await deliver(message, delivery);
+    };
+    expect(await a.receive("m1")).toBe(false);
+    await a.receive("m2");
+    await settled();
+    expect(taken).toEqual([true]);
+  });
+});

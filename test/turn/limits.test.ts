@@ -1,0 +1,117 @@
+import type { Message, Rates } from "aparte";
+import { beforeEach, describe, expect, it } from "vitest";
+import { Limits } from "../../src/turn/limits.ts";
+import { botOf } from "../support/bot.ts";
+import { leaseTime } from "../support/owner.ts";
+import { settled, TestClock } from "../support/test-clock.ts";
+import { cut, TestStore } from "../support/test-store.ts";
+
+const message: Message = { platform: "slack", tenant: "T1", user: "U1", id: "m1", text: "hello" };
+
+/** Counts without end: nobody's minute is ever over. */
+class Counted implements Rates {
+  readonly counts = new Map<string, number>();
+  readonly spans: number[] = [];
+
+  async take(key: string, limit: number, spanMs: number): Promise<number> {
+    this.spans.push(spanMs);
+    const count = this.counts.get(key) ?? 0;
+    if (count >= limit) return 30_000;
+    this.counts.set(key, count + 1);
+    return 0;
+  }
+}
+
+describe("Limits", () => {
+  let rates: Counted;
+
+  beforeEach(() => {
+    rates = new Counted();
+  });
+
+  /** How many of ten messages get their turn. */
+  async function taken(limits: Limits, changed: Partial<Message> = {}): Promise<number> {
+    let count = 0;
+    for (let tries = 0; tries < 10; tries += 1) {
+      if ((await limits.take({ ...message, ...changed })) === 0) count += 1;
+    }
+    return count;
+  }
+
+  it("count each person of each tenant and platform apart, a minute each", async () => {
+    const limits = new Limits({ person: 3 }, rates);
+    expect(await taken(limits)).toBe(3);
+    for (const other of [{ user: "U2" }, { tenant: "T2" }, { platform: "discord" }]) {
+      expect(await taken(limits, other)).toBe(3);
+    }
+    expect(await taken(limits, { id: "m2", channel: "C", bot: "B" })).toBe(0);
+    expect(new Set(rates.spans)).toEqual(new Set([60_000]));
+  });
+
+  it("count all people of a tenant together", async () => {
+    const limits = new Limits({ tenant: 5 }, rates);
+    expect(await taken(limits, { user: "U2" })).toBe(5);
+    expect(await taken(limits)).toBe(0);
+    expect(await taken(limits, { tenant: "T2" })).toBe(5);
+  });
+
+  it("let nobody who is over their own use up the tenant's", async () => {
+    const limits = new Limits({ person: 2, tenant: 5 }, rates);
+    expect(await taken(limits)).toBe(2);
+    expect(await taken(limits, { user: "U2" })).toBe(2);
+    expect(await taken(limits, { user: "U3" })).toBe(1);
+  });
+
+  it("hold no names of people", async () => {
+    await new Limits({ person: 2, tenant: 5 }, rates).take(message);
+    for (const key of rates.counts.keys()) expect(key).toMatch(/^[\w-]{43}$/);
+  });
+
+  it("fail as the store's fault", async () => {
+    const broken = { take: () => Promise.reject(new Error("raw")) };
+    await expect(new Limits({ person: 2 }, broken).take(message)).rejects.toMatchObject({
+      code: "store-failed",
+    });
+  });
+
+  it("are told to the person, with the seconds until then, and the agent is not asked", async () => {
+    const clock = new TestClock();
+    const store = new TestStore(clock);
+    const a = botOf(clock, store, { limits: { person: 1 }, store: Object.assign(store.view(), { rates }) });
+    const told: unknown[] = [];
+    a.agent.reply = (text) => text;
+    await a.receive("m1");
+    await settled();
+    a.platform.deliver = async (_, delivery) => {
+      for await (const event of delivery) told.push(event);
+    };
+    await a.receive("m2");
+    await settled();
+    expect(told).toEqual([
+      {
+        ...{ type: "notice", code: "limited", retryAfterMs: 30_000 },
+        text: "That was a lot in a short time. Please come back in 30 seconds.",
+      },
+    ]);
+    expect(a.agent.texts).toEqual(["m1"]);
+  });
+
+  it("count a turn that another process goes on with once", async () => {
+    const clock = new TestClock();
+    const store = new TestStore(clock);
+    const [one, two] = [store.view(), store.view()].map((view) => Object.assign(view, { rates }));
+    if (one === undefined || two === undefined) throw new Error("There are two.");
+    const never = () => new Promise<never>(() => {});
+    const a = botOf(clock, store, { limits: { person: 1 }, store: one, route: never });
+    const b = botOf(clock, store, { limits: { person: 1 }, store: two });
+    b.agent.reply = (text) => text;
+    a.mapper.use((_, next) => next());
+    await a.receive("m1");
+    await settled();
+    expect([...rates.counts.values()]).toEqual([1]);
+    one.intercept = cut;
+    await clock.pass(leaseTime * 2);
+    expect(b.platform.shown).toEqual(["m1"]);
+    expect([...rates.counts.values()]).toEqual([1]);
+  });
+});

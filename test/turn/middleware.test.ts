@@ -1,0 +1,262 @@
+import { AparteError, type TurnContext } from "aparte";
+import { beforeEach, describe, expect, it } from "vitest";
+import { type BotInTest, botOf, messageOf } from "../support/bot.ts";
+import { settled, TestClock } from "../support/test-clock.ts";
+import { TestStore } from "../support/test-store.ts";
+
+const ann = { platform: "chat", tenant: "acme", user: "ann" };
+
+let clock: TestClock;
+let a: BotInTest;
+
+beforeEach(() => {
+  clock = new TestClock();
+  a = botOf(clock, new TestStore(clock));
+});
+
+describe("Middlewares", () => {
+  it("run around the ask, the first one outermost, each to its end", async () => {
+    const order: string[] = [];
+    for (const name of ["one", "two"]) {
+      a.mapper.use(async (turn, next) => {
+        order.push(`${name} before`);
+        turn.text += ` ${name}`;
+        await next();
+        order.push(`${name} after`);
+      });
+    }
+    await a.receive("m1", "hello");
+    await settled();
+    expect(a.agent.texts).toEqual(["hello one two"]);
+    expect(order).toEqual(["one before", "two before"]);
+    a.agent.last.answer("hi");
+    await settled();
+    expect(order).toEqual(["one before", "two before", "two after", "one after"]);
+    expect(a.platform.shown).toEqual(["hi"]);
+  });
+
+  it("see the turn", async () => {
+    const seen: TurnContext[] = [];
+    a.mapper.use((turn, next) => {
+      seen.push(turn);
+      return next();
+    });
+    const files = [{ name: "a.txt", data: new Uint8Array([7]) }];
+    await a.receive("m1", "hello", { files });
+    await settled();
+    const { sessionName, signal } = a.agent.last.call;
+    expect(seen[0]).toMatchObject({ agent: "helper", attempt: 1, text: "hello", sessionName, files });
+    expect(seen[0]?.message.id).toBe("m1");
+    expect(seen[0]?.signal).toBe(signal);
+  });
+
+  it("answer for the agent", async () => {
+    a.mapper.use((turn) => turn.say("No."));
+    await a.receive("m1");
+    await settled();
+    expect(a.platform.shown).toEqual(["No."]);
+    expect(a.agent.asked).toEqual([]);
+  });
+
+  it("that fail are told as such, once the agent has ended", async () => {
+    a.mapper.use(async (_, next) => {
+      void next();
+      throw new Error("broken");
+    });
+    await a.receive("m1");
+    await settled();
+    expect(a.platform.shown).toEqual([]);
+    a.agent.last.answer("hi");
+    await settled();
+    expect(a.platform.shown).toEqual(["hi failed: hook-failed"]);
+  });
+
+  it("pass the agent's failure on as it is", async () => {
+    a.mapper.use((_, next) => next());
+    await a.receive("m1");
+    await settled();
+    a.agent.last.fail(new AparteError("backend-quota", "Used up."));
+    await settled();
+    expect(a.platform.shown).toEqual(["failed: backend-quota"]);
+  });
+
+  it("may add to the agent's failure, which stays the turn's", async () => {
+    a.mapper.use(async (turn, next) => {
+      await next().catch(() => turn.say("Later."));
+    });
+    await a.receive("m1");
+    await settled();
+    a.agent.last.fail(new AparteError("backend-quota", "Used up."));
+    await settled();
+    expect(a.platform.shown).toEqual(["Later. failed: backend-quota"]);
+    expect(a.log.said).toEqual(["error: a turn failed"]);
+  });
+
+  it("that do not await next() are awaited, one ask at a time, and the log says so", async () => {
+    a.mapper.use((_, next) => {
+      void next();
+    });
+    for (const id of ["m1", "m2", "m3"]) await a.receive(id);
+    await settled();
+    expect(a.agent.texts).toEqual(["m1"]);
+    expect(a.log.said).toEqual([
+      "error: a middleware did not await next(): write `await next()` or `return next()`",
+    ]);
+    a.agent.last.answer("one");
+    await settled();
+    expect(a.platform.shown).toEqual(["one"]);
+    expect(a.agent.texts).toEqual(["m1", "m2"]);
+    a.agent.last.fail(new AparteError("backend-quota", "Used up."));
+    await settled();
+    expect(a.platform.shown).toEqual(["one", "failed: backend-quota"]);
+  });
+
+  it("that await next() are not told otherwise, also where it ends at once", async () => {
+    a.agent.reply = (text) => text;
+    a.mapper.use((_, next) => next());
+    await a.receive("m1");
+    await settled();
+    expect(a.log.said).toEqual([]);
+  });
+
+  it("ask once: a second next() throws", async () => {
+    a.mapper.use(async (_, next) => {
+      await next();
+      await next();
+    });
+    await a.receive("m1");
+    await settled();
+    a.agent.last.answer("hi");
+    await settled();
+    expect(a.agent.asked.length).toBe(1);
+    expect(a.platform.shown).toEqual(["hi failed: input-invalid"]);
+  });
+
+  it("must be functions", () => {
+    expect(() => a.mapper.use("hello" as never)).toThrow(expect.objectContaining({ code: "option-invalid" }));
+  });
+});
+
+describe("A turn's context", () => {
+  it("throws once its turn is over", async () => {
+    const contexts: TurnContext[] = [];
+    a.mapper.use((turn, next) => {
+      contexts.push(turn);
+      return next();
+    });
+    a.agent.reply = (text) => text;
+    await a.receive("m1");
+    await settled();
+    const [turn] = contexts;
+    const over = expect.objectContaining({ code: "turn-over" });
+    expect(() => turn?.say("late")).toThrow(over);
+    expect(() => {
+      if (turn !== undefined) turn.text = "late";
+    }).toThrow(over);
+    expect(turn?.text).toBe("m1");
+    expect(a.platform.shown).toEqual(["m1"]);
+  });
+});
+
+describe("Within a middleware", () => {
+  it("operations on the turn's own session are part of the turn", async () => {
+    a.agent.reply = (text) => text;
+    await a.receive("m1");
+    await settled();
+    a.mapper.use(async (_, next) => {
+      await a.mapper.reset(ann);
+      await next();
+    });
+    await a.receive("m2");
+    await settled();
+    expect(a.agent.asked.map(({ call }) => call.conversationId)).toEqual(["c1", "c2"]);
+    expect(a.platform.shown).toEqual(["m1", "m2"]);
+  });
+
+  it("operations that come after the turn's end are turns of their own", async () => {
+    a.agent.reply = (text) => text;
+    let reset: Promise<void> | undefined;
+    a.mapper.use(async (turn, next) => {
+      if (turn.message.id === "m1") clock.after(1_000, () => (reset = a.mapper.reset(ann)));
+      await next();
+    });
+    await a.receive("m1");
+    await clock.pass(1_000);
+    await reset;
+    await a.receive("m2");
+    await settled();
+    expect(a.agent.asked.map(({ call }) => call.conversationId)).toEqual(["c1", "c2"]);
+  });
+
+  it("a message of the very session is refused at once, and one of another session runs", async () => {
+    a.agent.reply = (text) => text;
+    const told: string[] = [];
+    const tell = (text: string) => {
+      told.push(text);
+    };
+    a.mapper.use(async (turn, next) => {
+      if (turn.message.id === "m1") {
+        await a.mapper
+          .handle({ ...ann, id: "m2", text: "m2" })
+          .text()
+          .catch(({ code, field }) => tell(`${code} ${field}`));
+        await a.mapper
+          .handle({ ...ann, user: "bob", id: "m2", text: "from bob" })
+          .text()
+          .then(tell);
+      }
+      await next();
+    });
+    await a.receive("m1");
+    await settled();
+    expect(told).toEqual(["input-invalid message", "from bob"]);
+    expect(a.agent.texts).toEqual(["from bob", "m1"]);
+  });
+});
+
+describe("An operation", () => {
+  it("runs between two turns, and never during one", async () => {
+    const first = a.mapper.handle(messageOf("m1"));
+    await settled();
+    let isReset = false;
+    const reset = a.mapper.reset({ ...ann, platform: "web" }).then(() => {
+      isReset = true;
+    });
+    const second = a.mapper.handle(messageOf("m2"));
+    await settled();
+    expect([isReset, a.agent.texts]).toEqual([false, ["m1"]]);
+    a.agent.last.answer("one");
+    await first.text();
+    await reset;
+    await settled();
+    expect(a.agent.asked.map(({ call }) => call.conversationId)).toEqual(["c1", "c2"]);
+    a.agent.last.answer("two");
+    expect(await second.text()).toBe("two");
+  });
+
+  it("is not run when it waited too long", async () => {
+    const b = botOf(clock, new TestStore(clock), { waitTimeout: 1_000 });
+    await b.receive("m1");
+    await settled();
+    const reset = expect(b.mapper.reset(ann)).rejects.toMatchObject({ code: "wait-timeout" });
+    await clock.pass(1_000);
+    await reset;
+    b.agent.last.answer("one");
+    await b.receive("m2");
+    await settled();
+    expect(b.agent.asked.map(({ call }) => call.conversationId)).toEqual(["c1", "c1"]);
+  });
+
+  it("tells its caller what it failed with, and the lane goes on", async () => {
+    a.agent.reply = (text) => text;
+    a.agent.clear = async () => {
+      throw new AparteError("backend-unavailable", "Away.");
+    };
+    await a.receive("m1");
+    await settled();
+    await expect(a.mapper.reset(ann)).rejects.toMatchObject({ code: "backend-unavailable" });
+    await a.receive("m2");
+    await settled();
+    expect(a.platform.shown).toEqual(["m1", "m2"]);
+  });
+});

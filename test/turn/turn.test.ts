@@ -1,0 +1,691 @@
+import { AparteError, type MapperOptions, type Message } from "aparte";
+import { beforeEach, describe, expect, it } from "vitest";
+import type { LaneDocument } from "../../src/lane/machine.ts";
+import { type BotInTest, botOf, messageOf, PlatformError, TestAgent } from "../support/bot.ts";
+import { leaseTime, storeTimeout } from "../support/owner.ts";
+import { settled, TestClock } from "../support/test-clock.ts";
+import { cut, TestStore } from "../support/test-store.ts";
+
+const never = () => new Promise<never>(() => {});
+const turnTimeout = 60_000;
+const grace = 5_000;
+
+let clock: TestClock;
+let store: TestStore;
+
+beforeEach(() => {
+  clock = new TestClock();
+  store = new TestStore(clock);
+});
+
+function bot(options: Parameters<typeof botOf>[2] = {}): BotInTest {
+  return botOf(clock, store, { turnTimeout, ...options });
+}
+
+/** The document of the lane whose session the agent was asked in last. */
+async function lane({ agent }: BotInTest): Promise<LaneDocument | undefined> {
+  return (await store.direct.read(agent.last.call.sessionName)).document as unknown as
+    | LaneDocument
+    | undefined;
+}
+
+describe("A turn", () => {
+  it("is recorded, asked, delivered and ended", async () => {
+    const a = bot();
+    expect(await a.receive("m1", "hello")).toBe(true);
+    await settled();
+    const { call } = a.agent.last;
+    expect(call).toMatchObject({ text: "hello", agent: "helper", conversationId: "c1", files: [] });
+    expect(call.sessionName).toMatch(/^a1_[\w-]{33}$/);
+    expect(call.turnId).toMatch(/^[\w-]{22}$/);
+    expect((await lane(a))?.running).toMatchObject({
+      ...{ attempt: 1, place: "chat", overlap: "queue" },
+      body: { v: 1, message: { platform: "chat", tenant: "acme", user: "ann", id: "m1", text: "hello" } },
+    });
+    a.agent.last.answer("hi");
+    await settled();
+    expect(a.platform.shown).toEqual(["hi"]);
+    expect(await store.direct.read(call.sessionName)).toMatchObject({
+      ...{ version: 0, document: undefined },
+      record: { v: 1, speaker: { user: "ann" }, conversations: { helper: { id: "c1" } } },
+    });
+  });
+
+  it("costs two commands where the conversation is known, and the agent is asked after the first", async () => {
+    const a = bot();
+    a.agent.recover = async () => "unknown";
+    a.agent.reply = (text) => text;
+    await a.receive("m1");
+    await settled();
+    a.agent.reply = undefined;
+    const before = a.view.calls.length;
+    await a.receive("m2");
+    await settled();
+    expect(a.view.calls.slice(before).map(({ name }) => name)).toEqual(["commit"]);
+    expect(a.agent.texts).toEqual(["m1", "m2"]);
+    a.agent.last.answer("done");
+    await settled();
+    expect(a.view.calls.slice(before).map(({ name }) => name)).toEqual(["commit", "commit"]);
+  });
+
+  it("runs after the one before it has ended, in the order of the calls", async () => {
+    const a = bot();
+    const taken = [a.receive("m1"), a.receive("m2"), a.receive("m3")];
+    expect(await Promise.all(taken)).toEqual([true, true, true]);
+    for (const id of ["m1", "m2", "m3"]) {
+      await settled();
+      expect(a.agent.last.call.text).toBe(id);
+      a.agent.last.answer(`re ${id}`);
+    }
+    await settled();
+    expect(a.platform.shown).toEqual(["re m1", "re m2", "re m3"]);
+    expect(a.agent.texts.length).toBe(3);
+  });
+
+  it("runs beside those of other people", async () => {
+    const a = bot();
+    await a.receive("m1", "one");
+    await a.receive("m1", "two", { user: "bob" });
+    await settled();
+    expect(a.agent.texts).toEqual(["one", "two"]);
+    expect(a.agent.asked[0]?.call.sessionName).not.toBe(a.agent.asked[1]?.call.sessionName);
+  });
+
+  it("is not taken twice, in this process or another", async () => {
+    const [a, b] = [bot(), bot()];
+    a.agent.reply = b.agent.reply = (text) => text;
+    expect(await a.receive("m1")).toBe(true);
+    await settled();
+    expect([await a.receive("m1"), await b.receive("m1")]).toEqual([false, false]);
+    await settled();
+    expect([...a.platform.shown, ...b.platform.shown]).toEqual(["m1"]);
+  });
+
+  it("is told to whoever hands it in again while it runs, and is refused afterwards", async () => {
+    const { mapper, agent } = bot();
+    const first = mapper.handle(messageOf("m1"));
+    const again = mapper.handle(messageOf("m1"));
+    expect(await first.taken).toBe(true);
+    expect(await again.taken).toBe(false);
+    await settled();
+    agent.last.answer("once");
+    expect(await first.text()).toBe("once");
+    expect(await again.text()).toBe("once");
+    expect(agent.asked.length).toBe(1);
+    await settled();
+    await expect(mapper.handle(messageOf("m1")).text()).rejects.toMatchObject({ code: "duplicate" });
+  });
+
+  it("is not taken where it is no message, or its agent is unknown, and the reader is told", async () => {
+    const { mapper, log } = bot();
+    for (const [message, code] of [
+      [messageOf("", "x"), "input-invalid"],
+      [messageOf("m1", "x", { agent: "nobody" }), "agent-unknown"],
+      [undefined as unknown as Message, "input-invalid"],
+    ] as const) {
+      const reply = mapper.handle(message);
+      await expect(reply.taken).rejects.toMatchObject({ code });
+      await expect(reply.text()).rejects.toMatchObject({ code });
+    }
+    expect(log.said).toEqual(Array.from({ length: 3 }, () => "error: a message was not taken"));
+  });
+
+  it("is not taken while the store is away, and the person is told", async () => {
+    const a = bot();
+    await settled();
+    a.view.intercept = cut;
+    const taken = a.receive("m1");
+    taken.catch(() => {});
+    await clock.pass(storeTimeout - 1);
+    expect(a.platform.shown).toEqual([]);
+    await clock.pass(1);
+    await expect(taken).rejects.toMatchObject({ code: "store-failed" });
+    expect(a.platform.shown).toEqual(["failed: store-failed"]);
+  });
+
+  it("is asked of its own agent, the routed one, the chosen one, the first one, in this order", async () => {
+    const other = new TestAgent();
+    const agents = { helper: new TestAgent(), other };
+    let routed: string | undefined;
+    const a = bot({ agents, route: () => routed });
+    const asked = async (id: string, agent?: string) => {
+      await a.receive(id, id, agent === undefined ? {} : { agent });
+      await settled();
+      const [name] = [agents.helper, other].flatMap(({ asked: all }) =>
+        all.filter(({ call }) => call.text === id).map(({ call }) => call.agent),
+      );
+      for (const { asked: all } of [agents.helper, other]) all.at(-1)?.answer("");
+      await settled();
+      return name;
+    };
+    expect(await asked("m1")).toBe("helper");
+    await a.mapper.select({ platform: "chat", tenant: "acme", user: "ann" }, "other");
+    expect(await asked("m2")).toBe("other");
+    routed = "helper";
+    expect(await asked("m3")).toBe("helper");
+    expect(await asked("m4", "other")).toBe("other");
+  });
+
+  it("fails where it is routed to nobody, and the lane goes on", async () => {
+    let routed = "nobody";
+    const a = bot({ route: () => routed });
+    await a.receive("m1");
+    await settled();
+    expect(a.platform.shown).toEqual(["failed: agent-unknown"]);
+    routed = "helper";
+    await a.receive("m2");
+    await settled();
+    expect(a.agent.texts).toEqual(["m2"]);
+  });
+});
+
+describe("A turn that comes while another one runs", () => {
+  it("is refused where that is wanted, and may come again", async () => {
+    const a = bot({ overlap: "reject" });
+    await a.receive("m1");
+    expect(await a.receive("m2")).toBe(false);
+    await settled();
+    expect(a.platform.shown).toEqual(["(busy)"]);
+    a.agent.last.answer("one");
+    await settled();
+    expect(await a.receive("m2")).toBe(true);
+  });
+
+  it("is refused where too many wait", async () => {
+    const { mapper } = bot({ queueLimit: 2 });
+    const replies = ["m1", "m2", "m3", "m4"].map((id) => mapper.handle(messageOf(id)));
+    expect(await Promise.all(replies.map(({ taken }) => taken))).toEqual([true, true, true, false]);
+    await expect(replies[3]?.text()).rejects.toMatchObject({ code: "full" });
+  });
+
+  it("merges with the others that wait, and the last one is answered, with all words and files", async () => {
+    const a = bot({ overlap: "merge" });
+    const files = [{ name: "a.txt", data: new Uint8Array([7]) }];
+    await a.receive("m1");
+    await a.receive("m2", "two", { files });
+    await a.receive("m3", "", {
+      files: [{ name: "b.txt", ref: "b" }].map((file) => ({ ...file, load: never })),
+    });
+    await a.receive("m4", "four");
+    await settled();
+    a.agent.last.answer("one");
+    await settled();
+    expect(a.agent.texts).toEqual(["m1", "two\nfour"]);
+    expect(a.agent.last.call.files.map(({ name, data }) => [name, data])).toEqual([
+      ["a.txt", new Uint8Array([7])],
+      ["b.txt", undefined],
+    ]);
+    expect(a.platform.shown).toEqual(["one", "(merged)", "(merged)"]);
+    a.agent.last.answer("all");
+    await settled();
+    expect(a.platform.shown.at(-1)).toBe("all");
+    expect(await lane(a)).toBeUndefined();
+  });
+
+  it("interrupts it: what was asked is stopped, at the agent too", async () => {
+    const a = bot({ overlap: "interrupt" });
+    await a.receive("m1");
+    await settled();
+    a.agent.last.say({ type: "text", delta: "beg" });
+    await settled();
+    const [first] = a.agent.asked;
+    await a.receive("m2");
+    await settled();
+    expect(first?.call.signal.aborted).toBe(true);
+    expect(a.platform.shown).toEqual(["beg (interrupted)"]);
+    expect(a.agent.texts).toEqual(["m1", "m2"]);
+  });
+
+  it("interrupts the opening of the conversation, and carries the words that were not sent", async () => {
+    const a = bot({ overlap: "interrupt" });
+    let open = () => {};
+    a.agent.opening = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    await a.receive("m1");
+    await settled();
+    await a.receive("m2");
+    await settled();
+    open();
+    await settled();
+    await clock.pass(grace);
+    expect(a.agent.texts).toEqual(["m1\nm2"]);
+    a.agent.last.answer("both");
+    await settled();
+    expect(a.platform.shown).toEqual(["(interrupted)", "both"]);
+  });
+
+  it("does not interrupt an answer that is whole", async () => {
+    const a = bot({ overlap: "interrupt" });
+    let isAway = true;
+    a.platform.beforePost = () => {
+      if (isAway) throw new PlatformError({ passes: true, retryAfterMs: 5_000 });
+    };
+    await a.receive("m1");
+    await settled();
+    a.agent.last.answer("one");
+    await clock.pass(3_000);
+    expect((await lane(a))?.running?.phase).toBe("answered");
+    await a.receive("m2");
+    isAway = false;
+    await clock.pass(5_000);
+    expect(a.platform.shown).toEqual(["one"]);
+    expect(a.agent.texts).toEqual(["m1", "m2"]);
+  });
+
+  it("is told and taken back when it waited too long", async () => {
+    const { mapper, agent } = bot({ waitTimeout: 1_000 });
+    const first = mapper.handle(messageOf("m1"));
+    const second = mapper.handle(messageOf("m2"));
+    await clock.pass(999);
+    const waits = expect(second.text()).rejects.toMatchObject({ code: "wait-timeout" });
+    await clock.pass(1);
+    await waits;
+    agent.last.answer("one");
+    expect(await first.text()).toBe("one");
+    await settled();
+    expect(agent.texts).toEqual(["m1"]);
+    // It may be sent again under the same id.
+    expect(await mapper.handle(messageOf("m2")).taken).toBe(true);
+  });
+
+  it("is taken back when it is cancelled while it waits", async () => {
+    const { mapper, agent } = bot();
+    const stop = new AbortController();
+    const first = mapper.handle(messageOf("m1"));
+    const second = mapper.handle(messageOf("m2"));
+    const third = mapper.handle(messageOf("m3", "m3", { signal: stop.signal }));
+    await settled();
+    second.cancel();
+    stop.abort();
+    for (const reply of [second, third])
+      await expect(reply.text()).rejects.toMatchObject({ code: "stopped" });
+    agent.last.answer("one");
+    expect(await first.text()).toBe("one");
+    await settled();
+    expect(agent.texts).toEqual(["m1"]);
+  });
+});
+
+describe("A turn that is stopped", () => {
+  it("ends with what was said, and a notice", async () => {
+    const { mapper, agent } = bot();
+    const reply = mapper.handle(messageOf("m1"));
+    await settled();
+    agent.last.say({ type: "text", delta: "beg" });
+    await settled();
+    reply.cancel();
+    expect(await reply.text()).toBe("beg");
+    const events = [];
+    for await (const event of reply) events.push(event.type === "notice" ? event.code : event.type);
+    expect(events).toEqual(["text", "stopped"]);
+    expect(agent.last.call.signal.aborted).toBe(true);
+  });
+
+  it("asks nobody where its signal was aborted before", async () => {
+    const { mapper, agent } = bot();
+    const reply = mapper.handle(messageOf("m1", "m1", { signal: AbortSignal.abort() }));
+    await expect(reply.text()).rejects.toMatchObject({ code: "stopped" });
+    expect(agent.asked).toEqual([]);
+  });
+
+  it("is stopped by leaving the scope of its reply", async () => {
+    const { mapper, agent } = bot();
+    const reply = mapper.handle(messageOf("m1"));
+    await settled();
+    await reply[Symbol.asyncDispose]();
+    expect(agent.last.call.signal.aborted).toBe(true);
+  });
+});
+
+describe("A turn that takes too long", () => {
+  it("is stopped where the agent never ends, and the next one runs", async () => {
+    const a = bot();
+    await a.receive("m1");
+    await a.receive("m2");
+    await clock.pass(turnTimeout - 1);
+    expect(a.platform.shown).toEqual([]);
+    await clock.pass(1);
+    expect(a.platform.shown).toEqual(["failed: turn-timeout"]);
+    expect(a.agent.texts).toEqual(["m1", "m2"]);
+    expect(a.log.said).toContain("error: a turn failed");
+  });
+
+  it.each<[string, Partial<MapperOptions>]>([
+    ["route", { route: ({ id }) => (id === "m1" ? never() : undefined) }],
+    ["a middleware", {}],
+  ])("is given up a while after it was stopped, where %s never returns", async (what, options) => {
+    const a = bot(options);
+    if (what === "a middleware")
+      a.mapper.use(({ message }, next) => (message.id === "m1" ? never() : next()));
+    await a.receive("m1");
+    await a.receive("m2");
+    await clock.pass(turnTimeout + grace - 1);
+    expect(a.agent.texts).toEqual([]);
+    await clock.pass(1);
+    expect(a.platform.shown).toEqual(["failed: turn-timeout"]);
+    expect(a.agent.texts).toEqual(["m2"]);
+  });
+
+  it("is given up where the agent ignores its signal", async () => {
+    const agent = new TestAgent();
+    agent.ask = (call) => {
+      agent.asked.push({ call, say() {}, answer() {}, fail() {} });
+      return { [Symbol.asyncIterator]: () => ({ next: never }) };
+    };
+    const a = bot({ agent });
+    await a.receive("m1");
+    await a.receive("m2");
+    await clock.pass(turnTimeout + grace);
+    expect(a.platform.shown).toEqual(["failed: turn-timeout"]);
+    expect(agent.texts).toEqual(["m1", "m2"]);
+  });
+
+  it("is told so where identify never returns, and others of the person go on", async () => {
+    const a = bot({ identify: ({ user }) => (user === "ann" && isStuck ? never() : undefined) });
+    let isStuck = true;
+    const first = a.receive("m1");
+    first.catch(() => {});
+    await settled();
+    isStuck = false;
+    const second = a.receive("m2");
+    await clock.pass(turnTimeout);
+    await expect(first).rejects.toMatchObject({ code: "turn-timeout" });
+    expect(a.platform.shown).toEqual(["failed: turn-timeout"]);
+    expect(await second).toBe(true);
+    expect(a.agent.texts).toEqual(["m2"]);
+  });
+
+  it.each([
+    ["clear", (a: BotInTest) => a.mapper.reset({ platform: "chat", tenant: "acme", user: "ann" })],
+    ["remove", (a: BotInTest) => a.mapper.forget({ platform: "chat", tenant: "acme", user: "ann" })],
+    ["rename", (a: BotInTest) => a.mapper.rename({ platform: "chat", tenant: "acme", user: "ann" }, "x")],
+  ] as const)("fails an operation whose %s never returns, and the lane goes on", async (member, operate) => {
+    const a = bot();
+    a.agent.reply = (text) => text;
+    a.agent[member] = never;
+    await a.receive("m1");
+    await settled();
+    const operation = expect(operate(a)).rejects.toMatchObject({ code: "turn-timeout" });
+    await settled();
+    await a.receive("m2");
+    await clock.pass(turnTimeout - 1);
+    expect(a.agent.texts).toEqual(["m1"]);
+    await clock.pass(1);
+    await operation;
+    expect(a.agent.texts).toEqual(["m1", "m2"]);
+  });
+});
+
+describe("A turn that fails", () => {
+  it("is told, logged without its words, and the next one runs", async () => {
+    const a = bot();
+    await a.receive("m1", "a secret thing");
+    await a.receive("m2");
+    await settled();
+    a.agent.last.fail(new AparteError("backend-quota", "The quota is used up."));
+    await settled();
+    expect(a.platform.shown).toEqual(["failed: backend-quota"]);
+    expect(a.agent.texts).toEqual(["a secret thing", "m2"]);
+    expect(JSON.stringify(a.log.lines)).not.toContain("secret thing");
+    a.agent.last.fail(new Error("raw"));
+    await settled();
+    expect(a.platform.shown.at(-1)).toBe("failed: backend-failed");
+  });
+
+  it("opens a new conversation once where the service lost it before anything was said", async () => {
+    const a = bot();
+    await a.receive("m1");
+    await settled();
+    a.agent.last.fail(new AparteError("conversation-lost", "Gone."));
+    await settled();
+    expect(a.agent.asked.map(({ call }) => [call.text, call.conversationId])).toEqual([
+      ["m1", "c1"],
+      ["m1", "c2"],
+    ]);
+    a.agent.last.fail(new AparteError("conversation-lost", "Gone."));
+    await settled();
+    expect(a.agent.asked.length).toBe(2);
+    expect(a.platform.shown).toEqual(["(new-conversation) failed: conversation-lost"]);
+  });
+
+  it("opens none where something was said", async () => {
+    const a = bot();
+    await a.receive("m1");
+    await settled();
+    a.agent.last.say({ type: "text", delta: "beg" });
+    await settled();
+    a.agent.last.fail(new AparteError("conversation-lost", "Gone."));
+    await settled();
+    expect(a.agent.asked.length).toBe(1);
+    expect(a.platform.shown).toEqual(["beg failed: conversation-lost"]);
+  });
+
+  it("is not run where the session's record cannot be read, and nothing is overwritten", async () => {
+    const a = bot();
+    a.agent.reply = (text) => text;
+    await a.receive("m1");
+    await settled();
+    const name = a.agent.last.call.sessionName;
+    await store.direct.records.set(`session:${name}`, { v: 2 });
+    await a.receive("m2");
+    await settled();
+    expect(a.platform.shown).toEqual(["m1", "failed: store-unreadable"]);
+    expect(await store.direct.records.get(`session:${name}`)).toEqual({ v: 2 });
+  });
+});
+
+describe("A successor", () => {
+  /** The process dies with what it runs; another one takes over. */
+  async function die({ view }: BotInTest): Promise<void> {
+    view.intercept = cut;
+    await clock.pass(leaseTime + leaseTime / 3);
+  }
+
+  it("runs a turn that was not asked", async () => {
+    const [a, b] = [bot({ route: never }), bot()];
+    await a.receive("m1");
+    await settled();
+    await die(a);
+    expect(b.agent.texts).toEqual(["m1"]);
+    b.agent.last.answer("one");
+    await settled();
+    expect(b.platform.shown).toEqual(["one"]);
+  });
+
+  it("says once that the answer is lost, where the agent cannot be asked for it", async () => {
+    const [a, b] = [bot(), bot()];
+    await a.receive("m1");
+    await a.receive("m2");
+    await settled();
+    expect((await lane(a))?.running?.phase).toBe("asked");
+    await die(a);
+    expect(b.platform.shown).toEqual(["(answer-lost)"]);
+    expect(b.agent.texts).toEqual(["m2"]);
+  });
+
+  it("asks the agent for the answer where it can be asked, with what it had said of the turn", async () => {
+    const recovered: unknown[] = [];
+    const [a, b] = [bot(), bot()];
+    for (const { agent } of [a, b]) {
+      agent.recover = async (call) => {
+        recovered.push([call.text, call.facts, call.turnId]);
+        return (async function* () {
+          yield { type: "message", text: "found" } as const;
+        })();
+      };
+    }
+    await a.receive("m1");
+    await settled();
+    expect((await lane(a))?.running?.phase).toBe("taken");
+    a.agent.last.call.note?.({ chat: 7 });
+    await clock.pass(249);
+    expect((await lane(a))?.running?.phase).toBe("taken");
+    await clock.pass(1);
+    expect((await lane(a))?.running).toMatchObject({ phase: "asked", known: { chat: 7 } });
+    const { turnId } = a.agent.last.call;
+    await die(a);
+    expect(recovered).toEqual([["m1", { chat: 7 }, turnId]]);
+    expect(b.platform.shown).toEqual(["found"]);
+    expect(b.agent.asked).toEqual([]);
+  });
+
+  it.each([
+    ["not-sent", ["m1"], "again"],
+    ["unknown", [], "(answer-lost)"],
+  ] as const)("goes on with a turn that the agent calls %s", async (recovered, asked, shown) => {
+    const [a, b] = [bot(), bot()];
+    for (const { agent } of [a, b]) agent.recover = async () => recovered;
+    b.agent.reply = () => "again";
+    await a.receive("m1");
+    await settled();
+    await die(a);
+    expect(b.agent.texts).toEqual(asked);
+    expect(b.platform.shown).toEqual([shown]);
+  });
+
+  it("delivers an answer that was whole, and asks nobody", async () => {
+    const [a, b] = [bot(), bot()];
+    a.platform.beforePost = () => {
+      throw new PlatformError({ passes: true });
+    };
+    await a.receive("m1");
+    await settled();
+    a.agent.last.say({ type: "text", delta: "dra" });
+    a.agent.last.say({ type: "status", text: "thinks" });
+    a.agent.last.say({ type: "message", text: "one" });
+    a.agent.last.answer("two");
+    await settled();
+    expect((await lane(a))?.running).toMatchObject({
+      phase: "answered",
+      answer: {
+        events: [
+          { type: "message", text: "one" },
+          { type: "message", text: "two" },
+        ],
+      },
+    });
+    await die(a);
+    expect(b.platform.shown).toEqual(["one\n\ntwo"]);
+    expect(b.agent.asked).toEqual([]);
+    expect(await lane(a)).toBeUndefined();
+  });
+
+  it("tells a failure that was not delivered as it was", async () => {
+    const [a, b] = [bot(), bot()];
+    a.platform.beforePost = () => {
+      throw new PlatformError({ passes: true });
+    };
+    await a.receive("m1");
+    await settled();
+    a.agent.last.fail(new AparteError("backend-quota", "The quota is used up."));
+    await clock.pass(2_000);
+    await die(a);
+    expect(b.platform.shown).toEqual(["failed: backend-quota"]);
+  });
+
+  it("does not run a turn over which three processes died", async () => {
+    const bots = Array.from({ length: 4 }, () => bot({ route: never }));
+    const last = bots.at(-1) as BotInTest;
+    last.view.intercept = cut;
+    await bots[0]?.receive("m1");
+    await settled();
+    for (const [index, dying] of bots.slice(0, 3).entries()) {
+      // The next one alone is there to take over.
+      for (const other of bots) if (other !== bots[index + 1]) other.view.intercept = cut;
+      const next = bots[index + 1];
+      if (next !== undefined) next.view.intercept = (_, run) => run();
+      expect(dying.platform.shown).toEqual([]);
+      await clock.pass(leaseTime * 2);
+    }
+    expect(last.platform.shown).toEqual(["failed: answer-lost"]);
+    expect(last.agent.asked).toEqual([]);
+  });
+
+  it("loads a file again by what the adapter noted, and says where it cannot", async () => {
+    const load = async () => new Uint8Array([2]);
+    for (const [ref, shown] of [
+      ["f7", "one"],
+      [undefined, "failed: answer-lost"],
+    ] as const) {
+      store = new TestStore(clock);
+      const [a, b] = [bot({ route: never }), bot()];
+      b.agent.reply = () => "one";
+      const file = { name: "a.txt", type: "text/plain", load, ...(ref === undefined ? {} : { ref }) };
+      await a.receive("m1", "see", { files: [file] });
+      await settled();
+      await die(a);
+      expect(b.platform.shown).toEqual([shown]);
+      const [loaded] = b.agent.asked.map(({ call }) => call.files[0]);
+      expect(loaded?.name).toBe(ref === undefined ? undefined : "a.txt");
+      expect(await loaded?.load?.(AbortSignal.timeout(1_000))).toEqual(ref && new Uint8Array([1]));
+      expect(b.platform.loaded).toEqual(ref === undefined ? [] : ["f7"]);
+      await b.mapper.close();
+    }
+  });
+
+  it("keeps a turn whose answer only its caller could read for its event", async () => {
+    const [a, b] = [bot({ route: never }), bot()];
+    const lost = a.mapper.handle(messageOf("m1"));
+    lost.text().catch(() => {});
+    await settled();
+    await die(a);
+    expect(b.agent.asked).toEqual([]);
+    const again = b.mapper.handle(messageOf("m1"));
+    await settled();
+    b.agent.last.answer("one");
+    expect(await again.text()).toBe("one");
+  });
+});
+
+describe("A process that closes", () => {
+  it("takes nothing new, ends what runs and leaves what waits to others", async () => {
+    const [a, b] = [bot(), bot()];
+    await a.receive("m1");
+    await a.receive("m2");
+    await settled();
+    const closed = a.mapper.close();
+    await settled();
+    await expect(a.receive("m3")).rejects.toMatchObject({ code: "closed" });
+    expect(a.platform.shown).toEqual(["failed: closed"]);
+    a.agent.last.answer("one");
+    await clock.pass(leaseTime / 3);
+    await closed;
+    expect(a.platform.shown).toEqual(["failed: closed", "one"]);
+    expect(b.agent.texts).toEqual(["m2"]);
+  });
+
+  it("leaves an answer that its platform does not take to others", async () => {
+    const [a, b] = [bot(), bot()];
+    a.platform.beforePost = () => {
+      throw new PlatformError({ passes: true, retryAfterMs: 60_000 });
+    };
+    await a.receive("m1");
+    await settled();
+    a.agent.last.answer("one");
+    await settled();
+    const closed = a.mapper.close();
+    await clock.pass(leaseTime / 3);
+    await closed;
+    expect(b.platform.shown).toEqual(["one"]);
+    expect(b.agent.asked).toEqual([]);
+  });
+
+  it("waits no longer than it may, and then all replies have ended", async () => {
+    const { mapper } = bot();
+    const reply = mapper.handle(messageOf("m1"));
+    const text = expect(reply.text()).rejects.toMatchObject({ code: "lease-lost" });
+    await settled();
+    const closed = mapper.close({ drainTimeout: 1_000 });
+    await clock.pass(999);
+    let isClosed = false;
+    void closed.then(() => {
+      isClosed = true;
+    });
+    await settled();
+    expect(isClosed).toBe(false);
+    await clock.pass(1);
+    await closed;
+    await text;
+  });
+});
