@@ -37,7 +37,7 @@ describe("slack's buttons", () => {
       yield { type: "suggestions", items: ["two?"] } as const;
     };
     server.fail({ method: "chat.postMessage", error: "invalid_blocks" });
-    const bot = await startBot(server, { answer });
+    const bot = await startBot(server, { answer, slack: { editInterval: 60_000 } });
     await server.say("U1", `${mention(server)} hi`);
     await shows(server, "one\n\nYou could ask:\n- two?");
     await settled(bot);

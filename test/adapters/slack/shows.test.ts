@@ -2,6 +2,9 @@ import { describe, expect, it } from "vitest";
 import { elephant, Speech } from "../agent.ts";
 import { type BotOptions, count, mention, settled, shows, startBot, startServer } from "./bot.ts";
 
+/** No draft begins but with a sentence, however slow the machine is. */
+const patient = { editInterval: 60_000 };
+
 describe("slack shows replies", () => {
   /** Someone mentions a bot whose words the test speaks. */
   async function conversation(options: BotOptions = {}, place: { channel?: string } = {}) {
@@ -161,7 +164,7 @@ describe("slack shows replies", () => {
 
   it("plainly where Slack refuses a reply's blocks, and the next one with its markdown", async () => {
     const server = await startServer();
-    await startBot(server);
+    await startBot(server, { slack: patient });
     server.fail({ method: "chat.postMessage", error: "invalid_blocks" });
     await server.say("U1", "hi", { channel: server.direct });
     await shows(server, 'You say "hi" after nothing.');
@@ -173,7 +176,7 @@ describe("slack shows replies", () => {
 
   it("plainly at once where Slack has refused the blocks of three", async () => {
     const server = await startServer();
-    await startBot(server);
+    await startBot(server, { slack: patient });
     server.fail({ method: "chat.postMessage", error: "invalid_blocks", times: 1 });
     for (const [index, user] of ["U1", "U2", "U3", "U4"].entries()) {
       if (index > 0 && index < 3) server.fail({ method: "chat.postMessage", error: "invalid_blocks" });
@@ -211,6 +214,7 @@ describe("slack shows replies", () => {
     const server = await startServer();
     const text = "每个人都有自己的对话。".repeat(1_091);
     const bot = await startBot(server, {
+      slack: patient,
       answer: async function* () {
         yield { type: "message", text };
       },
@@ -248,7 +252,7 @@ describe("slack shows replies", () => {
 
   it("in one post when they are whole at once", async () => {
     const server = await startServer();
-    const bot = await startBot(server);
+    const bot = await startBot(server, { slack: patient });
     await server.say("U1", `${mention(server)} hi`);
     await shows(server, 'You say "hi" after nothing.');
     await settled(bot);
@@ -258,7 +262,7 @@ describe("slack shows replies", () => {
 
   it("in the channel, once, where Slack takes no answer in the thread", async () => {
     const server = await startServer();
-    const bot = await startBot(server);
+    const bot = await startBot(server, { slack: patient });
     server.fail({ method: "chat.postMessage", error: "cannot_reply_to_message" });
     await server.say("U1", `${mention(server)} hi`);
     await shows(server, 'You say "hi" after nothing.');
