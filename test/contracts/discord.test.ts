@@ -24,7 +24,7 @@ adapterContract(
           });
           discord(mapper, { editInterval: 20 }).attach(client);
           const ready = new Promise((resolve) => client.once("clientReady", resolve));
-          await client.login(server.token);
+          await client.login(server.bot.token);
           await ready;
           return () => client.destroy();
         },

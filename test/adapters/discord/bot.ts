@@ -10,7 +10,7 @@ import { type DiscordAdapter, type DiscordOptions, discord } from "aparte/discor
 import { Client, type ClientOptions, GatewayIntentBits, Partials } from "discord.js";
 import { afterEach } from "vitest";
 import { memoryStore } from "../../../src/stores/memory.ts";
-import { DiscordServer } from "../../fakes/discord-server.ts";
+import { DiscordServer, type ServedBot } from "../../fakes/discord-server.ts";
 import { type Answer, backend, elephant } from "../agent.ts";
 
 export const secret = "a secret of the tests, long enough";
@@ -48,6 +48,8 @@ export interface BotOptions {
   readonly mapper?: Partial<MapperOptions>;
   readonly client?: Partial<ClientOptions>;
   readonly store?: Store;
+  /** Another bot than the server's first one. */
+  readonly as?: ServedBot;
 }
 
 export async function startBot(server: DiscordServer, options: BotOptions = {}): Promise<Bot> {
@@ -78,12 +80,12 @@ export async function startBot(server: DiscordServer, options: BotOptions = {}):
     await client.destroy();
   });
   const ready = new Promise((resolve) => client.once("clientReady", resolve));
-  await client.login(server.token);
+  await client.login((options.as ?? server.bot).token);
   await ready;
   return { client, mapper, adapter, messages, log };
 }
 
-export const mention = (server: DiscordServer) => `<@${server.bot.id}>`;
+export const mention = (server: DiscordServer): string => `<@${server.bot.id}>`;
 
 /** Resolves when the bot shows this text in a channel, as one of its messages. */
 export async function shows(server: DiscordServer, text: string | RegExp, channelId?: string) {

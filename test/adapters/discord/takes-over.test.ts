@@ -112,7 +112,7 @@ describe("discord delivers for another process", () => {
     const message = question(server);
     await expect(mapper.receive(message)).rejects.toMatchObject({ field: "platform" });
     const ready = new Promise((resolve) => client.once("clientReady", resolve));
-    await client.login(server.token);
+    await client.login(server.bot.token);
     await ready;
     expect(await mapper.receive(message)).toBe(true);
     await shows(server, 'You say "?" after nothing.');

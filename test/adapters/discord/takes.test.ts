@@ -36,7 +36,7 @@ describe("discord takes messages", () => {
   it("that mention the role which Discord made for it", async () => {
     const server = await startServer();
     const bot = await startBot(server);
-    server.say(server.person("ann"), `<@&${server.botRoleId}> hello`);
+    server.say(server.person("ann"), `<@&${server.bot.roleId}> hello`);
     await shows(server, 'You say "hello" after nothing.');
     expect(bot.messages[0]?.text).toBe("hello");
   });
