@@ -68,6 +68,15 @@ export class DiscordApi {
     return (await this.#rest.post(path, { body, signal })) as PostedMessage;
   }
 
+  /** Answers a message with words of the adapter's own, once. */
+  async tell(
+    { channelId, id }: { readonly channelId: string; readonly id: string },
+    text: string,
+  ): Promise<void> {
+    const address = { channelId, messageId: id };
+    await this.post(address, text, `${id}-told`, true, AbortSignal.timeout(callMs));
+  }
+
   async edit(channelId: string, id: string, content: string, signal: AbortSignal): Promise<void> {
     const body = { content, flags: suppressEmbeds, allowed_mentions: allowedMentions };
     await this.#rest.patch(`/channels/${channelId}/messages/${id}`, { body, signal });
@@ -85,6 +94,7 @@ export class DiscordApi {
     await this.#rest.post(`/channels/${channelId}/typing`);
   }
 
+  /** The attachments of a message, and those of the message that it forwards. */
   async attachments(
     channelId: string,
     messageId: string,
@@ -92,8 +102,12 @@ export class DiscordApi {
   ): Promise<readonly APIAttachment[]> {
     const message = (await this.#rest.get(`/channels/${channelId}/messages/${messageId}`, { signal })) as {
       readonly attachments: readonly APIAttachment[];
+      readonly message_snapshots?: readonly {
+        readonly message: { readonly attachments: readonly APIAttachment[] };
+      }[];
     };
-    return message.attachments;
+    const forwarded = message.message_snapshots?.flatMap((snapshot) => snapshot.message.attachments) ?? [];
+    return [...message.attachments, ...forwarded];
   }
 
   /**

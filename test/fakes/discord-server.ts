@@ -564,7 +564,9 @@ export class DiscordServer {
       ...{ pinned: false, type: 0, flags: message.flags ?? 0 },
       attachments: message.attachments ?? [],
       pings: message.pings,
-      ...(replyTo === undefined ? {} : { message_reference: { message_id: replyTo, channel_id: channelId } }),
+      ...(replyTo === undefined
+        ? {}
+        : { message_reference: { type: 0, message_id: replyTo, channel_id: channelId } }),
       ...message.fields,
     };
     message.prepare?.(stored);

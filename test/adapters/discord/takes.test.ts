@@ -96,7 +96,6 @@ describe("discord takes messages", () => {
       [ann, "not for the bot", {}],
       [ann, `<@${server.person("bob").id}> for Bob`, {}],
       [ann, "@everyone", {}],
-      [ann, `${mention(server)}  `, {}],
     ];
     for (const [author, text, options] of ignored) server.say(author, text, options);
     server.say(ann, `${mention(server)} the last one`);
