@@ -6,7 +6,7 @@ import { Channels } from "./channels.ts";
 import { deliver } from "./deliver.ts";
 import { AttachmentFiles } from "./files.ts";
 import { checkClient } from "./intents.ts";
-import { isToAnswer, platform, readMessage } from "./message.ts";
+import { isToAnswer, platform, readMessage, rereadMessage } from "./message.ts";
 import { checkOptions, type DiscordOptions } from "./options.ts";
 import { isUnreadable } from "./words.ts";
 
@@ -91,6 +91,10 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
       await deliver(api, channels, replyAddress(message), delivery);
     },
     failure: readFailure,
+    reread: async (message) => {
+      const { client: discordClient, files } = client();
+      return rereadMessage(discordClient, message, files);
+    },
     loadFile: async (ref, signal) => client().files.load(ref, signal),
   };
   return adapter;

@@ -1,9 +1,10 @@
 import type { Message } from "aparte";
-import type { AnyThreadChannel, Message as DiscordMessage } from "discord.js";
-import type { ReplyAddress } from "./address.ts";
+import type { AnyThreadChannel, Client, Message as DiscordMessage } from "discord.js";
+import { type ReplyAddress, replyAddress } from "./address.ts";
+import { isGone } from "./api.ts";
 import type { AttachmentFiles } from "./files.ts";
 import type { DiscordSettings } from "./options.ts";
-import { botRole, readWords } from "./words.ts";
+import { botRole, isUnreadable, readWords } from "./words.ts";
 
 export const platform = "discord";
 
@@ -33,6 +34,29 @@ export async function readMessage(event: DiscordMessage, files: AttachmentFiles)
 /** Whether a message is a person's, and for the bot. */
 export function isToAnswer(event: DiscordMessage, settings: DiscordSettings): boolean {
   return isPersons(event) && isForBot(event, settings);
+}
+
+/**
+ * A message that has waited, as it stands now; undefined when it was deleted.
+ * @throws what Discord fails with
+ */
+export async function rereadMessage(
+  client: Client,
+  message: Message,
+  files: AttachmentFiles,
+): Promise<Message | undefined> {
+  const { channelId, messageId } = replyAddress(message);
+  const channel = await client.channels.fetch(channelId);
+  if (channel?.isTextBased() !== true) return message;
+  try {
+    const event = await channel.messages.fetch({ message: messageId, force: true });
+    return event.editedTimestamp === null || isUnreadable(event)
+      ? message
+      : { ...message, ...(await readWords(event, files)) };
+  } catch (error) {
+    if (isGone(error)) return undefined;
+    throw error;
+  }
 }
 
 /** Not from a bot (this one included), a webhook, or Discord itself (joins, pins, boosts …). */
