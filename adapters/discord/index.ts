@@ -1,13 +1,14 @@
 import { type Adapter, AparteError, optionInvalid, type SessionMapper } from "aparte";
 import type { Client, Message as DiscordMessage } from "discord.js";
 import { replyAddress } from "./address.ts";
-import { DiscordApi, readFailure } from "./api.ts";
+import { DiscordApi, isForbidden, readFailure } from "./api.ts";
 import { Channels } from "./channels.ts";
 import { deliver } from "./deliver.ts";
 import { AttachmentFiles } from "./files.ts";
 import { checkClient } from "./intents.ts";
 import { isToAnswer, platform, readMessage, rereadMessage } from "./message.ts";
 import { checkOptions, type DiscordOptions } from "./options.ts";
+import { tellMissing } from "./permissions.ts";
 import { isUnreadable } from "./words.ts";
 
 export type { DiscordOptions } from "./options.ts";
@@ -87,8 +88,14 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
       });
     },
     deliver: async (message, delivery) => {
-      const { api, channels } = client();
-      await deliver(api, channels, replyAddress(message), delivery);
+      const { client: discordClient, api, channels } = client();
+      const address = replyAddress(message);
+      try {
+        await deliver(api, channels, address, delivery, settings.maxMessages);
+      } catch (error) {
+        if (isForbidden(error)) await tellMissing(discordClient, api, message, mapper.logger);
+        throw error;
+      }
     },
     failure: readFailure,
     reread: async (message) => {

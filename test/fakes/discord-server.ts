@@ -113,6 +113,7 @@ interface Channel {
   /** Of threads: nothing in it can be edited; a post opens it again, unless it is locked. */
   archived?: boolean;
   locked?: boolean;
+  deniesFiles?: boolean;
   /** The other one of a direct-message channel. */
   readonly person?: Person;
 }
@@ -268,6 +269,11 @@ export class DiscordServer {
 
   archive(threadId: string, options: { readonly locked?: boolean } = {}): void {
     Object.assign(this.#channel(threadId), { archived: true, locked: options.locked === true });
+  }
+
+  /** From now on the bot lacks the permission Attach Files in a channel. */
+  denyFiles(channelId: string): void {
+    this.#channel(channelId).deniesFiles = true;
   }
 
   isArchived(threadId: string): boolean {
@@ -674,6 +680,8 @@ export class DiscordServer {
     const reader = { bot, intents: this.#intentsOf(bot) };
     if (messageId === undefined) {
       if (method === "GET") return this.#list(channelId, query).map((one) => this.#payload(one, reader));
+      if (files.length > 0 && channel.deniesFiles === true)
+        throw new Refusal(403, 50_013, "Missing Permissions");
       this.#open(channel);
       return this.#payload(this.#post(channelId, body, files, bot), reader);
     }

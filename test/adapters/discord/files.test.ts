@@ -52,7 +52,7 @@ describe("discord takes files", () => {
     const ann = server.person("ann");
     const tooLarge = await startBot(server, { answer: readFiles, discord: { maxFileBytes: 2 } });
     server.sayDirectly(ann, "look", { attachments: [photo] });
-    await shows(server, /^I could not read that message\. \(ref/, server.directChannel(ann));
+    await shows(server, /^A file of your message is too large for me\. \(ref/, server.directChannel(ann));
     expect(tooLarge.log.join("\n")).toContain("is larger than 2 bytes");
     await settled(tooLarge);
     await tooLarge.client.destroy();
