@@ -7,6 +7,7 @@ import { deliver } from "./deliver.ts";
 import { AttachmentFiles } from "./files.ts";
 import { checkClient } from "./intents.ts";
 import { isToAnswer, platform, readMessage, rereadMessage } from "./message.ts";
+import { missedMessages } from "./missed.ts";
 import { checkOptions, type DiscordOptions } from "./options.ts";
 import { tellMissing } from "./permissions.ts";
 import { isUnreadable } from "./words.ts";
@@ -79,6 +80,11 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
           await api.tell(event, "I cannot read this message. Please mention me in it.");
         else await mapper.receive(await readMessage(event, files));
       };
+      const lookBack = async (shardId: number) => {
+        const ready = discordClient as Client<true>;
+        for await (const event of missedMessages(ready, shardId, settings.lookBack)) await take(event);
+      };
+      if (settings.lookBack > 0) discordClient.on("shardReady", (id) => void lookBack(id).catch(() => {}));
       // What goes wrong here was logged by the mapper, and told to the person through `deliver`.
       discordClient.on("messageCreate", (event) => void take(event).catch(() => {}));
       // A mention may come with an edit. What was answered before is known to the mapper, for a day.

@@ -26,7 +26,7 @@ export async function tellMissing(
   logger.error("the bot lacks permissions to answer", { channelId, permissions: missing });
   // In words, as Discord's settings show them.
   const names = (missing.length > 0 ? missing : all).map((name) => name.replace(/(?<=[a-z])(?=[A-Z])/g, " "));
-  const text = `I may not answer you in <#${channelId}>. I need the permissions ${names.join(", ")} there.`;
+  const text = `I may not answer you in <#${channelId}>. I need ${names.length > 1 ? "the permissions" : "the permission"} ${names.join(", ")} there.`;
   // Not everybody takes direct messages.
   await api.tellPrivately(message.user, messageId, text).catch(() => {});
 }

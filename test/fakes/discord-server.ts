@@ -113,7 +113,8 @@ interface Channel {
   /** Of threads: nothing in it can be edited; a post opens it again, unless it is locked. */
   archived?: boolean;
   locked?: boolean;
-  deniesFiles?: boolean;
+  /** The permissions that nobody has here. */
+  denied?: bigint;
   /** The other one of a direct-message channel. */
   readonly person?: Person;
 }
@@ -137,6 +138,14 @@ class Refusal extends Error {
 }
 
 const intent = { guilds: 1 << 0, guildMessages: 1 << 9, directMessages: 1 << 12, messageContent: 1 << 15 };
+const permission = {
+  ViewChannel: 1n << 10n,
+  SendMessages: 1n << 11n,
+  AttachFiles: 1n << 15n,
+  ReadMessageHistory: 1n << 16n,
+  CreatePublicThreads: 1n << 35n,
+  SendMessagesInThreads: 1n << 38n,
+};
 /** The type of a reference to a forwarded message. */
 const forward = 1;
 const channelType = { text: 0, dm: 1, publicThread: 11 };
@@ -271,9 +280,12 @@ export class DiscordServer {
     Object.assign(this.#channel(threadId), { archived: true, locked: options.locked === true });
   }
 
-  /** From now on the bot lacks the permission Attach Files in a channel. */
-  denyFiles(channelId: string): void {
-    this.#channel(channelId).deniesFiles = true;
+  /** From now on nobody has some permissions in a channel of the guild. */
+  deny(channelId: string, ...names: readonly (keyof typeof permission)[]): void {
+    const channel = this.#channel(channelId);
+    channel.denied = names.reduce((all, name) => all | permission[name], channel.denied ?? 0n);
+    for (const session of this.#sessions.values())
+      this.#dispatch(session, "CHANNEL_UPDATE", this.#guildChannel(channel));
   }
 
   isArchived(threadId: string): boolean {
@@ -405,7 +417,7 @@ export class DiscordServer {
       ],
       channels: channels
         .filter(({ type }) => type === channelType.text)
-        .map((channel) => ({ ...channel, last_message_id: this.#lastMessage(channel.id) })),
+        .map((channel) => this.#guildChannel(channel)),
       threads: channels.filter(({ id }) => id === this.threadId).map((channel) => this.#thread(channel)),
       members: [{ user: this.#user(session.bot), ...botMember, roles: [session.bot.roleId] }],
       ...{ emojis: [], stickers: [], presences: [], voice_states: [], stage_instances: [] },
@@ -423,9 +435,18 @@ export class DiscordServer {
       colors,
       hoist: false,
       position: 0,
-      permissions: "0",
+      permissions: String(Object.values(permission).reduce((all, one) => all | one)),
       managed: false,
       ...tags,
+    };
+  }
+
+  #guildChannel({ denied = 0n, ...channel }: Channel): object {
+    const overwrite = { id: this.guildId, type: 0, allow: "0", deny: String(denied) };
+    return {
+      ...channel,
+      permission_overwrites: [overwrite],
+      last_message_id: this.#lastMessage(channel.id),
     };
   }
 
@@ -675,13 +696,13 @@ export class DiscordServer {
     if (rest === "/typing") return undefined;
     if (rest === undefined) {
       if (method === "PATCH") this.#open(channel);
-      return channel.parent_id === undefined ? channel : this.#thread(channel);
+      return channel.parent_id === undefined ? this.#guildChannel(channel) : this.#thread(channel);
     }
     const reader = { bot, intents: this.#intentsOf(bot) };
     if (messageId === undefined) {
       if (method === "GET") return this.#list(channelId, query).map((one) => this.#payload(one, reader));
-      if (files.length > 0 && channel.deniesFiles === true)
-        throw new Refusal(403, 50_013, "Missing Permissions");
+      this.#assertPermitted(channel, "SendMessages");
+      if (files.length > 0) this.#assertPermitted(channel, "AttachFiles");
       this.#open(channel);
       return this.#payload(this.#post(channelId, body, files, bot), reader);
     }
@@ -711,6 +732,10 @@ export class DiscordServer {
   /** The content of messages that REST gives is subject to the application's intents, too. */
   #intentsOf(bot: ServedBot): number {
     return [...this.#sessions.values()].findLast((session) => session.bot === bot)?.intents ?? 0;
+  }
+
+  #assertPermitted({ denied = 0n }: Channel, name: keyof typeof permission): void {
+    if ((denied & permission[name]) !== 0n) throw new Refusal(403, 50_013, "Missing Permissions");
   }
 
   #open(channel: Channel): void {

@@ -55,7 +55,7 @@ describe("discord shows a long answer", () => {
     const server = await startServer();
     const text = sentences(500);
     const bot = await startBot(server, { answer: ended({ type: "message", text }) });
-    server.denyFiles(server.channelId);
+    server.deny(server.channelId, "AttachFiles");
     server.say(server.person("ann"), `${mention(server)} at length`);
     await shows(server, /sentence 000499\.$/);
     await settled(bot);
