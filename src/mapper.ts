@@ -7,7 +7,7 @@ import { timer } from "./clock.ts";
 import { AparteError, asAparteError } from "./errors.ts";
 import { Owner } from "./lane/owner.ts";
 import { leaseLost, type Place } from "./lane/place.ts";
-import { describeError } from "./logger.ts";
+import { describeError, type Logger } from "./logger.ts";
 import { checkOptions, type MapperOptions, type Settings } from "./options.ts";
 import { conversationId } from "./session/conversation.ts";
 import {
@@ -103,6 +103,11 @@ export class SessionMapper implements AsyncDisposable {
       pace: (key: string, perSecond: number, signal: AbortSignal) => pace(rates, key, perSecond, signal),
     };
     for (const backend of agents.values()) backend.attach?.(host);
+  }
+
+  /** Where the mapper logs; its adapters do, too. */
+  get logger(): Logger {
+    return this.#settings.logger;
   }
 
   /**

@@ -11,7 +11,7 @@ import { Workspaces } from "./workspaces.ts";
 export type { SlackClient, SlackOptions } from "./options.ts";
 
 /** Answers people on Slack. */
-export interface SlackAdapter extends Required<Omit<Adapter, "bot">>, Pick<Adapter, "bot"> {
+export interface SlackAdapter extends Required<Omit<Adapter, "bot" | "reread">>, Pick<Adapter, "bot"> {
   readonly platform: "slack";
   /**
    * Listens to a Bolt app, over HTTP or in Socket Mode. Attach before `app.assistant(…)`, which keeps messages to
