@@ -1,9 +1,16 @@
 import { AparteError, type JsonValue, type Message } from "aparte";
 
-/** Where a reply goes: all that a process needs to deliver it. */
-export interface ReplyAddress {
-  /** Where the app is installed: a workspace, or an Enterprise organisation. */
+/** Where the app is installed: all that is needed to find its token. */
+export interface Installation {
+  /** The tenant: a workspace, or an Enterprise organisation. */
   readonly workspace: string;
+  /** The workspace of the event, and its organisation. */
+  readonly team?: string;
+  readonly enterprise?: string;
+}
+
+/** Where a reply goes: all that a process needs to deliver it. */
+export interface ReplyAddress extends Installation {
   readonly channel: string;
   /** The message that is answered. */
   readonly ts: string;
@@ -16,17 +23,23 @@ export interface ReplyAddress {
 
 /** @throws {AparteError} `input-invalid` when the message did not come from this adapter. */
 export function replyAddress({ replyTo }: Message): ReplyAddress {
-  const { workspace, channel, ts, thread, user, userTeam } = (replyTo ?? {}) as {
-    readonly [key: string]: JsonValue;
-  };
-  if (isId(workspace) && isId(channel) && isId(ts) && isId(user) && isId(userTeam)) {
-    return { workspace, channel, ts, user, userTeam, ...(isId(thread) ? { thread } : {}) };
+  const fields = (replyTo ?? {}) as { readonly [key: string]: JsonValue };
+  const { channel, ts, thread, user, userTeam } = fields;
+  const installation = installationOf(fields);
+  if (installation !== undefined && isId(channel) && isId(ts) && isId(user) && isId(userTeam)) {
+    return { ...installation, channel, ts, user, userTeam, ...(isId(thread) ? { thread } : {}) };
   }
   throw new AparteError(
     "input-invalid",
     "A Slack message needs `replyTo: { workspace, channel, ts, user, userTeam }`.",
     { field: "replyTo" },
   );
+}
+
+export function installationOf(value: JsonValue | undefined): Installation | undefined {
+  const { workspace, team, enterprise } = (value ?? {}) as { readonly [key: string]: JsonValue };
+  if (!isId(workspace)) return undefined;
+  return { workspace, ...(isId(team) ? { team } : {}), ...(isId(enterprise) ? { enterprise } : {}) };
 }
 
 /** Slack's ids and timestamps are opaque text. */

@@ -1,58 +1,57 @@
 import type { ReplyAddress } from "./address.ts";
+import type { Clients } from "./clients.ts";
 import { isGone } from "./failures.ts";
 import type { SlackClient } from "./options.ts";
-import { escapeText } from "./text.ts";
-import type { Workspace } from "./workspaces.ts";
+import { escapeText, noticeText } from "./text.ts";
 
 /** A message's metadata names the part of the reply that it shows, so that a lost post is found again. */
 const metadataType = "aparte_reply";
 
+/** The longest title of an agent's session, in characters. */
+const titleLength = 200;
+
 /** How many messages after the question are looked at for a lost post. */
 const lookedAt = 100;
-
-/** The longest that one call may take, in milliseconds. The status must not keep the next turn waiting. */
-const callTimeout = 30_000;
-const statusTimeout = 3_000;
-
-/**
- * Slack has no idempotency key, and its client repeats a post whose answer was lost, for half an hour; while it waits
- * for a rate limit, it stops all other calls too. So replies go through a view of the client that does neither, and
- * what fails is looked for before it is posted again. The names are those of WebClientOptions, which the client
- * keeps as its own; if it ever kept them elsewhere, the application's would count.
- */
-function once(client: SlackClient, timeout: number): SlackClient {
-  const settings = { retryConfig: { retries: 0 }, rejectRateLimitedCalls: true, timeout };
-  return Object.assign(Object.create(client), settings) as SlackClient;
-}
 
 /** The calls that replies are made of, in one workspace. */
 export class SlackApi {
   readonly #client: SlackClient;
   readonly #statusClient: SlackClient;
   readonly #address: ReplyAddress;
-  readonly #workspace: Workspace;
+  #thread: string | undefined;
 
-  constructor(client: SlackClient, address: ReplyAddress, workspace: Workspace) {
-    this.#client = once(client, callTimeout);
-    this.#statusClient = once(client, statusTimeout);
+  constructor({ calls, side }: Clients, address: ReplyAddress) {
+    this.#client = calls;
+    this.#statusClient = side;
     this.#address = address;
-    this.#workspace = workspace;
+    this.#thread = address.thread;
+  }
+
+  /** The thread of the reply; undefined where it goes to the channel itself. */
+  get thread(): string | undefined {
+    return this.#thread;
+  }
+
+  /** Slack takes no answer in the thread: from now on they go to the channel. */
+  leaveThread(): void {
+    this.#thread = undefined;
   }
 
   /** Posts a message and returns its timestamp, which names it. */
-  async post(part: string, text: string): Promise<string> {
-    const { channel, thread } = this.#address;
+  async post(part: string, content: Content): Promise<string> {
+    const { channel } = this.#address;
+    const thread = this.#thread;
     const { ts }: Answer = await this.#client.apiCall("chat.postMessage", {
-      ...this.#content(part, text),
+      ...this.#content(part, content),
       ...{ channel, unfurl_links: false, unfurl_media: false },
       ...(thread === undefined ? {} : { thread_ts: thread }),
     });
     return timestamp(ts);
   }
 
-  async update(ts: string, part: string, text: string): Promise<void> {
+  async update(ts: string, part: string, content: Content): Promise<void> {
     const { channel } = this.#address;
-    await this.#client.apiCall("chat.update", { ...this.#content(part, text), channel, ts });
+    await this.#client.apiCall("chat.update", { ...this.#content(part, content), channel, ts });
   }
 
   async remove(ts: string): Promise<void> {
@@ -78,36 +77,63 @@ export class SlackApi {
     await this.#client.apiCall("chat.appendStream", { channel, ts, markdown_text: text });
   }
 
-  async stopStream(ts: string, part: string): Promise<void> {
+  async stopStream(ts: string, part: string, blocks: readonly object[]): Promise<void> {
     const { channel } = this.#address;
-    await this.#client.apiCall("chat.stopStream", { channel, ts, ...this.#metadata(part) });
+    const below = blocks.length === 0 ? {} : { blocks };
+    await this.#client.apiCall("chat.stopStream", { channel, ts, ...below, ...this.#metadata(part) });
   }
 
   /** The post of this part whose answer was lost, if Slack has it. */
   async find(part: string): Promise<string | undefined> {
-    const { channel, thread, ts } = this.#address;
+    const key = this.#key(part);
+    return (await this.#later()).find(({ metadata }) => metadata?.event_payload?.part === key)?.ts;
+  }
+
+  /** The streams in the thread that show this text and grow no more, though they have not ended. */
+  async findStreams(text: string): Promise<string[]> {
+    const found = await this.#later();
+    return found.flatMap(({ ts, text: shown, streaming_state }) =>
+      ts !== undefined && streaming_state === "in_progress" && shown === text ? [ts] : [],
+    );
+  }
+
+  /** What stands after the question, in the place of the reply. */
+  async #later(): Promise<readonly FoundMessage[]> {
+    const { channel, ts } = this.#address;
+    const thread = this.#thread;
     const range = { channel, oldest: ts, limit: lookedAt, include_all_metadata: true };
-    const { messages } = (await (thread === undefined
+    const { messages = [] } = (await (thread === undefined
       ? this.#client.apiCall("conversations.history", range)
       : this.#client.apiCall("conversations.replies", { ...range, ts: thread }))) as {
       readonly messages?: readonly FoundMessage[];
     };
-    const key = this.#key(part);
-    return messages?.find(({ metadata }) => metadata?.event_payload?.part === key)?.ts;
+    return messages;
   }
 
   /** Shows what the bot does; "" ends that. */
   async setStatus(status: string): Promise<void> {
-    const { channel, thread, ts } = this.#address;
+    const { channel, ts } = this.#address;
+    const thread = this.#thread;
     await this.#statusClient.apiCall("assistant.threads.setStatus", {
       ...{ channel_id: channel, thread_ts: thread ?? ts, status },
     });
   }
 
-  /** With a markdown block, since the text's own markup is not markdown; without it where Slack knows none. */
-  #content(part: string, text: string): object {
-    const blocks = this.#workspace.hasMarkdown ? { blocks: [{ type: "markdown", text }] } : {};
-    return { ...blocks, ...this.#metadata(part), text: escapeText(text) };
+  /** Tells how an agent's session does. */
+  async setSession(status: "processing" | "active", title: string): Promise<void> {
+    const { channel, ts, user } = this.#address;
+    await this.#statusClient.apiCall("agents.sessions.setStatus", {
+      ...{ channel_id: channel, thread_ts: this.#thread ?? ts, status, initiator_user_id: user },
+      title: [...title.trim().replace(/\s+/g, " ")].slice(0, titleLength).join(""),
+    });
+  }
+
+  /** With a markdown block, since the text's own markup is not markdown; plain where Slack takes none. */
+  #content(part: string, { text, isPlain, below }: Content): object {
+    const content = isPlain
+      ? { text: escapeText(text), blocks: [] }
+      : { text: noticeText(text), blocks: [{ type: "markdown", text }, ...below] };
+    return { ...content, ...this.#metadata(part) };
   }
 
   #key(part: string): string {
@@ -119,6 +145,15 @@ export class SlackApi {
   }
 }
 
+/** What one message shows. */
+export interface Content {
+  readonly text: string;
+  /** Without blocks: Slack took those of this reply for wrong. */
+  readonly isPlain: boolean;
+  /** The blocks below the text. */
+  readonly below: readonly object[];
+}
+
 interface Answer {
   readonly ok: boolean;
   readonly ts?: unknown;
@@ -126,6 +161,8 @@ interface Answer {
 
 interface FoundMessage {
   readonly ts?: string;
+  readonly text?: string;
+  readonly streaming_state?: string;
   readonly metadata?: { readonly event_payload?: { readonly part?: unknown } };
 }
 

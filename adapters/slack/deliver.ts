@@ -1,29 +1,56 @@
-import { type Delivery, ReplyText } from "aparte";
+import { AparteError, type Delivery, ReplyText, silentNotices } from "aparte";
 import type { ReplyAddress } from "./address.ts";
 import { SlackApi } from "./api.ts";
+import { answerBlocks, type Button, draftBlocks } from "./buttons.ts";
+import type { Clients } from "./clients.ts";
 import { Posts } from "./posts.ts";
 import { Status } from "./status.ts";
 import { messageTexts } from "./text.ts";
-import type { Workspaces } from "./workspaces.ts";
+import type { Workspace } from "./workspaces.ts";
 
-/** Shows a reply as it comes, and resolves when all of it is on Slack. */
-export async function deliver(
-  workspaces: Workspaces,
-  address: ReplyAddress,
-  delivery: Delivery,
-): Promise<void> {
+/** What stands above follow-up questions that have no buttons. */
+const invitation = "You could ask:";
+
+export interface DeliverOptions {
+  readonly clients: Clients;
+  readonly workspace: Workspace;
+  readonly address: ReplyAddress;
+  readonly firstWait: number;
+  readonly buttons: readonly Button[];
+  /** What the thread is called, where threads are an agent's sessions. */
+  readonly title?: string;
+  readonly warn: (message: string, error: unknown) => void;
+}
+
+/**
+ * Shows a reply as it comes, and resolves when all of it is on Slack.
+ * @returns false where another reply says all that there is to say
+ */
+export async function deliver(delivery: Delivery, options: DeliverOptions): Promise<boolean> {
+  const { clients, workspace, address, firstWait, buttons, title, warn } = options;
   const text = new ReplyText();
-  const workspace = workspaces.get(address.workspace);
-  const api = new SlackApi(await workspaces.client(address.workspace), address, workspace);
-  const texts = () => messageTexts(text.text);
-  const posts = new Posts({ api, workspace, thread: address.thread, delivery, texts });
-  const status = new Status(api, delivery);
+  const api = new SlackApi(clients, address);
+  const questions: string[] = [];
+  const texts = (isPlain: boolean) => {
+    const listed = isPlain ? questions.map((question) => `\n- ${question}`).join("") : "";
+    const asked = questions.length > 0 && (isPlain || text.text === "") ? [`${invitation}${listed}`] : [];
+    return messageTexts([text.text, ...asked].filter((part) => part !== "").join("\n\n"), isPlain);
+  };
+  const below = (isWhole: boolean) => (isWhole ? answerBlocks(buttons, questions) : draftBlocks(buttons));
+  const posts = new Posts({ api, workspace, delivery, firstWait, texts, below, warn });
+  const status = new Status(api, delivery, title);
+  let isSilent = false;
   try {
     for await (const event of delivery) {
-      text.add(event);
+      if (event.type === "notice" && silentNotices.has(event.code)) isSilent = true;
+      if (event.type === "suggestions" && buttons.includes("questions")) questions.push(...event.items);
+      else text.add(event);
       if (text.text === "") status.doing(text.status);
       posts.changed();
     }
+    // Nobody is left without a word.
+    if (text.text === "" && questions.length === 0 && !isSilent)
+      text.fail(new AparteError("no-answer", "The agent said nothing."));
   } catch (error) {
     const isTaken = await delivery.taken.catch(() => false);
     if (isTaken || workspace.told.isFirst(`${address.channel}:${address.ts}`)) text.fail(error);
@@ -33,4 +60,5 @@ export async function deliver(
   } finally {
     await status.end();
   }
+  return !isSilent;
 }

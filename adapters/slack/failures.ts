@@ -6,12 +6,25 @@ import { AparteError, type DeliveryFailure } from "aparte";
 const unsure: readonly string[] = ["internal_error", "fatal_error", "service_unavailable", "request_timeout"];
 const limited: readonly string[] = ["ratelimited", "rate_limited", "message_limit_exceeded"];
 const gone: readonly string[] = ["message_not_found", "cant_update_message", "edit_window_closed"];
+const unthreaded: readonly string[] = [
+  "cannot_reply_to_message",
+  "restricted_action_non_threadable_channel",
+  "restricted_action_thread_locked",
+  "thread_not_found",
+  "invalid_thread_ts",
+];
+const unblocked: readonly string[] = ["msg_blocks_too_long", "invalid_attachments"];
 
 /** Whether Slack may take the answer later, and when. */
 export function readFailure(error: unknown): DeliveryFailure {
   if (error instanceof AparteError) return { passes: error.code !== "input-invalid" };
   const retryAfterMs = waitOf(error);
-  return { passes: !isFinal(error), ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+  const reason = codeOf(error) ?? numberOf(error, "statusCode")?.toString();
+  return {
+    passes: !isFinal(error),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...(reason === undefined ? {} : { reason }),
+  };
 }
 
 /** Slack has answered and will answer the same again: no permission, no such channel … */
@@ -24,7 +37,7 @@ export function isFinal(error: unknown): boolean {
 
 /** Whether Slack may have done what was asked: there was no answer, or one about a failure of its own. */
 export function isUnsure(error: unknown): boolean {
-  return !isFinal(error) && waitOf(error) === undefined && !limited.includes(codeOf(error) ?? "");
+  return !isFinal(error) && !isLimited(error);
 }
 
 /** How long a client that rejects rate limits was told to wait, in milliseconds. */
@@ -38,19 +51,40 @@ export function isGone(error: unknown): boolean {
   return gone.includes(codeOf(error) ?? "");
 }
 
-/** The workspace has no streams for this app, now or later. An unknown method may also be a plain 404. */
+/** The workspace has no streams for this app, whatever they say. An unknown method may also be a plain 404. */
 export function isStreamRefusal(error: unknown): boolean {
   const code = codeOf(error);
   if (code === undefined) return numberOf(error, "statusCode") === 404;
-  return code === "unknown_method" || code === "feature_not_enabled" || code.startsWith("missing_");
+  return code === "unknown_method" || code === "feature_not_enabled" || code === "missing_scope";
 }
 
+/** Slack does not take these blocks; it may take others. */
 export function isBlockRefusal(error: unknown): boolean {
-  return (codeOf(error) ?? "").startsWith("invalid_blocks");
+  const code = codeOf(error) ?? "";
+  return code.startsWith("invalid_blocks") || unblocked.includes(code);
+}
+
+/** Nobody can answer in that thread. */
+export function isThreadRefusal(error: unknown): boolean {
+  return unthreaded.includes(codeOf(error) ?? "");
+}
+
+/** The message is a stream still. */
+export function isStreamingStill(error: unknown): boolean {
+  return codeOf(error) === "streaming_state_conflict";
+}
+
+/** The message is a stream no more. */
+export function isStreamOver(error: unknown): boolean {
+  return codeOf(error) === "message_not_in_streaming_state" || codeOf(error) === "message_not_found";
+}
+
+export function isLimited(error: unknown): boolean {
+  return waitOf(error) !== undefined || limited.includes(codeOf(error) ?? "");
 }
 
 /** Slack's own code, of a WebAPIPlatformError. */
-function codeOf(error: unknown): string | undefined {
+export function codeOf(error: unknown): string | undefined {
   const code = fieldOf(fieldOf(error, "data"), "error");
   return typeof code === "string" ? code : undefined;
 }

@@ -1,6 +1,7 @@
 import { attachmentError, type FileInput, fetchAttachment, type JsonValue, readAttachment } from "aparte";
-import { isId } from "./address.ts";
-import type { SlackClient, SlackSettings } from "./options.ts";
+import { type Installation, installationOf, isId } from "./address.ts";
+import type { Clients, SlackClients } from "./clients.ts";
+import type { SlackSettings } from "./options.ts";
 
 /** The parts of a Slack file that are read here. */
 export interface SlackFile {
@@ -20,26 +21,26 @@ const absent: readonly (string | undefined)[] = ["external", "hidden_by_limit", 
 
 /** The files of people's messages. */
 export class SlackFiles {
-  readonly #clientOf: (workspace: string) => Promise<SlackClient>;
+  readonly #clients: SlackClients;
   readonly #settings: SlackSettings;
 
-  constructor(clientOf: (workspace: string) => Promise<SlackClient>, settings: SlackSettings) {
-    this.#clientOf = clientOf;
+  constructor(clients: SlackClients, settings: SlackSettings) {
+    this.#clients = clients;
     this.#settings = settings;
   }
 
-  of(workspace: string, files: readonly SlackFile[]): FileInput[] {
+  of(installation: Installation, files: readonly SlackFile[]): FileInput[] {
     return files.flatMap((file) => {
       const { id, name, mimetype, mode } = file;
       if (id === undefined || absent.includes(mode)) return [];
-      const ref = { workspace, file: id };
+      const ref = { ...installation, file: id };
       return {
         name: name || id,
         ...(mimetype === undefined ? {} : { type: mimetype }),
         load: async (signal) =>
           linkOf(file) === undefined
             ? this.load(ref, signal) // Slack Connect tells no more than the id (`check_file_info`).
-            : this.#download(await this.#clientOf(workspace), file, signal),
+            : this.#download(await this.#clients.of(installation), file, signal),
         ref,
       };
     });
@@ -47,19 +48,20 @@ export class SlackFiles {
 
   /** Loads a file by its ref. */
   async load(ref: JsonValue, signal: AbortSignal): Promise<Uint8Array> {
-    const { workspace, file } = (ref ?? {}) as { readonly [key: string]: JsonValue };
-    if (!isId(workspace) || !isId(file)) throw attachmentError("is no file of Slack");
-    const client = await this.#clientOf(workspace);
+    const installation = installationOf(ref);
+    const { file } = (ref ?? {}) as { readonly [key: string]: JsonValue };
+    if (installation === undefined || !isId(file)) throw attachmentError("is no file of Slack");
+    const clients = await this.#clients.of(installation);
     let found: SlackFile | undefined;
     try {
-      found = (await client.files.info({ file })).file;
+      found = (await clients.calls.files.info({ file })).file;
     } catch (cause) {
       throw attachmentError("could not be found: Slack did not tell of it (the bot needs files:read)", cause);
     }
-    return this.#download(client, found ?? {}, signal);
+    return this.#download(clients, found ?? {}, signal);
   }
 
-  async #download({ token }: SlackClient, file: SlackFile, signal: AbortSignal): Promise<Uint8Array> {
+  async #download({ token }: Clients, file: SlackFile, signal: AbortSignal): Promise<Uint8Array> {
     const link = linkOf(file);
     if (link === undefined) throw attachmentError("is no longer there");
     const { fileHosts, maxFileBytes } = this.#settings;
@@ -71,7 +73,7 @@ export class SlackFiles {
         otherHosts: fileHosts,
         signal,
       },
-      headers: { authorization: `Bearer ${token ?? ""}` },
+      headers: { authorization: `Bearer ${token}` },
     });
     const type = response.headers.get("content-type") ?? "";
     // Slack answers 200 with its sign-in page where the token may not read the file.

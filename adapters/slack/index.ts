@@ -1,40 +1,63 @@
 import type { App, Context } from "@slack/bolt";
 import { type Adapter, AparteError, optionInvalid, type SessionMapper } from "aparte";
+import { acknowledgeRecorded } from "./acknowledge.ts";
 import { replyAddress } from "./address.ts";
+import { SlackClients } from "./clients.ts";
+import { listenToControls } from "./controls.ts";
 import { deliver } from "./deliver.ts";
-import { readFailure } from "./failures.ts";
-import { SlackFiles } from "./files.ts";
-import { platform, readMessage, type SlackEvent } from "./message.ts";
-import { checkOptions, type SlackClient, type SlackOptions } from "./options.ts";
+import { rememberEvent } from "./event.ts";
+import { codeOf, readFailure } from "./failures.ts";
+import { type SlackFile, SlackFiles } from "./files.ts";
+import { missingScopes } from "./manifest.ts";
+import { type Heard, hear, readMessage } from "./message.ts";
+import { Directory } from "./names.ts";
+import { checkOptions, type SlackOptions } from "./options.ts";
+import { InOrder } from "./order.ts";
+import { noticeOwnListeners } from "./own-listeners.ts";
+import { offerPrompts } from "./prompts.ts";
+import { listenToRemovals } from "./removals.ts";
+import { isStop, Responding } from "./respond.ts";
+import { RunningTurns } from "./running.ts";
+import { type SessionMiddleware, sessionMiddleware } from "./session.ts";
+import { type Place, platform, readPlace, speakerAt } from "./speaker.ts";
 import { Workspaces } from "./workspaces.ts";
 
-export type { SlackClient, SlackOptions } from "./options.ts";
+export type { Button } from "./buttons.ts";
+export { eventOf } from "./event.ts";
+export { slackInstallations } from "./installations.ts";
+export { type ManifestOptions, slackManifest } from "./manifest.ts";
+export type { Feedback, Respond, SlackClient, SlackOptions } from "./options.ts";
+export type { SessionMiddleware, SlackContext, SlackSession } from "./session.ts";
+export { type SpeakerOptions, speakerOf } from "./speaker.ts";
 
 /** Answers people on Slack. */
 export interface SlackAdapter extends Required<Omit<Adapter, "bot" | "reread">>, Pick<Adapter, "bot"> {
   readonly platform: "slack";
   /**
-   * Listens to a Bolt app, over HTTP or in Socket Mode. Attach before `app.assistant(…)`, which keeps messages to
-   * itself. With `processBeforeResponse: true` Slack hears that a message came only when it is recorded, and sends
-   * it again if the process dies before; where the store fails, the person is told instead. The app needs the events `app_mention`, `message.im` and `message.mpim`. End it in this
-   * order: `await app.stop()`, then `mapper.close()`.
-   * @throws {AparteError} `option-invalid` when an app is attached already.
+   * Listens to a Bolt app, over HTTP or in Socket Mode. Slack hears that a message came only when it is recorded, and
+   * sends it again if the process dies before; where the store fails, the person is told instead. Leave
+   * `processBeforeResponse` out: it makes Slack wait for the app's slowest listener. The app needs the events
+   * `app_mention` and `message.im`, and those of the channels where it answers more than mentions. End it in this order: `await app.stop()`, then `mapper.close()`.
+   * @throws {AparteError} `option-invalid` when an app is attached already, or the tokens of its workspaces are not known
    */
   attach(app: App): void;
+  /** A global middleware: `app.use(adapter.session)` puts the person's session on `context.session` of every listener. */
+  readonly session: SessionMiddleware;
 }
 
 /** What an attached app lends. */
 interface Attached {
+  readonly clients: SlackClients;
   readonly workspaces: Workspaces;
   readonly files: SlackFiles;
+  readonly directory: Directory;
+  readonly warn: (message: string, error: unknown) => void;
 }
 
 /** What Bolt hands to a listener, as far as it is read here. */
-interface Heard {
-  readonly event: object;
+interface Told {
   readonly body: object;
   readonly context: Context;
-  readonly client: SlackClient;
 }
 
 /**
@@ -44,46 +67,148 @@ interface Heard {
  */
 export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackAdapter {
   const settings = checkOptions(options);
+  const { bot, agentView } = settings;
   let attached: Attached | undefined;
   const lent = (): Attached => {
     if (attached !== undefined) return attached;
     throw new AparteError("option-invalid", "No Slack app: call attach(app) first.", { field: "app" });
   };
+  const running = new RunningTurns();
+
+  function listenToMessages(app: App, { clients, files, directory }: Attached): void {
+    const responding = new Responding(settings.respond, settings.threadTime, clients);
+    const reading = new InOrder();
+    const seen = new WeakSet<object>();
+    const takenByOthers = new WeakSet<object>();
+    /** What the app's own listeners may still be called for. */
+    const waiting = new WeakMap<object, Told>();
+    let isWarned = false;
+
+    const read = async (heard: Heard, botUserId: string | undefined) => {
+      if (!(await responding.isForBot(heard, botUserId))) return undefined;
+      const place = await certain(heard.place, directory);
+      const { installation } = place;
+      const names = directory.names(installation);
+      const filesOf = (list: readonly SlackFile[]) => files.of(installation, list);
+      return readMessage({ ...heard, place }, { bot, agentView, botUserId, names, filesOf });
+    };
+    const receive = async (heard: Heard, botUserId: string | undefined) => {
+      const isStopped = isStop(heard.event.text ?? "") && (await stopHere(heard));
+      if (isStopped) return;
+      const message = await read(heard, botUserId);
+      if (message === undefined) return;
+      if (isStop(message.text) && running.stop(message)) return;
+      const stoppable = running.begin(message);
+      rememberEvent(stoppable, heard.event);
+      // What goes wrong here was logged by the mapper, and told to the person through `deliver`.
+      await mapper.receive(stoppable).catch(() => {});
+    };
+    /** Whoever is being answered need not call the bot to stop it. */
+    const stopHere = async ({ place }: Heard) =>
+      running.stop(speakerAt(await certain(place, directory), settings));
+    const take = async ({ body, context: { botUserId } }: Told) => {
+      const heard = hear(body, botUserId, agentView);
+      if (heard === undefined) return;
+      const { channel, user } = heard.event;
+      // Reading may ask Slack for names, and people's messages keep their order.
+      await reading.run(`${channel} ${user}`, () => receive(heard, botUserId));
+    };
+    const acknowledgements = acknowledgeRecorded(app, async (body) => {
+      const told = waiting.get(body);
+      if (told !== undefined && !takenByOthers.has(body)) await take(told);
+      // What the bot says itself comes back as a message, which Bolt keeps from all listeners.
+      const heard = seen.has(body) ? undefined : hear(body, undefined, agentView);
+      if (heard === undefined || isWarned) return;
+      isWarned = true;
+      app.logger.warn(
+        "aparte was not given a message: `app.assistant(…)` keeps those of its threads to itself, and so does " +
+          "a global middleware that does not call next().",
+      );
+    });
+    const listen = async (told: Told) => {
+      seen.add(told.body);
+      if (settings.answer === "unheard") waiting.set(told.body, told);
+      else await take(told).finally(() => acknowledgements.recorded(told.body));
+    };
+    app.event("app_mention", listen);
+    app.event("message", listen);
+    if (settings.answer === "unheard") {
+      noticeOwnListeners(app, (body) => {
+        takenByOthers.add(body);
+        void acknowledgements.recorded(body);
+      });
+    }
+  }
+
   const adapter: SlackAdapter = {
     platform,
-    ...(settings.bot === undefined ? {} : { bot: settings.bot }),
+    ...(bot === undefined ? {} : { bot }),
     attach(app) {
       if (attached !== undefined) throw optionInvalid("app", "is set already: one adapter serves one app");
-      const workspaces = new Workspaces(app.client, settings);
-      const files = new SlackFiles((workspace) => workspaces.client(workspace), settings);
-      attached = { workspaces, files };
-      const take = async ({ event, body, context, client }: Heard) => {
-        const { teamId, enterpriseId, isEnterpriseInstall, botUserId } = context;
-        const workspace = isEnterpriseInstall ? enterpriseId : teamId;
-        if (workspace === undefined) return;
-        const isShared = Reflect.get(body, "is_ext_shared_channel") === true;
-        const origin = {
-          bot: settings.bot,
-          workspace,
-          teamId,
-          enterpriseId,
-          isEnterpriseInstall,
-          botUserId,
-          isShared,
-        };
-        const message = readMessage(event as SlackEvent, origin, (list) => files.of(workspace, list));
-        if (message === undefined) return;
-        workspaces.heard(workspace, client);
-        // What goes wrong here was logged by the mapper, and told to the person through `deliver`.
-        await mapper.receive(message).catch(() => {});
-      };
-      app.event("app_mention", take);
-      app.event("message", take);
+      const clients = new SlackClients(app, settings);
+      const files = new SlackFiles(clients, settings);
+      const directory = new Directory(clients);
+      const warn = (message: string, error: unknown) =>
+        app.logger.warn(`aparte: ${message} (${codeOf(error)})`);
+      attached = { clients, workspaces: new Workspaces(settings), files, directory, warn };
+      if (app.client.token !== undefined) void checkScopes(app, clients);
+      const { onFeedback } = settings;
+      const speakerOfPlace = async (place: Place) => speakerAt(await certain(place, directory), settings);
+      listenToControls(app, { mapper, agentView, running, onFeedback, speakerAt: speakerOfPlace });
+      if (settings.installations !== undefined) listenToRemovals(app, settings.installations);
+      if (settings.prompts.length > 0) offerPrompts(app, settings.prompts);
+      if (settings.answer !== "none") listenToMessages(app, attached);
       mapper.connect(adapter);
     },
-    deliver: async (message, delivery) => deliver(lent().workspaces, replyAddress(message), delivery),
+    session: sessionMiddleware(
+      mapper,
+      async (body) => {
+        const place = readPlace(body, agentView);
+        if (place === undefined) return undefined;
+        return speakerAt(attached === undefined ? place : await certain(place, attached.directory), settings);
+      },
+      (speaker) => running.stop(speaker),
+    ),
+    deliver: async (message, delivery) => {
+      const { clients, workspaces, warn } = lent();
+      const address = replyAddress(message);
+      const isSaid = await deliver(delivery, {
+        ...{
+          clients: await clients.of(address),
+          workspace: workspaces.get(address.workspace),
+          address,
+          warn,
+        },
+        ...{ firstWait: settings.editInterval, buttons: settings.buttons },
+        ...(agentView ? { title: message.text } : {}),
+      });
+      if (isSaid) running.end(message);
+    },
     failure: readFailure,
     loadFile: async (ref, signal) => lent().files.load(ref, signal),
   };
   return adapter;
+}
+
+/** Says which scopes the token lacks, as Slack tells with any answer. */
+async function checkScopes(app: App, clients: SlackClients): Promise<void> {
+  try {
+    const { side } = await clients.of({ workspace: "" });
+    const { scopes } = (await side.auth.test()).response_metadata ?? {};
+    const missing = scopes === undefined ? [] : missingScopes(scopes);
+    if (missing.length === 0) return;
+    app.logger.warn(
+      `aparte: the Slack app lacks scopes, see \`aparte slack manifest\`: ${missing.join("; ")}`,
+    );
+  } catch {
+    // Bolt itself says what is wrong with the token.
+  }
+}
+
+/** Somebody of another workspace of the own organisation is none of another company. */
+async function certain(place: Place, directory: Directory): Promise<Place> {
+  if (!place.isUncertain) return place;
+  const { installation, user } = place;
+  const isOwn = (await directory.enterpriseOf(installation, user)) === installation.enterprise;
+  return { ...place, isForeign: !isOwn, isUncertain: false };
 }

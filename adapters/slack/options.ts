@@ -1,8 +1,25 @@
-import type { App } from "@slack/bolt";
-import { optionInvalid, refuseUnknown } from "aparte";
+import type { App, InstallationStore } from "@slack/bolt";
+import { optionInvalid, refuseUnknown, type Speaker } from "aparte";
+import type { Button } from "./buttons.ts";
 
 /** `@slack/web-api`'s WebClient, of the version that Bolt uses. */
 export type SlackClient = App["client"];
+
+/** Which messages are answered in shared places. */
+export type Respond =
+  | "called"
+  | "threads"
+  | "always"
+  | "never"
+  | ((event: object) => boolean | Promise<boolean>);
+
+/** What a person thinks of an answer. */
+export interface Feedback {
+  readonly speaker: Speaker;
+  /** The message that shows the answer, in the speaker's channel. */
+  readonly ts: string;
+  readonly isPositive: boolean;
+}
 
 export interface SlackOptions {
   /**
@@ -10,6 +27,39 @@ export interface SlackOptions {
    * session with each of them. @default none, for one app
    */
   readonly bot?: string;
+  /**
+   * Which messages are answered in channels, group messages and their threads; direct messages all are. `"called"`:
+   * those that call the bot by its name. `"threads"`: also what follows in a thread where it was called, until somebody
+   * says "stop" there or `threadTime` passes; needs the events and scopes to read there. `"always"`, `"never"`, or a
+   * function of Slack's event. @default "called"
+   */
+  readonly respond?: Respond;
+  /** How long a thread goes on without the bot's name (`respond: "threads"`), in milliseconds. @default 86_400_000 */
+  readonly threadTime?: number;
+  /**
+   * Whether the app is an agent in Slack's sense (`agent_view` in its manifest): each top-level direct message begins
+   * a thread, and a thread is a conversation of its own. @default false
+   */
+  readonly agentView?: boolean;
+  /** What somebody may ask who opens the agent's messages: Slack shows four at most. @default none */
+  readonly prompts?: readonly string[];
+  /**
+   * Which messages aparte takes, where the app has message listeners of its own: `"all"`, `"unheard"` for those that
+   * none of them was called for (of those registered after `attach`), or `"none"`. @default "all"
+   */
+  readonly answer?: "all" | "unheard" | "none";
+  /**
+   * The buttons of answers: `"stop"` while one grows by edits, `"questions"` for follow-up questions, `"new"` for a new
+   * conversation, `"feedback"`. The app needs interactivity; `[]` for one without. @default ["stop", "questions"]
+   */
+  readonly buttons?: readonly Button[];
+  /** Told what people think of answers: needed by the button `"feedback"`. */
+  readonly onFeedback?: (feedback: Feedback) => unknown;
+  /**
+   * Where the app's installations are kept (`slackInstallations(store, secret)`): what a workspace removes is deleted
+   * there. @default none
+   */
+  readonly installations?: InstallationStore;
   /**
    * How a reply grows: in Slack's own streams where they work (in threads, and where the workspace has them), or
    * by edits of a message. @default "native"
@@ -29,15 +79,23 @@ export interface SlackOptions {
   readonly fileHosts?: readonly string[];
   /**
    * The client of a workspace, or of an Enterprise organisation where the app is installed in all of it. Needed
-   * by apps with several workspaces, so that a process answers also where it has not heard from yet: in place of
-   * one that died.
-   * @default the client that came with the workspace's events, else the app's own
+   * by apps with several workspaces whose tokens Bolt does not know: that have neither `authorize` nor an
+   * installation store.
+   * @default with the token of the app, or of its `authorize`
    */
   readonly client?: (tenant: string) => SlackClient | Promise<SlackClient>;
 }
 
 export interface SlackSettings {
   readonly bot: string | undefined;
+  readonly respond: Respond;
+  readonly threadTime: number;
+  readonly agentView: boolean;
+  readonly prompts: readonly string[];
+  readonly answer: "all" | "unheard" | "none";
+  readonly buttons: readonly Button[];
+  readonly onFeedback: SlackOptions["onFeedback"];
+  readonly installations: InstallationStore | undefined;
   readonly stream: "native" | "edit";
   readonly editInterval: number;
   readonly maxFileBytes: number;
@@ -47,6 +105,14 @@ export interface SlackSettings {
 
 const known = [
   "bot",
+  "respond",
+  "threadTime",
+  "agentView",
+  "prompts",
+  "answer",
+  "buttons",
+  "onFeedback",
+  "installations",
   "stream",
   "editInterval",
   "maxFileBytes",
@@ -54,13 +120,40 @@ const known = [
   "client",
 ] as const satisfies readonly (keyof SlackOptions)[];
 
+const answers: readonly string[] = ["all", "unheard", "none"];
+const allButtons: readonly string[] = ["stop", "questions", "new", "feedback"] satisfies Button[];
+const responses: readonly string[] = ["called", "threads", "always", "never"];
+
 /** @throws {AparteError} `option-invalid` with the option's name as `field`. */
 export function checkOptions(options: SlackOptions): SlackSettings {
   refuseUnknown(options, known);
   const { stream = "native", editInterval = 1_200, maxFileBytes = 20_971_520 } = options;
-  const { fileHosts = [], client, bot } = options;
+  const { fileHosts = [], client, bot, agentView = false } = options;
+  const { respond = "called", threadTime = 86_400_000 } = options;
+  if (typeof respond !== "function" && !responses.includes(respond)) {
+    throw optionInvalid("respond", `must be a function or one of: ${responses.join(", ")}`);
+  }
+  const { prompts = [], installations } = options;
+  if (installations !== undefined && typeof installations?.deleteInstallation !== "function") {
+    throw optionInvalid("installations", "must be an installation store with deleteInstallation");
+  }
+  if (!Array.isArray(prompts) || prompts.some((text) => typeof text !== "string" || text === "")) {
+    throw optionInvalid("prompts", "must be a list of texts that are not empty");
+  }
+  const { answer = "all", buttons = ["stop", "questions"], onFeedback } = options;
+  if (!answers.includes(answer)) throw optionInvalid("answer", `must be one of: ${answers.join(", ")}`);
+  if (!Array.isArray(buttons) || buttons.some((one) => !allButtons.includes(one))) {
+    throw optionInvalid("buttons", `must be a list of: ${allButtons.join(", ")}`);
+  }
+  if (onFeedback !== undefined && typeof onFeedback !== "function") {
+    throw optionInvalid("onFeedback", "must be a function: (feedback) => …");
+  }
+  if (buttons.includes("feedback") && onFeedback === undefined) {
+    throw optionInvalid("onFeedback", 'is needed by the button "feedback"');
+  }
+  if (typeof agentView !== "boolean") throw optionInvalid("agentView", "must be true or false");
   if (stream !== "native" && stream !== "edit") throw optionInvalid("stream", 'must be "native" or "edit"');
-  for (const [field, value] of Object.entries({ editInterval, maxFileBytes })) {
+  for (const [field, value] of Object.entries({ editInterval, maxFileBytes, threadTime })) {
     if (typeof value !== "number" || !Number.isFinite(value) || value <= 0) {
       throw optionInvalid(field, "must be a number above 0");
     }
@@ -74,7 +167,22 @@ export function checkOptions(options: SlackOptions): SlackSettings {
   if (client !== undefined && typeof client !== "function") {
     throw optionInvalid("client", "must be a function: (tenant) => WebClient");
   }
-  return { bot, stream, editInterval, maxFileBytes, fileHosts, client };
+  return {
+    bot,
+    respond,
+    threadTime,
+    agentView,
+    prompts,
+    answer,
+    buttons,
+    onFeedback,
+    installations,
+    stream,
+    editInterval,
+    maxFileBytes,
+    fileHosts,
+    client,
+  };
 }
 
 function isHost(host: string): boolean {

@@ -56,3 +56,21 @@ export class Pace {
     this.#serve();
   }
 }
+
+/** Calls of one kind that are made or left, but wait for nothing: so many in any minute. */
+export class Allowance {
+  readonly #perMinute: number;
+  readonly #taken: number[] = [];
+
+  constructor(perMinute: number) {
+    this.#perMinute = perMinute;
+  }
+
+  take(): boolean {
+    const now = performance.now();
+    while (this.#taken[0] !== undefined && now - this.#taken[0] >= 60_000) this.#taken.shift();
+    if (this.#taken.length >= this.#perMinute) return false;
+    this.#taken.push(now);
+    return true;
+  }
+}

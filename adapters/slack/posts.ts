@@ -1,8 +1,19 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Delivery, JsonValue } from "aparte";
 import { isId } from "./address.ts";
-import type { SlackApi } from "./api.ts";
-import { isBlockRefusal, isFinal, isGone, isStreamRefusal, isUnsure, waitOf } from "./failures.ts";
+import type { Content, SlackApi } from "./api.ts";
+import {
+  isBlockRefusal,
+  isFinal,
+  isGone,
+  isLimited,
+  isStreamingStill,
+  isStreamOver,
+  isStreamRefusal,
+  isThreadRefusal,
+  isUnsure,
+  waitOf,
+} from "./failures.ts";
 import type { Pace } from "./pace.ts";
 import type { Workspace } from "./workspaces.ts";
 
@@ -15,11 +26,21 @@ const maxWaitMs = 15_000;
 /** Slack ends a stream about five minutes after it began. In milliseconds. */
 const streamLife = 240_000;
 
+/** The end of a sentence or a line: with less than that a draft does not begin, since a notification shows no more. */
+const sentenceEnd = /[.!?…:]["'”’)\]*_]*\s|[。！？]|\n/;
+
+/** How often a message is taken for ended that Slack calls a stream still. */
+const maxConflicts = 3;
+
+const noBlocks = "[]";
+
 /** One message of the reply. */
 interface Post {
   readonly ts: string;
   /** Undefined when another process posted it. */
   readonly shown: string | undefined;
+  /** The blocks below its text, as JSON. */
+  readonly below: string;
   /** When its stream must end, of `performance.now()`; undefined when it is none, or none any more. */
   readonly streamsUntil: number | undefined;
 }
@@ -33,11 +54,15 @@ interface Step {
 export interface PostsOptions {
   readonly api: SlackApi;
   readonly workspace: Workspace;
-  /** The thread of the reply. Without one there are no streams. */
-  readonly thread: string | undefined;
   readonly delivery: Delivery;
+  /** The longest that a draft waits for the end of its first sentence, in milliseconds. */
+  readonly firstWait: number;
   /** The texts that the messages are to show, as far as the reply has come. */
-  readonly texts: () => readonly string[];
+  readonly texts: (isPlain: boolean) => readonly string[];
+  /** The blocks below the last of them. */
+  readonly below: (isWhole: boolean) => readonly object[];
+  /** Told why the reply is not where it should be. */
+  readonly warn: (message: string, error: unknown) => void;
 }
 
 /**
@@ -53,8 +78,16 @@ export class Posts {
   #isRunning = false;
   #failure: { readonly error: unknown } | undefined;
   #isReposted = false;
-  #canStream: boolean;
+  #canStream = true;
   #isTaken = true;
+  /** Slack took the blocks of this reply for wrong. */
+  #isPlain: boolean;
+  #conflicts = 0;
+  /** The first words of a stream that may have begun, though its answer was lost. */
+  #orphan: string | undefined;
+  /** When there was something to show first, of `performance.now()`; and what looks again. */
+  #firstAt: number | undefined;
+  #firstLook: NodeJS.Timeout | undefined;
   /** The answer to a post was lost: the post is looked for before it is made again. */
   #mayBePosted = false;
   /** Of a process that died, perhaps before it could keep where it posted: the first parts that were looked for. */
@@ -62,7 +95,7 @@ export class Posts {
 
   constructor(options: PostsOptions) {
     this.#options = options;
-    this.#canStream = options.thread !== undefined;
+    this.#isPlain = !options.workspace.markdown.isThere;
   }
 
   get #isComplete(): boolean {
@@ -71,8 +104,9 @@ export class Posts {
 
   /** The thread in which the next message streams; undefined where it does not. */
   get #streamThread(): string | undefined {
-    const { thread, workspace } = this.#options;
-    return this.#canStream && workspace.hasStreams ? thread : undefined;
+    const { api, workspace } = this.#options;
+    // A whole answer needs no stream.
+    return this.#canStream && !this.#isComplete && workspace.streaming.isThere ? api.thread : undefined;
   }
 
   /** Read when there is something to show: a reply is handed over before its turn runs. */
@@ -89,12 +123,15 @@ export class Posts {
   /** The reply is complete: resolves when all of it is on Slack. Rejects with Slack's error when it cannot be. */
   async finish(): Promise<void> {
     this.#complete.abort();
+    clearTimeout(this.#firstLook);
     await this.#running;
     if (!isFinal(this.#failure?.error)) {
       this.#failure = undefined;
       await this.#catchUp();
     }
+    for (const { ts } of this.#known ?? []) this.#options.workspace.streams.delete(ts);
     if (this.#failure !== undefined) throw this.#failure.error;
+    await this.#removeOrphan().catch(() => {});
   }
 
   async #catchUp(): Promise<void> {
@@ -116,57 +153,78 @@ export class Posts {
   }
 
   async #try(step: Step): Promise<void> {
+    const { delivery, workspace, api, warn } = this.#options;
     try {
-      await this.#options.delivery.permit();
+      await delivery.permit();
       await step.call();
     } catch (error) {
       const wait = waitOf(error);
       // One call too many. However many people ask at once, their answers must not be lost for it.
       if (wait !== undefined && wait <= maxWaitMs) await pause(Math.max(wait, minWaitMs));
-      else if (isBlockRefusal(error) && this.#options.workspace.hasMarkdown) {
-        this.#options.workspace.hasMarkdown = false;
+      else if (isBlockRefusal(error) && !this.#isPlain) {
+        this.#isPlain = true;
+        workspace.markdown.refused(false);
+      } else if (isThreadRefusal(error) && api.thread !== undefined) {
+        api.leaveThread();
+        warn("Slack takes no answer in the thread: it goes to the channel", error);
       } else this.#failure = { error };
     }
   }
 
   /** The next call that brings Slack nearer to the texts; undefined when it shows them. */
   #nextStep(): Step | undefined {
-    const texts = this.#options.texts();
+    const texts = this.#options.texts(this.#isPlain);
     for (const [index, text] of texts.entries()) {
       const post = this.#posts[index];
-      if (post === undefined) return this.#firstStep(index, text);
-      const isDone = this.#isComplete || index < texts.length - 1;
-      const step = this.#stepOf(index, post, text, isDone);
+      const isLast = index === texts.length - 1;
+      const below = isLast && !this.#isPlain ? this.#options.below(this.#isComplete) : [];
+      const content = { text, isPlain: this.#isPlain, below };
+      if (post === undefined) return this.#firstStep(index, content, !isLast);
+      const step = this.#stepOf(index, post, content, this.#isComplete || !isLast);
       if (step !== undefined) return step;
     }
     const surplus = this.#posts.length > texts.length ? this.#posts.at(-1) : undefined;
     if (!this.#isComplete || surplus === undefined) return undefined;
     // A draft may shrink and grow again; only what is left over in the end goes.
     if (surplus.streamsUntil !== undefined) {
-      return { call: () => this.#stop(this.#posts.length - 1, surplus) };
+      return { call: () => this.#stop(this.#posts.length - 1, surplus, []) };
     }
     return { call: () => this.#remove(surplus) };
   }
 
-  /** A draft uses the allowance of the edits that it will need. A whole reply needs none. */
-  #firstStep(index: number, text: string): Step {
-    const call = () => this.#begin(index, text);
+  #firstStep(index: number, content: Content, isLong: boolean): Step | undefined {
+    const call = () => this.#begin(index, content);
     if (this.#isComplete) return { call };
-    const { appends, edits } = this.#options.workspace;
-    return { call, pace: this.#streamThread === undefined ? edits : appends };
+    if (index === 0 && !isLong && !this.#isWorthNotifying(content.text)) return undefined;
+    return { call, pace: this.#options.workspace.firsts };
   }
 
-  #stepOf(index: number, post: Post, text: string, isDone: boolean): Step | undefined {
+  #isWorthNotifying(text: string): boolean {
+    if (sentenceEnd.test(text)) return true;
+    const { firstWait } = this.#options;
+    const now = performance.now();
+    this.#firstAt ??= now;
+    if (now - this.#firstAt >= firstWait) return true;
+    this.#firstLook ??= setTimeout(() => {
+      this.#firstLook = undefined;
+      this.changed();
+    }, firstWait);
+    return false;
+  }
+
+  #stepOf(index: number, post: Post, content: Content, isDone: boolean): Step | undefined {
     const { edits, appends } = this.#options.workspace;
     const { shown, streamsUntil } = post;
+    const { text, below } = content;
     if (streamsUntil === undefined) {
-      return shown === text ? undefined : { pace: edits, call: () => this.#edit(index, post, text) };
+      const isShown = shown === text && post.below === JSON.stringify(below);
+      return isShown ? undefined : { pace: edits, call: () => this.#edit(index, post, content) };
     }
     const grows = shown !== undefined && text.startsWith(shown) && performance.now() < streamsUntil;
     if (grows && shown.length < text.length) {
       return { pace: appends, call: () => this.#append(index, post, text) };
     }
-    return grows && !isDone ? undefined : { call: () => this.#stop(index, post) };
+    return grows && !isDone ? undefined : { call: () => this.#stop(index, post, isDone ? below : []) };
   }
 
   /**
@@ -177,30 +235,56 @@ export class Posts {
     return this.#isTaken ? `${index}` : `n${index}`;
   }
 
-  async #begin(index: number, text: string): Promise<void> {
-    const { api, workspace, delivery } = this.#options;
+  async #begin(index: number, content: Content): Promise<void> {
+    const { api, delivery } = this.#options;
     if (this.#mayBePosted || (delivery.isRepeated && index >= this.#lookedFor)) return this.#find(index);
-    const streamThread = this.#streamThread;
-    try {
-      if (streamThread !== undefined) {
-        const streamsUntil = performance.now() + streamLife;
-        const ts = await api.startStream(streamThread, text);
-        this.#keep(index, { ts, shown: text, streamsUntil });
-      } else {
-        const ts = await api.post(this.#part(index), text);
-        this.#keep(index, { ts, shown: text, streamsUntil: undefined });
-      }
-    } catch (error) {
-      if (streamThread === undefined) {
-        this.#mayBePosted = isUnsure(error);
-        throw error;
-      }
-      // This reply is posted and edited; so are all others where the workspace has no streams. Also where the stream
-      // may have begun: it bears no mark by which it could be found, and one that looks like it may be another
-      // person's reply.
-      this.#canStream = false;
-      if (isStreamRefusal(error)) workspace.hasStreams = false;
+    const thread = this.#streamThread;
+    if (thread !== undefined && this.#options.workspace.streamStarts.take()) {
+      return this.#stream(index, thread, content.text);
     }
+    try {
+      const ts = await api.post(this.#part(index), content);
+      this.#showed(index, ts, content);
+    } catch (error) {
+      this.#mayBePosted = isUnsure(error);
+      throw error;
+    }
+  }
+
+  async #stream(index: number, thread: string, text: string): Promise<void> {
+    const { api, workspace } = this.#options;
+    try {
+      const streamsUntil = performance.now() + streamLife;
+      const ts = await api.startStream(thread, text);
+      workspace.streaming.worked();
+      workspace.streams.add(ts);
+      this.#keep(index, { ts, shown: text, below: noBlocks, streamsUntil });
+    } catch (error) {
+      // This reply is posted and edited; so are all others for a while where the workspace has no streams.
+      this.#canStream = false;
+      if (isThreadRefusal(error)) throw error;
+      if (isUnsure(error)) this.#orphan = text;
+      else if (!isLimited(error)) workspace.streaming.refused(isStreamRefusal(error));
+    }
+  }
+
+  #showed(index: number, ts: string, { text, isPlain, below }: Content): void {
+    if (!isPlain) this.#options.workspace.markdown.worked();
+    this.#keep(index, { ts, shown: text, below: JSON.stringify(below), streamsUntil: undefined });
+  }
+
+  /**
+   * Removes the stream that began though its answer was lost. It bears no mark, so it is known by its words: by now all
+   * living streams have others. Were it another person's after all, that reply would be posted anew.
+   */
+  async #removeOrphan(): Promise<void> {
+    const { api, workspace, delivery } = this.#options;
+    if (this.#orphan === undefined || api.thread === undefined) return;
+    const found = (await api.findStreams(this.#orphan)).filter((ts) => !workspace.streams.has(ts));
+    const [orphan] = found;
+    if (orphan === undefined || found.length > 1) return;
+    await delivery.permit();
+    await api.remove(orphan);
   }
 
   /** Looks for the post whose answer was lost; where Slack does not let the bot look, it is posted again. */
@@ -212,7 +296,7 @@ export class Posts {
     });
     this.#mayBePosted = false;
     this.#lookedFor = index + 1;
-    if (ts !== undefined) this.#keep(index, { ts, shown: undefined, streamsUntil: undefined });
+    if (ts !== undefined) this.#keep(index, unknown(ts, undefined));
   }
 
   async #append(index: number, post: Post, text: string): Promise<void> {
@@ -221,33 +305,38 @@ export class Posts {
       await api.appendStream(post.ts, text.slice(post.shown?.length));
       this.#posts[index] = { ...post, shown: text };
     } catch (error) {
-      // Whether the words arrived is not known, and a stream takes nothing back.
-      if (isUnsure(error)) this.#posts[index] = { ...post, shown: undefined };
-      if (!isFinal(error)) throw error;
-      // Slack ends streams by itself after about five minutes. The message is edited from now on.
-      this.#keep(index, { ts: post.ts, shown: undefined, streamsUntil: undefined });
+      if (isLimited(error)) throw error;
+      // Whether the words arrived is not known, and a stream takes nothing back: it is ended, and edited from then on.
+      // Slack also ends streams by itself after about five minutes.
+      this.#keep(index, unknown(post.ts, isStreamOver(error) ? undefined : 0));
     }
   }
 
-  async #stop(index: number, post: Post): Promise<void> {
-    const { api } = this.#options;
+  async #stop(index: number, post: Post, below: readonly object[]): Promise<void> {
+    const { api, workspace } = this.#options;
     let { shown } = post;
     try {
-      await api.stopStream(post.ts, this.#part(index));
+      await api.stopStream(post.ts, this.#part(index), below);
     } catch (error) {
-      if (!isFinal(error)) throw error;
+      if (!isFinal(error) || (isBlockRefusal(error) && below.length > 0)) throw error;
       // It had ended before; what it showed by then is not certain.
       shown = undefined;
     }
-    this.#keep(index, { ts: post.ts, shown, streamsUntil: undefined });
+    workspace.streams.delete(post.ts);
+    this.#keep(index, { ts: post.ts, shown, below: JSON.stringify(below), streamsUntil: undefined });
   }
 
-  async #edit(index: number, { ts }: Post, text: string): Promise<void> {
+  async #edit(index: number, { ts }: Post, content: Content): Promise<void> {
     const { api } = this.#options;
     try {
-      await api.update(ts, this.#part(index), text);
-      this.#posts[index] = { ts, shown: text, streamsUntil: undefined };
+      await api.update(ts, this.#part(index), content);
+      this.#showed(index, ts, content);
     } catch (error) {
+      if (isStreamingStill(error) && this.#conflicts < maxConflicts) {
+        this.#conflicts += 1;
+        this.#posts[index] = unknown(ts, 0);
+        return;
+      }
       if (!isGone(error) || this.#isReposted) throw error;
       // Posted anew, once: whoever deletes the second one as well does not want it.
       this.#isReposted = true;
@@ -268,11 +357,16 @@ export class Posts {
   }
 }
 
+/** A message of which it is not certain what it shows. */
+function unknown(ts: string, streamsUntil: number | undefined): Post {
+  return { ts, shown: undefined, below: noBlocks, streamsUntil };
+}
+
 /** The posts of a process that died over this reply. A stream of it is ended, and edited from then on. */
 function earlierPosts(address: JsonValue | undefined): Post[] {
   const { posts } = (address ?? {}) as { readonly posts?: unknown };
   if (!Array.isArray(posts)) return [];
   return posts.flatMap(({ ts, streams }: { readonly ts?: unknown; readonly streams?: unknown }) =>
-    isId(ts) ? { ts, shown: undefined, streamsUntil: streams === true ? 0 : undefined } : [],
+    isId(ts) ? unknown(ts, streams === true ? 0 : undefined) : [],
   );
 }

@@ -17,8 +17,13 @@ export class Status {
   /** One call after the other, since the last one must be the last to arrive. What was overtaken is not sent. */
   #sending: Promise<void> | undefined;
   #isSending = false;
+  #inSession: Promise<unknown> = Promise.resolve();
 
-  constructor(api: SlackApi, delivery: Delivery) {
+  readonly #title: string | undefined;
+
+  /** @param title what the thread is called, where threads are an agent's sessions: then Slack shows a stop button */
+  constructor(api: SlackApi, delivery: Delivery, title?: string) {
+    this.#title = title;
     this.#api = api;
     this.#delivery = delivery;
     this.#timer = setInterval(() => {
@@ -26,6 +31,17 @@ export class Status {
       this.#send();
     }, repeatMs);
     this.show(thinking);
+    this.#session("processing");
+  }
+
+  /** Slack does not end a session's processing by itself. */
+  #session(status: "processing" | "active"): void {
+    const title = this.#title;
+    if (title === undefined) return;
+    this.#inSession = this.#inSession
+      .then(() => this.#delivery.permit())
+      .then(() => this.#api.setSession(status, title))
+      .catch(() => {});
   }
 
   show(text: string): void {
@@ -42,7 +58,8 @@ export class Status {
   async end(): Promise<void> {
     clearInterval(this.#timer);
     this.show("");
-    await this.#sending;
+    this.#session("active");
+    await Promise.all([this.#sending, this.#inSession]);
   }
 
   #send(): void {

@@ -8,6 +8,8 @@ export interface DeliveryFailure {
   readonly passes: boolean;
   /** When it may be tried again, where the platform says so, in milliseconds from now. */
   readonly retryAfterMs?: number;
+  /** The platform's own code for it, for the log: no words of anybody. */
+  readonly reason?: string;
 }
 
 /**

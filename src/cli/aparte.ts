@@ -10,6 +10,9 @@ if (major < 20 || (major === 20 && minor < 19)) {
 } else if (process.argv[2] === "emulator") {
   process.argv.splice(2, 1);
   await import("./emulator.ts");
+} else if (process.argv[2] === "slack" && process.argv[3] === "manifest") {
+  const { slackManifestText } = await import("./slack-manifest.ts");
+  process.stdout.write(await slackManifestText(process.env));
 } else {
   await import("./main.ts");
 }

@@ -17,19 +17,17 @@ export interface RunningBot {
 export async function startSlack(mapper: SessionMapper, settings: SlackSettings): Promise<RunningBot> {
   const { App, LogLevel } = await needed("@slack/bolt", () => import("@slack/bolt"));
   const { slack } = await import("aparte/slack");
-  const { botToken, appToken, signingSecret, port, apiUrl } = settings;
+  const { botToken, appToken, signingSecret, port, apiUrl, agentView = false } = settings;
   const app = new App({
     token: botToken,
     ...(appToken === undefined ? { signingSecret: signingSecret ?? "" } : { appToken, socketMode: true }),
-    // Slack hears "received" only once the message is recorded.
-    processBeforeResponse: true,
     logLevel: LogLevel.WARN,
     // Otherwise a refused token is an unhandled rejection.
     deferInitialization: true,
     ...(apiUrl === undefined ? {} : { clientOptions: { slackApiUrl: apiUrl } }),
   });
   await refused("SLACK_BOT_TOKEN", () => app.init());
-  slack(mapper).attach(app);
+  slack(mapper, { agentView }).attach(app);
   await refused("SLACK_APP_TOKEN", () => app.start(port));
   const { user = "?", team = "?" } = await refused("SLACK_BOT_TOKEN", () => app.client.auth.test());
   return {

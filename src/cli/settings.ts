@@ -14,6 +14,8 @@ export interface SlackSettings {
   readonly appToken?: string;
   /** HTTP. */
   readonly signingSecret?: string;
+  /** The app is an agent in Slack's sense: each thread is a conversation. */
+  readonly agentView?: true;
   readonly port: number;
   readonly apiUrl?: string;
 }
@@ -217,6 +219,7 @@ function readSlack(env: Variables): SlackSettings | undefined {
     botToken,
     ...(appToken === undefined ? {} : { appToken }),
     ...(signingSecret === undefined ? {} : { signingSecret }),
+    ...(env.oneOf("SLACK_AGENT_VIEW", ["false", "true"]) === "true" ? { agentView: true } : {}),
     port: env.port("SLACK_PORT", 3001),
     ...(apiUrl === undefined ? {} : { apiUrl }),
   };

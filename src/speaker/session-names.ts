@@ -41,8 +41,8 @@ export class SessionNames {
   find(speaker: Speaker): SessionIdentity | Promise<SessionIdentity> {
     const { identify, secrets } = this.#options;
     if (identify === undefined && secrets.length === 1) return this.#identity(speaker, undefined);
-    const { platform, bot, tenant, user, channel, thread, direct } = speaker;
-    const who = JSON.stringify([platform, bot, tenant, user, channel, thread, direct]);
+    const { platform, bot, tenant, user, channel, thread, direct, scope } = speaker;
+    const who = JSON.stringify([platform, bot, tenant, user, channel, thread, direct, scope]);
     const lookup = () => this.#lookUp(speaker);
     const earlier = this.#lookups.get(who);
     const found = earlier === undefined ? lookup() : earlier.then(lookup, lookup);
@@ -102,7 +102,9 @@ export class SessionNames {
   }
 
   #identity(speaker: Speaker, identity: string | undefined): SessionIdentity {
-    const who = scoped(speaker, this.#options.scope, identity);
+    const { scope } = this.#options;
+    // Whoever chose another scope wants it everywhere.
+    const who = scoped(speaker, scope === "user" ? (speaker.scope ?? scope) : scope, identity);
     const encoded = encodeSpeaker(who);
     let name = this.#hashed.get(encoded);
     if (name === undefined) {

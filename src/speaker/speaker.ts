@@ -16,6 +16,8 @@ export interface Speaker {
   readonly direct?: boolean;
   /** The person's home is another tenant (Slack Connect). It is told, and part of no key. @default false */
   readonly external?: boolean;
+  /** The scope of this place in place of the mapper's: where a thread is a conversation of its own. */
+  readonly scope?: "user-in-thread";
 }
 
 const texts = ["bot", "tenant", "channel", "thread"] as const;
@@ -39,6 +41,9 @@ export function checkSpeaker(speaker: Speaker): void {
     const value = speaker[field];
     if (value !== undefined && typeof value !== "string") throw speakerInvalid(field, "must be a string");
   }
+  if (speaker.scope !== undefined && speaker.scope !== "user-in-thread") {
+    throw speakerInvalid("scope", 'must be "user-in-thread" or left out');
+  }
   for (const field of flags) {
     const value = speaker[field];
     if (value !== undefined && typeof value !== "boolean")
@@ -51,7 +56,7 @@ export function checkSpeaker(speaker: Speaker): void {
 
 /** The fields of a speaker alone, of a value that may have others. */
 export function speakerOf(value: Speaker): Speaker {
-  const { platform, bot, tenant, user, channel, thread, direct, external } = value;
+  const { platform, bot, tenant, user, channel, thread, direct, external, scope } = value;
   return {
     ...{ platform, user },
     ...(bot === undefined ? {} : { bot }),
@@ -60,6 +65,7 @@ export function speakerOf(value: Speaker): Speaker {
     ...(thread === undefined ? {} : { thread }),
     ...(direct === undefined ? {} : { direct }),
     ...(external === undefined ? {} : { external }),
+    ...(scope === undefined ? {} : { scope }),
   };
 }
 

@@ -146,11 +146,12 @@ export class Deliverer {
       // There is nothing to try again before the answer is whole.
       await this.log.ended();
       if (this.place?.isLost) return "lost";
-      const { passes = true, retryAfterMs } = adapter.failure?.(error) ?? {};
+      const { passes = true, retryAfterMs, reason } = adapter.failure?.(error) ?? {};
       if (tries === 0 || !passes) {
         logger.warn("an answer could not be delivered", {
           platform: message.platform,
           willTryAgain: passes,
+          ...(reason === undefined ? {} : { reason }),
           ...describeError(error),
         });
       }

@@ -19,7 +19,6 @@ adapterContract(
           const app = new App({
             token: server.token,
             signingSecret: server.signingSecret,
-            processBeforeResponse: true,
             clientOptions: { slackApiUrl: server.apiUrl, retryConfig: { retries: 0 } },
             logLevel: LogLevel.ERROR,
           });

@@ -6,6 +6,20 @@ import { type WebSocket, WebSocketServer } from "ws";
 import { receive } from "./receive.ts";
 import { Watch } from "./watch.ts";
 
+/** Calls a minute, in one workspace. */
+const budgets: Readonly<Record<string, number>> = {
+  "chat.startStream": 20,
+  "chat.appendStream": 100,
+  "chat.stopStream": 20,
+  "chat.update": 50,
+};
+
+/** What an app with the adapter's own manifest has. */
+const neededScopes = [
+  ...["app_mentions:read", "assistant:write", "channels:history", "channels:read", "chat:write"],
+  ...["files:read", "groups:history", "im:history", "mpim:history", "users:read"],
+];
+
 /** A call of Slack's API that the bot made. */
 export interface ApiCall {
   readonly method: string;
@@ -26,10 +40,21 @@ export interface ApiBody {
   readonly recipient_user_id?: string;
   readonly recipient_team_id?: string;
   readonly unfurl_links?: string;
-  readonly blocks?: readonly { readonly type: string; readonly text: string }[];
+  readonly blocks?: readonly SentBlock[];
   readonly metadata?: object;
   readonly status?: string;
   readonly file?: string;
+  readonly user?: string;
+  readonly value?: string;
+  readonly response_type?: string;
+  readonly title?: string;
+  readonly prompts?: readonly object[];
+}
+
+export interface SentBlock {
+  readonly type: string;
+  readonly text?: string;
+  readonly elements?: readonly { readonly action_id?: string; readonly value?: string }[];
 }
 
 /** How a matching call goes wrong. */
@@ -61,6 +86,8 @@ export interface StoredMessage {
   isStreaming: boolean;
   wasStream: boolean;
   metadata: object | undefined;
+  /** All of its blocks, those below the text included. */
+  blocks?: readonly SentBlock[];
 }
 
 export interface SayOptions {
@@ -97,6 +124,15 @@ export class SlackServer {
   /** A channel, and Ann's direct-message channel. */
   readonly channel = "C1";
   readonly direct = "D1";
+  /** What `users.info` and `conversations.info` tell, by id. */
+  readonly people = new Map<string, object>();
+  readonly channels = new Map<string, object>();
+  /** Whether calls have Slack's budgets: so many of a method in any minute, and a post a second in a channel. */
+  hasBudgets = false;
+  /** When calls were carried out, by what they share a budget with. */
+  readonly #spent = new Map<string, number[]>();
+  /** What the token may do. */
+  scopes: readonly string[] = neededScopes;
   readonly calls: ApiCall[] = [];
   readonly messages = new Map<string, StoredMessage>();
   /** Where events are posted to; without it they go through Socket Mode. */
@@ -111,6 +147,7 @@ export class SlackServer {
   readonly #files = new Map<string, { name: string; type: string; bytes: Uint8Array }>();
   readonly #read = new Set<ApiCall>();
   readonly #watch = new Watch(() => this.calls.map(({ method, result }) => `${method} ${result}`).join("\n"));
+  /** By envelope: how often it was sent, and what its acknowledgement ends. */
   readonly #acks = new Map<string, () => void>();
   #count = 0;
 
@@ -199,7 +236,8 @@ export class SlackServer {
     const isMention = text.includes(`<@${this.botUserId}>`);
     const isDirect = channel.startsWith("D");
     const types = options.as ?? (isMention && !isDirect ? ["message", "app_mention"] : ["message"]);
-    const base = { user, text, ts, channel, team: this.teamId, event_ts: ts };
+    const blocks = text === "" ? {} : { blocks: [richText(text)] };
+    const base = { user, text, ts, channel, team: this.teamId, event_ts: ts, ...blocks };
     await Promise.all(
       types.map((type) => {
         const kind = type === "message" ? { channel_type: isDirect ? "im" : "channel" } : {};
@@ -218,36 +256,96 @@ export class SlackServer {
       authorizations: [{ team_id: this.teamId, enterprise_id: null, user_id: this.botUserId, is_bot: true }],
       ...envelope,
     };
-    if (eventsUrl === undefined) return this.#push(payload, retry);
-    const body = JSON.stringify(payload);
+    if (eventsUrl === undefined) return this.#push("events_api", payload, retry);
+    const retried = { "x-slack-retry-num": String(retry), "x-slack-retry-reason": "http_timeout" };
+    const headers = retry === undefined ? {} : retried;
+    await this.#send(eventsUrl, "application/json", JSON.stringify(payload), { headers, withinMs });
+  }
+
+  /** Something else than a message happens. */
+  happen(event: object, envelope: object = {}): Promise<void> {
+    return this.#dispatch({ event_ts: this.ts(), ...event }, envelope, {});
+  }
+
+  /** A person presses a button below one of the bot's messages. Resolves when the bot has acknowledged it. */
+  async press(user: string, message: StoredMessage, action_id: string, value: string): Promise<void> {
+    const { channel, ts, thread } = message;
+    const place = thread === undefined ? {} : { thread_ts: thread };
+    await this.#interact({
+      ...{ type: "block_actions", api_app_id: "A1", is_enterprise_install: false, enterprise: null },
+      ...{ team: { id: this.teamId }, user: { id: user, team_id: this.teamId }, channel: { id: channel } },
+      ...{
+        container: { type: "message", channel_id: channel, message_ts: ts, ...place },
+        message: { ts, ...place },
+      },
+      ...{ trigger_id: "1.2", response_url: `http://${this.host}/api/respond` },
+      actions: [{ type: "button", action_id, value, block_id: "b", action_ts: this.ts() }],
+    });
+  }
+
+  /** A person uses a slash command. */
+  async command(user: string, command: string, text = "", channel: string = this.channel): Promise<void> {
+    const fields = {
+      ...{ command, text, user_id: user, team_id: this.teamId, channel_id: channel, api_app_id: "A1" },
+      ...{
+        is_enterprise_install: "false",
+        trigger_id: "1.2",
+        response_url: `http://${this.host}/api/respond`,
+      },
+    };
+    if (this.eventsUrl === undefined) return this.#push("slash_commands", fields, undefined);
+    await this.#send(
+      this.eventsUrl,
+      "application/x-www-form-urlencoded",
+      new URLSearchParams(fields).toString(),
+    );
+  }
+
+  async #interact(payload: object): Promise<void> {
+    if (this.eventsUrl === undefined) return this.#push("interactive", payload, undefined);
+    const form = new URLSearchParams({ payload: JSON.stringify(payload) }).toString();
+    await this.#send(this.eventsUrl, "application/x-www-form-urlencoded", form);
+  }
+
+  async #send(
+    url: string,
+    type: string,
+    body: string,
+    options: { readonly headers?: Record<string, string>; readonly withinMs?: number | undefined } = {},
+  ): Promise<void> {
+    const { headers = {}, withinMs } = options;
     const stamp = String(Math.floor(Date.now() / 1_000));
     const hmac = createHmac("sha256", this.signingSecret).update(`v0:${stamp}:${body}`).digest("hex");
-    const response = await fetch(eventsUrl, {
+    const response = await fetch(url, {
       method: "POST",
       body,
       ...(withinMs === undefined ? {} : { signal: AbortSignal.timeout(withinMs) }),
       headers: {
-        "content-type": "application/json",
+        "content-type": type,
         "x-slack-request-timestamp": stamp,
         "x-slack-signature": `v0=${hmac}`,
-        ...(retry === undefined
-          ? {}
-          : { "x-slack-retry-num": String(retry), "x-slack-retry-reason": "http_timeout" }),
+        ...headers,
       },
     });
     await response.text();
     if (!response.ok) throw new Error(`The bot answered ${response.status} to an event.`);
   }
 
-  async #push(payload: object, retry: number | undefined): Promise<void> {
-    const socket = await this.until(() =>
-      [...this.#gateway.clients].find(({ readyState }) => readyState === 1),
-    );
-    const id = `envelope-${++this.#count}`;
-    const acked = new Promise<void>((resolve) => this.#acks.set(id, resolve));
-    const retried = retry === undefined ? {} : { retry_attempt: retry, retry_reason: "timeout" };
-    socket.send(JSON.stringify({ type: "events_api", envelope_id: id, payload, ...retried }));
-    await acked;
+  /** Sends an envelope, and again where its connection closes before it is acknowledged. */
+  async #push(type: string, payload: object, retry: number | undefined): Promise<void> {
+    let attempt = retry;
+    for (;;) {
+      const socket = await this.until(() =>
+        [...this.#gateway.clients].find(({ readyState }) => readyState === 1),
+      );
+      const id = `envelope-${++this.#count}`;
+      const acked = new Promise<boolean>((resolve) => this.#acks.set(id, () => resolve(true)));
+      const closed = new Promise<boolean>((resolve) => socket.once("close", () => resolve(false)));
+      const retried = attempt === undefined ? {} : { retry_attempt: attempt, retry_reason: "timeout" };
+      socket.send(JSON.stringify({ type, envelope_id: id, payload, ...retried }));
+      if (await Promise.race([acked, closed])) return;
+      attempt = (attempt ?? 0) + 1;
+    }
   }
 
   #connected(socket: WebSocket): void {
@@ -272,7 +370,7 @@ export class SlackServer {
     };
     this.calls.push(call);
     this.#watch.happened();
-    const fault = this.#faultOf(method) ?? this.faultOf(call);
+    const fault = this.#faultOf(method) ?? this.faultOf(call) ?? this.#overBudget(method, call.body);
     await fault?.until;
     const done = (result: string, ts = call.body.ts) => {
       call.result = result;
@@ -299,17 +397,33 @@ export class SlackServer {
     try {
       if (fault?.error !== undefined) throw new Refusal(fault.error);
       const token = method === "apps.connections.open" ? this.appToken : this.token;
-      if (authorization !== `Bearer ${token}`) throw new Refusal("invalid_auth");
+      if (method !== "respond" && authorization !== `Bearer ${token}`) throw new Refusal("invalid_auth");
       const result: { readonly ts?: string } = this.#carryOut(method, call.body);
       if (fault?.lost === "dropped") response.destroy();
       else if (fault?.lost === "unavailable") json(503, {});
-      else json(200, { ok: true, ...result });
+      else json(200, { ok: true, ...result }, { "x-oauth-scopes": this.scopes.join(",") });
       done(fault?.lost ?? "", result.ts);
     } catch (error) {
       const code = error instanceof Refusal ? error.message : "internal_error";
       json(200, { ok: false, error: code });
       done(code);
     }
+  }
+
+  #overBudget(method: string, { channel }: ApiBody): Fault | undefined {
+    const perMinute = budgets[method];
+    const isPost = method === "chat.postMessage";
+    if (!this.hasBudgets || (perMinute === undefined && !isPost)) return undefined;
+    const key = isPost ? `${method} ${channel}` : method;
+    const [most, time] = isPost ? [1, 1_000] : [perMinute ?? 0, 60_000];
+    const now = performance.now();
+    const spent = (this.#spent.get(key) ?? []).filter((at) => now - at < time);
+    this.#spent.set(key, spent);
+    if (spent.length < most) {
+      spent.push(now);
+      return undefined;
+    }
+    return { method, retryAfter: Math.ceil((time - (now - (spent[0] ?? now))) / 1_000) };
   }
 
   #faultOf(method: string): Fault | undefined {
@@ -342,19 +456,32 @@ export class SlackServer {
       case "chat.startStream":
         return this.#startStream(body);
       case "chat.appendStream":
-        this.#streaming(body).shown += checkMarkdown(body.markdown_text ?? "");
+        this.#append(this.#streaming(body), body.markdown_text ?? "");
         return { channel: body.channel, ts: body.ts };
       case "chat.stopStream": {
         const message = this.#streaming(body);
+        checkBlocks(body.blocks);
         message.isStreaming = false;
+        message.blocks = body.blocks ?? [];
         message.metadata = body.metadata;
         return { channel: body.channel, ts: body.ts };
       }
       case "conversations.replies":
       case "conversations.history":
         return { messages: this.#history(method, body) };
+      case "respond":
       case "assistant.threads.setStatus":
+      case "assistant.threads.setSuggestedPrompts":
         return {};
+      case "agents.sessions.setStatus":
+        if (body.thread_ts === undefined) throw new Refusal("invalid_thread_ts");
+        return {};
+      case "users.info":
+        if (!this.people.has(body.user ?? "")) throw new Refusal("user_not_found");
+        return { user: { id: body.user, ...this.people.get(body.user ?? "") } };
+      case "conversations.info":
+        if (!this.channels.has(body.channel ?? "")) throw new Refusal("channel_not_found");
+        return { channel: { id: body.channel, ...this.channels.get(body.channel ?? "") } };
       case "files.info":
         if (!this.#files.has(body.file ?? "")) throw new Refusal("file_not_found");
         return { file: this.#fileFacts(body.file ?? "") };
@@ -365,10 +492,10 @@ export class SlackServer {
 
   #post({ channel = "", thread_ts, text = "", blocks, metadata }: ApiBody): object {
     const ts = this.ts();
-    const shown = blocks?.[0]?.text ?? unescaped(text);
+    const shown = checkBlocks(blocks) ?? unescaped(text);
     this.messages.set(ts, {
       ...{ channel, ts, thread: thread_ts, shown, text, metadata },
-      ...{ isStreaming: false, wasStream: false },
+      ...{ isStreaming: false, wasStream: false, blocks: blocks ?? [] },
     });
     return { channel, ts };
   }
@@ -379,7 +506,8 @@ export class SlackServer {
     if (message.isStreaming) throw new Refusal("streaming_state_conflict");
     if (Buffer.byteLength(text) > 4_000) throw new Refusal("msg_too_long");
     message.text = text;
-    message.shown = blocks?.[0]?.text ?? unescaped(text);
+    message.blocks = blocks ?? [];
+    message.shown = checkBlocks(blocks) ?? unescaped(text);
     message.metadata = metadata ?? message.metadata;
     return { ts };
   }
@@ -399,6 +527,10 @@ export class SlackServer {
     return { channel, ts };
   }
 
+  #append(message: StoredMessage, text: string): void {
+    message.shown = checkMarkdown(message.shown + text);
+  }
+
   #streaming({ ts = "" }: ApiBody): StoredMessage {
     const message = this.messages.get(ts);
     if (message === undefined) throw new Refusal("message_not_found");
@@ -410,7 +542,7 @@ export class SlackServer {
     return this.shown(channel)
       .filter(({ thread }) => thread === (method === "conversations.replies" ? ts : undefined))
       .map(({ ts: own, shown, isStreaming, metadata }) => ({
-        ...{ ts: own, text: shown, metadata },
+        ...{ ts: own, user: this.botUserId, text: shown, metadata },
         ...(isStreaming ? { streaming_state: "in_progress" } : {}),
       }));
   }
@@ -421,14 +553,34 @@ function checkMarkdown(text: string): string {
   return text;
 }
 
+/** What markdown blocks show; undefined without any. */
+function checkBlocks(blocks: readonly SentBlock[] = []): string | undefined {
+  if (blocks.length > 50) throw new Refusal("invalid_blocks");
+  const markdown = blocks.flatMap(({ type, text }) => (type === "markdown" ? [text ?? ""] : []));
+  if (markdown.join("").length > 12_000) throw new Refusal("msg_blocks_too_long");
+  return markdown.length === 0 ? undefined : markdown.join("\n\n");
+}
+
+/** What a person types, as Slack's composer tells of it. */
+function richText(text: string): object {
+  const elements = text.split(/(<@[A-Z0-9]+>)/).flatMap((part): object[] => {
+    const user = /^<@([A-Z0-9]+)>$/.exec(part)?.[1];
+    if (user !== undefined) return [{ type: "user", user_id: user }];
+    return part === "" ? [] : [{ type: "text", text: unescaped(part) }];
+  });
+  return { type: "rich_text", elements: [{ type: "rich_text_section", elements }] };
+}
+
 function unescaped(text: string): string {
   return text.replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&amp;/g, "&");
 }
 
-/** Slack's bodies are forms whose structured fields are JSON. */
+/** Slack's bodies are forms whose structured fields are JSON; what goes to a response URL is JSON. */
 function readBody(bytes: Buffer): ApiBody {
-  const fields = [...new URLSearchParams(bytes.toString())].map(([name, value]) => {
-    const isJson = name === "blocks" || name === "metadata";
+  const text = bytes.toString();
+  if (text.startsWith("{")) return JSON.parse(text) as ApiBody;
+  const fields = [...new URLSearchParams(text)].map(([name, value]) => {
+    const isJson = name === "blocks" || name === "metadata" || name === "prompts";
     return [name, isJson ? (JSON.parse(value) as unknown) : value];
   });
   return Object.fromEntries(fields) as ApiBody;

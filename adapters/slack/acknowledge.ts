@@ -1,0 +1,61 @@
+import type { App } from "@slack/bolt";
+
+type ReceiverEvent = Parameters<App["processEvent"]>[0];
+
+/** What Slack waits to hear of one message. */
+interface Held {
+  /** Tells Slack that the message came. */
+  release(): Promise<void>;
+  isReleased: boolean;
+}
+
+/** The messages of which Slack has not heard yet that they came. */
+export interface Acknowledgements {
+  /** The message is recorded, or is none for the bot. */
+  recorded(body: object): Promise<void>;
+}
+
+/**
+ * Bolt acknowledges an event before any listener sees it; what a process that dies has not recorded by then is lost.
+ * So each message is acknowledged when it is recorded, whatever receiver brought it, and Slack sends it again if it is
+ * not. Other listeners, however slow, keep nobody waiting.
+ * @param finished called when all listeners have ended, for what is not acknowledged by then
+ */
+export function acknowledgeRecorded(app: App, finished: (body: object) => Promise<void>): Acknowledgements {
+  const held = new WeakMap<object, Held>();
+  const processEvent = app.processEvent.bind(app);
+  app.processEvent = async (event) => {
+    if (!isMessage(event.body)) return processEvent(event);
+    const one = hold(event);
+    held.set(event.body, one);
+    let isAccepted = false;
+    await processEvent({
+      ...event,
+      ack: async () => {
+        isAccepted = true;
+      },
+    });
+    if (!isAccepted || one.isReleased) return;
+    await finished(event.body);
+    await one.release();
+  };
+  return { recorded: async (body) => held.get(body)?.release() };
+}
+
+function hold({ ack }: ReceiverEvent): Held {
+  const one: Held = {
+    isReleased: false,
+    async release() {
+      if (one.isReleased) return;
+      one.isReleased = true;
+      // A connection that is gone: Slack sends the event again, and it is known by then.
+      await ack().catch(() => {});
+    },
+  };
+  return one;
+}
+
+function isMessage(body: ReceiverEvent["body"] | undefined): boolean {
+  const type: unknown = body?.event?.type;
+  return type === "message" || type === "app_mention";
+}

@@ -1,0 +1,68 @@
+/** The buttons that an answer may have. */
+export type Button = "stop" | "questions" | "new" | "feedback";
+
+/** What the buttons' actions are called. Several of one kind in a block need names of their own. */
+export const actions: {
+  readonly stop: string;
+  readonly question: RegExp;
+  readonly new: string;
+  readonly feedback: string;
+} = {
+  stop: "aparte_stop",
+  question: /^aparte_question_\d$/,
+  new: "aparte_new",
+  feedback: "aparte_feedback",
+};
+
+/** Slack's bounds: buttons of a row, characters on a button and behind it. */
+const rowLength = 5;
+const labelLength = 75;
+const valueLength = 2_000;
+
+/** What stands below an answer that grows. */
+export function draftBlocks(buttons: readonly Button[]): object[] {
+  return buttons.includes("stop") ? [row([button(actions.stop, "Stop", "stop")])] : [];
+}
+
+/** What stands below a whole answer: its follow-up questions, and what can be done about it. */
+export function answerBlocks(buttons: readonly Button[], questions: readonly string[]): object[] {
+  const asked = questions
+    .filter((question) => question !== "" && question.length <= valueLength)
+    .slice(0, rowLength)
+    .map((question, index) => button(`aparte_question_${index}`, label(question), question));
+  return [
+    ...(asked.length > 0 ? [row(asked)] : []),
+    ...(buttons.includes("new") ? [row([button(actions.new, "New conversation", "new")])] : []),
+    ...(buttons.includes("feedback") ? [feedback] : []),
+  ];
+}
+
+const feedback = {
+  type: "context_actions",
+  elements: [
+    {
+      type: "feedback_buttons",
+      action_id: actions.feedback,
+      positive_button: { text: { type: "plain_text", text: "Good answer" }, value: "good" },
+      negative_button: { text: { type: "plain_text", text: "Bad answer" }, value: "bad" },
+    },
+  ],
+};
+
+function row(elements: readonly object[]): object {
+  return { type: "actions", elements };
+}
+
+function button(action_id: string, text: string, value: string): object {
+  return { type: "button", action_id, text: { type: "plain_text", text }, value };
+}
+
+function label(question: string): string {
+  const characters = [...question.replace(/\s+/g, " ")];
+  let short = characters.join("");
+  while (short.length > labelLength) {
+    characters.pop();
+    short = `${characters.join("")}…`;
+  }
+  return short;
+}

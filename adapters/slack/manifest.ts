@@ -1,0 +1,72 @@
+import type { SlackOptions } from "./options.ts";
+
+/** What an app's manifest says besides what the adapter's options tell. */
+export interface ManifestOptions extends Pick<SlackOptions, "respond" | "agentView" | "buttons" | "prompts"> {
+  /** @default "Agent" */
+  readonly name?: string;
+  /** @default "Answers you, and keeps what you tell it to itself." */
+  readonly description?: string;
+  /** Where Slack sends what happens. @default none: Socket Mode */
+  readonly requestUrl?: string;
+}
+
+/** The scopes that the bot needs, and what happens without them. */
+const scopes = {
+  "app_mentions:read": "hears no mentions",
+  "assistant:write": "shows no status",
+  "channels:history": "may post twice what Slack lost, and follows no threads",
+  "channels:read": "reads channels as ids",
+  "chat:write": "answers nobody",
+  "files:read": "reads no files",
+  "groups:history": "the same, in private channels",
+  "im:history": "hears no direct messages",
+  "mpim:history": "the same, in group messages",
+  "users:read": "reads people as ids",
+} as const;
+
+/** The names of the scopes that an app of these options needs. */
+export const neededScopes: readonly string[] = Object.keys(scopes);
+
+/** The manifest of a Slack app that fits the adapter's options: to be pasted where Slack creates an app from one. */
+export function slackManifest(options: ManifestOptions = {}): object {
+  const { name = "Agent", description = "Answers you, and keeps what you tell it to itself." } = options;
+  const { respond = "called", agentView = false, buttons = ["stop"], prompts = [], requestUrl } = options;
+  const readsAll = respond !== "called" && respond !== "never";
+  const events = [
+    ...["app_mention", "message.im", "app_uninstalled", "tokens_revoked"],
+    ...(readsAll ? ["message.channels", "message.groups", "message.mpim"] : []),
+    ...(agentView ? ["agent_session_stopped"] : []),
+    ...(agentView || prompts.length > 0 ? ["app_home_opened"] : []),
+  ].sort();
+  const url = requestUrl === undefined ? {} : { request_url: requestUrl };
+  return {
+    _metadata: { major_version: 2 },
+    display_information: { name, description },
+    features: {
+      app_home: { messages_tab_enabled: true, messages_tab_read_only_enabled: false },
+      bot_user: { display_name: name, always_online: true },
+      ...(agentView
+        ? { agent_view: { agent_description: description, suggested_prompts: prompts.map(promptOf) } }
+        : {}),
+    },
+    oauth_config: { scopes: { bot: neededScopes } },
+    settings: {
+      event_subscriptions: { ...url, bot_events: events },
+      interactivity: { is_enabled: buttons.length > 0, ...(buttons.length > 0 ? url : {}) },
+      org_deploy_enabled: true,
+      socket_mode_enabled: requestUrl === undefined,
+      token_rotation_enabled: false,
+    },
+  };
+}
+
+function promptOf(message: string): object {
+  return { title: message, message };
+}
+
+/** What the bot cannot do for want of scopes: one line each. */
+export function missingScopes(given: readonly string[]): string[] {
+  return Object.entries(scopes).flatMap(([scope, without]) =>
+    given.includes(scope) ? [] : [`${scope} (without it the bot ${without})`],
+  );
+}

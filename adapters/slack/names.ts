@@ -1,0 +1,84 @@
+import type { Installation } from "./address.ts";
+import type { SlackClients } from "./clients.ts";
+import type { SlackClient } from "./options.ts";
+import type { Names } from "./words.ts";
+
+/** How many answers are remembered, and how long each, in milliseconds: people and channels change their names. */
+const limit = 5_000;
+const lifetime = 3_600_000;
+const failureLifetime = 60_000;
+
+/** The longest name, in characters: it becomes part of what the agent reads. */
+const nameLength = 80;
+
+interface Person {
+  readonly name: string | undefined;
+  readonly enterprise: string | undefined;
+}
+
+/** What Slack tells of people and channels, where the bot may ask (`users:read`, `channels:read`). */
+export class Directory {
+  readonly #clients: SlackClients;
+  readonly #answers = new Map<string, { readonly answer: Promise<unknown>; readonly until: number }>();
+
+  constructor(clients: SlackClients) {
+    this.#clients = clients;
+  }
+
+  names(installation: Installation): Names {
+    return {
+      user: async (id) => (await this.#person(installation, id))?.name,
+      channel: (id) =>
+        this.#ask(installation, id, async ({ conversations }) => {
+          const { channel } = await conversations.info({ channel: id });
+          return oneLine(channel?.name);
+        }),
+    };
+  }
+
+  /** The organisation of somebody's company. Undefined: of none, or Slack does not say. */
+  async enterpriseOf(installation: Installation, user: string): Promise<string | undefined> {
+    return (await this.#person(installation, user))?.enterprise;
+  }
+
+  #person(installation: Installation, id: string): Promise<Person | undefined> {
+    return this.#ask(installation, id, async ({ users }) => {
+      const { user } = await users.info({ user: id });
+      const { display_name, real_name } = user?.profile ?? {};
+      return {
+        name: oneLine(display_name || real_name || user?.real_name || user?.name),
+        enterprise: user?.enterprise_user?.enterprise_id,
+      };
+    });
+  }
+
+  /** Nobody's message waits long for a name, and none is lost for it. */
+  #ask<T>(
+    installation: Installation,
+    id: string,
+    ask: (client: SlackClient) => Promise<T>,
+  ): Promise<T | undefined> {
+    const key = `${installation.workspace} ${id}`;
+    const known = this.#answers.get(key);
+    if (known !== undefined && performance.now() < known.until) return known.answer as Promise<T | undefined>;
+    const remember = (answer: Promise<T | undefined>, time: number) => {
+      this.#answers.delete(key);
+      this.#answers.set(key, { answer, until: performance.now() + time });
+    };
+    const answer: Promise<T | undefined> = this.#clients
+      .of(installation)
+      .then(({ side }) => ask(side))
+      .catch(() => {
+        remember(answer, failureLifetime);
+        return undefined;
+      });
+    remember(answer, lifetime);
+    const [oldest] = this.#answers.keys();
+    if (this.#answers.size > limit && oldest !== undefined) this.#answers.delete(oldest);
+    return answer;
+  }
+}
+
+function oneLine(name: string | undefined): string | undefined {
+  return name?.replace(/\s+/g, " ").trim().slice(0, nameLength) || undefined;
+}

@@ -1,0 +1,24 @@
+import type { App } from "@slack/bolt";
+
+/** Slack shows no more of them, and no longer titles, in characters. */
+const most = 4;
+const titleLength = 75;
+
+/** Offers what to ask to somebody who opens the agent's messages, or a thread of the older Assistant container. */
+export function offerPrompts(app: App, texts: readonly string[]): void {
+  const prompts = texts
+    .slice(0, most)
+    .map((message) => ({ title: [...message].slice(0, titleLength).join(""), message }));
+  app.event("app_home_opened", async ({ event, client }) => {
+    if (event.tab !== "messages") return;
+    await client
+      .apiCall("assistant.threads.setSuggestedPrompts", { channel_id: event.channel, prompts })
+      .catch(() => {}); // Nobody misses a word of an answer without them.
+  });
+  app.event("assistant_thread_started", async ({ event, client }) => {
+    const { channel_id, thread_ts } = event.assistant_thread;
+    await client.assistant.threads
+      .setSuggestedPrompts({ channel_id, thread_ts, prompts: [...prompts] as never })
+      .catch(() => {});
+  });
+}

@@ -1,0 +1,77 @@
+import type { SlackClients } from "./clients.ts";
+import { mentions } from "./mentions.ts";
+import type { Heard, SlackEvent } from "./message.ts";
+import type { Respond } from "./options.ts";
+
+interface Thread {
+  readonly ok: boolean;
+  readonly messages?: readonly SlackEvent[];
+}
+
+/** How many threads are remembered, and how many messages of one are looked through for a call. */
+const limit = 10_000;
+const lookedAt = 100;
+
+/** The word that ends a thread's talk with the bot. */
+const stop = /^[!/]?stop[.!]?$/i;
+
+export function isStop(text: string): boolean {
+  return stop.test(text.trim());
+}
+
+/** Decides which of the messages in shared places are for the bot. In direct messages all are. */
+export class Responding {
+  readonly #respond: Respond;
+  readonly #threadTime: number;
+  readonly #clients: SlackClients;
+  /** By thread: when the bot was last spoken to, in milliseconds since the epoch; 0 when it was told to stop. */
+  readonly #spoken = new Map<string, number>();
+
+  constructor(respond: Respond, threadTime: number, clients: SlackClients) {
+    this.#respond = respond;
+    this.#threadTime = threadTime;
+    this.#clients = clients;
+  }
+
+  async isForBot(heard: Heard, botUserId: string | undefined): Promise<boolean> {
+    const { event, place, isCalled } = heard;
+    if (place.isDirect || this.#respond === "always") return true;
+    if (typeof this.#respond === "function") return (await this.#respond(event)) === true;
+    if (this.#respond !== "threads") return isCalled && this.#respond === "called";
+    const key = `${place.installation.workspace} ${event.channel} ${place.thread}`;
+    const now = Number(event.ts) * 1_000;
+    if (isCalled) {
+      this.#remember(key, now);
+      return true;
+    }
+    if (event.thread_ts === undefined || botUserId === undefined) return false;
+    const last = this.#spoken.get(key) ?? (await this.#look(heard, botUserId));
+    const isSpokenTo = now - last < this.#threadTime;
+    this.#remember(key, isSpokenTo && !isStop(event.text ?? "") ? now : 0);
+    return isSpokenTo && !isStop(event.text ?? "");
+  }
+
+  #remember(key: string, time: number): void {
+    this.#spoken.delete(key);
+    this.#spoken.set(key, time);
+    const [oldest] = this.#spoken.keys();
+    if (this.#spoken.size > limit && oldest !== undefined) this.#spoken.delete(oldest);
+  }
+
+  /** Another process, or an earlier one, may have been called there: Slack knows. */
+  async #look({ event, place }: Heard, botUserId: string): Promise<number> {
+    const { channel, ts, thread_ts = ts } = event;
+    try {
+      const { side } = await this.#clients.of(place.installation);
+      const range = { channel, ts: thread_ts, latest: ts, limit: lookedAt };
+      const { messages = [] } = (await side.apiCall("conversations.replies", range)) as Thread;
+      return messages.reduce((last, said) => {
+        if (said.ts === ts) return last;
+        if (said.user === botUserId || mentions(said, botUserId)) return Number(said.ts) * 1_000;
+        return isStop(said.text ?? "") ? 0 : last;
+      }, 0);
+    } catch {
+      return 0; // The bot may not read there: it answers who calls it.
+    }
+  }
+}

@@ -1,0 +1,49 @@
+import type { Message, Speaker } from "aparte";
+
+/** How many turns are remembered at most: those of messages that turn out to be known already do not end here. */
+const limit = 10_000;
+
+type Event = Pick<Message, "tenant" | "bot" | "id">;
+
+interface Running {
+  readonly speaker: Speaker;
+  readonly stop: AbortController;
+}
+
+/** The turns that this process took, so that the people who asked can stop them. */
+export class RunningTurns {
+  readonly #turns = new Map<string, Running>();
+
+  /** The message, to be stopped from here. A mention comes as two events, of which one becomes a turn. */
+  begin(message: Message): Message {
+    const key = keyOf(message);
+    const { stop } = this.#turns.get(key) ?? { stop: new AbortController() };
+    this.#turns.set(key, { speaker: message, stop });
+    const [oldest] = this.#turns.keys();
+    if (this.#turns.size > limit && oldest !== undefined) this.#turns.delete(oldest);
+    return { ...message, signal: stop.signal };
+  }
+
+  end(message: Event): void {
+    this.#turns.delete(keyOf(message));
+  }
+
+  /** Stops what this person asked here. @returns whether there was anything to stop */
+  stop({ tenant, bot, user, channel, thread }: Speaker): boolean {
+    const found = [...this.#turns.values()].filter(
+      ({ speaker: one, stop }) =>
+        !stop.signal.aborted &&
+        one.tenant === tenant &&
+        one.bot === bot &&
+        one.user === user &&
+        one.channel === channel &&
+        one.thread === thread,
+    );
+    for (const { stop } of found) stop.abort();
+    return found.length > 0;
+  }
+}
+
+function keyOf({ tenant, bot, id }: Event): string {
+  return JSON.stringify([tenant, bot, id]);
+}

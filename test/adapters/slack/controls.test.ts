@@ -1,0 +1,187 @@
+import type { Feedback } from "aparte/slack";
+import { describe, expect, it } from "vitest";
+import { Speech } from "../agent.ts";
+import { count, mention, settled, shows, startBot, startServer } from "./bot.ts";
+
+const actionsOf = (
+  blocks: readonly { elements?: readonly { action_id?: string; value?: string }[] }[] = [],
+) => blocks.flatMap(({ elements = [] }) => elements.map(({ action_id, value }) => [action_id, value]));
+
+describe("slack's buttons", () => {
+  it("send follow-up questions for whoever presses them, once", async () => {
+    const server = await startServer();
+    const bot = await startBot(server, {
+      answer: async function* ({ text }, memory) {
+        yield { type: "message", text: `${text} after ${memory.join(", ")}` };
+        if (text === "one") yield { type: "suggestions", items: ["two?", "three? ".repeat(20).trim()] };
+      },
+    });
+    await server.say("U1", `${mention(server)} one`);
+    const post = await shows(server, "one after ");
+    await server.until(() => actionsOf(post.blocks).length > 0);
+    expect(actionsOf(post.blocks)).toEqual([
+      ["aparte_question_0", "two?"],
+      ["aparte_question_1", "three? ".repeat(20).trim()],
+    ]);
+    await server.press("U1", post, "aparte_question_0", "two?");
+    expect(await shows(server, "two? after one")).toMatchObject({ thread: post.thread });
+    await server.press("U2", post, "aparte_question_0", "two?");
+    await shows(server, "two? after ");
+    await settled(bot);
+  });
+
+  it("leave questions in words where Slack takes no blocks, and where it is told to", async () => {
+    const server = await startServer();
+    const answer = async function* () {
+      yield { type: "message", text: "one" } as const;
+      yield { type: "suggestions", items: ["two?"] } as const;
+    };
+    server.fail({ method: "chat.postMessage", error: "invalid_blocks" });
+    const bot = await startBot(server, { answer });
+    await server.say("U1", `${mention(server)} hi`);
+    await shows(server, "one\n\nYou could ask:\n- two?");
+    await settled(bot);
+    const other = await startServer();
+    const without = await startBot(other, { answer, slack: { buttons: [] } });
+    await other.say("U1", `${mention(other)} hi`);
+    const post = await shows(other, "one\n\nYou could ask:\n- two?");
+    await settled(without);
+    expect(actionsOf(post.blocks)).toEqual([]);
+  });
+
+  it("stop the answer of the person who asked, and of nobody else", async () => {
+    const server = await startServer();
+    const speech = new Speech();
+    const bot = await startBot(server, { answer: speech.answer, slack: { stream: "edit" } });
+    await server.say("U1", `${mention(server)} hi`);
+    speech.say("One. ");
+    const post = await shows(server, "One. ");
+    expect(actionsOf(post.blocks)).toEqual([["aparte_stop", "stop"]]);
+    await server.press("U2", post, "aparte_stop", "stop");
+    expect((await server.next("respond")).body).toMatchObject({ response_type: "ephemeral" });
+    speech.say("Two. ");
+    await shows(server, "One. Two. ");
+    await server.press("U1", post, "aparte_stop", "stop");
+    await server.until(
+      () => /^One\. Two\.\s+Stopped\./.test(post.shown) && actionsOf(post.blocks).length === 0,
+    );
+    await settled(bot);
+  });
+
+  it.each([
+    ["a word", "Stop!"],
+    ["a command", "/stop"],
+  ])("are not needed to stop an answer: %s does it too", async (_, word) => {
+    const server = await startServer();
+    const speech = new Speech();
+    const bot = await startBot(server, { answer: speech.answer });
+    await server.say("U1", "hi", { channel: server.direct });
+    speech.say("One. ");
+    await shows(server, "One. ");
+    await server.say("U1", word, { channel: server.direct });
+    await shows(server, /Stopped\./);
+    await settled(bot);
+    expect(bot.messages.map(({ text }) => text)).toEqual(["hi"]);
+  });
+
+  it("begin a new conversation", async () => {
+    const server = await startServer();
+    const bot = await startBot(server, { slack: { buttons: ["new"] } });
+    await server.say("U1", `${mention(server)} one`);
+    const post = await shows(server, 'You say "one" after nothing.');
+    expect(actionsOf(post.blocks)).toEqual([["aparte_new", "new"]]);
+    await server.press("U1", post, "aparte_new", "new");
+    expect((await server.next("respond")).body.response_type).toBe("ephemeral");
+    await server.say("U1", `${mention(server)} two`);
+    await shows(server, 'You say "two" after nothing.');
+    await settled(bot);
+  });
+
+  it("pass on what people think of an answer, also of one that was a stream", async () => {
+    const server = await startServer();
+    const told: Feedback[] = [];
+    const speech = new Speech();
+    const onFeedback = (feedback: Feedback) => told.push(feedback);
+    const bot = await startBot(server, {
+      answer: speech.answer,
+      slack: { buttons: ["feedback"], onFeedback },
+    });
+    await server.say("U1", `${mention(server)} one`);
+    speech.say("One. ");
+    const post = await shows(server, "One. ");
+    speech.end();
+    await server.until(() => actionsOf(post.blocks).length > 0);
+    expect(post).toMatchObject({ wasStream: true, isStreaming: false });
+    expect(actionsOf(post.blocks)).toEqual([["aparte_feedback", undefined]]);
+    await server.press("U2", post, "aparte_feedback", "bad");
+    await server.next("respond");
+    await server.press("U1", post, "aparte_feedback", "good");
+    await server.next("respond");
+    await settled(bot);
+    expect(told.map(({ speaker, isPositive, ts }) => [speaker.user, isPositive, ts])).toEqual([
+      ["U2", false, post.ts],
+      ["U1", true, post.ts],
+    ]);
+  });
+
+  it("are dropped with the blocks that Slack refuses at a stream's end", async () => {
+    const server = await startServer();
+    const speech = new Speech();
+    const bot = await startBot(server, { answer: speech.answer });
+    await server.say("U1", `${mention(server)} one`);
+    speech.say("One. ");
+    await shows(server, "One. ");
+    server.fail({ method: "chat.stopStream", error: "invalid_blocks" });
+    speech.event({ type: "suggestions", items: ["two?"] });
+    speech.end();
+    await shows(server, "One. \n\nYou could ask:\n- two?");
+    await settled(bot);
+    expect(server.shown()).toMatchObject([{ isStreaming: false }]);
+  });
+});
+
+describe("slack's agent view", () => {
+  it("shows that the agent works, and stops it by Slack's own button", async () => {
+    const server = await startServer();
+    const speech = new Speech();
+    const bot = await startBot(server, { answer: speech.answer, slack: { agentView: true } });
+    const thread = await server.say("U1", "tell\nme", { channel: server.direct });
+    const { body } = await server.next("agents.sessions.setStatus");
+    expect(body).toMatchObject({ thread_ts: thread, status: "processing", title: "tell me" });
+    speech.say("One. ");
+    const post = await shows(server, "One. ");
+    server.expire(post.ts);
+    const stopped = { type: "agent_session_stopped", channel: server.direct, thread_ts: thread };
+    await server.happen({ ...stopped, user: "U2" });
+    await server.happen({ ...stopped, user: "U1" });
+    await shows(server, /^One\.\s+Stopped\./);
+    await server.next("agents.sessions.setStatus", (call) => call.body.status === "active");
+    await settled(bot);
+  });
+
+  it("says nothing of sessions elsewhere", async () => {
+    const server = await startServer();
+    const bot = await startBot(server);
+    await server.say("U1", "hi", { channel: server.direct });
+    await settled(bot);
+    expect(count(server, "agents.sessions.setStatus")).toBe(0);
+  });
+
+  it("offers what to ask, also in the older Assistant container", async () => {
+    const server = await startServer();
+    const bot = await startBot(server, { slack: { prompts: ["One?", "Two?"] } });
+    await server.happen({ type: "app_home_opened", user: "U1", channel: "D1", tab: "home" });
+    await server.happen({ type: "app_home_opened", user: "U1", channel: "D1", tab: "messages" });
+    const thread = { user_id: "U1", channel_id: "D2", thread_ts: "1.1", context: {} };
+    await server.happen({ type: "assistant_thread_started", assistant_thread: thread });
+    const prompts = [
+      { title: "One?", message: "One?" },
+      { title: "Two?", message: "Two?" },
+    ];
+    const first = await server.next("assistant.threads.setSuggestedPrompts");
+    const second = await server.next("assistant.threads.setSuggestedPrompts");
+    expect(first.body).toMatchObject({ channel_id: "D1", prompts });
+    expect(second.body).toMatchObject({ channel_id: "D2", thread_ts: "1.1", prompts });
+    await settled(bot);
+  });
+});

@@ -1,0 +1,100 @@
+import type { AppOptions, Installation } from "@slack/bolt";
+import { slackInstallations } from "aparte/slack";
+import { describe, expect, it } from "vitest";
+import { memoryStore } from "../../../src/stores/memory.ts";
+import { mention, secret, settled, shows, startBot, startServer } from "./bot.ts";
+
+const inSeconds = (seconds: number) => Math.floor(Date.now() / 1_000) + seconds;
+
+const installation = (token: string, expiresAt?: number): Installation => ({
+  ...{ team: { id: "T1" }, enterprise: undefined, isEnterpriseInstall: false },
+  user: { id: "U1", token: undefined, scopes: undefined },
+  bot: {
+    ...{ token, scopes: ["chat:write"], id: "B1", userId: "UBOT" },
+    ...(expiresAt === undefined ? {} : { expiresAt, refreshToken: `refresh ${token}` }),
+  },
+});
+const query = { teamId: "T1", enterpriseId: undefined, isEnterpriseInstall: false } as const;
+const organisation = { teamId: undefined, enterpriseId: "E1", isEnterpriseInstall: true } as const;
+
+describe("slackInstallations", () => {
+  it("keeps what was installed, encrypted, until it is removed", async () => {
+    const store = memoryStore();
+    const installations = slackInstallations(store, secret);
+    await installations.storeInstallation(installation("xoxb-of-T1"));
+    const ofAll = {
+      ...installation("xoxb-of-E1"),
+      team: undefined,
+      enterprise: { id: "E1" },
+      isEnterpriseInstall: true,
+    };
+    await installations.storeInstallation(ofAll as Installation<"v2", true>);
+    expect(await installations.fetchInstallation(query)).toEqual(
+      JSON.parse(JSON.stringify(installation("xoxb-of-T1"))),
+    );
+    expect(await installations.fetchInstallation(organisation)).toMatchObject({
+      bot: { token: "xoxb-of-E1" },
+    });
+    for await (const [, value] of store.records.entries("")) {
+      expect(JSON.stringify(value)).not.toContain("xoxb-of");
+    }
+    await installations.deleteInstallation?.(query);
+    await expect(installations.fetchInstallation(query)).rejects.toThrow("not installed");
+    expect(await installations.fetchInstallation(organisation)).toMatchObject({
+      bot: { token: "xoxb-of-E1" },
+    });
+  });
+
+  it("reads nothing with another secret, and takes no short one", async () => {
+    const store = memoryStore();
+    await slackInstallations(store, secret).storeInstallation(installation("xoxb-1"));
+    const other = slackInstallations(store, "another secret of the tests");
+    await expect(other.fetchInstallation(query)).rejects.toThrow();
+    expect(() => slackInstallations(store, "short")).toThrow(expect.objectContaining({ field: "secret" }));
+  });
+
+  it("lets one process renew a token, and the others go on with the old one meanwhile", async () => {
+    const store = memoryStore();
+    const copies = [1, 2, 3].map(() => slackInstallations(store, secret));
+    await copies[0]?.storeInstallation(installation("xoxb-1", inSeconds(3_600)));
+    const found = await Promise.all(copies.map((copy) => copy.fetchInstallation(query)));
+    expect(found.map(({ bot }) => bot?.token)).toEqual(["xoxb-1", "xoxb-1", "xoxb-1"]);
+    expect(found.filter(({ bot }) => bot?.expiresAt !== undefined)).toHaveLength(1);
+    await copies[0]?.storeInstallation(installation("xoxb-2", inSeconds(43_200)));
+    const renewed = await Promise.all(copies.map((copy) => copy.fetchInstallation(query)));
+    expect(renewed.map(({ bot }) => [bot?.token, bot?.expiresAt !== undefined])).toEqual([
+      ["xoxb-2", true],
+      ["xoxb-2", true],
+      ["xoxb-2", true],
+    ]);
+  });
+
+  it("lets the others wait where the old token serves no more", async () => {
+    const store = memoryStore();
+    const [one, two] = [slackInstallations(store, secret), slackInstallations(store, secret)];
+    await one.storeInstallation(installation("xoxb-1", inSeconds(-1)));
+    expect(await one.fetchInstallation(query)).toMatchObject({ bot: { token: "xoxb-1" } });
+    const waiting = two.fetchInstallation(query);
+    await one.storeInstallation(installation("xoxb-2", inSeconds(43_200)));
+    expect(await waiting).toMatchObject({ bot: { token: "xoxb-2" } });
+  });
+
+  it("serves Bolt, and forgets who removes the app", async () => {
+    const server = await startServer();
+    const store = memoryStore();
+    const installations = slackInstallations(store, secret);
+    await installations.storeInstallation(installation(server.token));
+    const app = {
+      ...{ token: undefined, clientId: "1", clientSecret: "2", stateSecret: "3", scopes: ["chat:write"] },
+      installationStore: installations,
+    } as unknown as AppOptions;
+    const bot = await startBot(server, { app, slack: { installations } });
+    await server.say("U1", `${mention(server)} hi`);
+    await shows(server, 'You say "hi" after nothing.');
+    await server.happen({ type: "tokens_revoked", tokens: { oauth: ["U1"] } });
+    expect(await installations.fetchInstallation(query)).toMatchObject({ bot: { token: server.token } });
+    await server.happen({ type: "app_uninstalled" });
+    await expect(installations.fetchInstallation(query)).rejects.toThrow("not installed");
+    await settled(bot);
+  });
+});

@@ -1,0 +1,96 @@
+import { slackManifest } from "aparte/slack";
+import { describe, expect, it } from "vitest";
+import { slackManifestText } from "../../../src/cli/slack-manifest.ts";
+import { settled, startBot, startServer } from "./bot.ts";
+
+const scopes = [
+  ...["app_mentions:read", "assistant:write", "channels:history", "channels:read", "chat:write"],
+  ...["files:read", "groups:history", "im:history", "mpim:history", "users:read"],
+];
+
+describe("slackManifest", () => {
+  it("asks for what an app of the default options needs, in Socket Mode", () => {
+    expect(slackManifest()).toEqual({
+      _metadata: { major_version: 2 },
+      display_information: {
+        name: "Agent",
+        description: "Answers you, and keeps what you tell it to itself.",
+      },
+      features: {
+        app_home: { messages_tab_enabled: true, messages_tab_read_only_enabled: false },
+        bot_user: { display_name: "Agent", always_online: true },
+      },
+      oauth_config: { scopes: { bot: scopes } },
+      settings: {
+        event_subscriptions: {
+          bot_events: ["app_mention", "app_uninstalled", "message.im", "tokens_revoked"],
+        },
+        interactivity: { is_enabled: true },
+        org_deploy_enabled: true,
+        socket_mode_enabled: true,
+        token_rotation_enabled: false,
+      },
+    });
+  });
+
+  it("has the events, the address and the agent view that the options ask for", () => {
+    const requestUrl = "https://bot.example.com/slack/events";
+    const options = {
+      respond: "threads",
+      agentView: true,
+      prompts: ["Hello?"],
+      buttons: [],
+      requestUrl,
+    } as const;
+    expect(slackManifest(options)).toMatchObject({
+      features: { agent_view: { suggested_prompts: [{ title: "Hello?", message: "Hello?" }] } },
+      settings: {
+        event_subscriptions: {
+          request_url: requestUrl,
+          bot_events: [
+            ...[
+              "agent_session_stopped",
+              "app_home_opened",
+              "app_mention",
+              "app_uninstalled",
+              "message.channels",
+            ],
+            ...["message.groups", "message.im", "message.mpim", "tokens_revoked"],
+          ],
+        },
+        interactivity: { is_enabled: false },
+        socket_mode_enabled: false,
+      },
+    });
+  });
+
+  it.each([
+    [{}, { socket_mode_enabled: true }],
+    [{ SLACK_SIGNING_SECRET: "x" }, { socket_mode_enabled: false }],
+    [{ SLACK_SIGNING_SECRET: "x", SLACK_APP_TOKEN: "xapp-1" }, { socket_mode_enabled: true }],
+  ])("is printed by the program for its own environment: %o", async (env, settings) => {
+    expect(JSON.parse(await slackManifestText(env))).toMatchObject({ settings });
+  });
+
+  it("is printed by the program with the agent view", async () => {
+    const manifest: object = JSON.parse(await slackManifestText({ SLACK_AGENT_VIEW: "true" }));
+    expect(manifest).toHaveProperty("features.agent_view");
+  });
+});
+
+describe("slack", () => {
+  it("says at start which scopes its token lacks, and nothing of one that has all", async () => {
+    const server = await startServer();
+    const whole = await startBot(server);
+    await server.next("auth.test");
+    await settled(whole);
+    expect(whole.appLog).toEqual([]);
+    server.scopes = scopes.filter((scope) => scope !== "files:read");
+    const bot = await startBot(server);
+    await server.next("auth.test");
+    await server.until(() => bot.appLog.length > 0);
+    await settled(bot);
+    expect(bot.appLog.join()).toContain("files:read (without it the bot reads no files)");
+    expect(bot.appLog.join()).not.toContain("chat:write");
+  });
+});

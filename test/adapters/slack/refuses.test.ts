@@ -1,0 +1,44 @@
+import { SessionMapper } from "aparte";
+import { type SlackOptions, slack } from "aparte/slack";
+import { describe, expect, it } from "vitest";
+import { memoryStore } from "../../../src/stores/memory.ts";
+import { deliveryOf } from "../../support/delivery.ts";
+import { backend, elephant } from "../agent.ts";
+import { endings, secret, startBot, startServer } from "./bot.ts";
+
+describe("slack refuses", () => {
+  const mapper = () =>
+    new SessionMapper({ agents: { helper: backend(elephant) }, secret, store: memoryStore() });
+
+  it.each([
+    ["stream", { stream: "both" }],
+    ["editInterval", { editInterval: 0 }],
+    ["maxFileBytes", { maxFileBytes: "1" }],
+    ["fileHosts", { fileHosts: ["https://x"] }],
+    ["client", { client: "xoxb" }],
+    ["respond", { respond: "sometimes" }],
+    ["threadTime", { threadTime: 0 }],
+    ["agentView", { agentView: "yes" }],
+    ["answer", { answer: "some" }],
+    ["buttons", { buttons: ["go"] }],
+    ["onFeedback", { buttons: ["feedback"] }],
+    ["prompts", { prompts: [""] }],
+    ["streams", { streams: "native" }],
+  ])("a wrong option: %s", async (field, options) => {
+    const one = mapper();
+    endings.push(() => one.close());
+    expect(() => slack(one, options as SlackOptions)).toThrow(
+      expect.objectContaining({ code: "option-invalid", field }),
+    );
+  });
+
+  it("a second app, and to deliver what it did not take", async () => {
+    const server = await startServer();
+    const { adapter, app } = await startBot(server);
+    expect(() => adapter.attach(app)).toThrow(expect.objectContaining({ field: "app" }));
+    const message = { platform: "slack", tenant: "T1", user: "U1", id: "x", text: "hi" };
+    await expect(adapter.deliver(message, deliveryOf().delivery)).rejects.toMatchObject({
+      field: "replyTo",
+    });
+  });
+});

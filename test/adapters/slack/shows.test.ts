@@ -1,0 +1,280 @@
+import { describe, expect, it } from "vitest";
+import { elephant, Speech } from "../agent.ts";
+import { type BotOptions, count, mention, settled, shows, startBot, startServer } from "./bot.ts";
+
+describe("slack shows replies", () => {
+  /** Someone mentions a bot whose words the test speaks. */
+  async function conversation(options: BotOptions = {}, place: { channel?: string } = {}) {
+    const server = await startServer();
+    const speech = new Speech();
+    const bot = await startBot(server, { answer: speech.answer, ...options });
+    await server.say("U1", `${mention(server)} tell me`, place);
+    return { server, speech, bot };
+  }
+
+  it("in Slack's own stream, which ends with the reply", async () => {
+    const { server, speech, bot } = await conversation();
+    speech.say("one ");
+    expect((await server.next("chat.startStream")).body.markdown_text).toBe("one ");
+    speech.say("two ");
+    expect((await server.next("chat.appendStream")).body.markdown_text).toBe("two ");
+    speech.event({ type: "message", text: "one two three" });
+    speech.end();
+    await settled(bot);
+    expect(server.shown()).toMatchObject([{ shown: "one two three", isStreaming: false, wasStream: true }]);
+    expect(count(server, "chat.update")).toBe(0);
+  });
+
+  it("with edits where the answer is not what its draft was", async () => {
+    const { server, speech, bot } = await conversation();
+    speech.say("one ");
+    await server.next("chat.startStream");
+    speech.event({ type: "message", text: "In short: no." });
+    speech.end();
+    await settled(bot);
+    expect(server.shown()).toMatchObject([{ shown: "In short: no.", isStreaming: false }]);
+  });
+
+  it("by edits of a post where the workspace has no streams, and asks for none again", async () => {
+    const server = await startServer();
+    const speeches = [new Speech(), new Speech()];
+    const answers = speeches.map(({ answer }) => answer);
+    const bot = await startBot(server, {
+      answer: (turn, memory) => (answers.shift() ?? elephant)(turn, memory),
+    });
+    server.fail({ method: "chat.startStream", error: "feature_not_enabled", times: 9 });
+    for (const user of ["U1", "U2"]) {
+      const speech = speeches.shift();
+      await server.say(user, `${mention(server)} tell me`);
+      speech?.say("One. ");
+      await server.next("chat.postMessage");
+      speech?.end();
+    }
+    await settled(bot);
+    expect(count(server, "chat.startStream")).toBe(1);
+    expect(count(server, "chat.postMessage")).toBe(2);
+  });
+
+  it("by edits when it is told to, the latest text each time", async () => {
+    const { server, speech, bot } = await conversation({ slack: { stream: "edit" } });
+    speech.say("one ");
+    await server.next("chat.postMessage");
+    let open = () => {};
+    const until = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    server.fail({ method: "chat.update", until });
+    speech.say("two ");
+    await server.until(() => count(server, "chat.update") === 1);
+    for (const word of ["three ", "four ", "five "]) speech.say(word);
+    speech.event({ type: "message", text: "one two three four five six" });
+    speech.end();
+    open();
+    await settled(bot);
+    const texts = server.calls.filter(({ method }) => method === "chat.update").map(({ body }) => body.text);
+    expect(texts).toEqual(["one two ", "one two three four five six"]);
+  });
+
+  it("to their end when Slack ends the stream before", async () => {
+    const { server, speech, bot } = await conversation();
+    speech.say("one ");
+    await server.next("chat.startStream");
+    server.expire(server.shown()[0]?.ts ?? "");
+    speech.say("two ");
+    expect((await server.next("chat.appendStream")).result).toBe("message_not_in_streaming_state");
+    await shows(server, "one two ");
+    speech.say("three");
+    speech.end();
+    await settled(bot);
+    expect(server.shown()).toMatchObject([{ shown: "one two three" }]);
+  });
+
+  it("to their end when Slack ends the stream with the last word", async () => {
+    const { server, speech, bot } = await conversation();
+    speech.say("one ");
+    await server.next("chat.startStream");
+    server.expire(server.shown()[0]?.ts ?? "");
+    speech.end();
+    await settled(bot);
+    expect(server.shown()).toMatchObject([{ shown: "one " }]);
+  });
+
+  it.each(["native", "edit"] as const)("in several messages when they are long (%s)", async (stream) => {
+    const server = await startServer();
+    const code = Array.from({ length: 190 }, (_, line) => `if (a${line} < b && c > ${line}) x("𝒆 🎭");`);
+    const prose = Array.from({ length: 290 }, (_, line) => `Sentence ${line} of the long answer & more.`);
+    const text = `${prose.join(" ")}\n\n\`\`\`ts\n${code.join("\n")}\n\`\`\`\n\nThe end.`;
+    const bot = await startBot(server, {
+      slack: { stream },
+      answer: async function* () {
+        for (const delta of text.match(/[\s\S]{1,60}/gu) ?? []) yield { type: "text", delta };
+        yield { type: "message", text };
+      },
+    });
+    await server.say("U1", `${mention(server)} at length`);
+    await shows(server, /The end\.$/);
+    await settled(bot);
+    const parts = server.shown();
+    expect(parts.length).toBeGreaterThan(2);
+    expect(parts.some(({ isStreaming }) => isStreaming)).toBe(false);
+    const withoutFences = (value: string) => value.replace(/```(ts)?/g, "").replace(/\s+/g, "");
+    expect(withoutFences(parts.map(({ shown }) => shown).join("\n"))).toBe(withoutFences(text));
+  });
+
+  it.each(["native", "edit"] as const)("without notifying anybody (%s)", async (stream) => {
+    const { server, speech, bot } = await conversation({ slack: { stream } });
+    speech.say("Call <!channel>, <!here|x>, ");
+    speech.say("<!everyone>, <@");
+    speech.say("U2> and List<@NonNull>");
+    speech.end();
+    await settled(bot);
+    const sent = server.calls.flatMap(({ body }) => [body.text ?? "", body.markdown_text ?? ""]);
+    const [{ shown = "" } = {}] = server.shown();
+    for (const text of [...sent, shown]) expect(text).not.toMatch(/<!|<@U2/);
+    expect(shown.replaceAll("\u200b", "")).toContain("<!everyone>, <@U2> and List<@NonNull>");
+    const posts = server.calls.filter(({ method }) => method === "chat.postMessage");
+    expect(posts.every(({ body }) => body.unfurl_links === "false")).toBe(true);
+  });
+
+  it("with what the agent does as the status, and with all that is told besides", async () => {
+    const { server, speech, bot } = await conversation({ slack: { buttons: [] } });
+    await server.next("assistant.threads.setStatus", ({ body }) => body.status === "is thinking…");
+    speech.event({ type: "status", text: "Searching\nthe library" });
+    await server.next("assistant.threads.setStatus", ({ body }) => body.status === "Searching the library");
+    speech.event({ type: "notice", code: "merged", text: "Nobody needs to read this." });
+    speech.event({ type: "message", text: "Found it." });
+    speech.event({ type: "suggestions", items: ["Where?", "When?"] });
+    speech.event({ type: "handoff" });
+    speech.event({ type: "end" });
+    speech.end();
+    await server.next("assistant.threads.setStatus", ({ body }) => body.status === "");
+    await settled(bot);
+    expect(server.shown().map(({ shown }) => shown)).toEqual([
+      [
+        "Found it.",
+        "You could ask:\n- Where?\n- When?",
+        "A human takes over from here.",
+        "This conversation has ended. Your next message begins a new one.",
+      ].join("\n\n"),
+    ]);
+  });
+
+  it("plainly where Slack refuses a reply's blocks, and the next one with its markdown", async () => {
+    const server = await startServer();
+    await startBot(server);
+    server.fail({ method: "chat.postMessage", error: "invalid_blocks" });
+    await server.say("U1", "hi", { channel: server.direct });
+    await shows(server, 'You say "hi" after nothing.');
+    await server.say("U2", "ho", { channel: "D2" });
+    await shows(server, 'You say "ho" after nothing.');
+    const posts = server.calls.filter(({ method }) => method === "chat.postMessage");
+    expect(posts.map(({ body }) => body.blocks?.length)).toEqual([1, 0, 1]);
+  });
+
+  it("plainly at once where Slack has refused the blocks of three", async () => {
+    const server = await startServer();
+    await startBot(server);
+    server.fail({ method: "chat.postMessage", error: "invalid_blocks", times: 1 });
+    for (const [index, user] of ["U1", "U2", "U3", "U4"].entries()) {
+      if (index > 0 && index < 3) server.fail({ method: "chat.postMessage", error: "invalid_blocks" });
+      // The plain post of each must not count as one that worked.
+      await server.say(user, user, { channel: `D${user}` });
+      await shows(server, `You say "${user}" after nothing.`);
+    }
+    const posts = server.calls.filter(({ method }) => method === "chat.postMessage");
+    expect(posts.map(({ body }) => body.blocks?.length)).toEqual([1, 0, 1, 0, 1, 0, 0]);
+  });
+
+  it("in a stream for the next person where one reply's stream is refused", async () => {
+    const server = await startServer();
+    const speeches = [new Speech(), new Speech()];
+    const answers = speeches.map(({ answer }) => answer);
+    const bot = await startBot(server, {
+      answer: (turn, memory) => (answers.shift() ?? elephant)(turn, memory),
+    });
+    server.fail({ method: "chat.startStream", error: "missing_recipient_team_id" });
+    for (const [index, speech] of speeches.entries()) {
+      await server.say(`U${index}`, `${mention(server)} tell me`);
+      speech.say("One. ");
+      await shows(server, "One. ");
+      speech.say("Two.");
+      speech.end();
+      await server.until(
+        () => server.shown().filter(({ shown }) => shown === "One. Two.").length === index + 1,
+      );
+    }
+    await settled(bot);
+    expect(server.shown().map(({ wasStream }) => wasStream)).toEqual([false, true]);
+  });
+
+  it("12,000 Chinese characters in two messages", async () => {
+    const server = await startServer();
+    const text = "每个人都有自己的对话。".repeat(1_091);
+    const bot = await startBot(server, {
+      answer: async function* () {
+        yield { type: "message", text };
+      },
+    });
+    await server.say("U1", `${mention(server)} 说`);
+    await settled(bot);
+    expect(server.shown()).toHaveLength(2);
+    expect(
+      server
+        .shown()
+        .map(({ shown }) => shown)
+        .join(""),
+    ).toBe(text);
+    const notices = server.calls.filter(({ method }) => method === "chat.postMessage");
+    for (const { body } of notices) expect(Buffer.byteLength(body.text ?? "")).toBeLessThanOrEqual(4_000);
+  });
+
+  it("from their first sentence on, which is what a notification shows", async () => {
+    const { server, speech, bot } = await conversation({ slack: { editInterval: 60_000 } });
+    speech.say("Your ");
+    speech.say("parcel is ");
+    speech.say("here. It ");
+    expect((await server.next("chat.startStream")).body.markdown_text).toBe("Your parcel is here. It ");
+    speech.end();
+    await settled(bot);
+  });
+
+  it("from a moment on where the first sentence is long", async () => {
+    const { server, speech, bot } = await conversation({ slack: { editInterval: 30 } });
+    speech.say("Your parcel");
+    expect((await server.next("chat.startStream")).body.markdown_text).toBe("Your parcel");
+    speech.end();
+    await settled(bot);
+  });
+
+  it("in one post when they are whole at once", async () => {
+    const server = await startServer();
+    const bot = await startBot(server);
+    await server.say("U1", `${mention(server)} hi`);
+    await shows(server, 'You say "hi" after nothing.');
+    await settled(bot);
+    expect(server.shown()).toMatchObject([{ wasStream: false }]);
+    expect(count(server, "chat.update")).toBe(0);
+  });
+
+  it("in the channel, once, where Slack takes no answer in the thread", async () => {
+    const server = await startServer();
+    const bot = await startBot(server);
+    server.fail({ method: "chat.postMessage", error: "cannot_reply_to_message" });
+    await server.say("U1", `${mention(server)} hi`);
+    await shows(server, 'You say "hi" after nothing.');
+    await settled(bot);
+    expect(server.shown()).toMatchObject([{ thread: undefined }]);
+    expect(count(server, "chat.postMessage")).toBe(2);
+    expect(bot.appLog.join()).toContain("cannot_reply_to_message");
+  });
+
+  it("with words also where the agent says nothing", async () => {
+    const server = await startServer();
+    const bot = await startBot(server, { answer: async function* () {} });
+    await server.say("U1", `${mention(server)} hi`);
+    await settled(bot);
+    expect(server.shown()).toMatchObject([
+      { shown: expect.stringMatching(/^The agent said nothing\. \(ref /) },
+    ]);
+  });
+});
