@@ -560,11 +560,14 @@ describe("sonaops' stream", () => {
     }
   });
 
-  it("tells a stream without any text", async () => {
-    const { ask } = await opened({ baseURL: await streaming(`data: {"delta":"a"}\n\n${saved}`) });
-    const error = await failure(all(ask("hello")));
-    expect(error.code).toBe("backend-protocol");
-    expect(error.message).toContain("textPath");
+  it("tells a stream without any text: the person by a notice, the operator how to mend it", async () => {
+    const lines: string[] = [];
+    const logger = { info() {}, error() {}, warn: (line: string) => void lines.push(line) };
+    const { ask } = await opened({ baseURL: await streaming(`data: {"delta":"a"}\n\n${saved}`), logger });
+    expect(await all(ask("hello"))).toEqual([
+      { type: "notice", code: "no-answer", text: "The agent had nothing to say to that." },
+    ]);
+    expect(lines.join()).toContain("textPath");
   });
 
   it("does not wait for long after message_saved", async () => {

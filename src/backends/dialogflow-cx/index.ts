@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import { AparteError } from "../../errors.ts";
 import type { ReplyEvent } from "../../turn/reply-event.ts";
 import type { AskCall, Backend } from "../backend.ts";
+import { noAnswer } from "../http/no-answer.ts";
 import { Client } from "./client.ts";
 import { type DialogflowCxOptions, readOptions, type Settings } from "./options.ts";
 import { type DialogflowInput, type DialogflowTurn, readInput, requestBody } from "./query.ts";
@@ -160,6 +161,7 @@ class DialogflowCx implements Backend {
       yield* replyEvents(rest, this.#settings, turn);
       refuseToolCalls(response.messages);
       refuseSilence(response, shown.length);
+      if (response.messages.length === 0 && shown.length === 0 && !hasEnded) yield noAnswer;
       if (hasEnded) yield { type: "end" };
     }
     if (final === undefined) {
