@@ -12,6 +12,7 @@ import { type CozeOptions, readOptions } from "./options.ts";
 import { composeQuestion } from "./question.ts";
 import { recover } from "./recover.ts";
 
+export { serviceWords } from "../http/failure.ts";
 export type { CozeOptions, CozeSessionContext } from "./options.ts";
 
 /** A session of nobody, to try the key with. */

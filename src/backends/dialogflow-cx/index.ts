@@ -18,6 +18,7 @@ import {
 } from "./session.ts";
 import { tokenFunction, tokenSource } from "./token.ts";
 
+export { serviceWords } from "../http/failure.ts";
 export type { ServiceAccountKey } from "./credentials.ts";
 export type { DialogflowCxOptions, JsonObject, PerTurn } from "./options.ts";
 export type { DialogflowInput, DialogflowTurn } from "./query.ts";

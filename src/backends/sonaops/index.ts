@@ -5,6 +5,7 @@ import { ask } from "./chat.ts";
 import { SonaopsClient } from "./client.ts";
 import { readOptions, type SonaopsOptions } from "./options.ts";
 
+export { serviceWords } from "../http/failure.ts";
 export type { SonaopsRefusal } from "./failure.ts";
 export type { SonaopsOptions } from "./options.ts";
 export type { SonaopsQuotaNotice } from "./quota.ts";
