@@ -24,7 +24,7 @@ const probeSession = "aparte-probe";
  *
  * @throws {AparteError} `option-invalid` with the option's name, at once.
  */
-export function coze(options: CozeOptions): Required<Backend> {
+export function coze(options: CozeOptions): Required<Omit<Backend, "locate">> {
   const client = new CozeClient(readOptions(options));
   return {
     name: "coze",

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { AparteError } from "../../errors.ts";
 import type { ReplyEvent } from "../../turn/reply-event.ts";
-import type { AskCall, Backend } from "../backend.ts";
+import type { AskCall, Backend, JsonValue, Located } from "../backend.ts";
 import { noAnswer } from "../http/no-answer.ts";
 import { Client } from "./client.ts";
 import { type DialogflowCxOptions, readOptions, type Settings } from "./options.ts";
@@ -96,6 +96,21 @@ class DialogflowCx implements Backend {
       return;
     }
     yield* this.#run(call, turn, input, plan);
+  }
+
+  /** The current session's id; after its end, or when it has lapsed, the next one's, with page and parameters. */
+  async locate(call: Parameters<NonNullable<Backend["locate"]>>[0]): Promise<Located> {
+    const owner = { agent: this.#settings.agent, conversationId: call.conversationId };
+    const { id, place } = await planSession(owner, call.state, this.#settings.now(), this.#seal);
+    if (place === undefined) return { conversationId: id };
+    const { page, parameters } = place;
+    return {
+      conversationId: id,
+      start: {
+        ...(page === undefined ? {} : { currentPage: page }),
+        ...(parameters === undefined ? {} : { parameters: parameters as JsonValue }),
+      },
+    };
   }
 
   /** Lists a session's entity types, which asks for the same role as a turn does and changes nothing. */
