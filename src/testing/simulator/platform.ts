@@ -58,7 +58,7 @@ export class PlatformServer {
   }
 
   find(person: string, event: string): string | undefined {
-    return this.posts.find((post) => post.person === person && post.event === event)?.id;
+    return this.posts.findLast((post) => post.person === person && post.event === event)?.id;
   }
 
   /** It was written down what stands here. */

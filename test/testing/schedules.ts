@@ -1,0 +1,193 @@
+import type { Schedule } from "aparte/testing";
+
+/** What the simulator has found, as short as it could make it: each of these broke a promise once. */
+export const schedules: readonly (readonly [name: string, schedule: Schedule])[] = [
+  [
+    "asks no words again that a dead process sent, where the service cannot be asked for them",
+    {
+      seed: 132,
+      setting: {
+        processes: 2,
+        people: 1,
+        overlap: "interrupt",
+        agentRecovers: false,
+        platformFinds: false,
+        streams: true,
+        slowestMs: 4000,
+      },
+      steps: [
+        { at: 263.9, do: "say", person: 0, word: "p0w0", process: 1 },
+        { at: 635.3, do: "crash", process: 1, ms: 13.2 },
+        { at: 2487.3, do: "say", person: 0, word: "p0w1", process: 0 },
+      ],
+    },
+  ],
+  [
+    "asks no words again that a dead process sent, where they are interrupted",
+    {
+      seed: 638,
+      setting: {
+        processes: 1,
+        people: 1,
+        overlap: "interrupt",
+        agentRecovers: true,
+        platformFinds: true,
+        streams: true,
+        slowestMs: 4000,
+      },
+      steps: [
+        { at: 101.7, do: "say", person: 0, word: "p0w0", process: 0 },
+        { at: 133.3, do: "say", person: 0, word: "p0w1", process: 0 },
+        { at: 2683.6, do: "say", person: 0, word: "p0w2", process: 0 },
+        { at: 2983.6, do: "say", person: 0, word: "p0w3", process: 0 },
+        { at: 3335.9, do: "crash", process: 0, ms: 3949.2 },
+        { at: 4317.4, do: "say", person: 0, word: "p0w4", process: 0 },
+      ],
+    },
+  ],
+  [
+    "opens one conversation where its opening is interrupted",
+    {
+      seed: 2414,
+      setting: {
+        processes: 1,
+        people: 2,
+        overlap: "interrupt",
+        agentRecovers: true,
+        platformFinds: true,
+        streams: true,
+        slowestMs: 50,
+      },
+      steps: [
+        { at: 2140.4, do: "say", person: 0, word: "p0w0", process: 0 },
+        { at: 2145.3, do: "say", person: 0, word: "p0w1", process: 0 },
+        { at: 2151.5, do: "say", person: 0, word: "p0w3", process: 0 },
+        {
+          at: 2173.4,
+          do: "fault",
+          process: 0,
+          server: "agent",
+          call: "ask",
+          fault: "request-lost",
+          ms: 2517.9,
+        },
+        {
+          at: 2188.2,
+          do: "fault",
+          process: 0,
+          server: "store",
+          call: "beat",
+          fault: "reply-late",
+          ms: 1087.6,
+        },
+        { at: 3830.4, do: "freeze", process: 0, withClock: false, ms: 462.5 },
+        { at: 4054.1, do: "say", person: 0, word: "p0w4", process: 0 },
+        { at: 4084.3, do: "say", person: 1, word: "p1w5", process: 0 },
+        { at: 4098.4, do: "say", person: 1, word: "p1w6", process: 0 },
+      ],
+    },
+  ],
+  [
+    "asks no words again whose answer is written down, where they are interrupted",
+    {
+      seed: 8107,
+      setting: {
+        processes: 1,
+        people: 1,
+        overlap: "interrupt",
+        agentRecovers: true,
+        platformFinds: true,
+        streams: true,
+        slowestMs: 50,
+      },
+      steps: [
+        { at: 2779.2, do: "cut", process: 0, server: "platform", refuses: false, ms: 671 },
+        { at: 2790.7, do: "say", person: 0, word: "p0w4", process: 0 },
+        { at: 3109.7, do: "cut", process: 0, server: "platform", refuses: false, ms: 2026.2 },
+        { at: 3123.5, do: "say", person: 0, word: "p0w5", process: 0 },
+        { at: 4267.8, do: "close", process: 0, ms: 1545.8 },
+      ],
+    },
+  ],
+  [
+    "answers what was merged into a message that is taken back",
+    {
+      seed: 2666,
+      setting: {
+        processes: 1,
+        people: 2,
+        overlap: "merge",
+        agentRecovers: true,
+        platformFinds: true,
+        streams: true,
+        slowestMs: 500,
+      },
+      steps: [
+        { at: 4686.7, do: "say", person: 1, word: "p1w1", process: 0 },
+        { at: 5181.7, do: "say", person: 1, word: "p1w2", process: 0 },
+        { at: 5184, do: "say", person: 1, word: "p1w3", process: 0 },
+        { at: 5187, do: "say", person: 1, word: "p1w4", process: 0 },
+        { at: 5193, do: "cut", process: 0, server: "store", refuses: false, ms: 6292.2 },
+      ],
+    },
+  ],
+  [
+    "answers no message of which the person was told that it was not taken",
+    {
+      seed: 1878,
+      setting: {
+        processes: 1,
+        people: 2,
+        overlap: "merge",
+        agentRecovers: false,
+        platformFinds: true,
+        streams: false,
+        slowestMs: 50,
+      },
+      steps: [
+        {
+          at: 1977.4,
+          do: "fault",
+          process: 0,
+          server: "store",
+          call: "commit",
+          fault: "request-lost",
+          ms: 92.2,
+        },
+        { at: 2872.8, do: "say", person: 1, word: "p1w0", process: 0 },
+        { at: 2898.5, do: "say", person: 1, word: "p1w2", process: 0 },
+        { at: 2946.6, do: "say", person: 1, word: "p1w5", process: 0 },
+        {
+          at: 3870.7,
+          do: "fault",
+          process: 0,
+          server: "store",
+          call: "commit",
+          fault: "reply-lost",
+          ms: 211.1,
+        },
+      ],
+    },
+  ],
+  [
+    "carries on words that were interrupted while the store was away, before they were sent",
+    {
+      seed: 19930,
+      setting: {
+        processes: 1,
+        people: 1,
+        overlap: "interrupt",
+        agentRecovers: false,
+        platformFinds: true,
+        streams: false,
+        slowestMs: 50,
+      },
+      steps: [
+        { at: 130.6, do: "say", person: 0, word: "p0w0", process: 0 },
+        { at: 2930.2, do: "say", person: 0, word: "p0w1", process: 0 },
+        { at: 2933.7, do: "say", person: 0, word: "p0w2", process: 0 },
+        { at: 2936.4, do: "freeze", process: 0, ms: 3811.9, withClock: false },
+      ],
+    },
+  ],
+];
