@@ -31,7 +31,7 @@ describe("simulated processes, store, agent and platform", () => {
 });
 
 describe("the simulator", () => {
-  const quick = faults.filter(({ within }) => within <= 50);
+  const quick = faults.filter(({ within }) => within <= 20);
 
   it.each(quick)("notices $name", async (fault) => {
     const { failures } = await simulateWith(await builtRoot(), fault, fault.within);
