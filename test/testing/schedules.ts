@@ -190,4 +190,29 @@ export const schedules: readonly (readonly [name: string, schedule: Schedule])[]
       ],
     },
   ],
+  [
+    "leaves to others what waits, and nothing that began to run meanwhile",
+    {
+      seed: 132251078,
+      setting: {
+        processes: 1,
+        people: 1,
+        overlap: "queue",
+        agentRecovers: false,
+        platformFinds: true,
+        streams: true,
+        slowestMs: 50,
+      },
+      steps: [
+        { at: 109.3, do: "say", person: 0, word: "p0w0", process: 0 },
+        { at: 142.2, do: "say", person: 0, word: "p0w1", process: 0 },
+        { at: 1517.6, do: "say", person: 0, word: "p0w2", process: 0 },
+        { at: 2130.1, do: "say", person: 0, word: "p0w3", process: 0 },
+        { at: 3052.9, do: "say", person: 0, word: "p0w4", process: 0 },
+        { at: 3072.6, do: "say", person: 0, word: "p0w5", process: 0 },
+        { at: 3079.6, do: "say", person: 0, word: "p0w6", process: 0 },
+        { at: 3144.1, do: "close", process: 0, ms: 3625.7 },
+      ],
+    },
+  ],
 ];
