@@ -162,18 +162,25 @@ export class Owner {
   async leave(): Promise<void> {
     this.#isLeaving = true;
     if (!this.store.durable) return;
-    const places = [...this.#lanes.values()].flatMap((lane) => [...lane.places]);
-    const waiting = places.filter(({ isRunning, isEnding }) => !isRunning && !isEnding);
-    await this.release(waiting);
+    const waiting = () => {
+      const places = [...this.#lanes.values()].flatMap((lane) => [...lane.places]);
+      return places.filter(({ isRunning, isEnding }) => !isRunning && !isEnding);
+    };
+    await this.#release(waiting);
   }
 
   /** Leaves some turns for whoever looks first. */
   async release(places: readonly Place[]): Promise<void> {
-    if (places.length === 0) return;
+    await this.#release(() => places);
+  }
+
+  async #release(places: () => readonly Place[]): Promise<void> {
+    if (places().length === 0) return;
     // An owner of its own, that is dead from the beginning: others need not wait for this one's end.
     const left = `${this.#id}~`;
     await this.store.beat(left, 0);
-    const released = await Promise.allSettled(places.map((place) => place.release(left)));
+    // Asked for again: one that waited may run by now.
+    const released = await Promise.allSettled(places().map((place) => place.release(left)));
     for (const result of released) {
       if (result.status === "rejected") this.failed("a turn could not be left", result.reason);
     }

@@ -444,8 +444,10 @@ export class Turn {
       title: settings.title(this.message),
       alwaysFind: settings.alwaysFind,
       beforeAsk: () => {
-        this.#isSent = true;
-        return this.#beforeAsk(place, backend);
+        const before = this.#beforeAsk(place, backend);
+        if (before !== undefined) return before.then(() => this.#send());
+        this.#send();
+        return undefined;
       },
       uninterrupted: (run) => this.#uninterrupted(run),
       found: (isSent) => this.#found(isSent),
@@ -459,6 +461,12 @@ export class Turn {
       this.#log.push(event);
     }
     signal.throwIfAborted();
+  }
+
+  /** From here on the service may have the turn. */
+  #send(): void {
+    this.#stop.signal.throwIfAborted();
+    this.#isSent = true;
   }
 
   #found(isSent: boolean): void {
