@@ -22,6 +22,9 @@ export interface OwnerOptions {
 /** The part of a lease that is kept free: what is sent later might reach the platform after its end. */
 const sendMargin = 0.1;
 
+/** Two signs of life that are further apart than this part of a lease: one is missing between them. */
+const missedShare = 0.6;
+
 /** How many lanes of dead owners are gone on with at the same time. */
 const takenAtOnce = 100;
 
@@ -64,6 +67,11 @@ export class Owner {
   readonly #suspected = new Set<string>();
   #remembered: { readonly lane: string; readonly mark: string; readonly at: number }[] = [];
   #isTakingOver = false;
+  /** When the last sign of life that went through was sent, by this process's clock; undefined before the first one. */
+  #lastSign: number | undefined;
+  #hasFailed = false;
+  /** Until when nobody is buried, by this process's clock. */
+  #buriesFrom = Number.NEGATIVE_INFINITY;
 
   constructor(options: OwnerOptions) {
     this.#options = options;
@@ -210,6 +218,7 @@ export class Owner {
     try {
       await this.#beating;
     } catch (error) {
+      this.#hasFailed = true;
       this.#options.logger.warn("the store does not hear this process", describeError(error));
       pauseMs = Math.min(pauseMs, 250) * (0.5 + this.clock.random() / 2);
     }
@@ -228,6 +237,12 @@ export class Owner {
     await this.#listen();
     const beat = await this.store.beat(id, this.leaseTime);
     this.heard(beat.now);
+    // Where this process was without the store, the others may have been, too: they get a lease to come back.
+    if (this.#hasFailed || from - (this.#lastSign ?? from) > this.leaseTime * missedShare) {
+      this.#buriesFrom = this.clock.now() + this.leaseTime;
+    }
+    this.#hasFailed = false;
+    this.#lastSign = from;
     // A late answer to a former id says nothing of this one.
     if (id !== this.#id || this.#isStopped) return;
     if (beat.isBuried) return this.#startAnew();
@@ -306,6 +321,7 @@ export class Owner {
 
   /** @returns whether the owner is dead */
   async #bury(owner: string): Promise<boolean> {
+    if (this.clock.now() < this.#buriesFrom) return false;
     const state = await this.store.bury(owner);
     if (state !== "unknown") {
       this.#unknown.delete(owner);

@@ -169,6 +169,31 @@ describe("An owner that is late", () => {
     expect(await waits.begun).toBe("runs");
   });
 
+  it("is not buried by one that was without the store as well, and came back first", async () => {
+    const b = await started();
+    const [place, id] = [await take(a, "q1"), a.owner.id];
+    for (const { view } of [a, b]) view.intercept = cut;
+    await clock.pass(leaseTime * 3);
+    reach(b);
+    await clock.pass(leaseTime - third);
+    reach(a);
+    await clock.pass(250);
+    expect(a.owner.id).toBe(id);
+    expect(b.adopted).toEqual([]);
+    await place.end();
+    expect(await keysIn(store, "lane")).toEqual([]);
+  });
+
+  it("is buried by one that was without the store as well, when it does not come back within a lease", async () => {
+    const b = await started();
+    await take(a, "q1");
+    for (const { view } of [a, b]) view.intercept = cut;
+    await clock.pass(leaseTime * 3);
+    reach(b);
+    await clock.pass(leaseTime + third + 250);
+    expect(b.adopted.map(({ key }) => key)).toEqual(["q1"]);
+  });
+
   it("is not buried before its lease is over", async () => {
     const b = await started();
     await take(a, "q1");
