@@ -90,7 +90,7 @@ describe("A session name", () => {
           names.set(name, key);
         }
       }),
-      { numRuns: 200 },
+      { numRuns: 40 },
     );
   });
 
