@@ -32,6 +32,9 @@ const takenAtOnce = 100;
 const rememberedMs = 5_000;
 const rememberedMarks = 20_000;
 
+/** How often what a store has lost is put back at most, in milliseconds: many lanes show one loss. */
+const putBackEvery = 1_000;
+
 /**
  * One running mapper, as the store knows it: alive or dead. It gives signs of life, keeps its sides of the lanes, and
  * goes on with the turns of owners that are dead.
@@ -72,6 +75,7 @@ export class Owner {
   #hasFailed = false;
   /** Until when nobody is buried, by this process's clock. */
   #buriesFrom = Number.NEGATIVE_INFINITY;
+  #lastPutBack = Number.NEGATIVE_INFINITY;
 
   constructor(options: OwnerOptions) {
     this.#options = options;
@@ -136,6 +140,11 @@ export class Owner {
     const remembered = this.#remembered;
     remembered.push({ lane, mark, at: this.clock.now() });
     if (remembered.length > rememberedMarks) remembered.splice(0, rememberedMarks / 2);
+  }
+
+  /** A lane has shown that the store lost what was written last. */
+  lostByStore(): void {
+    if (this.clock.now() - this.#lastPutBack >= putBackEvery) this.#putBack();
   }
 
   adopt(place: Place): void {
@@ -286,6 +295,7 @@ export class Owner {
 
   /** The store went back in time, and lost what was written last. */
   #putBack(): void {
+    this.#lastPutBack = this.clock.now();
     this.#options.logger.warn(
       "the store has lost what was written last; it is put back as far as it is known",
     );

@@ -511,6 +511,37 @@ describe("A store that lost what was written last", () => {
     expect(await b.owner.lane("ended").take(newTurn("q3"), 1, storeTimeout)).toEqual({ is: "duplicate" });
   });
 
+  it("shows in a lane as well, where no sign of life was lost", async () => {
+    const running = await take(a, "q1");
+    await clock.pass(100);
+    await running.advance({ phase: "asked" });
+    await (await take(a, "q2", "ended")).end();
+    await store.goBackTo(50);
+    await running.advance({ posts: ["p"] });
+    await settled();
+    expect((await documentOf("lane"))?.running).toMatchObject({ phase: "asked", posts: ["p"] });
+    const b = await started();
+    expect(await b.owner.lane("ended").take(newTurn("q2"), 1, storeTimeout)).toEqual({ is: "duplicate" });
+    expect(a.log.said).toEqual([
+      "warn: the store has lost what was written last; it is put back as far as it is known",
+    ]);
+  });
+
+  it("is put back once a second, however many lanes show it", async () => {
+    const places = [];
+    for (const lane of ["one", "two", "three"]) places.push(await take(a, "q1", lane));
+    await store.goBackTo(-1);
+    for (const place of places) await place.advance({ phase: "asked" });
+    await settled();
+    expect(a.log.said.length).toBe(1);
+    await clock.pass(1_000);
+    await store.goBackTo(-1);
+    for (const place of places) await place.advance({ phase: "asked" });
+    await settled();
+    expect(a.log.said.length).toBe(2);
+    for (const lane of ["one", "two", "three"]) expect(await keysIn(store, lane)).toEqual(["q1"]);
+  });
+
   it("forgets marks that are older than that", async () => {
     await (await take(a, "q1", "early")).end();
     await clock.pass(third * 2 - 10);
