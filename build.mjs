@@ -4,7 +4,8 @@ import { cpSync, readdirSync, rmSync } from "node:fs";
 import { extname, join } from "node:path";
 
 const [target = "dist"] = process.argv.slice(2);
-const languages = [".lua", ".sql"];
+// Those of the browser are compiled by a project of their own (`npm run page`).
+const languages = [".lua", ".sql", ".html", ".css", ".js"];
 
 rmSync(target, { recursive: true, force: true });
 for (const entry of readdirSync("src", { recursive: true, withFileTypes: true })) {

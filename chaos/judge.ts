@@ -63,8 +63,8 @@ export function judge(
       "delivered twice",
       twice.filter((outcome) => !excused.has(outcome)),
     ),
-    count("delivered twice, death or outage between storing and noting", [...excused]),
-    count("shown by a bot in the moment of its thaw", ledger.stale),
+    listed("delivered twice, death or outage between storing and noting", [...excused].map(story)),
+    listed("shown by a bot in the moment of its thaw", ledger.stale),
     neverOvertaken("asked out of order", (early, late) => firstAsk(early) > firstAsk(late)),
     neverOvertaken("delivered out of order", ({ ended }, { begun }) => (ended ?? 0) > (begun ?? Infinity)),
     neverListed("mixed in replies", ledger.mixed),
@@ -107,8 +107,12 @@ export function hasOpen(ledger: Ledger, memory: AgentMemory): boolean {
   return outcomes(ledger, memory.answers).some((outcome) => isAccepted(outcome) && isOpen(outcome));
 }
 
+function listed(name: string, cases: readonly string[]): Count {
+  return { name, count: cases.length, cases };
+}
+
 function neverListed(name: string, cases: readonly string[]): Count {
-  return { name, count: cases.length, isBroken: cases.length > 0, cases };
+  return { ...listed(name, cases), isBroken: cases.length > 0 };
 }
 
 /** A bot has taken it, or the platform was told that it need not send it again. */

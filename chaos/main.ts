@@ -103,7 +103,7 @@ export async function main(args: readonly string[]): Promise<number> {
         cases: bots.crashes,
       },
     ];
-    for (const count of counts) print(count, join(folder, "broken.log"));
+    for (const count of counts) print(count, join(folder, "cases.log"));
     const broken = counts.filter((count) => count.isBroken === true);
     isBroken = broken.length > 0;
     console.log(
@@ -140,10 +140,10 @@ async function settle(
   return false;
 }
 
-/** @param file where all cases of broken promises go; the first ones are printed */
+/** @param file where all cases go; the first ones of broken promises are printed */
 function print({ name, count, isBroken = false, cases = [] }: Count, file: string): void {
   console.log(`${isBroken ? "!" : " "} ${name.padEnd(52)} ${count.toLocaleString("en")}`);
-  if (!isBroken) return;
-  for (const one of cases.slice(0, printedCases)) console.log(`    ${one}`);
+  if (cases.length === 0) return;
+  if (isBroken) for (const one of cases.slice(0, printedCases)) console.log(`    ${one}`);
   appendFileSync(file, [name, ...cases].join("\n    ").concat("\n\n"));
 }

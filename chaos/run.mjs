@@ -8,7 +8,7 @@
 // schedule of faults; the processes' own timing is never the same twice. `--talkers` (24) is how many people talk at
 // the same time, `--settle` (180) how many seconds are waited at the end for what is not answered yet.
 //
-// When a promise was broken, the bots' logs, that of the faults and all cases (broken.log) are kept in a folder that
+// When a promise was broken, the bots' logs, that of the faults and all cases (cases.log) are kept in a folder that
 // is named at the end; the first cases are printed.
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";

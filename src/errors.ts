@@ -5,6 +5,7 @@
 const codes = {
   "option-invalid": { retry: false, say: "This bot is not set up correctly." },
   "input-invalid": { retry: false, say: "I could not read that message." },
+  "file-too-large": { retry: false, say: "A file of your message is too large for me." },
   "agent-unknown": { retry: false, say: "I do not know that agent." },
   "store-failed": { retry: true, say: "I cannot reach my memory right now. Please try again in a moment." },
   "store-timeout": { retry: true, say: "I cannot reach my memory right now. Please try again in a moment." },

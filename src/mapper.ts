@@ -5,9 +5,10 @@ import type { Backend } from "./backends/backend.ts";
 import { pace } from "./backends/http/pace.ts";
 import { timer } from "./clock.ts";
 import { AparteError, asAparteError } from "./errors.ts";
+import type { JsonValue } from "./json.ts";
 import { Owner } from "./lane/owner.ts";
 import { leaseLost, type Place } from "./lane/place.ts";
-import { describeError } from "./logger.ts";
+import { describeError, type Logger } from "./logger.ts";
 import { checkOptions, type MapperOptions, type Settings } from "./options.ts";
 import { conversationId } from "./session/conversation.ts";
 import {
@@ -41,6 +42,8 @@ export interface Mapping {
   readonly conversationId: string;
   /** The session's own token; undefined where the service has none per session. */
   readonly accessToken: string | undefined;
+  /** What the service needs with the next turn beside the id (Dialogflow: page and parameters to begin with). */
+  readonly start?: JsonValue;
 }
 
 /** How long `close()` waits for running turns, in milliseconds. */
@@ -103,6 +106,11 @@ export class SessionMapper implements AsyncDisposable {
       pace: (key: string, perSecond: number, signal: AbortSignal) => pace(rates, key, perSecond, signal),
     };
     for (const backend of agents.values()) backend.attach?.(host);
+  }
+
+  /** Where the mapper logs; its adapters do, too. */
+  get logger(): Logger {
+    return this.#settings.logger;
   }
 
   /**
@@ -174,8 +182,15 @@ export class SessionMapper implements AsyncDisposable {
       (await this.#inSession(speaker, "resolve", (session) =>
         conversationId({ session, agent, backend, signal, alwaysFind }),
       ));
-    const accessToken = await backend.accessToken?.({ sessionName: name, agent, signal });
-    return { sessionName: name, conversationId: id, accessToken };
+    const call = { sessionName: name, agent, signal };
+    const accessToken = await backend.accessToken?.(call);
+    const state = record?.conversations[agent]?.state;
+    const located = await backend.locate?.({
+      ...call,
+      conversationId: id,
+      ...(state === undefined ? {} : { state }),
+    });
+    return { sessionName: name, conversationId: id, accessToken, ...located };
   }
 
   /**

@@ -1,5 +1,5 @@
 import { AparteError, type DeliveryFailure } from "aparte";
-import type { APIAttachment, APIRequest, REST, ResponseLike } from "discord.js";
+import type { APIAttachment, APIRequest, RawFile, REST, ResponseLike } from "discord.js";
 import type { ReplyAddress } from "./address.ts";
 
 // Discord's numbers, written here so that only types are imported from discord.js.
@@ -7,11 +7,22 @@ import type { ReplyAddress } from "./address.ts";
 const suppressEmbeds = 4;
 /** RESTJSONErrorCodes: replying needs the permission Read Message History, posting does not. */
 const cannotReply = 160_002;
+/** Missing Access, Missing Permissions. */
+const forbidden: readonly number[] = [50_001, 50_013];
+/** Thread is archived: it takes posts, which open it again, and no edits. */
+const archived = 50_083;
 /** Unknown Message: deleted meanwhile. Or older than an hour, and edited too often. */
 const notEditable: readonly number[] = [10_008, 30_046];
 
 /** Goes with every text: without it an agent could be talked into pinging everyone. Edits are parsed again too. */
 const allowedMentions = { parse: [], replied_user: false };
+
+/** What one message shows. */
+export interface PostText {
+  readonly content: string;
+  /** The whole answer, as a file. */
+  readonly file?: string;
+}
 
 export interface PostedMessage {
   readonly id: string;
@@ -41,40 +52,57 @@ export class DiscordApi {
    */
   async post(
     { channelId, messageId }: ReplyAddress,
-    content: string,
+    text: PostText,
     nonce: string,
     isReply: boolean,
     signal: AbortSignal,
   ): Promise<PostedMessage> {
     const path = `/channels/${channelId}/messages` as const;
-    const body = {
-      content,
-      nonce,
-      enforce_nonce: true,
-      flags: suppressEmbeds,
-      allowed_mentions: allowedMentions,
-    };
-    if (isReply) {
-      const reference = { message_id: messageId, fail_if_not_exists: false };
-      try {
-        return (await this.#rest.post(path, {
-          body: { ...body, message_reference: reference },
-          signal,
-        })) as PostedMessage;
-      } catch (error) {
-        if (codeOf(error) !== cannotReply) throw error;
-      }
+    const { body, files } = shownAs(text);
+    const post = async (more: object) =>
+      (await this.#rest.post(path, {
+        ...{ files, signal },
+        body: { ...body, nonce, enforce_nonce: true, ...more },
+      })) as PostedMessage;
+    if (!isReply) return post({});
+    try {
+      return await post({ message_reference: { message_id: messageId, fail_if_not_exists: false } });
+    } catch (error) {
+      if (codeOf(error) !== cannotReply) throw error;
+      return post({});
     }
-    return (await this.#rest.post(path, { body, signal })) as PostedMessage;
   }
 
-  async edit(channelId: string, id: string, content: string, signal: AbortSignal): Promise<void> {
-    const body = { content, flags: suppressEmbeds, allowed_mentions: allowedMentions };
-    await this.#rest.patch(`/channels/${channelId}/messages/${id}`, { body, signal });
+  /** Answers a message with words of the adapter's own, once. */
+  async tell(
+    { channelId, id }: { readonly channelId: string; readonly id: string },
+    text: string,
+  ): Promise<void> {
+    const address = { channelId, messageId: id };
+    await this.post(address, { content: text }, `${id}-told`, true, AbortSignal.timeout(callMs));
+  }
+
+  /** Says to a person in private what cannot be said where they asked, once a question. */
+  async tellPrivately(userId: string, messageId: string, text: string): Promise<void> {
+    const signal = AbortSignal.timeout(callMs);
+    const body = { recipient_id: userId };
+    const { id } = (await this.#rest.post("/users/@me/channels", { body, signal })) as {
+      readonly id: string;
+    };
+    await this.post({ channelId: id, messageId }, { content: text }, `${messageId}-why`, false, signal);
+  }
+
+  async edit({ channelId }: ReplyAddress, id: string, text: PostText, signal: AbortSignal): Promise<void> {
+    await this.#rest.patch(`/channels/${channelId}/messages/${id}`, { ...shownAs(text), signal });
+  }
+
+  /** Opens an archived thread again, unless it is locked. */
+  async reopen(channelId: string, signal: AbortSignal): Promise<void> {
+    await this.#rest.patch(`/channels/${channelId}`, { body: { archived: false }, signal });
   }
 
   /** Deletes a message of the bot; one that is gone counts as deleted. */
-  async remove(channelId: string, id: string, signal: AbortSignal): Promise<void> {
+  async remove({ channelId }: ReplyAddress, id: string, signal: AbortSignal): Promise<void> {
     await this.#rest.delete(`/channels/${channelId}/messages/${id}`, { signal }).catch((error: unknown) => {
       if (!isGone(error)) throw error;
     });
@@ -85,6 +113,7 @@ export class DiscordApi {
     await this.#rest.post(`/channels/${channelId}/typing`);
   }
 
+  /** The attachments of a message, and those of the message that it forwards. */
   async attachments(
     channelId: string,
     messageId: string,
@@ -92,8 +121,12 @@ export class DiscordApi {
   ): Promise<readonly APIAttachment[]> {
     const message = (await this.#rest.get(`/channels/${channelId}/messages/${messageId}`, { signal })) as {
       readonly attachments: readonly APIAttachment[];
+      readonly message_snapshots?: readonly {
+        readonly message: { readonly attachments: readonly APIAttachment[] };
+      }[];
     };
-    return message.attachments;
+    const forwarded = message.message_snapshots?.flatMap((snapshot) => snapshot.message.attachments) ?? [];
+    return [...message.attachments, ...forwarded];
   }
 
   /**
@@ -123,6 +156,19 @@ export class DiscordApi {
   }
 }
 
+function shownAs({ content, file }: PostText): { readonly body: object; readonly files: RawFile[] } {
+  const isFile = file !== undefined;
+  return {
+    body: {
+      ...{ content, flags: suppressEmbeds, allowed_mentions: allowedMentions },
+      attachments: isFile ? [{ id: 0, filename: fileName }] : [],
+    },
+    files: isFile ? [{ name: fileName, data: file, contentType: "text/markdown" }] : [],
+  };
+}
+
+const fileName = "answer.md";
+
 const tooMany = 429;
 
 /** How long one call may take, in milliseconds, with its waiting for others: then it is the mapper's to try again. */
@@ -131,6 +177,15 @@ const callMs = 60_000;
 /** The message can be edited no more: it was deleted, or Discord takes no more edits of it. */
 export function isGone(error: unknown): boolean {
   return notEditable.includes(codeOf(error) ?? 0);
+}
+
+export function isArchived(error: unknown): boolean {
+  return codeOf(error) === archived;
+}
+
+/** The bot lacks a permission in the channel. */
+export function isForbidden(error: unknown): boolean {
+  return forbidden.includes(codeOf(error) ?? 0);
 }
 
 /** Discord has answered and will answer the same again: no permission, no such channel … */

@@ -27,7 +27,11 @@ export class AttachmentFiles {
     this.#settings = settings;
   }
 
-  of({ id: messageId, channelId, attachments }: DiscordMessage): FileInput[] {
+  /** @param attachments others than the message's own: those of the message that it forwards */
+  of(
+    { id: messageId, channelId, ...message }: DiscordMessage,
+    attachments: DiscordMessage["attachments"] = message.attachments,
+  ): FileInput[] {
     return attachments.map(({ id: attachmentId, name, contentType, url }) => {
       const ref: AttachmentRef = { channelId, messageId, attachmentId };
       return {

@@ -1,13 +1,16 @@
 import { type Adapter, AparteError, optionInvalid, type SessionMapper } from "aparte";
 import type { Client, Message as DiscordMessage } from "discord.js";
 import { replyAddress } from "./address.ts";
-import { DiscordApi, readFailure } from "./api.ts";
+import { DiscordApi, isForbidden, readFailure } from "./api.ts";
 import { Channels } from "./channels.ts";
 import { deliver } from "./deliver.ts";
 import { AttachmentFiles } from "./files.ts";
 import { checkClient } from "./intents.ts";
-import { platform, readMessage } from "./message.ts";
+import { isToAnswer, platform, readMessage, rereadMessage } from "./message.ts";
+import { missedMessages } from "./missed.ts";
 import { checkOptions, type DiscordOptions } from "./options.ts";
+import { tellMissing } from "./permissions.ts";
+import { isUnreadable } from "./words.ts";
 
 export type { DiscordOptions } from "./options.ts";
 
@@ -22,6 +25,9 @@ export interface DiscordAdapter extends Required<Adapter> {
    */
   attach(client: Client): void;
 }
+
+/** How old a message may be that is answered because it was edited, in milliseconds. */
+const editableMs = 3_600_000;
 
 /** What an attached client lends. */
 interface Attached {
@@ -56,7 +62,7 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
     attach(discordClient) {
       if (attached !== undefined)
         throw optionInvalid("client", "is set already: one adapter serves one client");
-      checkClient(discordClient, settings);
+      checkClient(discordClient, settings, mapper.logger);
       const api = new DiscordApi(discordClient.rest);
       const files = new AttachmentFiles(api, settings);
       attached = {
@@ -69,17 +75,39 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
       if (discordClient.isReady()) mapper.connect(adapter);
       else discordClient.once("shardReady", () => mapper.connect(adapter));
       const take = async (event: DiscordMessage) => {
-        const message = await readMessage(event, settings, files);
-        if (message !== undefined) await mapper.receive(message);
+        if (!isToAnswer(event, settings)) return;
+        if (isUnreadable(event))
+          await api.tell(event, "I cannot read this message. Please mention me in it.");
+        else await mapper.receive(await readMessage(event, files));
       };
+      const lookBack = async (shardId: number) => {
+        const ready = discordClient as Client<true>;
+        for await (const event of missedMessages(ready, shardId, settings.lookBack)) await take(event);
+      };
+      if (settings.lookBack > 0) discordClient.on("shardReady", (id) => void lookBack(id).catch(() => {}));
       // What goes wrong here was logged by the mapper, and told to the person through `deliver`.
       discordClient.on("messageCreate", (event) => void take(event).catch(() => {}));
+      // A mention may come with an edit. What was answered before is known to the mapper, for a day.
+      discordClient.on("messageUpdate", (_, event) => {
+        const isEdit = event.editedTimestamp !== null && Date.now() - event.createdTimestamp < editableMs;
+        if (isEdit) void take(event).catch(() => {});
+      });
     },
     deliver: async (message, delivery) => {
-      const { api, channels } = client();
-      await deliver(api, channels, replyAddress(message), delivery);
+      const { client: discordClient, api, channels } = client();
+      const address = replyAddress(message);
+      try {
+        await deliver(api, channels, address, delivery, settings.maxMessages);
+      } catch (error) {
+        if (isForbidden(error)) await tellMissing(discordClient, api, message, mapper.logger);
+        throw error;
+      }
     },
     failure: readFailure,
+    reread: async (message) => {
+      const { client: discordClient, files } = client();
+      return rereadMessage(discordClient, message, files);
+    },
     loadFile: async (ref, signal) => client().files.load(ref, signal),
   };
   return adapter;

@@ -1,4 +1,4 @@
-import { optionInvalid } from "aparte";
+import { type Logger, optionInvalid } from "aparte";
 import type { Client } from "discord.js";
 import type { DiscordSettings } from "./options.ts";
 
@@ -12,7 +12,11 @@ const partialChannel = 1;
  * for when the client logged in.
  * @throws {AparteError} `option-invalid` that names the intent or partial to add.
  */
-export function checkClient(client: Client, { respond, directMessages }: DiscordSettings): void {
+export function checkClient(
+  client: Client,
+  { respond, directMessages }: DiscordSettings,
+  logger: Logger,
+): void {
   const needed: (keyof typeof intent)[] = [];
   // Without Guilds no channel is known, and discord.js drops the messages of channels that it does not know.
   if (respond !== "never") needed.push("Guilds", "GuildMessages");
@@ -23,6 +27,12 @@ export function checkClient(client: Client, { respond, directMessages }: Discord
   if (missing.length > 0) {
     const names = missing.map((name) => `GatewayIntentBits.${name}`).join(", ");
     throw optionInvalid("client.intents", `of the discord.js client lack ${names}. Add them${otherwise}`);
+  }
+  if (respond !== "never" && !intents.has(intent.MessageContent)) {
+    logger.warn(
+      "the discord.js client lacks the intent Message Content: replies that do not ping the bot cannot be read, nor " +
+        "the messages that people refer to. Mentions, pinging replies and direct messages can",
+    );
   }
   // A direct message comes in a channel that the client has not seen, so it must be allowed to be partial.
   if (directMessages && !partials.some((partial) => Number(partial) === partialChannel)) {

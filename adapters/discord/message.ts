@@ -1,8 +1,10 @@
 import type { Message } from "aparte";
-import type { AnyThreadChannel, Message as DiscordMessage } from "discord.js";
-import type { ReplyAddress } from "./address.ts";
+import type { AnyThreadChannel, Client, Message as DiscordMessage } from "discord.js";
+import { type ReplyAddress, replyAddress } from "./address.ts";
+import { isGone } from "./api.ts";
 import type { AttachmentFiles } from "./files.ts";
 import type { DiscordSettings } from "./options.ts";
+import { botRole, isUnreadable, readWords } from "./words.ts";
 
 export const platform = "discord";
 
@@ -13,17 +15,8 @@ export const platform = "discord";
  */
 const directTenant = "dm";
 
-/** The message as the mapper takes it; undefined when it is not for the bot. */
-export async function readMessage(
-  event: DiscordMessage,
-  settings: DiscordSettings,
-  files: AttachmentFiles,
-): Promise<Message | undefined> {
-  if (!isPersons(event) || !isForBot(event, settings)) return undefined;
-  const text = withoutMention(event);
-  const attached = files.of(event);
-  // A bare mention or a sticker: there is nothing to answer.
-  if (text === "" && attached.length === 0) return undefined;
+/** The message as the mapper takes it. */
+export async function readMessage(event: DiscordMessage, files: AttachmentFiles): Promise<Message> {
   const replyTo: ReplyAddress = { channelId: event.channelId, messageId: event.id };
   return {
     platform,
@@ -33,10 +26,37 @@ export async function readMessage(
     user: event.author.id,
     ...(event.channel.isThread() ? await threadPlace(event.channel) : { channel: event.channelId }),
     id: event.id,
-    text,
-    files: attached,
+    ...(await readWords(event, files)),
     replyTo: { ...replyTo },
   };
+}
+
+/** Whether a message is a person's, and for the bot. */
+export function isToAnswer(event: DiscordMessage, settings: DiscordSettings): boolean {
+  return isPersons(event) && isForBot(event, settings);
+}
+
+/**
+ * A message that has waited, as it stands now; undefined when it was deleted.
+ * @throws what Discord fails with
+ */
+export async function rereadMessage(
+  client: Client,
+  message: Message,
+  files: AttachmentFiles,
+): Promise<Message | undefined> {
+  const { channelId, messageId } = replyAddress(message);
+  const channel = await client.channels.fetch(channelId);
+  if (channel?.isTextBased() !== true) return message;
+  try {
+    const event = await channel.messages.fetch({ message: messageId, force: true });
+    return event.editedTimestamp === null || isUnreadable(event)
+      ? message
+      : { ...message, ...(await readWords(event, files)) };
+  } catch (error) {
+    if (isGone(error)) return undefined;
+    throw error;
+  }
 }
 
 /** Not from a bot (this one included), a webhook, or Discord itself (joins, pins, boosts …). */
@@ -50,18 +70,6 @@ function isForBot(event: DiscordMessage, { respond, directMessages }: DiscordSet
   const { id } = event.client.user;
   const { users, repliedUser } = event.mentions;
   return users.has(id) || repliedUser?.id === id || botRole(event) !== undefined;
-}
-
-/** The role that Discord makes for each bot: people pick it from the list in place of the bot. */
-function botRole({ mentions, client }: DiscordMessage): string | undefined {
-  return mentions.roles.find((role) => role.tags?.botId === client.user.id)?.id;
-}
-
-function withoutMention(event: DiscordMessage): string {
-  const { id } = event.client.user;
-  // `<@!id>` is the mention of a nickname, which old clients still send.
-  const mention = new RegExp(`<@!?${id}>|<@&${botRole(event) ?? id}>`, "g");
-  return event.content.replace(mention, "").trim();
 }
 
 /** A thread is a channel with an id of its own, in a parent channel. */

@@ -13,6 +13,13 @@ export interface DiscordOptions {
    * from a bot in a channel. @default 1200
    */
   readonly editInterval?: number;
+  /** How many messages an answer takes at most: a longer one comes as a file, with its beginning shown. @default 5 */
+  readonly maxMessages?: number;
+  /**
+   * After each new session of the gateway the messages of so long ago are looked through for those that nobody
+   * answered: what came while no session was there. In milliseconds; 0: never. @default 900_000
+   */
+  readonly lookBack?: number;
   /** The largest attachment that is handed to the agent, in bytes. @default 20_971_520 */
   readonly maxFileBytes?: number;
   /**
@@ -28,6 +35,8 @@ const known = [
   "respond",
   "directMessages",
   "editInterval",
+  "maxMessages",
+  "lookBack",
   "maxFileBytes",
   "fileHosts",
 ] as const satisfies readonly (keyof DiscordOptions)[];
@@ -36,7 +45,7 @@ const known = [
 export function checkOptions(options: DiscordOptions): DiscordSettings {
   refuseUnknown(options, known);
   const { respond = "mentions", directMessages = true, fileHosts = [] } = options;
-  const { editInterval = 1_200, maxFileBytes = 20_971_520 } = options;
+  const { editInterval = 1_200, maxMessages = 5, lookBack = 900_000, maxFileBytes = 20_971_520 } = options;
   if (respond !== "mentions" && respond !== "all" && respond !== "never") {
     throw optionInvalid("respond", 'must be "mentions", "all" or "never"');
   }
@@ -46,10 +55,14 @@ export function checkOptions(options: DiscordOptions): DiscordSettings {
       throw optionInvalid(field, "must be a number above 0");
     }
   }
+  if (typeof lookBack !== "number" || !Number.isFinite(lookBack) || lookBack < 0)
+    throw optionInvalid("lookBack", "must be a number of milliseconds, or 0");
+  if (!Number.isInteger(maxMessages) || maxMessages < 1)
+    throw optionInvalid("maxMessages", "must be a whole number above 0");
   if (!Array.isArray(fileHosts) || fileHosts.some((host) => typeof host !== "string" || !isHost(host))) {
     throw optionInvalid("fileHosts", 'must be a list of hosts, e.g. ["files.example.com", "127.0.0.1:8080"]');
   }
-  return { respond, directMessages, editInterval, maxFileBytes, fileHosts };
+  return { respond, directMessages, editInterval, maxMessages, lookBack, maxFileBytes, fileHosts };
 }
 
 function isHost(host: string): boolean {

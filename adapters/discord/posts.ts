@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Delivery, JsonValue } from "aparte";
 import { isSnowflake, type ReplyAddress } from "./address.ts";
-import { type DiscordApi, isFinal, isGone, waitOf } from "./api.ts";
+import { type DiscordApi, isArchived, isFinal, isForbidden, isGone, type PostText, waitOf } from "./api.ts";
 import type { ChannelStay } from "./channels.ts";
 
 /** The longest pause that is waited here, in milliseconds: a longer one is the mapper's to wait. */
@@ -11,7 +11,7 @@ const maxWaitMs = 15_000;
 interface Post {
   readonly id: string;
   /** Undefined when another process posted it. */
-  readonly shown: string | undefined;
+  readonly shown: PostText | undefined;
 }
 
 export interface PostsOptions {
@@ -20,7 +20,13 @@ export interface PostsOptions {
   readonly address: ReplyAddress;
   readonly delivery: Delivery;
   /** The texts that the messages are to show, as far as the reply has come. */
-  readonly texts: (isComplete: boolean) => readonly string[];
+  readonly texts: (state: PostsState) => readonly PostText[];
+}
+
+export interface PostsState {
+  readonly isComplete: boolean;
+  /** False where Discord does not take files of the bot. */
+  readonly canAttach: boolean;
 }
 
 /**
@@ -34,6 +40,8 @@ export class Posts {
   #running: Promise<void> | undefined;
   #failure: { readonly error: unknown } | undefined;
   #isReposted = false;
+  #isReopened = false;
+  #canAttach = true;
 
   constructor(options: PostsOptions) {
     this.#options = options;
@@ -77,6 +85,10 @@ export class Posts {
         await delivery.permit();
         await api.send(step.call);
       } catch (error) {
+        if (step.hasFile && this.#canAttach && isForbidden(error)) {
+          this.#canAttach = false;
+          continue;
+        }
         const wait = waitOf(error);
         if (wait === undefined || wait > maxWaitMs) {
           this.#failure = { error };
@@ -88,22 +100,23 @@ export class Posts {
   }
 
   /** The next call that brings Discord nearer to the texts; undefined when it shows them. */
-  #nextStep():
-    | { readonly isEdit: boolean; readonly call: (signal: AbortSignal) => Promise<void> }
-    | undefined {
-    const texts = this.#options.texts(this.#isComplete);
+  #nextStep(): Step | undefined {
+    const state = { isComplete: this.#isComplete, canAttach: this.#canAttach };
+    const texts = this.#options.texts(state);
     for (const [index, text] of texts.entries()) {
       const post = this.#posts[index];
-      if (post === undefined) return { isEdit: false, call: (signal) => this.#post(index, text, signal) };
-      if (post.shown !== text)
-        return { isEdit: true, call: (signal) => this.#edit(index, post, text, signal) };
+      const hasFile = text.file !== undefined;
+      if (post === undefined)
+        return { isEdit: false, hasFile, call: (signal) => this.#post(index, text, signal) };
+      if (post.shown?.content !== text.content || post.shown.file !== text.file)
+        return { isEdit: true, hasFile, call: (signal) => this.#edit(index, post, text, signal) };
     }
     // A draft may shrink and grow again; only what is left over in the end goes.
     const surplus = this.#isComplete && texts.length < this.#posts.length ? this.#posts.at(-1) : undefined;
-    return surplus && { isEdit: false, call: (signal) => this.#remove(surplus, signal) };
+    return surplus && { isEdit: false, hasFile: false, call: (signal) => this.#remove(surplus, signal) };
   }
 
-  async #post(index: number, text: string, signal: AbortSignal): Promise<void> {
+  async #post(index: number, text: PostText, signal: AbortSignal): Promise<void> {
     const { api, address, delivery } = this.#options;
     // The same for the same part of the same reply: a post whose answer was lost on its way, or whose process died,
     // is found by it and not made twice.
@@ -113,17 +126,21 @@ export class Posts {
     const nonce = `${address.messageId}-${index}${isTaken ? "" : "n"}${this.#isReposted ? "r" : ""}`;
     const { id, content } = await api.post(address, text, nonce, index === 0, signal);
     // Where the post is found again it may show an earlier text. Discord trims what it is given.
-    const shown = content.trim() === text.trim() ? text : content;
-    this.#posts[index] = { id, shown };
+    this.#posts[index] = { id, shown: content.trim() === text.content.trim() ? text : undefined };
     delivery.posted({ posts: this.#posts.map((post) => post.id) });
   }
 
-  async #edit(index: number, { id }: Post, text: string, signal: AbortSignal): Promise<void> {
+  async #edit(index: number, { id }: Post, text: PostText, signal: AbortSignal): Promise<void> {
     const { api, address } = this.#options;
     try {
-      await api.edit(address.channelId, id, text, signal);
+      await api.edit(address, id, text, signal);
       this.#posts[index] = { id, shown: text };
     } catch (error) {
+      if (isArchived(error) && !this.#isReopened) {
+        this.#isReopened = true;
+        await api.reopen(address.channelId, signal);
+        return;
+      }
       if (!isGone(error) || this.#isReposted) throw error;
       // Posted anew, once: whoever deletes the second one as well does not want it.
       this.#isReposted = true;
@@ -133,9 +150,16 @@ export class Posts {
 
   async #remove({ id }: Post, signal: AbortSignal): Promise<void> {
     const { api, address } = this.#options;
-    await api.remove(address.channelId, id, signal);
+    await api.remove(address, id, signal);
     this.#posts.pop();
   }
+}
+
+/** One call that brings Discord nearer to the texts. */
+interface Step {
+  readonly isEdit: boolean;
+  readonly hasFile: boolean;
+  readonly call: (signal: AbortSignal) => Promise<void>;
 }
 
 /** The posts of a process that died over this reply. */

@@ -31,7 +31,7 @@ export type { SessionMiddleware, SlackContext, SlackSession } from "./session.ts
 export { type SpeakerOptions, speakerOf } from "./speaker.ts";
 
 /** Answers people on Slack. */
-export interface SlackAdapter extends Required<Omit<Adapter, "bot">>, Pick<Adapter, "bot"> {
+export interface SlackAdapter extends Required<Omit<Adapter, "bot" | "reread">>, Pick<Adapter, "bot"> {
   readonly platform: "slack";
   /**
    * Listens to a Bolt app, over HTTP or in Socket Mode. Slack hears that a message came only when it is recorded, and

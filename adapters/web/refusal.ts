@@ -24,6 +24,7 @@ const statuses = {
 const statusOf: { readonly [Code in AparteErrorCode]: number } = {
   "option-invalid": 500,
   "input-invalid": 400,
+  "file-too-large": 413,
   "agent-unknown": 400,
   "store-failed": 503,
   "store-timeout": 503,

@@ -36,6 +36,11 @@ export interface Adapter {
   deliver(message: Message, delivery: Delivery): Promise<void>;
   /** What a failure that `deliver` threw means. @default it passes */
   failure?(error: unknown): DeliveryFailure;
+  /**
+   * Reads a message again whose turn has waited: what its person made of it meanwhile is what is asked. Undefined when
+   * they took it back: nothing is asked, and nothing is said. Where it fails, the message is asked as it came.
+   */
+  reread?(message: Message, signal: AbortSignal): Promise<Message | undefined>;
   /** Loads a file again from its `ref`, for a turn whose process died. */
   loadFile?(ref: JsonValue, signal: AbortSignal): Promise<Uint8Array>;
 }

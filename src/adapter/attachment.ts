@@ -32,14 +32,20 @@ export async function fetchAttachment(source: AttachmentSource): Promise<Respons
   }
 }
 
-/** @throws {AparteError} `input-invalid` when there are more than `maxBytes`, or they break off. */
+/** @throws {AparteError} `file-too-large` when there are more than `maxBytes`, `input-invalid` when they break off */
 export async function readAttachment(response: Response, maxBytes: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   try {
     for await (const chunk of response.body ?? []) {
       size += chunk.byteLength;
-      if (size > maxBytes) throw attachmentError(`is larger than ${maxBytes} bytes (option "maxFileBytes")`);
+      if (size > maxBytes) {
+        throw new AparteError(
+          "file-too-large",
+          `An attached file is larger than ${maxBytes} bytes (option "maxFileBytes").`,
+          { field: "files" },
+        );
+      }
       chunks.push(chunk);
     }
   } catch (error) {

@@ -59,6 +59,14 @@ export interface RecoverCall extends AskCall {
   readonly facts?: JsonValue;
 }
 
+/** Where a conversation's next turn goes at the service. */
+export interface Located {
+  /** The id that the service knows; it may change from turn to turn where the service lets sessions lapse. */
+  readonly conversationId: string;
+  /** What has to be sent along with that turn beside the id. Missing where nothing has to. */
+  readonly start?: JsonValue;
+}
+
 /** What became of a turn whose process died: the answer, or the turn never reached the service, or nobody knows. */
 export type Recovered = AsyncIterable<ReplyEvent> | "not-sent" | "unknown";
 
@@ -148,6 +156,12 @@ export interface Backend {
 
   /** Stops what runs in this conversation at the service. Nothing running is no error. */
   cancel?(conversation: ConversationCall & { readonly facts?: JsonValue }): Promise<void>;
+
+  /**
+   * Where the next turn would go, for code that calls the service itself. Missing where the conversation's id is all.
+   * @param conversation with the state that {@link AskCall.keep} kept
+   */
+  locate?(conversation: ConversationCall & { readonly state?: JsonValue }): Promise<Located>;
 
   /** The session's own access token, for code that calls the service itself. */
   accessToken?(session: SessionCall): Promise<string>;

@@ -220,9 +220,8 @@ export class Lane {
         ...(record === undefined ? {} : { record }),
         ...(restoredMarks === undefined ? {} : { restoredMarks }),
       };
-      // What is taken back goes first: after other commands its words might be another turn's.
-      if (command?.do === "withdraw") this.#pending.unshift(pending);
-      else this.#pending.push(pending);
+      const at = goesFirst(pending) ? this.#pending.findIndex((other) => !goesFirst(other)) : -1;
+      this.#pending.splice(at < 0 ? this.#pending.length : at, 0, pending);
       this.#start();
     });
   }
@@ -399,7 +398,10 @@ export class Lane {
         continue;
       }
       if (command?.do === "withdraw") this.#withdrawn.delete(command.key);
-      if (command?.do === "restore" && outcome === "lost") this.#places.get(command.turn.key)?.lose();
+      if (command?.do === "restore") {
+        if (outcome === "lost") this.#places.get(command.turn.key)?.lose();
+        else this.#owner.lostByStore();
+      }
       // Its turn is gone since the first try was done, whose answer never came.
       const wasDone = isUnsure && outcome === "lost" && leaves(command);
       resolve({ outcome: wasDone ? "done" : outcome });
@@ -414,8 +416,12 @@ export class Lane {
     const document = this.#document;
     const { id } = this.#owner;
     for (const place of [...this.#places.values()]) {
-      if (place.isEnding) continue;
       const found = findTurn(document, place.key);
+      if (place.isEnding) {
+        // Its end is still to be written, with the session's record: a store that has lost the turn gets it back first.
+        if (found === undefined && place.isRunning && this.#isLeaving(place)) this.#restore(place);
+        continue;
+      }
       const isOwn = found?.turn.owner === id;
       if (found?.is === "merged") place.merge();
       else if (found === undefined || isOlder) this.#restore(place);
@@ -432,6 +438,10 @@ export class Lane {
     this.#places.set(running.key, place);
     place.run(running, this.#seen.record);
     this.#owner.adopt(place);
+  }
+
+  #isLeaving(place: Place): boolean {
+    return this.#pending.some(({ command }) => leaves(command) && command.key === place.key);
   }
 
   /** The store has lost a turn of this owner, or what was written of it. */
@@ -487,8 +497,18 @@ function isTaking(command: Command | undefined): command is Taking {
   return command?.do === "take" || command?.do === "restore";
 }
 
+/**
+ * What is put back goes before what is to be done with it; and what is taken back before what others do, who might carry
+ * its words.
+ */
+function goesFirst({ command }: Pending): boolean {
+  return command?.do === "withdraw" || command?.do === "restore";
+}
+
+type Leaving = Command & ({ do: "end" } | { do: "release" } | { do: "withdraw" });
+
 /** Whether the command takes a turn out of the lane, or to another owner. */
-function leaves(command: Command | undefined): boolean {
+function leaves(command: Command | undefined): command is Leaving {
   return command?.do === "end" || command?.do === "release" || command?.do === "withdraw";
 }
 

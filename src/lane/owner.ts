@@ -22,12 +22,18 @@ export interface OwnerOptions {
 /** The part of a lease that is kept free: what is sent later might reach the platform after its end. */
 const sendMargin = 0.1;
 
+/** Two signs of life that are further apart than this part of a lease: one is missing between them. */
+const missedShare = 0.6;
+
 /** How many lanes of dead owners are gone on with at the same time. */
 const takenAtOnce = 100;
 
 /** How long marks are remembered that a store which goes back in time may have lost, in milliseconds; and how many. */
 const rememberedMs = 5_000;
 const rememberedMarks = 20_000;
+
+/** How often what a store has lost is put back at most, in milliseconds: many lanes show one loss. */
+const putBackEvery = 1_000;
 
 /**
  * One running mapper, as the store knows it: alive or dead. It gives signs of life, keeps its sides of the lanes, and
@@ -64,6 +70,12 @@ export class Owner {
   readonly #suspected = new Set<string>();
   #remembered: { readonly lane: string; readonly mark: string; readonly at: number }[] = [];
   #isTakingOver = false;
+  /** When the last sign of life that went through was sent, by this process's clock; undefined before the first one. */
+  #lastSign: number | undefined;
+  #hasFailed = false;
+  /** Until when nobody is buried, by this process's clock. */
+  #buriesFrom = Number.NEGATIVE_INFINITY;
+  #lastPutBack = Number.NEGATIVE_INFINITY;
 
   constructor(options: OwnerOptions) {
     this.#options = options;
@@ -130,6 +142,11 @@ export class Owner {
     if (remembered.length > rememberedMarks) remembered.splice(0, rememberedMarks / 2);
   }
 
+  /** A lane has shown that the store lost what was written last. */
+  lostByStore(): void {
+    if (this.clock.now() - this.#lastPutBack >= putBackEvery) this.#putBack();
+  }
+
   adopt(place: Place): void {
     this.#options.adopt(place);
   }
@@ -162,18 +179,25 @@ export class Owner {
   async leave(): Promise<void> {
     this.#isLeaving = true;
     if (!this.store.durable) return;
-    const places = [...this.#lanes.values()].flatMap((lane) => [...lane.places]);
-    const waiting = places.filter(({ isRunning, isEnding }) => !isRunning && !isEnding);
-    await this.release(waiting);
+    const waiting = () => {
+      const places = [...this.#lanes.values()].flatMap((lane) => [...lane.places]);
+      return places.filter(({ isRunning, isEnding }) => !isRunning && !isEnding);
+    };
+    await this.#release(waiting);
   }
 
   /** Leaves some turns for whoever looks first. */
   async release(places: readonly Place[]): Promise<void> {
-    if (places.length === 0) return;
+    await this.#release(() => places);
+  }
+
+  async #release(places: () => readonly Place[]): Promise<void> {
+    if (places().length === 0) return;
     // An owner of its own, that is dead from the beginning: others need not wait for this one's end.
     const left = `${this.#id}~`;
     await this.store.beat(left, 0);
-    const released = await Promise.allSettled(places.map((place) => place.release(left)));
+    // Asked for again: one that waited may run by now.
+    const released = await Promise.allSettled(places().map((place) => place.release(left)));
     for (const result of released) {
       if (result.status === "rejected") this.failed("a turn could not be left", result.reason);
     }
@@ -203,6 +227,7 @@ export class Owner {
     try {
       await this.#beating;
     } catch (error) {
+      this.#hasFailed = true;
       this.#options.logger.warn("the store does not hear this process", describeError(error));
       pauseMs = Math.min(pauseMs, 250) * (0.5 + this.clock.random() / 2);
     }
@@ -221,6 +246,12 @@ export class Owner {
     await this.#listen();
     const beat = await this.store.beat(id, this.leaseTime);
     this.heard(beat.now);
+    // Where this process was without the store, the others may have been, too: they get a lease to come back.
+    if (this.#hasFailed || from - (this.#lastSign ?? from) > this.leaseTime * missedShare) {
+      this.#buriesFrom = this.clock.now() + this.leaseTime;
+    }
+    this.#hasFailed = false;
+    this.#lastSign = from;
     // A late answer to a former id says nothing of this one.
     if (id !== this.#id || this.#isStopped) return;
     if (beat.isBuried) return this.#startAnew();
@@ -264,6 +295,7 @@ export class Owner {
 
   /** The store went back in time, and lost what was written last. */
   #putBack(): void {
+    this.#lastPutBack = this.clock.now();
     this.#options.logger.warn(
       "the store has lost what was written last; it is put back as far as it is known",
     );
@@ -299,6 +331,7 @@ export class Owner {
 
   /** @returns whether the owner is dead */
   async #bury(owner: string): Promise<boolean> {
+    if (this.clock.now() < this.#buriesFrom) return false;
     const state = await this.store.bury(owner);
     if (state !== "unknown") {
       this.#unknown.delete(owner);

@@ -88,8 +88,9 @@ export class People {
 
   /** Erases the person's session, here and at the service, and takes them off the page. */
   async remove(id: string): Promise<void> {
-    await this.#options.mapper.forget(speakerOf(id));
     await this.#change((people) => people.filter((person) => person.id !== id));
+    // The last of them, since it is what takes the name out of the store's log, too.
+    await this.#options.mapper.forget(speakerOf(id));
   }
 
   #all(): Promise<readonly Person[]> {

@@ -54,6 +54,7 @@ export type { OpenedStore, StoreContractOptions } from "./opened-store.ts";
 export type { ContractRunner } from "./runner.ts";
 export type { Violation, ViolationKind } from "./simulator/judge.ts";
 export type { CallFault, Server as SimulatedServer } from "./simulator/link.ts";
+export { type Outcome as SimulationOutcome, runSchedule } from "./simulator/run.ts";
 export type { Schedule, Setting as SimulationSetting, Step as SimulationStep } from "./simulator/schedule.ts";
 export {
   replay,

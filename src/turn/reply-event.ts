@@ -32,6 +32,7 @@ export type ReplyEvent =
  * - `answer-lost`: the process died after the turn was sent and the service cannot be asked for the answer.
  * - `limited`: the person or tenant has used up its turns for now. It was not sent; the text and `retryAfterMs` say when to come back.
  * - `undelivered`: an earlier answer could not be delivered. The text says so, and repeats it in its own place.
+ * - `no-answer`: the agent ended the turn without a word.
  * - `too-long`: the message has more characters than the agent reads. It was not sent.
  */
 export type NoticeCode =
@@ -45,7 +46,8 @@ export type NoticeCode =
   | "answer-lost"
   | "limited"
   | "undelivered"
-  | "too-long";
+  | "too-long"
+  | "no-answer";
 
 /** Notices of which the person needs not be told: another reply says all there is to say. */
 export const silentNotices: ReadonlySet<NoticeCode> = new Set(["duplicate", "merged", "interrupted"]);

@@ -75,13 +75,17 @@ const momentMs = 2_000;
 /** How long what the service says of a turn is gathered before it is written, in milliseconds: most turns end before. */
 const gatherMs = 250;
 
+/** How long a platform may take to give a message again, in milliseconds. */
+const rereadMs = 5_000;
+
 /** How long what runs in a turn may take to end cleanly after it was stopped, in milliseconds. */
 const graceMs = 5_000;
 
 /** One message in, one answer out: from when it is taken until the platform shows its answer. */
 export class Turn {
   readonly reply: Reply;
-  readonly message: Message;
+  /** As its person has it: it may be read again when its turn has waited. */
+  message: Message;
   readonly #host: TurnHost;
   readonly #log: ReplyLog;
   readonly #adapter: Adapter | undefined;
@@ -97,6 +101,7 @@ export class Turn {
   #session: Session | undefined;
   /** In {@link LiveTurns}. */
   #name: string | undefined;
+  #hasWaited = false;
   #isSent = false;
   /** How much is under way of which it must be known what became of it, before anybody stops the turn. */
   #holds = 0;
@@ -278,6 +283,7 @@ export class Turn {
   async #wait(place: Place): Promise<Begun> {
     const { clock, settings } = this.#host;
     if (place.isRunning) return "runs";
+    this.#hasWaited = true;
     let isLate = false;
     const leave = () => {
       if (!place.isRunning && !place.isLost && !place.isEnding) {
@@ -360,8 +366,9 @@ export class Turn {
   /** Middlewares, then the agent. */
   async #answer(session: Session, place: Place): Promise<void> {
     const { settings, middlewares, current, agentFor, limits } = this.#host;
-    const { message } = this;
     const attempt = place.turn?.attempt ?? 1;
+    if (this.#hasWaited && !(await this.#reread())) return;
+    const { message } = this;
     this.#tellUndelivered(session);
     // A turn that is taken up again was counted before.
     const waitMs = limits === undefined || attempt > 1 ? 0 : await limits.take(message);
@@ -379,6 +386,21 @@ export class Turn {
     const forgotten = () =>
       settings.logger.error("a middleware did not await next(): write `await next()` or `return next()`");
     await current.run(this, () => through(middlewares, context, next, forgotten));
+  }
+
+  /** @returns false when its person took the message back */
+  async #reread(): Promise<boolean> {
+    const { message } = this;
+    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(rereadMs)]);
+    try {
+      const read =
+        this.#adapter?.reread === undefined ? message : await this.#adapter.reread(message, signal);
+      this.message = read ?? message;
+      return read !== undefined;
+    } catch (error) {
+      this.#host.settings.logger.warn("a message could not be read again", describeError(error));
+      return true;
+    }
   }
 
   #context(
@@ -422,8 +444,10 @@ export class Turn {
       title: settings.title(this.message),
       alwaysFind: settings.alwaysFind,
       beforeAsk: () => {
-        this.#isSent = true;
-        return this.#beforeAsk(place, backend);
+        const before = this.#beforeAsk(place, backend);
+        if (before !== undefined) return before.then(() => this.#send());
+        this.#send();
+        return undefined;
       },
       uninterrupted: (run) => this.#uninterrupted(run),
       found: (isSent) => this.#found(isSent),
@@ -437,6 +461,12 @@ export class Turn {
       this.#log.push(event);
     }
     signal.throwIfAborted();
+  }
+
+  /** From here on the service may have the turn. */
+  #send(): void {
+    this.#stop.signal.throwIfAborted();
+    this.#isSent = true;
   }
 
   #found(isSent: boolean): void {

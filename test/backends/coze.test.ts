@@ -1,7 +1,8 @@
-import { createPrivateKey, generateKeyPairSync } from "node:crypto";
+import { generateKeyPairSync } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { type CozeOptions, coze } from "aparte/coze";
+import { inspect } from "node:util";
+import { type CozeOptions, coze, serviceWords } from "aparte/coze";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { AskCall, FileInput } from "../../src/backends/backend.ts";
 import { type CozeEmulator, startCozeEmulator } from "../../src/emulators/coze/index.ts";
@@ -165,24 +166,9 @@ describe("coze options", () => {
       expect([field, fieldOf({ ...good, ...options })]).toEqual([field, field]);
   });
 
-  it("forgives how a key was copied, and refuses what is no RSA key of 2048 bits", () => {
-    const pkcs1 = createPrivateKey(pem).export({ type: "pkcs1", format: "pem" }) as string;
-    const flat = pem.trim().replaceAll("\n", " ");
-    const forgiven = [
-      pem,
-      pkcs1,
-      pem.replaceAll("\n", "\\n"),
-      pem.replaceAll("\n", "\r\n   "),
-      ` "${flat}" `,
-    ];
-    for (const privateKey of forgiven) expect(fieldOf({ ...base, privateKey })).toBeUndefined();
-
-    const small = generateKeyPairSync("rsa", { modulusLength: 1024 }).privateKey;
-    const curve = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
-    const asPem = (key: typeof small) => key.export({ type: "pkcs8", format: "pem" });
-    for (const privateKey of ["no key", asPem(small), asPem(curve), pem.slice(0, 200)]) {
-      expect(fieldOf({ ...base, privateKey })).toBe("privateKey");
-    }
+  it("takes a key as people paste it", () => {
+    expect(fieldOf({ ...base, privateKey: `\uFEFF"${pem.replaceAll("\n", "\\n")}"` })).toBeUndefined();
+    expect(fieldOf({ ...base, privateKey: "no key" })).toBe("privateKey");
   });
 });
 
@@ -270,6 +256,60 @@ describe("coze tokens", () => {
     expect(error.code).toBe("backend-auth");
     expect(error.message).toContain("coze.com is unknown at coze.cn");
   });
+
+  it("mints a token anew once where it lacks a right, and not for each request", async () => {
+    const { service, turn } = await opened();
+    expect(emulator.signatures).toBe(1);
+    emulator.fail({ path: "/v3/chat", code: 4101 });
+    expect(messagesOf(await all(service.ask(turn("hello"))))).toHaveLength(1);
+    expect(emulator.signatures).toBe(2);
+    emulator.fail({ path: "/v3/chat", code: 4101, times: 99 });
+    for (const turnId of ["turn-2", "turn-3", "turn-4"]) {
+      expect(await codeOf(all(service.ask(turn("hello", { turnId }))))).toBe("backend-auth");
+    }
+    expect(emulator.signatures).toBe(3);
+  });
+
+  it("asks for tokens of another host where a gateway stands before Coze", async () => {
+    const { service, turn } = await opened(backend({ audience: "api.coze.cn" }));
+    await all(service.ask(turn("hello")));
+    expect(emulator.jwts().map(({ audience }) => audience)).toEqual(["api.coze.cn"]);
+  });
+
+  it.each([
+    ["a time in seconds", () => Math.floor(Date.now() / 1000) + 900],
+    ["a time in milliseconds", () => Date.now() + 900_000],
+    ["a text", () => String(Math.floor(Date.now() / 1000) + 900)],
+    ["a span", () => 900],
+  ])("keeps a token whose end is told as %s", async (_, expiresIn) => {
+    let tokens = 0;
+    const baseURL = await serve((request, response) => {
+      request.resume();
+      tokens += 1;
+      json(response, { access_token: "czs_x", expires_in: expiresIn() });
+    });
+    const service = backend({ baseURL });
+    for (let count = 0; count < 3; count++) expect(await service.accessToken(call())).toBe("czs_x");
+    expect(tokens).toBe(1);
+  });
+
+  it("lets none of the service's words into what prints an error", async () => {
+    const { service, turn } = await opened();
+    const canary = "canary 4711";
+    const seen: AparteError[] = [];
+    const refusals = [{ code: 4000 }, { code: 4011 }, { code: 4101, times: 2 }, { code: 999, status: 400 }];
+    for (const fault of refusals) {
+      emulator.fail({ path: "/v3/chat", msg: `you said: ${canary}`, ...fault });
+      seen.push(await failure(all(service.ask(turn("hello")))));
+    }
+    emulator.fail({ path: "/v3/chat", chatFailed: { code: 4105, msg: canary } });
+    seen.push(await failure(all(service.ask(turn("hello", { turnId: "turn-9" })))));
+    for (const error of seen) {
+      const printed = inspect(error, { depth: 9, showHidden: true }) + JSON.stringify(error) + String(error);
+      expect(printed + error.stack).not.toContain(canary);
+      expect(serviceWords(error)).toContain(canary);
+    }
+  });
 });
 
 describe("coze conversations", () => {
@@ -341,11 +381,7 @@ describe.each([{ stream: true }, { stream: false }])("coze chat, stream: $stream
   it("yields the answers, suggestions and usage, and tells the chat's id", async () => {
     const { service, turn } = await opened(backend({ stream }));
     const notes: unknown[] = [];
-    const kept: unknown[] = [];
-    const asked = turn("twice and suggest", {
-      note: (facts) => notes.push(facts),
-      keep: (state) => kept.push(state),
-    });
+    const asked = turn("twice and suggest", { note: (facts) => notes.push(facts) });
     const events = await all(service.ask(asked));
     const [chat] = emulator.chats();
     expect(messagesOf(events)).toHaveLength(2);
@@ -355,7 +391,6 @@ describe.each([{ stream: true }, { stream: false }])("coze chat, stream: $stream
       { type: "usage", input: 3 },
     ]);
     expect(notes).toEqual([{ chatId: chat?.id }]);
-    expect(kept).toEqual([{ chatId: chat?.id }]);
     expect(chat).toMatchObject({ userId: "ada", status: "completed" });
   });
 
@@ -383,7 +418,9 @@ describe.each([{ stream: true }, { stream: false }])("coze chat, stream: $stream
       4105: "backend-refused-content",
     };
     for (const [code, ours] of Object.entries(codes)) {
-      emulator.fail({ path: "/v3/chat", code: Number(code), msg: "you said: secret words" });
+      // A token that was refused is tried anew once.
+      const times = code === "4101" ? 2 : 1;
+      emulator.fail({ path: "/v3/chat", code: Number(code), msg: "you said: secret words", times });
       const error = await failure(all(service.ask(turn("hello"))));
       expect([code, error.code]).toEqual([code, ours]);
       expect(error.message).not.toContain("secret");
@@ -578,6 +615,7 @@ describe("coze stream", () => {
       });
       const events = await all(backend({ baseURL }).ask(turn("hi")));
       expect(events).toEqual([
+        { type: "status", text: "thinking" },
         { type: "text", delta: "你好" },
         { type: "message", text: "你好" },
       ]);
@@ -630,6 +668,151 @@ describe("coze stream", () => {
     expect([error.code, error.retryable, chats]).toEqual(["backend-stream-cut", false, 1]);
   });
 
+  it.each([
+    ["the gateway says 503 after the chat ran", { afterWork: 503 }],
+    ["the answer never comes", { dropResponse: true }],
+    ["the connection is reset at the first byte", { resetAt: 0 }],
+    ["the connection is reset in the midst of an event", { resetAt: 333 }],
+    ["the first event is a model's error", { errorEvent: { after: 0, data: '{"code":4013,"msg":"model"}' } }],
+    ["the first event is an error without a code", { errorEvent: { after: 0, data: "{}" } }],
+    [
+      "an error that is no JSON comes in the midst",
+      { errorEvent: { after: 4, data: "event interval error" } },
+    ],
+    ["an error without a code comes in the midst", { errorEvent: { after: 4, data: "{}" } }],
+    ["the service's own error comes in the midst", { errorEvent: { after: 4, data: '{"code":5000}' } }],
+  ])("runs a turn once and brings its answer where %s", async (_, fault) => {
+    const { service, turn } = await opened();
+    emulator.fail({ path: "/v3/chat", ...fault });
+    const events = await all(service.ask(turn("hello")));
+    expect(messagesOf(events)).toEqual(['Turn 1. You said: "hello".']);
+    expect(emulator.chats()).toHaveLength(1);
+    expect(requestsTo("/v3/chat")).toBe(1);
+  });
+
+  it("sends a turn again that Coze, when asked, does not have", async () => {
+    const { service, turn } = await opened();
+    for (const status of [503, 502]) emulator.fail({ path: "/v3/chat", body: "<html>", status });
+    expect(messagesOf(await all(service.ask(turn("hello"))))).toEqual(['Turn 1. You said: "hello".']);
+    expect(emulator.chats()).toHaveLength(1);
+    const down = emulator.fail({ path: "/v3/chat", status: 503, body: "", times: 99 });
+    const error = await failure(all(service.ask(turn("again", { turnId: "turn-2" }))));
+    expect([error.code, error.retryable, down.hits]).toEqual(["backend-unavailable", true, 3]);
+    expect(emulator.chats()).toHaveLength(1);
+  });
+
+  it("never sends a turn again where Coze cannot be asked for it", async () => {
+    const { service, turn } = await opened();
+    const chat = emulator.fail({ path: "/v3/chat", status: 503, body: "", times: 99 });
+    emulator.fail({ path: "/v1/conversation/message/list", status: 500, body: "", times: 99 });
+    const error = await failure(all(service.ask(turn("hello"))));
+    expect([error.code, error.retryable, chat.hits]).toEqual(["backend-stream-cut", false, 1]);
+  });
+
+  it("gives the turn's id to the chat and to its question", async () => {
+    const bodies: { meta_data?: object; additional_messages?: { meta_data?: object }[] }[] = [];
+    const watching: typeof fetch = async (url, init) => {
+      if (String(url).includes("/v3/chat")) bodies.push(JSON.parse(String(init?.body)));
+      return await fetch(url, init);
+    };
+    const { service, turn } = await opened(backend({ fetch: watching, metaData: { plan: "gold" } }));
+    await all(service.ask(turn("hello", { turnId: "abcdefghijklmnopqrstuv" })));
+    expect(bodies[0]?.meta_data).toEqual({ plan: "gold", aparte_turn: "abcdefghijklmnopqrstuv" });
+    expect(bodies[0]?.additional_messages?.[0]?.meta_data).toEqual({ aparte_turn: "abcdefghijklmnopqrstuv" });
+  });
+
+  it.each([
+    ["without its last blank line", { unterminated: true }],
+    ["of the type text/plain", { contentType: "text/plain" }],
+    ["of the type Text/Event-Stream", { contentType: "Text/Event-Stream; charset=UTF-8" }],
+    ["in pieces of one byte", { pieces: 1 }],
+    ["in pieces of 997 bytes, without its last blank line", { pieces: 997, unterminated: true }],
+  ])("reads a stream %s like any other", async (_, fault) => {
+    const { service, turn } = await opened();
+    emulator.fail({ path: "/v3/chat", ...fault });
+    const events = await all(service.ask(turn("你好, suggest")));
+    expect(messagesOf(events)).toEqual(['Turn 1. You said: "你好, suggest".']);
+    expect(events.at(-1)?.type).toBe("usage");
+    // Nothing had to be fetched.
+    expect(requestsTo("/v3/chat/message/list")).toBe(0);
+  });
+
+  it("takes the last event of a stream that ends without a blank line", async () => {
+    const { turn } = await opened();
+    const last = frame("conversation.chat.completed", chatObject());
+    const said = frame("conversation.message.completed", answer("whole"));
+    const baseURL = await chatServer((response) => sse(response, `${said}\n\n${last}`));
+    expect(messagesOf(await all(backend({ baseURL }).ask(turn("hi"))))).toEqual(["whole"]);
+  });
+
+  it("takes JSON under a stream's type for the refusal that it is", async () => {
+    const { service, turn } = await opened();
+    emulator.fail({ path: "/v3/chat", contentType: "text/event-stream", code: 4011 });
+    expect(await codeOf(all(service.ask(turn("hello"))))).toBe("backend-quota");
+    emulator.fail({ path: "/v3/chat", contentType: "text/plain", code: "4028" });
+    expect(await codeOf(all(service.ask(turn("hello"))))).toBe("backend-quota");
+  });
+
+  it("keeps answers apart whose pieces come mixed", async () => {
+    const { turn } = await opened();
+    const piece = (id: string, content: string) =>
+      frame("conversation.message.delta", answer(content, { id }));
+    const whole = (id: string, content: string) =>
+      frame("conversation.message.completed", answer(content, { id }));
+    const body = streamOf(
+      piece("a", "one "),
+      piece("b", "drei "),
+      piece("a", "two"),
+      whole("b", "drei vier"),
+      piece("c", "un "),
+      whole("a", "one two"),
+      piece("c", "deux"),
+      frame("conversation.chat.completed", chatObject()),
+    );
+    const baseURL = await chatServer((response) => sse(response, body));
+    expect(await all(backend({ baseURL }).ask(turn("hi")))).toEqual([
+      { type: "text", delta: "one " },
+      { type: "text", delta: "two" },
+      { type: "message", text: "one two" },
+      { type: "message", text: "drei vier" },
+      { type: "text", delta: "un " },
+      { type: "text", delta: "deux" },
+      { type: "message", text: "un deux" },
+    ]);
+  });
+
+  it("shows a card's words and a file's kind, and says when there is nothing", async () => {
+    const { turn } = await opened();
+    const ask = async (...frames: string[]) => {
+      const body = streamOf(...frames, frame("conversation.chat.completed", chatObject()));
+      const baseURL = await chatServer((response) => sse(response, body));
+      return await all(backend({ baseURL }).ask(turn("hi")));
+    };
+    const said = async (content: unknown, type: string) => {
+      const message = answer(JSON.stringify(content), { content_type: type });
+      return messagesOf(await ask(frame("conversation.message.completed", message)));
+    };
+    const properties = { data: JSON.stringify({ a: { content: "Rain" }, title: "Weather", style: "dark" }) };
+    expect(await said({ card_type: 3, template_id: "x9", x_properties: properties }, "card")).toEqual([
+      "Rain\nWeather",
+    ]);
+    expect(await said({ response_for_model: "It rains." }, "card")).toEqual(["It rains."]);
+    expect(await said({ id: 7 }, "card")).toEqual(["[card]"]);
+    const items = [
+      { type: "text", text: "Here:" },
+      { type: "image", file_id: "1" },
+    ];
+    expect(await said(items, "object_string")).toEqual(["Here:\n[image]"]);
+    const silent = await ask(
+      frame("conversation.message.delta", answer("", { reasoning_content: "hmm" })),
+      frame("conversation.message.completed", answer("")),
+    );
+    expect(silent).toMatchObject([
+      { type: "status", text: "thinking" },
+      { type: "notice", code: "no-answer" },
+    ]);
+  });
+
   it("sends a chat again whose request never left this machine", async () => {
     let failures = 2;
     const flaky: typeof fetch = async (url, init) => {
@@ -662,14 +845,18 @@ describe("coze recovery", () => {
     expect(emulator.chats()).toHaveLength(1);
   });
 
-  it("finds the turn by its words, unless they are the turn before", async () => {
+  it("finds the turn by its own id, whatever words stand there already", async () => {
     const { service, turn } = await opened();
-    expect(await service.recover(turn("yes"))).toBe("not-sent");
-    await all(service.ask(turn("yes")));
-    expect(await messages(await service.recover(turn("yes")))).toEqual(['Turn 1. You said: "yes".']);
-    const state = { chatId: emulator.chats()[0]?.id ?? "" };
-    expect(await service.recover(turn("yes", { state }))).toBe("not-sent");
-    expect(await service.recover(turn("no"))).toBe("not-sent");
+    const [first, second] = [turn("yes", { turnId: "turn-1" }), turn("yes", { turnId: "turn-2" })];
+    expect(await service.recover(first)).toBe("not-sent");
+    await all(service.ask(first));
+    expect(await service.recover(second)).toBe("not-sent");
+    await all(service.ask(second));
+    expect(await messages(await service.recover(first))).toEqual(['Turn 1. You said: "yes".']);
+    expect(await messages(await service.recover(second))).toEqual([
+      'Turn 2. You said: "yes". Before that you told me: "yes".',
+    ]);
+    expect(emulator.chats()).toHaveLength(2);
   });
 
   it("does not know what became of a cancelled chat, and tells of a failed one", async () => {

@@ -26,6 +26,7 @@ const privateKey = generateKeyPairSync("rsa", { modulusLength: 2048 })
   .toString();
 
 let emulator: DialogflowCxEmulator;
+const quiet = { info() {}, warn() {}, error() {} };
 const closers: (() => Promise<void>)[] = [];
 
 beforeEach(async () => {
@@ -248,6 +249,35 @@ describe("dialogflowCx", () => {
       expect(messagesOf(events)).toEqual(["One large pizza with mushrooms for Ada. Shall I order it?"]);
       expect(events.filter((event) => event.type === "notice")).toEqual([]);
       expect(lastTurn()).toMatchObject({ page: "Confirm", parameters: { name: "Ada", size: "large" } });
+    });
+
+    it("tells an application where the next turn would go: the same session, the next one, and what goes along", async () => {
+      const service = backend();
+      const mapper = new SessionMapper({
+        agents: { helper: service },
+        secret: "s".repeat(40),
+        logger: quiet,
+      });
+      closers.push(() => mapper.close());
+      const ada = { platform: "web", tenant: "t", user: "ada" };
+      let count = 0;
+      const say = (text: string) => mapper.handle({ ...ada, id: `m${++count}`, text }).text();
+      await say("I want a pizza");
+      const first = await mapper.resolve(ada);
+      expect([first.conversationId, first.start]).toEqual([lastTurn()?.sessionId, undefined]);
+      emulator.advance(49 * hours);
+      const next = await mapper.resolve(ada);
+      expect(next.conversationId).not.toBe(first.conversationId);
+      await say("large");
+      expect(next.conversationId).toBe(lastTurn()?.sessionId);
+      const { currentPage, parameters } = lastTurn()?.queryParams ?? {};
+      expect(next.start).toEqual({ currentPage, parameters });
+      await say("bye");
+      const afterEnd = await mapper.resolve(ada);
+      expect(afterEnd.start).toBeUndefined();
+      await say("hello");
+      expect(afterEnd.conversationId).toBe(lastTurn()?.sessionId);
+      expect(afterEnd.conversationId).not.toBe(next.conversationId);
     });
 
     it("sends page and parameters with the first turn after the lapse only, to a session of a new id", async () => {

@@ -1,9 +1,11 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { inspect } from "node:util";
 import {
   type SonaopsOptions,
   type SonaopsQuotaNotice,
   type SonaopsRequestToSign,
+  serviceWords,
   sonaops,
   sonaopsReader,
 } from "aparte/sonaops";
@@ -560,11 +562,14 @@ describe("sonaops' stream", () => {
     }
   });
 
-  it("tells a stream without any text", async () => {
-    const { ask } = await opened({ baseURL: await streaming(`data: {"delta":"a"}\n\n${saved}`) });
-    const error = await failure(all(ask("hello")));
-    expect(error.code).toBe("backend-protocol");
-    expect(error.message).toContain("textPath");
+  it("tells a stream without any text: the person by a notice, the operator how to mend it", async () => {
+    const lines: string[] = [];
+    const logger = { info() {}, error() {}, warn: (line: string) => void lines.push(line) };
+    const { ask } = await opened({ baseURL: await streaming(`data: {"delta":"a"}\n\n${saved}`), logger });
+    expect(await all(ask("hello"))).toEqual([
+      { type: "notice", code: "no-answer", text: "The agent had nothing to say to that." },
+    ]);
+    expect(lines.join()).toContain("textPath");
   });
 
   it("does not wait for long after message_saved", async () => {
@@ -614,10 +619,90 @@ describe("sonaops' stream", () => {
   });
 });
 
+describe("sonaops' profiles", () => {
+  const unnamed = (service: SonaopsEmulator, log: unknown[], apiSecret = service.apiSecret) => {
+    const { baseURL, apiKey, agentId } = service;
+    const logger = { info() {}, error() {}, warn: (_: string, facts?: object) => void log.push(facts) };
+    return sonaops({ baseURL, apiKey, apiSecret, agentId, logger, retryDelay: 1 });
+  };
+
+  it("signs by profile A unless told otherwise", async () => {
+    const service = await start({ profile: "A" });
+    const log: unknown[] = [];
+    await unnamed(service, log).open(call());
+    expect(service.requests().map(({ status }) => status)).toEqual([200]);
+    expect(log).toEqual([]);
+  });
+
+  it("tries the other one once where the service refuses it, remembers it, and says so", async () => {
+    const service = await start({ profile: "B" });
+    const log: unknown[] = [];
+    const made = unnamed(service, log);
+    for (let count = 0; count < 3; count++) await made.open(call());
+    expect(service.requests().map(({ status }) => status)).toEqual([401, 200, 200, 200]);
+    expect(log).toEqual([{ profile: "B", refused: "A" }]);
+    expect(service.conversationsOpened).toBe(3);
+  });
+
+  it("tells refused credentials where neither is taken, and keeps to the one that is named", async () => {
+    const service = await start({ profile: "B" });
+    expect((await failure(unnamed(service, [], "wrong").open(call()))).code).toBe("backend-auth");
+    expect(service.requests()).toHaveLength(2);
+    const { baseURL, apiKey, apiSecret, agentId } = service;
+    const named = sonaops({ baseURL, apiKey, apiSecret, agentId, profile: "A" });
+    expect((await failure(named.open(call()))).code).toBe("backend-auth");
+    expect(service.requests()).toHaveLength(3);
+  });
+
+  it("takes the key and the secret as people paste them", async () => {
+    const { baseURL, apiKey, apiSecret, agentId } = emulator;
+    const made = sonaops({ baseURL, apiKey: `\uFEFF"${apiKey}"\n`, apiSecret: ` '${apiSecret}' `, agentId });
+    expect(await made.open(call())).not.toBe("");
+  });
+});
+
+describe("sonaops' streams", () => {
+  it.each([
+    ["without its last blank line", { unterminated: true }],
+    ["of the type Text/Event-Stream", { contentType: "Text/Event-Stream" }],
+    ["of the type text/plain", { contentType: "text/plain" }],
+    ["in pieces of one byte", { pieces: 1, unterminated: true }],
+  ])("are read %s like any other", async (_, fault) => {
+    const { ask } = await opened();
+    emulator.fail({ path: streamPath, ...fault });
+    expect(await answer(ask("你好"))).toContain("你好");
+  });
+
+  it("run a turn once, whatever becomes of the answer, and never look like one to send again", async () => {
+    const { ask } = await opened();
+    for (const fault of [{ afterWork: 503 }, { afterWork: 502 }, { resetAt: 0 }, { resetAt: 40 }]) {
+      const begun = emulator.nextTurn();
+      emulator.fail({ path: streamPath, ...fault });
+      const before = emulator.requests().length;
+      expect((await failure(all(ask("hello")))).retryable).toBe(false);
+      await begun;
+      expect(emulator.requests()).toHaveLength(before + 1);
+    }
+  });
+
+  it("let none of the service's words into what prints an error", async () => {
+    const canary = "canary 4711";
+    const { ask } = await opened({
+      baseURL: await streaming(
+        `event: error\ndata: {"success":false,"code":10400,"message":"${canary}"}\n\n`,
+      ),
+    });
+    const error = await failure(all(ask("hello")));
+    const printed = inspect(error, { depth: 9, showHidden: true }) + JSON.stringify(error) + error.stack;
+    expect(printed).not.toContain(canary);
+    expect(serviceWords(error)).toBe(canary);
+  });
+});
+
 describe("sonaops' deadlines", () => {
   it("gives up opening when no answer comes", async () => {
     const fault = emulator.fail({ path: openPath, hang: true, times: 100 });
-    expect((await failure(backend({ requestTimeout: 30 }).open(call()))).code).toBe("backend-timeout");
+    expect((await failure(backend({ requestTimeout: 300 }).open(call()))).code).toBe("backend-timeout");
     expect(fault.hits).toBe(1);
   });
 

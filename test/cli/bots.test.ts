@@ -39,7 +39,7 @@ beforeEach(async () => {
     SLACK_BOT_TOKEN: slack.token,
     SLACK_APP_TOKEN: slack.appToken,
     SLACK_API_URL: slack.apiUrl,
-    DISCORD_TOKEN: discord.token,
+    DISCORD_TOKEN: discord.bot.token,
     DISCORD_API_URL: discord.rest.api,
   };
 });

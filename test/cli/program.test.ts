@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -142,6 +142,27 @@ describe("The program with nothing set", () => {
     await first.stop("SIGKILL");
     const second = await start();
     expect(await say(second, "Ada", "2", "what is my name?")).toContain("Ada");
+  });
+
+  it("leaves nothing of a person who is removed in its folder, and at the end no words in any log", async () => {
+    const program = await start();
+    const { url, headers } = program;
+    await fetch(`${url}/people?name=Person-canary`, { method: "POST", headers });
+    await say(program, "Person-canary", "event-canary", "word-canary");
+    await say(program, "Ben", "1", "Ben's words");
+    const traces = (canary: RegExp) =>
+      readdirSync(join(folder, ".aparte")).filter((file) =>
+        canary.test(readFileSync(join(folder, ".aparte", file), "latin1")),
+      );
+    expect(traces(/word-canary/)).not.toEqual([]);
+    expect((await fetch(`${url}/people?person=Person-canary`, { method: "DELETE", headers })).status).toBe(
+      204,
+    );
+    expect(traces(/-canary/)).toEqual([]);
+    expect(await program.stop("SIGTERM")).toBe(0);
+    expect(traces(/-canary/)).toEqual([]);
+    // The stand-in's own memory of Ben, and nothing else.
+    expect(traces(/Ben's words/)).toEqual(["coze-emulator.db"]);
   });
 
   it("finishes a running turn when it is told to stop", async () => {

@@ -22,9 +22,9 @@ adapterContract(
             partials: [Partials.Channel],
             rest: { ...server.rest },
           });
-          discord(mapper, { editInterval: 20 }).attach(client);
+          discord(mapper, { editInterval: 20, maxMessages: 100 }).attach(client);
           const ready = new Promise((resolve) => client.once("clientReady", resolve));
-          await client.login(server.token);
+          await client.login(server.bot.token);
           await ready;
           return () => client.destroy();
         },

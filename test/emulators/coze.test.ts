@@ -965,7 +965,7 @@ describe("A fault", () => {
     const emulator = await start();
     const fault = { path: "/v3/chat", delay: 5 };
     expect(() => emulator.fail(fault)).toThrow(
-      expect.objectContaining({ code: "option-invalid", field: "delay" }),
+      expect.objectContaining({ code: "option-invalid", field: "fault.delay" }),
     );
   });
 });

@@ -12,6 +12,7 @@ export interface RestCall {
   /** Without the `/api/v10`. */
   readonly path: string;
   readonly body: RestBody;
+  readonly files: readonly File[];
   /** `performance.now()` when the call came. */
   readonly at: number;
   /** Which process of the bot made it, where the bot says so in the header `x-process`. */
@@ -28,6 +29,9 @@ export interface RestBody {
   readonly flags?: number;
   readonly allowed_mentions?: { readonly parse?: readonly string[]; readonly replied_user?: boolean };
   readonly message_reference?: { readonly message_id: string; readonly fail_if_not_exists?: boolean };
+  readonly attachments?: readonly { readonly id: number | string; readonly filename?: string }[];
+  readonly components?: readonly unknown[];
+  readonly [key: string]: unknown;
 }
 
 /** How a matching call goes wrong. */
@@ -58,14 +62,23 @@ export interface Person {
   readonly bot?: boolean;
 }
 
+/** An application with its bot. */
+export interface ServedBot extends Person {
+  readonly token: string;
+  /** The role that Discord makes for the bot. */
+  readonly roleId: string;
+}
+
 export interface StoredMessage {
   readonly id: string;
   readonly channel_id: string;
   readonly author: Person;
   content: string;
   readonly nonce?: string | undefined;
-  readonly attachments: StoredAttachment[];
-  readonly message_reference?: { message_id: string; channel_id: string } | undefined;
+  attachments: StoredAttachment[];
+  readonly message_reference?: { type?: number; message_id: string; channel_id: string } | undefined;
+  readonly message_snapshots?: unknown;
+  edited_timestamp?: unknown;
   flags: number;
   /** Whom the message notifies, by Discord's rules. */
   readonly pings: string[];
@@ -89,6 +102,9 @@ export interface SendOptions {
   readonly webhookId?: string;
   /** Discord's message type; 7 is "joined the server". @default 0, or 19 for a reply */
   readonly type?: number;
+  readonly stickers?: readonly string[];
+  /** The id of the message that is forwarded; it may be one that the bot cannot see. */
+  readonly forwarded?: string;
 }
 
 interface Channel {
@@ -97,12 +113,18 @@ interface Channel {
   readonly name?: string;
   readonly guild_id?: string;
   readonly parent_id?: string;
+  /** Of threads: nothing in it can be edited; a post opens it again, unless it is locked. */
+  archived?: boolean;
+  locked?: boolean;
+  /** The permissions that nobody has here. */
+  denied?: bigint;
   /** The other one of a direct-message channel. */
   readonly person?: Person;
 }
 
 interface Session {
   readonly id: string;
+  readonly bot: ServedBot;
   readonly intents: number;
   /** The last events, for a client that resumes. */
   readonly log: { readonly op: 0; readonly t: string; readonly s: number; readonly d: unknown }[];
@@ -121,12 +143,21 @@ class Refusal extends Error {
 }
 
 const intent = { guilds: 1 << 0, guildMessages: 1 << 9, directMessages: 1 << 12, messageContent: 1 << 15 };
+const permission = {
+  ViewChannel: 1n << 10n,
+  SendMessages: 1n << 11n,
+  AttachFiles: 1n << 15n,
+  ReadMessageHistory: 1n << 16n,
+  CreatePublicThreads: 1n << 35n,
+  SendMessagesInThreads: 1n << 38n,
+};
+/** The type of a reference to a forwarded message. */
+const forward = 1;
 const channelType = { text: 0, dm: 1, publicThread: 11 };
 /** How much of a session is kept for its client, and how long when the connection is gone, in milliseconds. */
 const keptEvents = 1_000;
 const keptMs = 60_000;
 const botMember = {
-  roles: ["900"],
   joined_at: "2026-01-01T00:00:00.000Z",
   deaf: false,
   mute: false,
@@ -138,13 +169,12 @@ const botMember = {
  * real one where a bot can go wrong: intents, message lengths, nonces, permissions of edits, who is notified.
  */
 export class DiscordServer {
-  readonly token = "a.bot.token";
   /** The code with which the gateway ends connections that identify themselves. */
   closesWith: number | undefined;
-  readonly bot: Person = { id: "100", username: "helper", bot: true };
+  readonly bot: ServedBot = { id: "100", username: "helper", bot: true, token: "a.bot.token", roleId: "900" };
+  /** By token. */
+  readonly #bots = new Map<string, ServedBot>([[this.bot.token, this.bot]]);
   readonly guildId: string;
-  /** The role that Discord makes for the bot. */
-  readonly botRoleId = "900";
   /** The guild's one channel, and a thread in it. */
   readonly channelId: string;
   readonly threadId: string;
@@ -162,6 +192,7 @@ export class DiscordServer {
   readonly #sessions = new Map<string, Session>();
   /** The bot's posts by nonce. They stay known when they are deleted. */
   readonly #nonces = new Map<string, StoredMessage>();
+  readonly #people: Person[] = [];
   readonly #faults: { readonly fault: Fault; left: number }[] = [];
   readonly #read = new Set<RestCall>();
   readonly #watch = new Watch(() =>
@@ -206,10 +237,20 @@ export class DiscordServer {
     await once(this.#server, "close");
   }
 
+  /** Another application, whose bot is in the guild, too. */
+  addBot(username: string): ServedBot {
+    const id = this.#newId();
+    const bot = { id, username, bot: true, token: `token.of.${id}`, roleId: this.#newId() };
+    this.#bots.set(bot.token, bot);
+    return bot;
+  }
+
   // What people do
 
   person(username: string): Person {
-    return { id: this.#newId(), username };
+    const person = { id: this.#newId(), username };
+    this.#people.push(person);
+    return person;
   }
 
   /** A message in a channel or thread of the guild. Mentions are read from the content. */
@@ -227,13 +268,42 @@ export class DiscordServer {
     return this.#arrive(author, content, this.directChannel(author), options);
   }
 
-  directChannel(person: Person): string {
-    for (const channel of this.#channels.values()) if (channel.person?.id === person.id) return channel.id;
-    return this.#newChannel({ type: channelType.dm, person });
+  directChannel({ id, username }: Person): string {
+    for (const channel of this.#channels.values()) if (channel.person?.id === id) return channel.id;
+    return this.#newChannel({ type: channelType.dm, person: { id, username } });
+  }
+
+  /** A person changes their message. */
+  edit(messageId: string, content: string): void {
+    const message = this.#stored(messageId);
+    message.content = content;
+    message.edited_timestamp = new Date().toISOString();
+    this.#setMentions(message, []);
+    this.#announce("MESSAGE_UPDATE", message);
   }
 
   delete(messageId: string): void {
+    const { channel_id } = this.#stored(messageId);
     this.messages.delete(messageId);
+    const { guild_id } = this.#channel(channel_id);
+    const event = { id: messageId, channel_id, ...(guild_id === undefined ? {} : { guild_id }) };
+    for (const session of this.#sessions.values()) this.#dispatch(session, "MESSAGE_DELETE", event);
+  }
+
+  archive(threadId: string, options: { readonly locked?: boolean } = {}): void {
+    Object.assign(this.#channel(threadId), { archived: true, locked: options.locked === true });
+  }
+
+  /** From now on nobody has some permissions in a channel of the guild. */
+  deny(channelId: string, ...names: readonly (keyof typeof permission)[]): void {
+    const channel = this.#channel(channelId);
+    channel.denied = names.reduce((all, name) => all | permission[name], channel.denied ?? 0n);
+    for (const session of this.#sessions.values())
+      this.#dispatch(session, "CHANNEL_UPDATE", this.#guildChannel(channel));
+  }
+
+  isArchived(threadId: string): boolean {
+    return this.#channel(threadId).archived === true;
   }
 
   /** Sends the event of a message once more, as a second delivery does. */
@@ -244,6 +314,12 @@ export class DiscordServer {
   /** Breaks all gateway connections; what happens meanwhile is replayed to the clients that resume. */
   dropGateway(): void {
     for (const socket of this.#gateway.clients) socket.terminate();
+  }
+
+  /** Breaks all gateway connections, and no client can resume: what happens meanwhile is not replayed. */
+  endSessions(): void {
+    this.#sessions.clear();
+    this.dropGateway();
   }
 
   /** The links of all attachments that were given so far stop working. */
@@ -258,10 +334,10 @@ export class DiscordServer {
 
   // What the test sees
 
-  /** What the bot shows in a channel now, oldest first. */
-  shown(channelId: string = this.channelId): StoredMessage[] {
+  /** What a bot shows in a channel now, oldest first. */
+  shown(channelId: string = this.channelId, bot: Person = this.bot): StoredMessage[] {
     return [...this.messages.values()].filter(
-      (message) => message.channel_id === channelId && message.author.id === this.bot.id,
+      (message) => message.channel_id === channelId && message.author.id === bot.id,
     );
   }
 
@@ -312,9 +388,10 @@ export class DiscordServer {
       const { op, d } = JSON.parse(String(data));
       if (op === 1) send({ op: 11 });
       if (op === 2) {
-        if (d.token !== this.token) return socket.close(4004);
+        const bot = this.#bots.get(d.token);
+        if (bot === undefined) return socket.close(4004);
         if (this.closesWith !== undefined) return socket.close(this.closesWith);
-        session = { id: this.#newId(), intents: d.intents, log: [], events: 0, socket };
+        session = { id: this.#newId(), bot, intents: d.intents, log: [], events: 0, socket };
         this.#sessions.set(session.id, session);
         this.#greet(session, d.shard);
       }
@@ -340,11 +417,11 @@ export class DiscordServer {
   #greet(session: Session, shard: unknown): void {
     this.#dispatch(session, "READY", {
       v: 10,
-      user: { ...this.#user(this.bot), verified: true, mfa_enabled: false },
+      user: { ...this.#user(session.bot), verified: true, mfa_enabled: false },
       session_id: session.id,
       resume_gateway_url: `ws://${this.host}`,
       guilds: [{ id: this.guildId, unavailable: true }],
-      application: { id: this.bot.id, flags: 0 },
+      application: { id: session.bot.id, flags: 0 },
       shard,
     });
     if ((session.intents & intent.guilds) === 0) return;
@@ -353,10 +430,15 @@ export class DiscordServer {
       id: this.guildId,
       name: "A guild",
       owner_id: "1",
-      roles: [this.#role(this.guildId, "@everyone"), this.#role(this.botRoleId, "helper", this.bot.id)],
-      channels: channels.filter(({ type }) => type === channelType.text),
+      roles: [
+        this.#role(this.guildId, "@everyone"),
+        ...[...this.#bots.values()].map(({ roleId, username, id }) => this.#role(roleId, username, id)),
+      ],
+      channels: channels
+        .filter(({ type }) => type === channelType.text)
+        .map((channel) => this.#guildChannel(channel)),
       threads: channels.filter(({ id }) => id === this.threadId).map((channel) => this.#thread(channel)),
-      members: [{ user: this.#user(this.bot), ...botMember }],
+      members: [{ user: this.#user(session.bot), ...botMember, roles: [session.bot.roleId] }],
       ...{ emojis: [], stickers: [], presences: [], voice_states: [], stage_instances: [] },
       ...{ guild_scheduled_events: [], soundboard_sounds: [], features: [], member_count: 3, large: false },
     });
@@ -372,16 +454,27 @@ export class DiscordServer {
       colors,
       hoist: false,
       position: 0,
-      permissions: "0",
+      permissions: String(Object.values(permission).reduce((all, one) => all | one)),
       managed: false,
       ...tags,
     };
   }
 
-  #thread(channel: Channel): object {
-    const archive = { archived: false, locked: false, auto_archive_duration: 60 };
+  #guildChannel({ denied = 0n, ...channel }: Channel): object {
+    const overwrite = { id: this.guildId, type: 0, allow: "0", deny: String(denied) };
     return {
       ...channel,
+      permission_overwrites: [overwrite],
+      last_message_id: this.#lastMessage(channel.id),
+    };
+  }
+
+  #thread(channel: Channel): object {
+    const { archived = false, locked = false, ...rest } = channel;
+    const archive = { archived, locked, auto_archive_duration: 60 };
+    return {
+      ...rest,
+      last_message_id: this.#lastMessage(channel.id),
       owner_id: "1",
       message_count: 0,
       member_count: 1,
@@ -391,6 +484,10 @@ export class DiscordServer {
 
   #user({ id, username, bot }: Person): object {
     return { id, username, discriminator: "0", global_name: username, avatar: null, ...(bot ? { bot } : {}) };
+  }
+
+  #lastMessage(channelId: string): string | null {
+    return [...this.messages.values()].findLast(({ channel_id }) => channel_id === channelId)?.id ?? null;
   }
 
   #dispatch(session: Session, t: string, d: unknown): void {
@@ -408,22 +505,26 @@ export class DiscordServer {
     for (const session of this.#sessions.values()) {
       const needed = guild_id === undefined ? intent.directMessages : intent.guildMessages;
       if ((session.intents & needed) === 0) continue;
-      this.#dispatch(session, t, this.#payload(message, session.intents));
+      this.#dispatch(session, t, this.#payload(message, session));
     }
   }
 
-  #payload(message: StoredMessage, intents: number = intent.messageContent): object {
-    const { pings, author, attachments, ...rest } = message;
+  #payload(message: StoredMessage, to: { readonly intents: number; readonly bot: Person }): object {
+    const { pings, author, attachments, message_snapshots, ...rest } = message;
     const { guild_id, type } = this.#channel(message.channel_id);
-    const mentioned = pings.includes(this.bot.id) || author.id === this.bot.id;
-    const readable = guild_id === undefined || mentioned || (intents & intent.messageContent) !== 0;
+    const mentioned = pings.includes(to.bot.id) || author.id === to.bot.id;
+    const readable = guild_id === undefined || mentioned || (to.intents & intent.messageContent) !== 0;
     const referenced = this.messages.get(message.message_reference?.message_id ?? "");
+    const { type: kind } = message.message_reference ?? {};
     return {
       ...rest,
       author: this.#user(author),
       content: readable ? message.content : "",
       attachments: readable ? attachments.map((attachment) => this.#attachment(attachment)) : [],
-      ...(referenced === undefined ? {} : { referenced_message: this.#payload(referenced, intents) }),
+      ...(readable && message_snapshots !== undefined ? { message_snapshots } : {}),
+      ...(referenced === undefined || kind === forward
+        ? {}
+        : { referenced_message: this.#payload(referenced, to) }),
       // With DMs the real gateway sends the channel's type too, and discord.js drops those without it.
       channel_type: type,
       ...(guild_id === undefined ? {} : { guild_id, member: { ...botMember, roles: [] } }),
@@ -438,31 +539,51 @@ export class DiscordServer {
   // Messages
 
   #arrive(author: Person, content: string, channelId: string, options: SendOptions): string {
-    const { replyTo, replyPings = true, webhookId, type } = options;
+    const { replyTo, replyPings = true, webhookId, type, stickers = [], forwarded } = options;
     const replied = replyTo === undefined ? undefined : this.#stored(replyTo);
-    const mentions = [...content.matchAll(/<@!?(\d+)>/g)].map(([, id = ""]) => id);
-    if (replied !== undefined && replyPings) mentions.push(replied.author.id);
-    const users = new Set(mentions);
-    const roles = [...content.matchAll(/<@&(\d+)>/g)].map(([, id = ""]) => id);
     const message = this.#store({
       channelId,
       author,
       content,
-      pings: [...users, ...roles],
+      pings: [],
       attachments: (options.attachments ?? []).map(({ name, type: content_type, bytes }) => ({
         ...{ id: this.#newId(), filename: name, content_type, size: bytes.byteLength, bytes },
       })),
       replyTo: replied?.id,
       fields: {
         type: type ?? (replied === undefined ? 0 : 19),
-        mentions: [...users].map((id) =>
-          id === this.bot.id ? this.#user(this.bot) : this.#user({ id, username: id }),
-        ),
-        mention_roles: roles,
+        sticker_items: stickers.map((name) => ({ id: this.#newId(), name, format_type: 1 })),
         ...(webhookId === undefined ? {} : { webhook_id: webhookId }),
+        ...(forwarded === undefined ? {} : this.#forward(this.#stored(forwarded))),
       },
+      prepare: (made) =>
+        this.#setMentions(made, replied !== undefined && replyPings ? [replied.author.id] : []),
     });
     return message.id;
+  }
+
+  /** Whom a person's message mentions: those that its words name, and further ones. */
+  #setMentions(message: StoredMessage, further: readonly string[]): void {
+    const named = [...message.content.matchAll(/<@!?(\d+)>/g)].map(([, id = ""]) => id);
+    const users = [...new Set([...named, ...further])];
+    const roles = [...message.content.matchAll(/<@&(\d+)>/g)].map(([, id = ""]) => id);
+    const known = [...this.#bots.values(), ...this.#people];
+    message.pings.splice(0, message.pings.length, ...users, ...roles);
+    Object.assign(message, {
+      mentions: users.map((id) => this.#user(known.find((one) => one.id === id) ?? { id, username: id })),
+      mention_roles: roles,
+    });
+  }
+
+  /** A forwarded message comes as a copy, without its author. */
+  #forward(message: StoredMessage): object {
+    const { content, attachments, timestamp, edited_timestamp, channel_id, id } = message;
+    const files = attachments.map((attachment) => this.#attachment(attachment));
+    const copy = { type: 0, content, embeds: [], attachments: files, timestamp, edited_timestamp, flags: 0 };
+    return {
+      message_reference: { type: forward, message_id: id, channel_id },
+      message_snapshots: [{ message: { ...copy, mentions: [], mention_roles: [] } }],
+    };
   }
 
   #store(message: {
@@ -475,6 +596,8 @@ export class DiscordServer {
     nonce?: string;
     flags?: number;
     fields?: object;
+    /** Completes the message before anybody sees it. */
+    prepare?: (message: StoredMessage) => void;
   }): StoredMessage {
     const { channelId, replyTo } = message;
     const stored: StoredMessage = {
@@ -489,9 +612,12 @@ export class DiscordServer {
       ...{ pinned: false, type: 0, flags: message.flags ?? 0 },
       attachments: message.attachments ?? [],
       pings: message.pings,
-      ...(replyTo === undefined ? {} : { message_reference: { message_id: replyTo, channel_id: channelId } }),
+      ...(replyTo === undefined
+        ? {}
+        : { message_reference: { type: 0, message_id: replyTo, channel_id: channelId } }),
       ...message.fields,
     };
+    message.prepare?.(stored);
     this.messages.set(stored.id, stored);
     this.#announce("MESSAGE_CREATE", stored);
     return stored;
@@ -527,11 +653,13 @@ export class DiscordServer {
     if (received === undefined) return undefined;
     const { pathname, searchParams } = new URL(request.url ?? "/", `http://${this.host}`);
     if (pathname.startsWith("/attachments/")) return this.#serveFile(pathname, searchParams, response);
-    const text = received.toString();
+    const { body: sent, files } = await readBody(request, received);
+    const bot = this.#bots.get((request.headers.authorization ?? "").replace(/^Bot /, ""));
     const call: RestCall = {
       method: request.method ?? "",
-      path: pathname.replace("/api/v10", ""),
-      body: text === "" ? {} : JSON.parse(text),
+      path: decodeURIComponent(pathname.replace("/api/v10", "")),
+      body: sent,
+      files,
       at: performance.now(),
       process: request.headers["x-process"]?.toString(),
     };
@@ -544,10 +672,9 @@ export class DiscordServer {
     let messageId: string | undefined;
     const headers: Record<string, string> = { "content-type": "application/json" };
     try {
-      if (request.headers.authorization !== `Bot ${this.token}`)
-        throw new Refusal(401, 0, "401: Unauthorized");
+      if (bot === undefined) throw new Refusal(401, 0, "401: Unauthorized");
       if (fault?.after === true || !isFailure(fault)) {
-        body = this.#answer(call);
+        body = this.#answer(call, bot, searchParams);
         messageId = (body as { id?: string } | undefined)?.id;
       }
       const restFor = fault?.retryAfter ?? fault?.lastFor;
@@ -583,39 +710,83 @@ export class DiscordServer {
     return found?.fault;
   }
 
-  #answer({ method, path, body }: RestCall): unknown {
+  #answer(call: RestCall, bot: ServedBot, query: URLSearchParams): unknown {
+    const { method, path, body, files } = call;
     if (path === "/gateway/bot") {
       const session_start_limit = { total: 1_000, remaining: 1_000, reset_after: 0, max_concurrency: 1 };
       return { url: `ws://${this.host}`, shards: 1, session_start_limit };
     }
-    const [, channelId = "", , messageId] =
+    if (path === "/users/@me/channels") return this.#directChannelOf(String(body.recipient_id));
+    const [, channelId = "", rest, messageId] =
       /^\/channels\/(\d+)(\/messages(?:\/(\d+))?|\/typing)?$/.exec(path) ?? [];
     const channel = this.#channel(channelId);
-    if (path.endsWith("/typing")) return undefined;
-    if (path === `/channels/${channelId}`)
-      return channel.parent_id === undefined ? channel : this.#thread(channel);
-    if (messageId === undefined) return this.#post(channelId, body);
+    if (rest === "/typing") return undefined;
+    if (rest === undefined) {
+      if (method === "PATCH") this.#open(channel);
+      return channel.parent_id === undefined ? this.#guildChannel(channel) : this.#thread(channel);
+    }
+    const reader = { bot, intents: this.#intentsOf(bot) };
+    if (messageId === undefined) {
+      if (method === "GET") return this.#list(channelId, query).map((one) => this.#payload(one, reader));
+      this.#assertPermitted(channel, "SendMessages");
+      if (files.length > 0) this.#assertPermitted(channel, "AttachFiles");
+      this.#open(channel);
+      return this.#payload(this.#post(channelId, body, files, bot), reader);
+    }
     const message = this.#stored(messageId);
-    if (method === "GET") return this.#payload(message);
-    if (message.author.id !== this.bot.id)
-      throw new Refusal(403, 50_005, "Cannot edit a message of another user");
+    if (method === "GET") return this.#payload(message, reader);
+    if (message.author.id !== bot.id) throw new Refusal(403, 50_005, "Cannot edit a message of another user");
+    if (channel.archived === true) throw new Refusal(400, 50_083, "Thread is archived");
     if (method === "DELETE") {
       this.messages.delete(messageId);
       return undefined;
     }
-    message.content = this.#contentOf(body);
+    message.content = this.#contentOf(body, files);
     message.flags = body.flags ?? message.flags;
+    if (body.attachments !== undefined)
+      message.attachments = this.#uploaded(body, files, message.attachments);
     message.pings.push(...pinged(message.content, body));
     this.#announce("MESSAGE_UPDATE", message);
-    return this.#payload(message);
+    return this.#payload(message, reader);
   }
 
-  #post(channelId: string, body: RestBody): object {
-    const content = this.#contentOf(body);
+  #directChannelOf(personId: string): object {
+    const person = this.#people.find(({ id }) => id === personId);
+    if (person === undefined) throw new Refusal(400, 50_033, "Invalid Recipient(s)");
+    return this.#channel(this.directChannel(person));
+  }
+
+  /** The content of messages that REST gives is subject to the application's intents, too. */
+  #intentsOf(bot: ServedBot): number {
+    return [...this.#sessions.values()].findLast((session) => session.bot === bot)?.intents ?? 0;
+  }
+
+  #assertPermitted({ denied = 0n }: Channel, name: keyof typeof permission): void {
+    if ((denied & permission[name]) !== 0n) throw new Refusal(403, 50_013, "Missing Permissions");
+  }
+
+  #open(channel: Channel): void {
+    if (channel.locked === true) throw new Refusal(403, 160_005, "Thread is locked");
+    channel.archived = false;
+  }
+
+  /** A page of a channel's messages, the newest one first. */
+  #list(channelId: string, query: URLSearchParams): StoredMessage[] {
+    const after = BigInt(query.get("after") ?? 0);
+    const found = [...this.messages.values()].filter(
+      (message) => message.channel_id === channelId && BigInt(message.id) > after,
+    );
+    const limit = Number(query.get("limit") ?? 50);
+    return (query.has("after") ? found.slice(0, limit) : found.slice(-limit)).reverse();
+  }
+
+  #post(channelId: string, body: RestBody, files: readonly File[], bot: ServedBot): StoredMessage {
+    const content = this.#contentOf(body, files);
     if (body.nonce !== undefined && String(body.nonce).length > 25)
       throw new Refusal(400, 50_035, "Invalid nonce");
-    const earlier = this.#nonces.get(body.nonce ?? "");
-    if (body.enforce_nonce === true && earlier !== undefined) return this.#payload(earlier);
+    const nonce = body.nonce === undefined ? undefined : `${bot.id} ${channelId} ${body.nonce}`;
+    const earlier = this.#nonces.get(nonce ?? "");
+    if (body.enforce_nonce === true && earlier !== undefined) return earlier;
     const reference = body.message_reference;
     const replied = this.messages.get(reference?.message_id ?? "");
     if (reference !== undefined && replied === undefined && reference.fail_if_not_exists !== false) {
@@ -624,17 +795,35 @@ export class DiscordServer {
     const pings = pinged(content, body);
     if (replied !== undefined && body.allowed_mentions?.replied_user !== false) pings.push(replied.author.id);
     const message = this.#store({
-      ...{ channelId, author: this.bot, content, pings, replyTo: replied?.id },
+      ...{ channelId, author: bot, content, pings, replyTo: replied?.id },
+      attachments: this.#uploaded(body, files, []),
       ...(body.nonce === undefined ? {} : { nonce: body.nonce }),
       ...(body.flags === undefined ? {} : { flags: body.flags }),
+      fields: { components: body.components ?? [] },
     });
-    if (body.nonce !== undefined) this.#nonces.set(body.nonce, message);
-    return this.#payload(message);
+    if (nonce !== undefined) this.#nonces.set(nonce, message);
+    return message;
+  }
+
+  /** The files of a message: those that come along, and those of the earlier ones that are named. */
+  #uploaded(
+    { attachments = [] }: RestBody,
+    files: readonly File[],
+    earlier: readonly StoredAttachment[],
+  ): StoredAttachment[] {
+    return attachments.flatMap(({ id }) => {
+      const file = files[Number(id)] as (File & { readonly content: Uint8Array }) | undefined;
+      if (file === undefined) return earlier.filter((attachment) => attachment.id === String(id));
+      if (file.size > 10 * 1024 * 1024) throw new Refusal(413, 40_005, "Request entity too large");
+      const { name, type, size, content } = file;
+      return [{ id: this.#newId(), filename: name, content_type: type, size, bytes: content }];
+    });
   }
 
   /** Discord trims what it is given. */
-  #contentOf({ content = "" }: RestBody): string {
-    if (content.trim() === "") throw new Refusal(400, 50_006, "Cannot send an empty message");
+  #contentOf({ content = "" }: RestBody, files: readonly File[]): string {
+    if (content.trim() === "" && files.length === 0)
+      throw new Refusal(400, 50_006, "Cannot send an empty message");
     if ([...content].length > 2_000) throw new Refusal(400, 50_035, "Must be 2000 or fewer in length.");
     return content.trim();
   }
@@ -646,6 +835,24 @@ export class DiscordServer {
     if (found === undefined || query.get("sig") !== String(this.#signature)) response.writeHead(404).end();
     else response.writeHead(200, { "content-type": "application/octet-stream" }).end(found.bytes);
   }
+}
+
+async function readBody(
+  { headers }: IncomingMessage,
+  bytes: Buffer,
+): Promise<{ readonly body: RestBody; readonly files: readonly File[] }> {
+  const type = headers["content-type"] ?? "";
+  if (!type.startsWith("multipart/form-data")) {
+    return { body: bytes.byteLength === 0 ? {} : JSON.parse(bytes.toString()), files: [] };
+  }
+  const form = await new Response(new Uint8Array(bytes), { headers: { "content-type": type } }).formData();
+  const files: File[] = [];
+  for (let index = 0; ; index += 1) {
+    const file = form.get(`files[${index}]`);
+    if (!(file instanceof File)) break;
+    files.push(Object.assign(file, { content: new Uint8Array(await file.arrayBuffer()) }));
+  }
+  return { body: JSON.parse(String(form.get("payload_json"))), files };
 }
 
 function isFailure(fault: Fault | undefined): boolean {

@@ -531,6 +531,29 @@ describe("A store that went back in time", () => {
     expect(places.some(({ isLost }) => isLost)).toBe(false);
   });
 
+  it("gets a turn back that is about to end, and then its end with the session's record", async () => {
+    const [place, waits] = [await take(a, "q1"), await take(a, "q2")];
+    await store.goBackTo(-1);
+    await place.end({ of: "q1" });
+    expect(await waits.begun).toBe("runs");
+    expect(waits.record).toEqual({ of: "q1" });
+    await settled();
+    expect(await keysIn(store, "lane")).toEqual(["q2"]);
+    expect(await b.owner.lane("lane").take(newTurn("q1"), 9, storeTimeout)).toEqual({ is: "duplicate" });
+  });
+
+  it("gets a turn back before what is written of it, and turns that wait behind it before those that come", async () => {
+    const place = await take(a, "q1");
+    await take(a, "q2");
+    await take(a, "q3");
+    await store.goBackTo(-1);
+    const advanced = place.advance({ phase: "asked" });
+    await take(a, "q4");
+    await advanced;
+    expect((await documentOf("lane"))?.running).toMatchObject({ key: "q1", phase: "asked", attempt: 1 });
+    expect(await keysIn(store, "lane")).toEqual(["q1", "q2", "q3", "q4"]);
+  });
+
   it("does not get back what another process ended", async () => {
     const place = await take(a, "q1");
     await store.direct.commit({

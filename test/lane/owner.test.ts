@@ -169,6 +169,31 @@ describe("An owner that is late", () => {
     expect(await waits.begun).toBe("runs");
   });
 
+  it("is not buried by one that was without the store as well, and came back first", async () => {
+    const b = await started();
+    const [place, id] = [await take(a, "q1"), a.owner.id];
+    for (const { view } of [a, b]) view.intercept = cut;
+    await clock.pass(leaseTime * 3);
+    reach(b);
+    await clock.pass(leaseTime - third);
+    reach(a);
+    await clock.pass(250);
+    expect(a.owner.id).toBe(id);
+    expect(b.adopted).toEqual([]);
+    await place.end();
+    expect(await keysIn(store, "lane")).toEqual([]);
+  });
+
+  it("is buried by one that was without the store as well, when it does not come back within a lease", async () => {
+    const b = await started();
+    await take(a, "q1");
+    for (const { view } of [a, b]) view.intercept = cut;
+    await clock.pass(leaseTime * 3);
+    reach(b);
+    await clock.pass(leaseTime + third + 250);
+    expect(b.adopted.map(({ key }) => key)).toEqual(["q1"]);
+  });
+
   it("is not buried before its lease is over", async () => {
     const b = await started();
     await take(a, "q1");
@@ -484,6 +509,37 @@ describe("A store that lost what was written last", () => {
     expect([running.isLost, waits.isLost]).toEqual([false, false]);
     const b = await started();
     expect(await b.owner.lane("ended").take(newTurn("q3"), 1, storeTimeout)).toEqual({ is: "duplicate" });
+  });
+
+  it("shows in a lane as well, where no sign of life was lost", async () => {
+    const running = await take(a, "q1");
+    await clock.pass(100);
+    await running.advance({ phase: "asked" });
+    await (await take(a, "q2", "ended")).end();
+    await store.goBackTo(50);
+    await running.advance({ posts: ["p"] });
+    await settled();
+    expect((await documentOf("lane"))?.running).toMatchObject({ phase: "asked", posts: ["p"] });
+    const b = await started();
+    expect(await b.owner.lane("ended").take(newTurn("q2"), 1, storeTimeout)).toEqual({ is: "duplicate" });
+    expect(a.log.said).toEqual([
+      "warn: the store has lost what was written last; it is put back as far as it is known",
+    ]);
+  });
+
+  it("is put back once a second, however many lanes show it", async () => {
+    const places = [];
+    for (const lane of ["one", "two", "three"]) places.push(await take(a, "q1", lane));
+    await store.goBackTo(-1);
+    for (const place of places) await place.advance({ phase: "asked" });
+    await settled();
+    expect(a.log.said.length).toBe(1);
+    await clock.pass(1_000);
+    await store.goBackTo(-1);
+    for (const place of places) await place.advance({ phase: "asked" });
+    await settled();
+    expect(a.log.said.length).toBe(2);
+    for (const lane of ["one", "two", "three"]) expect(await keysIn(store, lane)).toEqual(["q1"]);
   });
 
   it("forgets marks that are older than that", async () => {

@@ -47,8 +47,8 @@ describe("reset", () => {
 
   it("clears it where the service can, and keeps its id but not the backend's notes", async () => {
     const cleared: unknown[] = [];
-    a.agent.clear = async ({ conversationId, agent, sessionName }) => {
-      cleared.push([conversationId, agent, sessionName.length]);
+    a.agent.clear = async ({ conversationId, agent, sessionName, signal }) => {
+      cleared.push([conversationId, agent, sessionName.length, signal.aborted]);
     };
     a.mapper.use(async (_, next) => {
       await next();
@@ -59,7 +59,7 @@ describe("reset", () => {
     expect(a.agent.last.call.state).toEqual({ page: 3 });
     await a.mapper.reset(ann);
     await say("m3");
-    expect(cleared).toEqual([["c1", "helper", 36]]);
+    expect(cleared).toEqual([["c1", "helper", 36, false]]);
     expect(conversationsOf(a.agent)).toEqual(["c1", "c1", "c1"]);
     expect(a.agent.last.call.state).toBeUndefined();
   });
@@ -68,6 +68,24 @@ describe("reset", () => {
     a.agent.clear = async () => {
       throw new AparteError("conversation-lost", "Gone.");
     };
+    await say("m1");
+    await a.mapper.reset(ann);
+    await say("m2");
+    expect(conversationsOf(a.agent)).toEqual(["c1", "c2"]);
+  });
+
+  it("tells its caller where the service failed, and leaves the conversation", async () => {
+    for (const error of [new AparteError("backend-unavailable", "Away."), new TypeError("raw")]) {
+      a.agent.clear = () => Promise.reject(error);
+      await say(`before ${error.name}`);
+      await expect(a.mapper.reset(ann)).rejects.toBe(error);
+      await say(`after ${error.name}`);
+    }
+    expect(conversationsOf(a.agent)).toEqual(["c1", "c1", "c1", "c1"]);
+  });
+
+  it("leaves no trace of a conversation that was never named, so that none is looked for", async () => {
+    a.agent.find = () => Promise.reject(new Error("Nothing was lost."));
     await say("m1");
     await a.mapper.reset(ann);
     await say("m2");
@@ -93,6 +111,9 @@ describe("reset", () => {
 
   it("does nothing where there is no conversation, and fails for an agent that does not exist", async () => {
     a.agent.clear = () => Promise.reject(new Error("There is nothing to clear."));
+    await a.mapper.reset(ann);
+    a.agent.rename = async () => {};
+    await a.mapper.rename(ann, "Holidays");
     await a.mapper.reset(ann);
     await expect(a.mapper.reset(ann, "nobody")).rejects.toMatchObject({ code: "agent-unknown" });
     await expect(a.mapper.reset({ ...ann, user: "" })).rejects.toMatchObject({ field: "user" });
@@ -121,7 +142,9 @@ describe("rename", () => {
   });
 
   it("needs a title, and a service that knows names", async () => {
-    await expect(a.mapper.rename(ann, "Holidays")).rejects.toMatchObject({ code: "backend-unsupported" });
+    await expect(a.mapper.rename(ann, "Holidays")).rejects.toMatchObject({
+      ...{ code: "backend-unsupported", message: 'The service "test" knows no names for conversations.' },
+    });
     a.agent.rename = async () => {};
     for (const title of ["", "  ", 7 as unknown as string]) {
       await expect(a.mapper.rename(ann, title)).rejects.toMatchObject({
@@ -174,12 +197,17 @@ describe("export", () => {
     await say("m1");
     await say("m2", "other");
     await a.mapper.select(ann, "other");
-    a.agent.history = async ({ conversationId }) => [{ role: "user", text: `in ${conversationId}` }];
     const { sessionName } = await a.mapper.resolve(ann);
+    a.agent.history = async (call) => {
+      expect(call).toEqual({
+        ...{ sessionName, agent: "helper", conversationId: "c1", signal: expect.any(AbortSignal) },
+      });
+      return [{ role: "user", text: "m1" }];
+    };
     expect(await a.mapper.export(ann)).toEqual({
       ...{ sessionName, speaker: scopedAnn, agent: "other" },
       conversations: { helper: "c1", other: "c1" },
-      messages: { helper: [{ role: "user", text: "in c1" }] },
+      messages: { helper: [{ role: "user", text: "m1" }] },
     });
     expect(await a.mapper.export({ ...ann, user: "bob" })).toBeUndefined();
   });
@@ -194,6 +222,9 @@ describe("sessions", () => {
     const listed: SessionSummary[] = [];
     for await (const session of a.mapper.sessions()) listed.push(session);
     const people = listed.map(({ speaker, conversations }) => [speaker.user, conversations]);
+    expect(listed.map((session) => Object.keys(session))).toEqual(
+      Array.from({ length: 2 }, () => ["sessionName", "speaker", "conversations"]),
+    );
     expect(people.sort()).toEqual([
       ["ann", { helper: "c1" }],
       ["bob", { helper: "c2" }],
@@ -284,6 +315,24 @@ describe("A conversation", () => {
       { v: 1, speaker: scopedAnn, conversations: { helper: { id: "c1" } } },
     ]);
     expect((written[0] as { conversations: { helper: object } }).conversations.helper).toEqual({});
+  });
+
+  it("is not opened before the intent is written", async () => {
+    await settled();
+    let write = () => {};
+    a.view.intercept = async (call, run) => {
+      if (call.commit?.record !== undefined) await new Promise<void>((resolve) => (write = resolve));
+      return run();
+    };
+    await say("m1");
+    expect(a.agent.opened).toEqual([]);
+    write();
+    await settled();
+    expect(a.agent.opened.length).toBe(1);
+    expect(a.agent.asked).toEqual([]);
+    write();
+    await settled();
+    expect(a.agent.texts).toEqual(["m1"]);
   });
 
   it("is named by its first message's first line, or as the application wants", async () => {

@@ -207,4 +207,35 @@ describe("TokenCache on a shared shelf", () => {
     await expect(tokens.get("other", service.mint, forever)).rejects.toThrow("refused by the service");
     expect(service.minted).toBe(2);
   });
+
+  it("ends its use a twentieth of its life early where it lives for less than two hundred seconds", async () => {
+    const { mint } = minter(100_000);
+    const { clock, tokens } = cache();
+    expect(await tokens.get("s", mint, forever)).toBe("t1");
+    const flights = minter(100_000);
+    flights.failWith = new Error("no renewal");
+    clock.now = 1000 + 95_000 - 1;
+    expect(await tokens.get("s", flights.mint, forever)).toBe("t1");
+    await Promise.resolve();
+    clock.now = 1000 + 95_000;
+    await expect(tokens.get("s", flights.mint, forever)).rejects.toThrow("no renewal");
+  });
+
+  it("holds more than ten sessions where no bound is given", async () => {
+    const { mint } = minter();
+    const { tokens } = cache();
+    for (let session = 1; session <= 11; session += 1) await tokens.get(`s${session}`, mint, forever);
+    expect(await tokens.get("s1", mint, forever)).toBe("t1");
+  });
+
+  it("shares none with another issuer's", async () => {
+    const shared = shelf();
+    const issued = ["app", "other app"].map((issuer) => new TokenCache({ issuer, now: () => 1000 }));
+    const { mint } = minter();
+    for (const tokens of issued) tokens.share(shared);
+    expect([await issued[0]?.get("s", mint, forever), await issued[1]?.get("s", mint, forever)]).toEqual([
+      "t1",
+      "t2",
+    ]);
+  });
 });

@@ -278,6 +278,7 @@ describe("A delivery", () => {
     const commits = a.view.calls.slice(before).filter(({ commit }) => commit !== undefined);
     // The first turn opens the conversation with two more.
     expect(commits.length).toBe(6);
+    expect(a.log.said).toEqual([]);
   });
 
   it("sends nothing while the store has not heard of the process for a lease", async () => {

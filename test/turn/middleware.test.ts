@@ -71,6 +71,16 @@ describe("Middlewares", () => {
     expect(a.platform.shown).toEqual(["hi failed: hook-failed"]);
   });
 
+  it("that fail before they ask are told as such, and nobody is asked", async () => {
+    a.mapper.use(() => {
+      throw new Error("broken");
+    });
+    await a.receive("m1");
+    await settled();
+    expect(a.platform.shown).toEqual(["failed: hook-failed"]);
+    expect(a.agent.asked).toEqual([]);
+  });
+
   it("pass the agent's failure on as it is", async () => {
     a.mapper.use((_, next) => next());
     await a.receive("m1");

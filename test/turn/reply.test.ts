@@ -1,5 +1,6 @@
-import { AparteError, type ReplyEvent, Transcript } from "aparte";
+import { AparteError, type NoticeCode, type ReplyEvent, silentNotices, Transcript } from "aparte";
 import { describe, expect, it } from "vitest";
+import { limited } from "../../src/turn/notices.ts";
 import { Reply } from "../../src/turn/reply.ts";
 import { ReplyLog } from "../../src/turn/reply-log.ts";
 import { settled } from "../support/test-clock.ts";
@@ -18,10 +19,7 @@ function replyOf(...events: ReplyEvent[]): Reply {
 
 const text = (delta: string): ReplyEvent => ({ type: "text", delta });
 const message = (whole: string): ReplyEvent => ({ type: "message", text: whole });
-const notice = (
-  code: "busy" | "merged" | "new-conversation" | "undelivered",
-  retryAfterMs?: number,
-): ReplyEvent => ({
+const notice = (code: NoticeCode, retryAfterMs?: number): ReplyEvent => ({
   ...{ type: "notice", code, text: `It is ${code}.` },
   ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
 });
@@ -47,6 +45,13 @@ describe("A reply's text", () => {
 
   it.each([
     ["busy", [notice("busy", 5_000)], 5_000],
+    ["full", [notice("full")], undefined],
+    ["limited", [notice("limited", 7_000)], 7_000],
+    ["duplicate", [notice("duplicate")], undefined],
+    ["stopped", [notice("interrupted")], undefined],
+    ["stopped", [text(""), notice("stopped")], undefined],
+    ["answer-lost", [notice("answer-lost")], undefined],
+    ["input-invalid", [notice("too-long")], undefined],
     ["duplicate", [notice("merged")], undefined],
     ["no-answer", [], undefined],
     ["no-answer", [notice("undelivered")], undefined],
@@ -82,12 +87,31 @@ describe("A reply's stream of texts", () => {
       [text("one"), message("one"), text("tw"), message("two")],
     ],
     [["draft"], [text("draft"), message("quite another")]],
+    [["one"], [message("one"), message("")]],
+    [
+      ["one", "\n\n", "two"],
+      [message("one"), message(""), message("two")],
+    ],
     [
       ["one", "\n\n", "two"],
       [message("one"), notice("busy"), text("two")],
     ],
   ])("is %j", async (expected, events) => {
     expect(await all(replyOf(...events).textStream)).toEqual(expected);
+  });
+});
+
+describe("Notices", () => {
+  it("that say nothing to the person are silent", () => {
+    expect([...silentNotices]).toEqual(["duplicate", "merged", "interrupted"]);
+  });
+
+  it("say when one may come back, in whole seconds", () => {
+    expect([1, 1_000, 1_001].map((waitMs) => limited(waitMs).text)).toEqual([
+      "That was a lot in a short time. Please come back in 1 second.",
+      "That was a lot in a short time. Please come back in 1 second.",
+      "That was a lot in a short time. Please come back in 2 seconds.",
+    ]);
   });
 });
 
@@ -113,6 +137,22 @@ describe("A log of a reply", () => {
     log.end();
     log.push(text("c"));
     for (const read of [early, late, all(log.read())]) expect(await read).toEqual([text("a"), text("b")]);
+  });
+
+  it("tells each event when it comes, and not at the end", async () => {
+    const log = new ReplyLog();
+    const next = log.read().next();
+    await settled();
+    log.push(text("a"));
+    expect(await next).toEqual({ value: text("a"), done: false });
+  });
+
+  it("wraps what is no failure of aparte's own", () => {
+    const cause = new Error("raw");
+    const { failure } = logOf([], cause);
+    expect(failure).toMatchObject({
+      ...{ code: "backend-failed", cause, message: "The turn failed. The cause is kept in the error." },
+    });
   });
 
   it("ends once, as it ended first", async () => {

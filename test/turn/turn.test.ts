@@ -82,6 +82,73 @@ describe("A turn", () => {
     expect(a.agent.texts.length).toBe(3);
   });
 
+  it("leaves nothing behind: no timer, and nothing in the log", async () => {
+    const a = bot();
+    a.agent.reply = (text) => text;
+    await settled();
+    const before = clock.planned.length;
+    await a.receive("m1");
+    await settled();
+    expect(a.platform.shown).toEqual(["m1"]);
+    expect(clock.planned.length).toBe(before);
+    expect(a.log.said).toEqual([]);
+  });
+
+  it("is over for those who wait once its caller has read its answer, or does not read it", async () => {
+    const { mapper, agent } = bot();
+    agent.reply = (text) => text;
+    const reader = mapper.handle(messageOf("m1"))[Symbol.asyncIterator]();
+    await reader.next();
+    mapper.handle(messageOf("m2"));
+    await settled();
+    expect(agent.texts).toEqual(["m1"]);
+    await reader.next();
+    await settled();
+    expect(agent.texts).toEqual(["m1", "m2"]);
+    const slow = mapper.handle(messageOf("m3"))[Symbol.asyncIterator]();
+    await slow.next();
+    mapper.handle(messageOf("m4"));
+    await clock.pass(turnTimeout - 1);
+    expect(agent.texts).toEqual(["m1", "m2", "m3"]);
+    await clock.pass(1);
+    expect(agent.texts).toEqual(["m1", "m2", "m3", "m4"]);
+  });
+
+  it("is not asked before it is written down that it is, where the agent cannot be asked afterwards", async () => {
+    const a = bot();
+    await settled();
+    let write = () => {};
+    a.view.intercept = async (call, run) => {
+      const { running } = (call.commit?.document ?? {}) as { running?: { phase?: string } };
+      if (running?.phase === "asked") await new Promise<void>((resolve) => (write = resolve));
+      return run();
+    };
+    await a.receive("m1");
+    await settled();
+    expect(a.agent.opened.length).toBe(1);
+    expect(a.agent.asked).toEqual([]);
+    write();
+    await settled();
+    expect(a.agent.texts).toEqual(["m1"]);
+  });
+
+  it("says in the log what could not be written", async () => {
+    const a = bot();
+    await a.receive("m1");
+    await settled();
+    const { sessionName } = a.agent.last.call;
+    const { version } = await store.direct.read(sessionName);
+    const until = store.now() + 1;
+    await store.direct.commit({ lane: sessionName, version, document: { v: 2 }, until });
+    a.agent.last.call.note?.({ chat: 7 });
+    await clock.pass(250);
+    expect(a.log.said).toEqual(["error: a lane cannot be read", "warn: a turn could not be noted"]);
+    a.agent.last.answer("one");
+    await settled();
+    expect(a.platform.shown).toEqual(["one"]);
+    expect(a.log.said.slice(2)).toEqual(["error: a lane cannot be read", "error: a turn could not be ended"]);
+  });
+
   it("runs beside those of other people", async () => {
     const a = bot();
     await a.receive("m1", "one");
@@ -135,11 +202,13 @@ describe("A turn", () => {
     await settled();
     a.view.intercept = cut;
     const taken = a.receive("m1");
+    const again = expect(a.receive("m1")).rejects.toMatchObject({ code: "store-failed" });
     taken.catch(() => {});
     await clock.pass(storeTimeout - 1);
     expect(a.platform.shown).toEqual([]);
     await clock.pass(1);
     await expect(taken).rejects.toMatchObject({ code: "store-failed" });
+    await again;
     expect(a.platform.shown).toEqual(["failed: store-failed"]);
   });
 
@@ -220,6 +289,25 @@ describe("A turn that comes while another one runs", () => {
     await settled();
     expect(a.platform.shown.at(-1)).toBe("all");
     expect(await lane(a)).toBeUndefined();
+  });
+
+  it("merges with none whose answer goes elsewhere, and with none of another agent", async () => {
+    const agents = { helper: new TestAgent(), other: new TestAgent() };
+    const a = bot({ overlap: "merge", agents });
+    for (const agent of Object.values(agents)) agent.reply = (text) => `re ${text}`;
+    let open = () => {};
+    agents.helper.opening = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    await a.receive("m1");
+    await a.receive("m2", "m2", { channel: "c1" });
+    await a.receive("m3", "m3", { channel: "c2" });
+    await a.receive("m4", "m4", { channel: "c2", thread: "1" });
+    await a.receive("m5", "m5", { channel: "c2", thread: "1", agent: "other" });
+    await a.receive("m6", "m6", { channel: "c2", thread: "1", agent: "other" });
+    open();
+    await settled();
+    expect(a.platform.shown).toEqual(["re m1", "re m2", "re m3", "re m4", "(merged)", "re m5\nm6"]);
   });
 
   it("interrupts it: what was asked is stopped, at the agent too", async () => {
@@ -449,6 +537,24 @@ describe("A turn that fails", () => {
     expect(a.platform.shown).toEqual(["(new-conversation) failed: conversation-lost"]);
   });
 
+  it("says so in words where a new conversation was opened", async () => {
+    const { mapper, agent } = bot();
+    const reply = mapper.handle(messageOf("m1"));
+    await settled();
+    agent.last.fail(new AparteError("conversation-lost", "Gone."));
+    await settled();
+    agent.last.answer("one");
+    const events = [];
+    for await (const event of reply) events.push(event);
+    expect(events).toEqual([
+      {
+        ...{ type: "notice", code: "new-conversation" },
+        text: "Our earlier conversation is gone, so we start a new one.",
+      },
+      { type: "message", text: "one" },
+    ]);
+  });
+
   it("opens none where something was said", async () => {
     const a = bot();
     await a.receive("m1");
@@ -491,6 +597,35 @@ describe("A successor", () => {
     b.agent.last.answer("one");
     await settled();
     expect(b.platform.shown).toEqual(["one"]);
+    // The first one comes back: the turn is another's, which is no failure and nothing to show.
+    a.view.intercept = (_, run) => run();
+    await clock.pass(grace);
+    expect(a.platform.shown).toEqual([]);
+    expect(a.log.said).not.toContain("error: a turn failed");
+    expect(a.log.said).not.toContain("error: a turn could not be ended");
+  });
+
+  it("has the files of the turns whose words it carries, and says which are lost", async () => {
+    const [a, b] = [bot({ overlap: "merge", route: hangs }), bot({ overlap: "merge" })];
+    let isStuck = false;
+    function hangs(): Promise<undefined> | undefined {
+      return isStuck ? never() : undefined;
+    }
+    const load = async () => new Uint8Array([2]);
+    await a.receive("m1");
+    await settled();
+    isStuck = true;
+    await a.receive("m2", "two", { files: [{ name: "a.txt", ref: "f7", load }] });
+    await a.receive("m3", "three", { files: [{ name: "b.txt", load }] });
+    await a.receive("m4", "four");
+    a.agent.last.answer("one");
+    await settled();
+    await die(a);
+    expect(b.agent.texts).toEqual(["two\nthree\nfour"]);
+    expect(b.agent.last.call.files.map(({ name }) => name)).toEqual(["a.txt"]);
+    b.agent.last.answer("all");
+    await settled();
+    expect(b.platform.shown).toEqual(["all (answer-lost)"]);
   });
 
   it("says once that the answer is lost, where the agent cannot be asked for it", async () => {
@@ -669,6 +804,59 @@ describe("A process that closes", () => {
     await closed;
     expect(b.platform.shown).toEqual(["one"]);
     expect(b.agent.asked).toEqual([]);
+  });
+
+  it("leaves an answer that comes after that, and that its platform does not take or is slow with", async () => {
+    for (const beforePost of [() => Promise.reject(new PlatformError({ passes: true })), never]) {
+      store = new TestStore(clock);
+      const [a, b] = [bot(), bot()];
+      a.platform.beforePost = beforePost;
+      await a.receive("m1");
+      await settled();
+      const closed = a.mapper.close({ drainTimeout: 2_000 });
+      await settled();
+      a.agent.last.answer("one");
+      await settled();
+      expect((await lane(a))?.running?.phase).toBe("answered");
+      await clock.pass(2_000 + leaseTime / 3);
+      await closed;
+      expect(b.platform.shown).toEqual(["one"]);
+      expect(b.agent.asked).toEqual([]);
+      await b.mapper.close();
+    }
+  });
+
+  it("leaves an answer with the time at which it was whole", async () => {
+    const a = bot();
+    a.platform.beforePost = () => Promise.reject(new PlatformError({ passes: true }));
+    await a.receive("m1");
+    await settled();
+    a.agent.last.answer("one");
+    await settled();
+    const whole = store.now();
+    await clock.pass(5_000);
+    await a.mapper.close();
+    expect((await lane(a))?.running?.answer).toMatchObject({ at: whole });
+  });
+
+  it("tells those whom it refused before it ends", async () => {
+    const a = bot({ overlap: "reject" });
+    await a.receive("m1");
+    await settled();
+    let show = () => {};
+    a.platform.beforePost = ({ id }) =>
+      id === "m2" ? new Promise<void>((resolve) => (show = resolve)) : undefined;
+    await a.receive("m2");
+    a.agent.last.answer("one");
+    let isClosed = false;
+    const closed = a.mapper.close().then(() => {
+      isClosed = true;
+    });
+    await settled();
+    expect([isClosed, a.platform.shown]).toEqual([false, ["one"]]);
+    show();
+    await closed;
+    expect(a.platform.shown).toEqual(["one", "(busy)"]);
   });
 
   it("waits no longer than it may, and then all replies have ended", async () => {

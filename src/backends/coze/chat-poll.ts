@@ -1,10 +1,9 @@
 import { AparteError } from "../../errors.ts";
 import type { ReplyEvent } from "../../turn/reply-event.ts";
 import type { AskCall } from "../backend.ts";
-import { type ChatProgress, chatRequest, startChat } from "./chat.ts";
-import type { CozeClient } from "./client.ts";
-import { CozeFailure } from "./failure.ts";
-import type { Question } from "./question.ts";
+import { ServiceFailure } from "../http/failure.ts";
+import { type ChatProgress, startChat } from "./chat.ts";
+import type { CozeClient, CozeRequest } from "./client.ts";
 import { fetchRest } from "./recover.ts";
 import { readChat } from "./wire.ts";
 
@@ -12,16 +11,15 @@ import { readChat } from "./wire.ts";
 export async function* pollChat(
   client: CozeClient,
   turn: AskCall,
-  question: Question,
+  request: CozeRequest,
   progress: ChatProgress,
 ): AsyncGenerator<ReplyEvent> {
   try {
-    const request = chatRequest(client, turn, question);
     const answer = await startChat(client, turn, progress, () => client.call(request));
-    progress.began(readChat(answer.data).id);
+    if (answer !== undefined) progress.began(readChat(answer.data).id);
   } catch (error) {
     // The answer to the start was lost, the chat may run all the same: it is looked for.
-    if (!(error instanceof CozeFailure && error.mayHaveRun)) throw error;
+    if (!(error instanceof ServiceFailure && error.mayHaveRun)) throw error;
   }
   const late = new AparteError("backend-timeout", "Coze: the chat's answer could not be fetched in time.");
   yield* fetchRest(client, turn, progress, client.settings.chatTimeout, late);

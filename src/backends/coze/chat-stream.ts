@@ -2,14 +2,15 @@ import { AparteError } from "../../errors.ts";
 import type { ReplyEvent } from "../../turn/reply-event.ts";
 import type { AskCall } from "../backend.ts";
 import { Deadline } from "../http/deadline.ts";
-import { type ChatProgress, chatRequest, closing, deliver, judge, startChat } from "./chat.ts";
-import type { CozeClient } from "./client.ts";
-import { CozeEvents } from "./events.ts";
-import { CozeFailure, chatFailure, conversationRefusal, type FailureFacts } from "./failure.ts";
-import type { Question } from "./question.ts";
+import { inDoubt, ranPerhaps, ServiceFailure } from "../http/failure.ts";
+import { fieldsOf, numberOf, textOf } from "../http/json.ts";
+import { type ChatProgress, closing, judge, startChat } from "./chat.ts";
+import type { CozeClient, CozeRequest } from "./client.ts";
+import { Drafts } from "./drafts.ts";
+import type { CozeEvents } from "./events.ts";
+import { CozeFailure, chatFailure, type FailureFacts, streamFailure } from "./failure.ts";
 import { fetchRest } from "./recover.ts";
-import type { CozeMessage } from "./wire.ts";
-import { fieldsOf, numberOf, readableText, readChat, readMessage, textOf, toolName } from "./wire.ts";
+import { type CozeMessage, readChat, readMessage, toolName } from "./wire.ts";
 
 /**
  * Asks in the streaming way (Coze docs: developer_guides/chat_v3). A stream has ended well only when an event
@@ -18,69 +19,77 @@ import { fieldsOf, numberOf, readableText, readChat, readMessage, textOf, toolNa
 export async function* streamChat(
   client: CozeClient,
   turn: AskCall,
-  question: Question,
+  request: CozeRequest,
   progress: ChatProgress,
 ): AsyncGenerator<ReplyEvent> {
-  const { chatTimeout, idleTimeout, waitTimeout } = client.settings;
-  const whole = new Deadline(turn.signal, chatTimeout);
-  let idle = new Deadline(whole.signal, idleTimeout);
+  const whole = new Deadline(turn.signal, client.settings.chatTimeout);
+  const { signal } = whole;
+  try {
+    yield* withinTime(client, { ...turn, signal }, { ...request, signal }, progress);
+  } catch (cause) {
+    if (!whole.isOver) throw cause;
+    throw new AparteError("backend-timeout", "Coze: the chat took too long.", { cause });
+  } finally {
+    whole.end();
+  }
+}
+
+async function* withinTime(
+  client: CozeClient,
+  turn: AskCall,
+  request: CozeRequest,
+  progress: ChatProgress,
+): AsyncGenerator<ReplyEvent> {
+  const { idleTimeout, waitTimeout } = client.settings;
+  let idle = new Deadline(turn.signal, idleTimeout);
   let isWhole = false;
   let cause: unknown;
   try {
     const events = await startChat(client, turn, progress, async () => {
       idle.end();
-      idle = new Deadline(whole.signal, idleTimeout);
-      return await client.stream(chatRequest(client, turn, question), idle, async (body) => {
-        return await begun(new CozeEvents(body, idle, turn.signal));
-      });
+      idle = new Deadline(turn.signal, idleTimeout);
+      return await client.stream(request, idle, begun);
     });
-    yield* replyFrom(events, progress);
-    isWhole = progress.state === "over";
-    if (isWhole) return events.finish();
+    if (events !== undefined) {
+      yield* replyFrom(events, progress);
+      isWhole = progress.state === "over";
+      if (isWhole) return events.finish();
+    }
   } catch (error) {
-    const isBroken = error instanceof CozeFailure && error.mayHaveRun && progress.state === "running";
+    const isBroken = error instanceof ServiceFailure && error.mayHaveRun && progress.state === "running";
     if (!isBroken) throw error;
     cause = error;
   } finally {
     if (!isWhole) idle.abort();
-    whole.end();
   }
-  if (whole.isOver) throw new AparteError("backend-timeout", "Coze: the chat took too long.", { cause });
   const message = "Coze: the answer's stream was cut, and the rest could not be fetched.";
-  yield* fetchRest(
-    client,
-    turn,
-    progress,
-    waitTimeout,
-    new AparteError("backend-stream-cut", message, { cause }),
-  );
+  const broken = new AparteError("backend-stream-cut", message, { cause });
+  yield* fetchRest(client, turn, progress, waitTimeout, broken);
 }
 
 /** The stream, once its first event shows that the chat was taken. */
 async function begun(events: CozeEvents): Promise<CozeEvents> {
   const first = await events.next();
-  if (first?.name === "error") throw conversationRefusal(errorFacts(first.data));
-  if (first !== undefined) events.unread(first);
+  if (first === undefined) throw new CozeFailure("backend-stream-cut", "the stream was empty", inDoubt);
+  if (first.name === "error") throw streamFailure(errorFacts(first.data));
+  events.unread(first);
   return events;
 }
 
 /** Turns the events into a reply, up to the one that ends the chat, or to the end of a stream that was cut. */
 async function* replyFrom(events: CozeEvents, progress: ChatProgress): AsyncGenerator<ReplyEvent> {
   const followUps: CozeMessage[] = [];
-  let draft = "";
+  const drafts = new Drafts(progress);
+  let isThinking = false;
   for (;;) {
     const event = await events.next();
     if (event === undefined || event.name === "done") return;
     const { name, data } = event;
-    if (name === "error") {
-      progress.state = "over";
-      throw chatFailure(errorFacts(data));
-    }
+    if (name === "error") throw brokenBy(errorFacts(data), progress);
     const isChat = name.startsWith("conversation.chat.");
     if (!isChat && !name.startsWith("conversation.message.")) continue;
     if (typeof data !== "object" || data === null) {
-      const certainty = { mayHaveRun: true, passing: false };
-      throw new CozeFailure("backend-protocol", "an event of the stream is not readable", certainty, {});
+      throw new CozeFailure("backend-protocol", "an event of the stream is not readable", ranPerhaps);
     }
     if (isChat) {
       const chat = readChat(data);
@@ -88,27 +97,35 @@ async function* replyFrom(events: CozeEvents, progress: ChatProgress): AsyncGene
       // A cancelled chat's stream goes on to an event of completion; only the status tells.
       const status = chat.status === "canceled" ? chat.status : name.slice("conversation.chat.".length);
       if (status === "created" || status === "in_progress") continue;
-      if (status === "completed") yield* deliver({ ...readMessage({}), content: draft }, progress);
+      if (status === "completed") yield* drafts.end();
       // A failed chat may come without its status, as `{ code, msg }` alone.
       yield* judge({ ...chat, status }, progress);
-      if (status === "completed") return yield* closing(chat, followUps);
+      if (status === "completed") return yield* closing(chat, followUps, progress);
       continue;
     }
     const message = readMessage(data);
     progress.began(message.chatId ?? "");
     if (name === "conversation.message.delta") {
       // The model's reasoning comes as deltas with empty content: it is not part of the answer.
-      if (message.type !== "answer" || message.contentType !== "text" || message.content === "") continue;
-      draft += message.content;
-      yield { type: "text", delta: message.content };
+      if (!isThinking && textOf(fieldsOf(data).reasoning_content)) {
+        isThinking = true;
+        yield { type: "status", text: "thinking" };
+      }
+      if (message.type === "answer" && message.contentType === "text") yield* drafts.more(message);
     } else if (name === "conversation.message.completed") {
-      if (message.type === "answer") {
-        yield* deliver(readableText(message) === "" ? { ...message, content: draft } : message, progress);
-        draft = "";
-      } else if (message.type === "follow_up") followUps.push(message);
+      if (message.type === "answer") yield* drafts.completed(message);
+      else if (message.type === "follow_up") followUps.push(message);
       else if (message.type === "function_call") yield { type: "status", text: toolName(message) };
     }
   }
+}
+
+/** The failure that an `error` event in the midst of a stream means: where the chat may go on, it is asked for. */
+function brokenBy(facts: FailureFacts, progress: ChatProgress): AparteError {
+  const failure = streamFailure(facts);
+  if (failure.mayHaveRun) return failure;
+  progress.state = "over";
+  return chatFailure(facts);
 }
 
 function errorFacts(data: unknown): FailureFacts {

@@ -2,20 +2,14 @@ import { AparteError } from "../../errors.ts";
 import type { ReplyEvent } from "../../turn/reply-event.ts";
 import type { AskCall, ConversationCall } from "../backend.ts";
 import { pause } from "../http/deadline.ts";
+import { ranPerhaps, refusedForGood, ServiceFailure } from "../http/failure.ts";
+import { fieldsOf, listOf, numberOf, textOf } from "../http/json.ts";
+import { noAnswer } from "../http/no-answer.ts";
 import type { CozeClient, CozeRequest } from "./client.ts";
 import { CozeFailure, chatFailure } from "./failure.ts";
 import type { Question } from "./question.ts";
-import {
-  type CozeChat,
-  type CozeMessage,
-  fieldsOf,
-  idOf,
-  listOf,
-  numberOf,
-  readableText,
-  readChat,
-  readMessage,
-} from "./wire.ts";
+import { turnMark } from "./question.ts";
+import { type CozeChat, type CozeMessage, idOf, readableText, readChat, readMessage } from "./wire.ts";
 
 /** How far one turn's chat has come. */
 export class ChatProgress {
@@ -26,6 +20,8 @@ export class ChatProgress {
   state: "unsent" | "running" | "over" = "unsent";
   /** Ids of the answers that the person has got. */
   readonly delivered: Set<string> = new Set();
+  /** Whether the person has got any answer. */
+  hasAnswered = false;
 
   constructor(turn: Pick<AskCall, "note">) {
     this.#note = turn.note;
@@ -41,7 +37,7 @@ export class ChatProgress {
 /** The request that starts a chat. It is sent again only where it certainly did not run. */
 export function chatRequest(
   { settings }: CozeClient,
-  turn: ConversationCall,
+  turn: Pick<AskCall, "conversationId" | "sessionName" | "signal" | "turnId">,
   question: Question,
 ): CozeRequest {
   return {
@@ -56,7 +52,7 @@ export function chatRequest(
       additional_messages: [question],
       custom_variables: settings.customVariables,
       parameters: settings.parameters,
-      meta_data: settings.metaData,
+      meta_data: { ...settings.metaData, [turnMark]: turn.turnId },
     },
     isHarmless: false,
     isAboutConversation: true,
@@ -66,27 +62,57 @@ export function chatRequest(
   };
 }
 
+/** How often a turn is sent again that Coze, when asked, does not have. */
+const mostResends = 2;
+
 /**
- * Starts a chat. While another one runs in the conversation (4016; one of a process that died, say), it waits.
- * @throws {AparteError} `conversation-busy` when that one runs longer than `waitTimeout`.
+ * Starts a chat. While another one runs in the conversation (4016; one of a process that died, say), it waits. Where
+ * nobody can tell whether the chat was begun, Coze is asked for it, and it is sent again if it is not there.
+ * @returns undefined where the chat turned out to have begun: it can be asked for.
+ * @throws {AparteError} `conversation-busy` when another chat runs longer than `waitTimeout`.
  */
 export async function startChat<T>(
-  { settings }: CozeClient,
-  { signal }: ConversationCall,
+  client: CozeClient,
+  turn: AskCall,
   progress: ChatProgress,
   start: () => Promise<T>,
-): Promise<T> {
-  const until = performance.now() + settings.waitTimeout;
-  for (let wait = settings.pollInterval; ; wait *= 1.5) {
+): Promise<T | undefined> {
+  const { waitTimeout, pollInterval } = client.settings;
+  const until = performance.now() + waitTimeout;
+  let doubts = 0;
+  for (let wait = pollInterval; ; wait *= 1.5) {
+    let failure: ServiceFailure;
     try {
       progress.state = "running";
       return await start();
     } catch (error) {
-      if (error instanceof CozeFailure && !error.mayHaveRun) progress.state = "unsent";
-      const isBusy = error instanceof CozeFailure && error.code === "conversation-busy";
-      if (!isBusy || performance.now() + wait > until) throw error;
+      if (!(error instanceof ServiceFailure)) throw error;
+      failure = error;
     }
-    await pause(Math.min(wait, 5 * settings.pollInterval), signal);
+    if (failure.mayHaveRun) doubts += 1;
+    if (doubts === 0) progress.state = "unsent";
+    const isLast = performance.now() + wait > until || doubts > mostResends;
+    if (doubts > 0) {
+      // What is under way there gets a moment to come to light.
+      await pause(Math.min(wait, 5 * pollInterval), turn.signal);
+      const found = await findTurn(client, turn).catch(() => "unknown" as const);
+      if (found === "unknown")
+        throw new CozeFailure(failure.code, "it is not known whether the turn ran", ranPerhaps, {
+          cause: failure,
+        });
+      if (found !== undefined) {
+        if (found.chatId !== undefined) progress.began(found.chatId);
+        return undefined;
+      }
+      progress.state = "unsent";
+      if (isLast)
+        throw new CozeFailure("backend-unavailable", "the turn did not get through", refusedForGood, {
+          cause: failure,
+        });
+      continue;
+    }
+    if (failure.code !== "conversation-busy" || isLast) throw failure;
+    await pause(Math.min(wait, 5 * pollInterval), turn.signal);
   }
 }
 
@@ -141,21 +167,30 @@ export async function* answersOf(
   });
   const messages = listOf(answer.data).map(readMessage);
   for (const message of messages) {
-    if (message.type === "answer") yield* deliver(message, progress);
+    if (message.type === "answer") yield* deliver(message.id, readableText(message), progress);
   }
-  yield* closing(chat, messages);
+  yield* closing(chat, messages, progress);
 }
 
 /** One complete answer, unless the person has got it or it is empty. */
-export function* deliver(message: CozeMessage, progress: ChatProgress, draft = ""): Generator<ReplyEvent> {
-  const text = readableText(message) || draft;
-  if (text === "" || progress.delivered.has(message.id)) return;
-  progress.delivered.add(message.id);
+export function* deliver(
+  id: string | undefined,
+  text: string,
+  progress: ChatProgress,
+): Generator<ReplyEvent> {
+  if (text.trim() === "" || (id !== undefined && progress.delivered.has(id))) return;
+  if (id !== undefined) progress.delivered.add(id);
+  progress.hasAnswered = true;
   yield { type: "message", text };
 }
 
 /** What follows the answers: suggestions and what the chat cost. */
-export function* closing(chat: CozeChat, messages: readonly CozeMessage[]): Generator<ReplyEvent> {
+export function* closing(
+  chat: CozeChat,
+  messages: readonly CozeMessage[],
+  progress: ChatProgress,
+): Generator<ReplyEvent> {
+  if (!progress.hasAnswered) yield noAnswer;
   const items = messages.filter((message) => message.type === "follow_up").map(readableText);
   const suggestions = items.filter((item) => item !== "");
   if (suggestions.length > 0) yield { type: "suggestions", items: suggestions };
@@ -197,11 +232,17 @@ const cancelTimeoutMs = 3000;
 /** Frees the conversation after a turn that ended early. Whatever goes wrong here, the turn's own error counts. */
 export async function freeConversation(
   client: CozeClient,
-  turn: ConversationCall,
+  turn: AskCall,
   chatId: string | undefined,
 ): Promise<void> {
   const signal = AbortSignal.timeout(cancelTimeoutMs);
-  await cancelChat(client, { ...turn, signal }, chatId).catch(() => {});
+  const call = { ...turn, signal };
+  try {
+    const found = chatId === undefined ? await findTurn(client, call) : { chatId };
+    if (typeof found === "object" && found.chatId !== undefined) await cancelChat(client, call, found.chatId);
+  } catch {
+    // Its chat ends by itself.
+  }
 }
 
 /**
@@ -231,25 +272,58 @@ export async function cancelChat(
   }
 }
 
-/** The conversation's newest question, with the answers that came after it. */
-export async function newestQuestion(
+/** A question in a conversation, with the answers that came after it. */
+export interface FoundQuestion {
+  readonly chatId: string | undefined;
+  readonly answers: readonly CozeMessage[];
+}
+
+/** Other messages may have come into the conversation since a turn was sent; no more than these are looked through. */
+const pagesOfTurn = 4;
+
+/** The question of this very turn: undefined where Coze surely does not have it. */
+export async function findTurn(
+  client: CozeClient,
+  turn: AskCall,
+): Promise<FoundQuestion | "unknown" | undefined> {
+  return await findQuestion(client, turn, pagesOfTurn, ({ metaData }) => metaData[turnMark] === turn.turnId);
+}
+
+async function newestQuestion(
   client: CozeClient,
   turn: ConversationCall,
-): Promise<(CozeMessage & { readonly answers: readonly CozeMessage[] }) | undefined> {
-  const answer = await client.call({
-    method: "POST",
-    path: "/v1/conversation/message/list",
-    query: { conversation_id: turn.conversationId },
-    body: { order: "desc", limit: 50 },
-    isHarmless: true,
-    isAboutConversation: true,
-    sessionName: turn.sessionName,
-    signal: turn.signal,
-  });
-  const messages = listOf(answer.data).map(readMessage);
-  const at = messages.findIndex((message) => message.role === "user");
-  const question = messages[at];
-  if (question === undefined) return undefined;
-  const answers = messages.slice(0, at).filter((message) => message.role === "assistant");
-  return { ...question, answers: answers.reverse() };
+): Promise<FoundQuestion | undefined> {
+  const found = await findQuestion(client, turn, 1, ({ role }) => role === "user");
+  return found === "unknown" ? undefined : found;
+}
+
+async function findQuestion(
+  client: CozeClient,
+  turn: ConversationCall,
+  pages: number,
+  fits: (message: CozeMessage) => boolean,
+): Promise<FoundQuestion | "unknown" | undefined> {
+  let answers: CozeMessage[] = [];
+  let after: string | undefined;
+  for (let page = 0; page < pages; page++) {
+    const answer = await client.call({
+      method: "POST",
+      path: "/v1/conversation/message/list",
+      query: { conversation_id: turn.conversationId },
+      body: { order: "desc", limit: 50, after_id: after },
+      isHarmless: true,
+      isAboutConversation: true,
+      sessionName: turn.sessionName,
+      signal: turn.signal,
+    });
+    if (!Array.isArray(answer.data)) return "unknown";
+    for (const message of answer.data.map(readMessage)) {
+      if (fits(message)) return { chatId: message.chatId, answers: answers.reverse() };
+      if (message.role === "user") answers = [];
+      else if (message.type === "answer") answers.push(message);
+    }
+    after = textOf(answer.last_id);
+    if (answer.has_more !== true || !after) return undefined;
+  }
+  return "unknown";
 }

@@ -2,11 +2,15 @@ import { AparteError } from "../../errors.ts";
 import { TokenCache } from "../../session/token.ts";
 import type { BackendHost } from "../backend.ts";
 import { aborted, Deadline } from "../http/deadline.ts";
+import { isEventStream, openEvents } from "../http/events.ts";
+import { lost, ranPerhaps, refusedForGood } from "../http/failure.ts";
+import type { Fields } from "../http/json.ts";
+import { repeating } from "../http/repeat.ts";
+import { CozeEvents } from "./events.ts";
 import { CozeFailure, conversationRefusal, refusal } from "./failure.ts";
-import { lost, readAnswer, repeating } from "./http.ts";
+import { readAnswer } from "./http.ts";
 import { TokenMint } from "./jwt.ts";
 import type { CozeSettings } from "./options.ts";
-import type { Fields } from "./wire.ts";
 
 export interface CozeRequest {
   readonly method: "GET" | "POST" | "PUT" | "DELETE";
@@ -38,11 +42,20 @@ function cacheOf(issuer: string): TokenCache {
   return cache;
 }
 
+/** Refused tokens are remembered up to this many; beyond it, some are minted anew once more. */
+const mostLacking = 1000;
+
+function refusalOf({ isAboutConversation }: CozeRequest): typeof refusal {
+  return isAboutConversation === true ? conversationRefusal : refusal;
+}
+
 /** Requests to Coze in a session's name: with its token, with deadlines, repeated where that does no harm. */
 export class CozeClient {
   readonly settings: CozeSettings;
   readonly #tokens: TokenCache;
   readonly #mint: TokenMint;
+  /** New tokens that were refused with 4101. */
+  readonly #lacking: Set<string> = new Set();
   #pace: BackendHost["pace"];
 
   constructor(settings: CozeSettings) {
@@ -71,9 +84,9 @@ export class CozeClient {
       const deadline = new Deadline(request.signal, this.settings.requestTimeout);
       try {
         const response = await this.#fetch(request, token, deadline.signal);
-        return await readAnswer(response, request.isAboutConversation ? conversationRefusal : refusal);
+        return readAnswer(response, await response.text(), refusalOf(request));
       } catch (error) {
-        throw lost(error, request.signal, deadline);
+        throw lost(error, request.signal, deadline, "Coze");
       } finally {
         deadline.end();
       }
@@ -82,25 +95,29 @@ export class CozeClient {
 
   /**
    * Sends the request and opens the stream of events that answers it. The stream lives under `deadline`, which
-   * the caller ends. What `open` throws counts as the answer: it may be repeated as other refusals are.
+   * the caller ends. What `begin` throws counts as the answer: it may be repeated as other refusals are.
    */
   async stream<T>(
     request: CozeRequest,
     deadline: Deadline,
-    open: (body: ReadableStream<Uint8Array>) => Promise<T>,
+    begin: (events: CozeEvents) => Promise<T>,
   ): Promise<T> {
     return await this.#repeating(request, async (token) => {
       deadline.restart();
       try {
         const response = await this.#fetch(request, token, deadline.signal);
-        const isStream = response.headers.get("content-type")?.includes("text/event-stream");
-        if (response.ok && isStream && response.body !== null) return await open(response.body);
+        let text: string | undefined;
+        if (response.ok && isEventStream(response) && response.body !== null) {
+          const events = await openEvents(response.body, "Coze", () => deadline.restart());
+          if (typeof events !== "string")
+            return await begin(new CozeEvents(events, deadline, request.signal));
+          text = events;
+        }
         // Coze refuses a stream with a JSON answer and HTTP 200.
-        await readAnswer(response, request.isAboutConversation ? conversationRefusal : refusal);
-        const certainty = { mayHaveRun: true, passing: false };
-        throw new CozeFailure("backend-protocol", "the answer is no stream", certainty, {});
+        readAnswer(response, text ?? (await response.text()), refusalOf(request));
+        throw new CozeFailure("backend-protocol", "the answer is no stream", ranPerhaps);
       } catch (error) {
-        throw lost(error, request.signal, deadline);
+        throw lost(error, request.signal, deadline, "Coze");
       }
     });
   }
@@ -124,9 +141,9 @@ export class CozeClient {
       await this.#pace?.(`coze:${issuer}`, qps, signal);
     } catch (cause) {
       if (!(cause instanceof AparteError) || cause.code !== "backend-rate-limited") throw cause;
-      const certainty = { mayHaveRun: false, passing: false };
       const { code, retryAfterMs } = cause;
-      throw new CozeFailure(code, "not sent, to keep the account's rate", certainty, { retryAfterMs, cause });
+      const facts = { retryAfterMs, cause };
+      throw new CozeFailure(code, "not sent, to keep the account's rate", refusedForGood, facts);
     }
   }
 
@@ -138,7 +155,10 @@ export class CozeClient {
     return { key: `${sessionName}:${JSON.stringify(context)}`, context };
   }
 
-  /** A refused token is minted anew once. A request that is refused for its token has not run. */
+  /**
+   * A refused token is minted anew once. A request that is refused for its token has not run. Where a new one lacks
+   * the right as well (4101), it is kept: minting one for each request would not help.
+   */
   async #withToken<T>(
     sessionName: string,
     signal: AbortSignal,
@@ -154,10 +174,17 @@ export class CozeClient {
         return await send(token);
       } catch (error) {
         if (!(error instanceof CozeFailure && error.tokenRefused)) throw error;
-        this.#tokens.refused(key, token);
-        if (isFresh) throw error;
+        const isLacking = error.number === 4101 && (isFresh || this.#lacking.has(token));
+        if (isLacking) this.#lack(token);
+        else this.#tokens.refused(key, token);
+        if (isFresh || isLacking) throw error;
       }
     }
+  }
+
+  #lack(token: string): void {
+    if (this.#lacking.size >= mostLacking) this.#lacking.clear();
+    this.#lacking.add(token);
   }
 
   #fetch(request: CozeRequest, token: string, signal: AbortSignal): Promise<Response> {

@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { AparteError } from "../../errors.ts";
 import type { ConversationCall, HistoryMessage, OpenCall, SessionCall } from "../backend.ts";
+import { ServiceFailure } from "../http/failure.ts";
+import { type Fields, fieldsOf, listOf, textOf } from "../http/json.ts";
 import type { CozeClient } from "./client.ts";
-import { CozeFailure } from "./failure.ts";
-import { type Fields, fieldsOf, idOf, listOf, readableText, readMessage, textOf } from "./wire.ts";
+import { idOf, readableText, readMessage } from "./wire.ts";
 
 /** Coze takes names of 100 characters. Counted in UTF-16 units, which is never less than any other count. */
 const longestName = 100;
@@ -36,7 +37,7 @@ export async function open(client: CozeClient, call: OpenCall): Promise<string> 
   try {
     return await create();
   } catch (error) {
-    if (!(error instanceof CozeFailure && error.mayHaveRun)) throw error;
+    if (!(error instanceof ServiceFailure && error.mayHaveRun)) throw error;
     // Its answer was lost, and it may have been opened all the same.
     return (await findMarked(client, call, "aparte_open", attempt)) ?? (await create());
   }

@@ -1,11 +1,7 @@
-import { createParser, type EventSourceParser } from "eventsource-parser";
 import type { Deadline } from "../http/deadline.ts";
-import { CozeFailure } from "./failure.ts";
-import { lost } from "./http.ts";
-import { parsed } from "./wire.ts";
-
-/** The largest event we take, in characters. Coze's are far smaller. */
-const largestEvent = 16 * 1024 * 1024;
+import type { ServerEvent } from "../http/events.ts";
+import { lost } from "../http/failure.ts";
+import { parsed } from "../http/json.ts";
 
 /** How long the connection may take to end after the last event; then it is closed. */
 const endTimeoutMs = 1000;
@@ -16,58 +12,46 @@ export interface CozeEvent {
   readonly data: unknown;
 }
 
-/** The events of one streamed answer, read under a deadline that each piece of data starts anew. */
+/** The events of one streamed answer, read under a deadline that ends a silence. */
 export class CozeEvents {
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #events: AsyncIterator<ServerEvent>;
   readonly #deadline: Deadline;
   readonly #outer: AbortSignal;
-  readonly #decoder = new TextDecoder();
-  readonly #parser: EventSourceParser;
-  readonly #waiting: CozeEvent[] = [];
-  #isTooLarge = false;
-  #isOver = false;
+  #first: CozeEvent | undefined;
 
   /** @param outer the caller's signal, which tells an abort from a broken connection. */
-  constructor(body: ReadableStream<Uint8Array>, deadline: Deadline, outer: AbortSignal) {
-    this.#reader = body.getReader();
+  constructor(events: AsyncIterator<ServerEvent>, deadline: Deadline, outer: AbortSignal) {
+    this.#events = events;
     this.#deadline = deadline;
     this.#outer = outer;
-    this.#parser = createParser({
-      maxBufferSize: largestEvent,
-      onEvent: ({ event = "", data }) => this.#waiting.push({ name: event, data: parsed(data) }),
-      onError: ({ type }) => {
-        if (type === "max-buffer-size-exceeded") this.#isTooLarge = true;
-      },
-    });
   }
 
   /**
    * The next event, or undefined at the end.
-   * @throws {CozeFailure} when the connection breaks or falls silent.
+   * @throws {ServiceFailure} when the connection breaks or falls silent.
    */
   async next(): Promise<CozeEvent | undefined> {
-    for (;;) {
-      const event = this.#waiting.shift();
-      if (event !== undefined) return event;
-      if (this.#isOver) return undefined;
-      try {
-        await this.#read();
-      } catch (error) {
-        throw lost(error, this.#outer, this.#deadline);
-      }
+    const first = this.#first;
+    this.#first = undefined;
+    if (first !== undefined) return first;
+    try {
+      const { done, value } = await this.#events.next();
+      return done === true ? undefined : { name: value.event, data: parsed(value.data) };
+    } catch (error) {
+      throw lost(error, this.#outer, this.#deadline, "Coze");
     }
   }
 
   /** Puts an event back in front. */
   unread(event: CozeEvent): void {
-    this.#waiting.unshift(event);
+    this.#first = event;
   }
 
   /** Reads what is left in the background, so that the connection can serve the next request. */
   finish(): void {
     const timer = setTimeout(() => this.#deadline.abort(), endTimeoutMs);
     const rest = async (): Promise<void> => {
-      while (!this.#isOver) await this.#read();
+      while ((await this.#events.next()).done !== true);
     };
     rest()
       .catch(() => {})
@@ -75,16 +59,5 @@ export class CozeEvents {
         clearTimeout(timer);
         this.#deadline.end();
       });
-  }
-
-  async #read(): Promise<void> {
-    const { done, value } = await this.#reader.read();
-    this.#deadline.restart();
-    this.#isOver = done;
-    if (value !== undefined) this.#parser.feed(this.#decoder.decode(value, { stream: true }));
-    if (!this.#isTooLarge) return;
-    this.#isOver = true;
-    const certainty = { mayHaveRun: true, passing: false };
-    throw new CozeFailure("backend-protocol", "an event of the stream is too large", certainty, {});
   }
 }

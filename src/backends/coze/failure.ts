@@ -1,4 +1,12 @@
-import { AparteError, type AparteErrorCode } from "../../errors.ts";
+import type { AparteError, AparteErrorCode } from "../../errors.ts";
+import {
+  type Certainty,
+  inDoubt,
+  ranPerhaps,
+  refusedForGood,
+  refusedForNow,
+  ServiceFailure,
+} from "../http/failure.ts";
 
 interface Meaning {
   readonly code: AparteErrorCode;
@@ -42,6 +50,7 @@ const meanings: Readonly<Record<number, Meaning>> = {
   },
   4021: { code: "backend-rejected", what: "the agent's workflow is not set up" },
   4022: { code: "backend-quota", what: "the model's bill is overdue; pay it" },
+  4028: { code: "backend-quota", what: "the account's free quota is used up; buy a plan" },
   4100: { code: "backend-auth", what: "the access token is refused" },
   4101: {
     code: "backend-auth",
@@ -51,11 +60,14 @@ const meanings: Readonly<Record<number, Meaning>> = {
   4104: { code: "backend-rejected", what: "the chat cannot be cancelled any more" },
   4105: { code: "backend-refused-content", what: "the content is sensitive" },
   4200: { code: "backend-rejected", what: "the resource does not exist; check botId" },
+  4201: { code: "backend-rejected", what: "the member is there already" },
   4300: { code: "backend-refused-content", what: "the file is empty" },
   4301: { code: "backend-refused-content", what: "there is more than one file" },
   4302: { code: "backend-refused-content", what: "the file is too large" },
   4303: { code: "backend-refused-content", what: "files of this type are not accepted" },
   4304: { code: "backend-refused-content", what: "the file is not valid" },
+  4314: { code: "backend-rejected", what: "the workflow's run does not exist" },
+  4315: { code: "backend-rejected", what: "the workflow's run has ended" },
   5000: { code: "backend-unavailable", what: "the service failed; check botId, or try again later" },
   700012006: { code: "backend-auth", what: "the access token is refused" },
 };
@@ -65,49 +77,40 @@ const httpMeanings: Readonly<Record<number, Meaning>> = {
   401: { code: "backend-auth", what: "the access token is refused" },
   403: { code: "backend-auth", what: "the access is forbidden; check the OAuth app's permissions" },
   429: { code: "backend-rate-limited", what: "there are too many requests", pause: true },
-  503: { code: "backend-unavailable", what: "the service is not available; try again later", pause: true },
 };
 
 export interface FailureFacts {
   /** Coze's code; undefined when there is none. */
   readonly number?: number | undefined;
   readonly status?: number | undefined;
-  /** Coze's own words. Kept as the cause alone: they may repeat what the person said. */
+  /** Coze's own words, which may repeat what the person said. */
   readonly words?: string | undefined;
   readonly logid?: string | undefined;
   readonly retryAfterMs?: number | undefined;
 }
 
-interface Certainty {
-  /** The request may have been carried out although no answer says so. */
-  readonly mayHaveRun: boolean;
-  /** A later repeat may succeed. */
-  readonly passing: boolean;
-}
-
-/** A failed request to Coze: the public error, and what decides whether the request may be repeated. */
-export class CozeFailure extends AparteError {
-  /** Coze's code; undefined when the failure was on the way. */
+/** A failed request to Coze, with Coze's own code. */
+export class CozeFailure extends ServiceFailure {
+  /** Undefined when the failure was on the way. */
   readonly number: number | undefined;
-  readonly mayHaveRun: boolean;
-  readonly passing: boolean;
+  /**
+   * The token may be at fault. Coze says 4101 ("no permission") of a token that is stale as well as of one that
+   * lacks a right.
+   */
   readonly tokenRefused: boolean;
 
   constructor(
     code: AparteErrorCode,
     what: string,
     certainty: Certainty,
-    facts: FailureFacts & { cause?: unknown },
+    { number, status, words, logid, retryAfterMs, cause }: FailureFacts & { cause?: unknown } = {},
   ) {
-    super(code, `Coze: ${what}${suffix(facts)}.`, {
-      cause: facts.cause ?? (facts.words ? new Error(facts.words) : undefined),
-      ...(facts.retryAfterMs === undefined ? {} : { retryAfterMs: facts.retryAfterMs }),
-      ...(facts.logid === undefined ? {} : { traceId: facts.logid }),
+    super(code, `Coze: ${what}${suffix(number, status)}`, certainty, {
+      ...(cause === undefined ? {} : { cause }),
+      ...{ words, retryAfterMs, traceId: logid },
     });
-    this.number = facts.number;
-    this.mayHaveRun = certainty.mayHaveRun;
-    this.passing = certainty.passing;
-    this.tokenRefused = facts.number === 4100 || facts.number === 700012006 || facts.status === 401;
+    this.number = number;
+    this.tokenRefused = [4100, 4101, 700012006].includes(number ?? 0) || status === 401;
   }
 }
 
@@ -116,23 +119,20 @@ export function refusal(facts: FailureFacts): CozeFailure {
   const { number, status = 200 } = facts;
   const meaning = (number === undefined ? undefined : meanings[number]) ?? httpMeanings[status];
   if (meaning !== undefined) {
-    const mayHaveRun = number === 5000;
-    return new CozeFailure(
-      meaning.code,
-      meaning.what,
-      { mayHaveRun, passing: mayHaveRun || meaning.pause === true },
-      facts,
-    );
+    // 5000 leaves open whether anything ran.
+    const certainty = number === 5000 ? inDoubt : meaning.pause === true ? refusedForNow : refusedForGood;
+    return new CozeFailure(meaning.code, meaning.what, certainty, facts);
   }
   if (status >= 500 || status === 408) {
+    // Also 503: a gateway says so when the service behind it dies after it has taken the request.
     const what = "the service or a gateway before it failed; try again later";
-    return new CozeFailure("backend-unavailable", what, { mayHaveRun: true, passing: true }, facts);
+    return new CozeFailure("backend-unavailable", what, inDoubt, facts);
   }
-  const certainty = { mayHaveRun: false, passing: false };
   if (number === undefined) {
-    return new CozeFailure("backend-protocol", "the answer is not Coze's; check baseURL", certainty, facts);
+    const what = "the answer is not Coze's; check baseURL";
+    return new CozeFailure("backend-protocol", what, refusedForGood, facts);
   }
-  return new CozeFailure("backend-failed", "the request was refused", certainty, facts);
+  return new CozeFailure("backend-failed", "the request was refused", refusedForGood, facts);
 }
 
 /** The same for a request about one conversation, where "not found" (4200 too) means that it is gone. */
@@ -140,14 +140,28 @@ export function conversationRefusal(facts: FailureFacts): CozeFailure {
   return refusal(facts.number === 4200 ? { ...facts, number: 4002 } : facts);
 }
 
+/**
+ * The failure that a stream's `error` event tells of. Without a code it says nothing but that something broke; and a
+ * model that failed (4013) may have failed in the midst of the turn.
+ */
+export function streamFailure(facts: FailureFacts): CozeFailure {
+  if (facts.number === undefined) {
+    return new CozeFailure("backend-unavailable", "the stream broke off with an error", inDoubt, facts);
+  }
+  const failure = conversationRefusal(facts);
+  return facts.number === 4013
+    ? new CozeFailure(failure.code, "the agent's model failed; try again later", inDoubt, facts)
+    : failure;
+}
+
 /** The failure of a chat that ran. Sending it again would run the turn twice, so its code never invites to. */
 export function chatFailure(facts: FailureFacts): AparteError {
   const failure = refusal(facts);
   if (failure.code !== "backend-unavailable" && failure.code !== "conversation-lost") return failure;
-  return new CozeFailure("backend-failed", "the chat failed", { mayHaveRun: true, passing: false }, facts);
+  return new CozeFailure("backend-failed", "the chat failed", ranPerhaps, facts);
 }
 
-function suffix({ number, status }: FailureFacts): string {
+function suffix(number: number | undefined, status: number | undefined): string {
   if (number !== undefined) return ` (code ${number})`;
   return status === undefined ? "" : ` (HTTP ${status})`;
 }

@@ -1,8 +1,9 @@
 import { AparteError, asAparteError } from "../../errors.ts";
 import type { FileInput, SessionCall } from "../backend.ts";
 import { aborted } from "../http/deadline.ts";
+import { fieldsOf } from "../http/json.ts";
 import type { CozeClient } from "./client.ts";
-import { fieldsOf, idOf } from "./wire.ts";
+import { idOf } from "./wire.ts";
 
 const imageName = /\.(avif|bmp|gif|heic|heif|jpe?g|png|svg|tiff?|webp)$/i;
 

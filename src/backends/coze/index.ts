@@ -1,7 +1,8 @@
 import { AparteError } from "../../errors.ts";
 import type { ReplyEvent } from "../../turn/reply-event.ts";
 import type { AskCall, Backend } from "../backend.ts";
-import { ChatProgress, cancelChat, freeConversation } from "./chat.ts";
+import { fieldsOf, textOf } from "../http/json.ts";
+import { ChatProgress, cancelChat, chatRequest, freeConversation } from "./chat.ts";
 import { pollChat } from "./chat-poll.ts";
 import { streamChat } from "./chat-stream.ts";
 import { CozeClient } from "./client.ts";
@@ -10,8 +11,8 @@ import { upload } from "./files.ts";
 import { type CozeOptions, readOptions } from "./options.ts";
 import { composeQuestion } from "./question.ts";
 import { recover } from "./recover.ts";
-import { fieldsOf, textOf } from "./wire.ts";
 
+export { serviceWords } from "../http/failure.ts";
 export type { CozeOptions, CozeSessionContext } from "./options.ts";
 
 /** A session of nobody, to try the key with. */
@@ -23,7 +24,7 @@ const probeSession = "aparte-probe";
  *
  * @throws {AparteError} `option-invalid` with the option's name, at once.
  */
-export function coze(options: CozeOptions): Required<Backend> {
+export function coze(options: CozeOptions): Required<Omit<Backend, "locate">> {
   const client = new CozeClient(readOptions(options));
   return {
     name: "coze",
@@ -47,13 +48,11 @@ export function coze(options: CozeOptions): Required<Backend> {
 }
 
 async function* ask(client: CozeClient, turn: AskCall): AsyncGenerator<ReplyEvent> {
-  const question = await composeQuestion(client, turn);
+  const request = chatRequest(client, turn, await composeQuestion(client, turn));
   const progress = new ChatProgress(turn);
   try {
-    yield* (client.settings.stream ? streamChat : pollChat)(client, turn, question, progress);
+    yield* (client.settings.stream ? streamChat : pollChat)(client, turn, request, progress);
   } finally {
-    // The next recovery tells this turn's question from its own by it.
-    if (progress.chatId !== undefined) turn.keep?.({ chatId: progress.chatId });
     if (progress.state === "running" && !isTakenOver(turn.signal)) {
       await freeConversation(client, turn, progress.chatId);
     }

@@ -3,10 +3,12 @@ import { SignJWT } from "jose";
 import { AparteError } from "../../errors.ts";
 import type { SharedToken } from "../backend.ts";
 import { Deadline } from "../http/deadline.ts";
+import { lost, refusedForGood, ServiceFailure } from "../http/failure.ts";
+import { fieldsOf, numberOf, parsed, textOf } from "../http/json.ts";
+import { repeating, retryAfterOf } from "../http/repeat.ts";
 import { CozeFailure, refusal } from "./failure.ts";
-import { logidOf, lost, readBody, repeating, retryAfterOf } from "./http.ts";
+import { logidOf } from "./http.ts";
 import type { CozeSessionContext, CozeSettings } from "./options.ts";
-import { numberOf, textOf } from "./wire.ts";
 
 /** A JWT is used at once and only once, so it lives no longer than Coze's own sample. */
 const jwtLifeSeconds = 600;
@@ -22,14 +24,11 @@ export interface Minting {
 /** Signs a session's JWT and exchanges it for an access token (Coze docs: developer_guides/oauth_jwt). */
 export class TokenMint {
   readonly #settings: CozeSettings;
-  /** The address's host. */
-  readonly #audience: string;
   /** How far Coze's clock is ahead of ours, once a refusal showed that it matters. */
   #clockOffsetMs = 0;
 
   constructor(settings: CozeSettings) {
     this.#settings = settings;
-    this.#audience = new URL(settings.baseURL).host;
   }
 
   /** @throws {AparteError} `backend-auth` when Coze refuses the key. */
@@ -38,13 +37,12 @@ export class TokenMint {
     try {
       return await repeating(() => this.#exchange(minting, signal), { isHarmless: true, retryDelay, signal });
     } catch (error) {
-      if (!(error instanceof CozeFailure && error.passing)) throw error;
+      if (!(error instanceof ServiceFailure && (error.isPassing || error.mayHaveRun))) throw error;
       // It was tried often enough, and the request that the token was for has certainly not run.
-      const certainty = { mayHaveRun: false, passing: false };
       const code = error.code === "backend-timeout" ? "backend-unavailable" : error.code;
       const what = "no access token could be fetched; check the network and baseURL, or try again later";
       const { traceId: logid, retryAfterMs } = error;
-      throw new CozeFailure(code, what, certainty, { logid, retryAfterMs, cause: error });
+      throw new CozeFailure(code, what, refusedForGood, { logid, retryAfterMs, cause: error });
     }
   }
 
@@ -66,7 +64,7 @@ export class TokenMint {
         redirect: "manual",
         signal: deadline.signal,
       });
-      const body = await readBody(response);
+      const body = fieldsOf(parsed(await response.text()));
       const token = textOf(body.access_token);
       if (response.ok && token) {
         return { token, ttlMs: lifeOf(body.expires_in, response) - (performance.now() - sentAt) };
@@ -81,14 +79,14 @@ export class TokenMint {
       }
       throw refused(response, body);
     } catch (error) {
-      throw lost(error, signal, deadline);
+      throw lost(error, signal, deadline, "Coze");
     } finally {
       deadline.end();
     }
   }
 
   async #sign({ sessionName, context }: Minting): Promise<string> {
-    const { appId, keyId, key } = this.#settings;
+    const { appId, keyId, key, audience } = this.#settings;
     const now = Math.floor((Date.now() + this.#clockOffsetMs) / 1000);
     return await new SignJWT({
       jti: randomUUID(),
@@ -97,20 +95,25 @@ export class TokenMint {
     })
       .setProtectedHeader({ alg: "RS256", typ: "JWT", kid: keyId })
       .setIssuer(appId)
-      .setAudience(this.#audience)
+      .setAudience(audience)
       .setIssuedAt(now)
       .setExpirationTime(now + jwtLifeSeconds)
       .sign(key);
   }
 }
 
+/** Numbers below it are seconds from now, above it the Unix time of the end: the time is that of the year 2001. */
+const smallestTime = 1_000_000_000;
+
 /**
- * How long the token lives, in milliseconds. `expires_in` is the absolute Unix time of its end, by Coze's clock;
- * ours may be wrong, so the answer's own date counts.
+ * How long the token lives, in milliseconds. Coze's `expires_in` is the absolute Unix time of its end, by Coze's
+ * clock; ours may be wrong, so the answer's own date counts. Gateways that hand out tokens in Coze's place give
+ * milliseconds, or a span as OAuth means it.
  */
 function lifeOf(expiresIn: unknown, response: Response): number {
-  const endsAt = numberOf(expiresIn);
-  const life = (endsAt ?? 0) * 1000 - serverTime(response);
+  const number = numberOf(expiresIn) ?? 0;
+  const endsAt = number >= 1000 * smallestTime ? number : number * 1000;
+  const life = number < smallestTime ? endsAt : endsAt - serverTime(response);
   if (life > 0) return life;
   throw new AparteError("backend-protocol", "Coze sent a token that has already ended. Check baseURL.");
 }
@@ -127,8 +130,12 @@ function refused(response: Response, body: Readonly<Record<string, unknown>>): C
   if (status === 429 || status === 408 || status >= 500) return refusal(facts);
   const refusedFor = textOf(body.error_code) ?? numberOf(body.code);
   if (refusedFor === undefined && status !== 401 && status !== 403) return refusal(facts);
-  const final = { mayHaveRun: false, passing: false };
-  return new CozeFailure("backend-auth", `no access token for this app; ${hint(words)}`, final, facts);
+  return new CozeFailure(
+    "backend-auth",
+    `no access token for this app; ${hint(words)}`,
+    refusedForGood,
+    facts,
+  );
 }
 
 /** Coze's words for the usual mistakes in setting up, and how to mend them. */

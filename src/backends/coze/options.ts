@@ -1,6 +1,7 @@
-import { createHash, createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
+import { createHash, createPublicKey, type KeyObject } from "node:crypto";
 import { checkText, isObject, milliseconds, optionInvalid, readBaseURL, refuseUnknown } from "../../check.ts";
 import type { JsonValue } from "../backend.ts";
+import { readPrivateKey } from "../http/pasted-key.ts";
 
 /** For whom Coze counts and bills a session's use (flagship plans). Coze's own field names. */
 export interface CozeSessionContext {
@@ -20,6 +21,11 @@ export interface CozeOptions {
   readonly region?: "cn" | "com";
   /** The API's address, in place of `region`. @default "https://api.coze.cn" */
   readonly baseURL?: string;
+  /**
+   * The host that the token is asked for (the JWT's `aud`), where a gateway stands at `baseURL`, e.g.
+   * `"api.coze.cn"`. @default the host of `baseURL`
+   */
+  readonly audience?: string;
   /** Asks for tokens of this account or organization. Not together with `enterpriseId`. */
   readonly accountId?: string;
   /** Asks for tokens of this enterprise (privilege apps). Not together with `accountId`. */
@@ -72,6 +78,7 @@ export interface CozeSettings {
   readonly botId: string;
   /** Without a trailing slash. */
   readonly baseURL: string;
+  readonly audience: string;
   /** Path of the token endpoint. */
   readonly tokenPath: string;
   readonly scope: CozeOptions["scope"];
@@ -101,6 +108,7 @@ const optionNames: Record<keyof CozeOptions, true> = {
   botId: true,
   region: true,
   baseURL: true,
+  audience: true,
   accountId: true,
   enterpriseId: true,
   scope: true,
@@ -128,7 +136,7 @@ const optionNames: Record<keyof CozeOptions, true> = {
 export function readOptions(options: CozeOptions): CozeSettings {
   refuseUnknown(options, Object.keys(optionNames));
   for (const name of ["appId", "keyId", "privateKey", "botId"] as const) checkText(name, options[name]);
-  for (const name of ["accountId", "enterpriseId", "connectorId"] as const) {
+  for (const name of ["accountId", "enterpriseId", "connectorId", "audience"] as const) {
     if (options[name] !== undefined) checkText(name, options[name]);
   }
   if (options.accountId !== undefined && options.enterpriseId !== undefined) {
@@ -160,7 +168,9 @@ export function readOptions(options: CozeOptions): CozeSettings {
     throw optionInvalid("qps", "must be a whole number above 0");
   }
   const baseURL = addressOf(options);
-  const key = readPrivateKey(options.privateKey);
+  const audience = options.audience ?? new URL(baseURL).host;
+  if (/[/\s]/.test(audience)) throw optionInvalid("audience", 'must be a host alone, such as "api.coze.cn"');
+  const key = readPrivateKey(options.privateKey, "privateKey");
   const tokenPath = tokenPathOf(options);
   return {
     appId: options.appId,
@@ -168,6 +178,7 @@ export function readOptions(options: CozeOptions): CozeSettings {
     key,
     botId: options.botId,
     baseURL,
+    audience,
     tokenPath,
     scope,
     sessionContext,
@@ -187,6 +198,7 @@ export function readOptions(options: CozeOptions): CozeSettings {
     fetch: options.fetch ?? ((...request) => globalThis.fetch(...request)),
     issuer: digest([
       baseURL,
+      audience,
       tokenPath,
       options.appId,
       options.keyId,
@@ -196,30 +208,6 @@ export function readOptions(options: CozeOptions): CozeSettings {
       tokenTtlSeconds,
     ]),
   };
-}
-
-/** PKCS#8 or PKCS#1, as it comes out of files, environment variables and copied JSON. */
-function readPrivateKey(text: string): KeyObject {
-  const [, label, body] =
-    /-----BEGIN ([A-Z ]+)-----(.*)-----END \1-----/s.exec(text.replace(/\\[rn]/g, "\n")) ?? [];
-  const lines = body?.replace(/\s+/g, "").match(/.{1,64}/g) ?? [];
-  const pem = [`-----BEGIN ${label}-----`, ...lines, `-----END ${label}-----`].join("\n");
-  let key: KeyObject;
-  try {
-    key = createPrivateKey(pem);
-  } catch {
-    // The parser's error is not kept as the cause: nothing that saw the key goes further.
-    throw optionInvalid(
-      "privateKey",
-      "is no private key: give the PEM text, from -----BEGIN to -----END … KEY-----",
-    );
-  }
-  if (key.asymmetricKeyType !== "rsa")
-    throw optionInvalid("privateKey", "must be an RSA key: Coze takes RS256 only");
-  if ((key.asymmetricKeyDetails?.modulusLength ?? 0) < 2048) {
-    throw optionInvalid("privateKey", "must have at least 2048 bits");
-  }
-  return key;
 }
 
 function addressOf({ baseURL, region }: CozeOptions): string {

@@ -8,7 +8,11 @@ export interface Question {
   readonly type: "question";
   readonly content: string;
   readonly content_type: "text" | "object_string";
+  readonly meta_data: Readonly<Record<string, string>>;
 }
+
+/** The turn's id, among the pairs that Coze keeps with a chat and with its question: by it the turn is found again. */
+export const turnMark = "aparte_turn";
 
 const uploadsAtOnce = 4;
 
@@ -23,7 +27,8 @@ export function questionText({ text, files }: Pick<AskCall, "text" | "files">): 
 /** Uploads the turn's files and makes the message. Plain text must not be an `object_string`. */
 export async function composeQuestion(client: CozeClient, turn: AskCall): Promise<Question> {
   const text = questionText(turn);
-  if (turn.files.length === 0) return { role: "user", type: "question", content: text, content_type: "text" };
+  const question = { role: "user", type: "question", meta_data: { [turnMark]: turn.turnId } } as const;
+  if (turn.files.length === 0) return { ...question, content: text, content_type: "text" };
   const items: { type: "image" | "file"; file_id: string }[] = [];
   // A few at a time: Coze takes ten uploads a second on the smaller plans, from all people together.
   for (let at = 0; at < turn.files.length; at += uploadsAtOnce) {
@@ -35,5 +40,5 @@ export async function composeQuestion(client: CozeClient, turn: AskCall): Promis
     items.push(...(await Promise.all(uploaded)));
   }
   const content = JSON.stringify([{ type: "text", text }, ...items]);
-  return { role: "user", type: "question", content, content_type: "object_string" };
+  return { ...question, content, content_type: "object_string" };
 }

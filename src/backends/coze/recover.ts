@@ -1,27 +1,30 @@
 import { AparteError } from "../../errors.ts";
 import type { ReplyEvent } from "../../turn/reply-event.ts";
 import type { AskCall, Recovered } from "../backend.ts";
-import { answersOf, ChatProgress, deliver, judge, newestQuestion, waitForChat } from "./chat.ts";
+import { fieldsOf, textOf } from "../http/json.ts";
+import { answersOf, ChatProgress, deliver, findTurn, judge, waitForChat } from "./chat.ts";
 import type { CozeClient } from "./client.ts";
 import { CozeFailure } from "./failure.ts";
-import { questionText } from "./question.ts";
-import { type CozeChat, type CozeMessage, fieldsOf, readableText, textOf } from "./wire.ts";
+import { type CozeChat, type CozeMessage, readableText } from "./wire.ts";
 
 /** What became of a turn that was sent: its chat, or its answers, or that Coze does not have the turn. */
-type Trace = { readonly chatId: string } | { readonly answers: readonly CozeMessage[] } | "not-sent";
+type Trace =
+  | { readonly chatId: string }
+  | { readonly answers: readonly CozeMessage[] }
+  | "not-sent"
+  | "unknown";
 
 /** Fetches the answer of a turn whose process died. Never sends the turn. */
 export async function recover(client: CozeClient, turn: AskCall, facts: unknown): Promise<Recovered> {
   const progress = new ChatProgress({});
   const trace = await traceOf(client, turn, textOf(fieldsOf(facts).chatId));
-  if (trace === "not-sent") return "not-sent";
+  if (typeof trace === "string") return trace;
   if ("answers" in trace) return trace.answers.length > 0 ? messages(trace.answers, progress) : "unknown";
   try {
     const chat = await waitForChat(client, turn, trace.chatId, client.settings.chatTimeout);
     if (chat === undefined)
       throw new AparteError("backend-timeout", "Coze: the chat does not come to its end.");
     if (chat.status === "canceled" || chat.status === "cancelled") return "unknown";
-    turn.keep?.({ chatId: trace.chatId });
     return replyOf(client, turn, chat, progress);
   } catch (error) {
     // 4001: Coze has forgotten the chat, not the conversation.
@@ -60,7 +63,7 @@ export async function* fetchRest(
   let chat: CozeChat | undefined;
   try {
     const trace = await traceOf(client, turn, progress.chatId);
-    if (trace === "not-sent") throw broken;
+    if (typeof trace === "string") throw broken;
     if ("answers" in trace) {
       if (trace.answers.length === 0) throw broken;
       return yield* messages(trace.answers, progress);
@@ -80,20 +83,13 @@ export async function* fetchRest(
   }
 }
 
-/**
- * By the chat's id where it is known. Otherwise by the conversation's newest question, which is this turn's if
- * it says the same and does not belong to the turn before (people do say "yes" twice).
- */
+/** By the chat's id where it is known; otherwise by the turn's id, which Coze keeps with the question. */
 async function traceOf(client: CozeClient, turn: AskCall, chatId: string | undefined): Promise<Trace> {
   if (chatId !== undefined) return { chatId };
-  const question = await newestQuestion(client, turn);
-  const before = textOf(fieldsOf(turn.state).chatId);
-  const isOurs =
-    question !== undefined &&
-    readableText(question).trim() === questionText(turn).trim() &&
-    (before === undefined || question.chatId !== before);
-  if (!isOurs) return "not-sent";
-  return question.chatId === undefined ? { answers: question.answers } : { chatId: question.chatId };
+  const found = await findTurn(client, turn);
+  if (found === undefined) return "not-sent";
+  if (found === "unknown") return "unknown";
+  return found.chatId === undefined ? { answers: found.answers } : { chatId: found.chatId };
 }
 
 async function* messages(
@@ -101,5 +97,5 @@ async function* messages(
   progress: ChatProgress,
 ): AsyncGenerator<ReplyEvent> {
   progress.state = "over";
-  for (const answer of answers) yield* deliver(answer, progress);
+  for (const answer of answers) yield* deliver(answer.id, readableText(answer), progress);
 }

@@ -1,7 +1,5 @@
 import { AparteError } from "../../errors.ts";
-
-/** An object of Coze's answers, of which nothing is known yet. */
-export type Fields = Readonly<Record<string, unknown>>;
+import { type Fields, fieldsOf, listOf, numberOf, parsed, textOf } from "../http/json.ts";
 
 /** A message as Coze sends it. Ids are strings of digits too long for a number. */
 export interface CozeMessage {
@@ -15,6 +13,7 @@ export interface CozeMessage {
   readonly contentType: string;
   /** Unix time in milliseconds. */
   readonly at: number | undefined;
+  readonly metaData: Fields;
 }
 
 /** A chat as Coze sends it. */
@@ -27,22 +26,6 @@ export interface CozeChat {
   readonly usage: Fields | undefined;
   /** Names of the tools that the agent wants to have run. */
   readonly wantedTools: readonly string[];
-}
-
-export function fieldsOf(value: unknown): Fields {
-  return typeof value === "object" && value !== null ? (value as Fields) : {};
-}
-
-export function textOf(value: unknown): string | undefined {
-  return typeof value === "string" ? value : undefined;
-}
-
-export function numberOf(value: unknown): number | undefined {
-  return typeof value === "number" && Number.isFinite(value) ? value : undefined;
-}
-
-export function listOf(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
 }
 
 /** @throws {AparteError} `backend-protocol`: without its id a conversation or chat cannot be found again. */
@@ -63,6 +46,7 @@ export function readMessage(value: unknown): CozeMessage {
     content: textOf(fields.content) ?? "",
     contentType: textOf(fields.content_type) ?? "text",
     at: createdAt > 0 ? createdAt * 1000 : undefined,
+    metaData: fieldsOf(fields.meta_data),
   };
 }
 
@@ -82,24 +66,55 @@ export function readChat(value: unknown): CozeChat {
   };
 }
 
-/** What a person reads of a message: its text, with a line for each image or file that has an address. */
+/** What a person reads of a message: its text, with a line for each image or file, or a card's words. */
 export function readableText({ content, contentType }: CozeMessage): string {
+  if (contentType === "card") return cardText(content);
   if (contentType !== "object_string") return content;
   const items = listOf(parsed(content)).map(fieldsOf);
-  const lines = items.map((item) => textOf(item.type === "text" ? item.text : item.file_url));
-  return lines.filter((line) => line !== undefined && line !== "").join("\n");
+  return items
+    .map((item) => (item.type === "text" ? textOf(item.text) : textOf(item.file_url) || attachmentText(item)))
+    .filter((line) => line !== undefined && line !== "")
+    .join("\n");
+}
+
+/** For a file that Coze names by its id alone: nobody but the agent's account can fetch it. */
+function attachmentText({ type, name, file_name: fileName }: Fields): string {
+  const kind = type === "image" || type === "audio" ? type : "file";
+  const title = textOf(name) || textOf(fileName);
+  return title ? `[${kind}: ${title}]` : `[${kind}]`;
+}
+
+/** The members of a card that hold words for people, in the order in which they are read. */
+const cardWords = ["title", "header", "text", "content", "description", "label", "value", "url"];
+
+/** Cards are drawn by Coze's own pages. Elsewhere their words are shown, or that there is one. */
+function cardText(content: string): string {
+  const card = parsed(content);
+  const summary = textOf(fieldsOf(card).response_for_model)?.trim();
+  if (summary && typeof parsed(summary) !== "object") return summary;
+  const lines = [...new Set(wordsIn(card))];
+  return lines.length > 0 ? lines.join("\n") : "[card]";
+}
+
+/** The words in the members of a card, however deep, and in JSON that is written as a text within it. */
+function wordsIn(value: unknown, isWords = false, depth = 0): string[] {
+  if (depth > 20) return [];
+  if (typeof value === "string") {
+    const inner = /^\s*[[{]/.test(value) ? parsed(value) : undefined;
+    if (inner !== undefined) return wordsIn(inner, isWords, depth + 1);
+    return isWords && value.trim() !== "" ? [value.trim()] : [];
+  }
+  if (Array.isArray(value)) return value.flatMap((item) => wordsIn(item, isWords, depth + 1));
+  const members = Object.entries(fieldsOf(value)).map(([name, member]) => ({
+    place: cardWords.indexOf(name.toLowerCase()),
+    member,
+  }));
+  return members
+    .toSorted((one, two) => one.place - two.place)
+    .flatMap(({ place, member }) => wordsIn(member, place >= 0, depth + 1));
 }
 
 /** The name of the tool that a `function_call` message tells of. Its arguments are nobody's business. */
 export function toolName({ content }: CozeMessage): string {
   return textOf(fieldsOf(parsed(content)).name) || "tool";
-}
-
-/** The JSON value, or undefined where the text is no JSON. */
-export function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,8 +1,9 @@
-import { createPrivateKey, type KeyObject } from "node:crypto";
+import type { KeyObject } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { optionInvalid } from "../../check.ts";
+import { pasted, pastedJson, readPrivateKey } from "../http/pasted-key.ts";
 
 /** A service account's key, as Google Cloud's console hands it out. Further members are ignored. */
 export interface ServiceAccountKey {
@@ -36,7 +37,10 @@ const field = "credentials";
 /** Reads a key given as an object, as JSON text or as the path of a file. */
 export function readCredentials(given: unknown): Credentials {
   if (typeof given === "string") {
-    return given.trimStart().startsWith("{") ? readJson(given, "holds no JSON object") : readFile(given);
+    const text = pasted(given);
+    return text.startsWith("{") || text.startsWith("\\")
+      ? readJson(text, "holds no JSON object")
+      : readFile(given);
   }
   return readKey(given);
 }
@@ -75,13 +79,8 @@ function readFile(path: string): Credentials {
 }
 
 function readJson(text: string, problem: string): Credentials {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    // The parser's error quotes the text: not kept as the cause.
-    throw optionInvalid(field, problem);
-  }
+  const value = pastedJson(text);
+  if (value === undefined) throw optionInvalid(field, problem);
   return readKey(value);
 }
 
@@ -102,7 +101,7 @@ function readKey(value: unknown): Credentials {
     return {
       kind: "service-account",
       email: text("client_email"),
-      key: readPrivateKey(text("private_key")),
+      key: readPrivateKey(text("private_key"), `${field}.private_key`),
       ...(typeof keyId === "string" ? { keyId } : {}),
     };
   }
@@ -120,16 +119,4 @@ function readKey(value: unknown): Credentials {
     `${field}.type`,
     'must be "service_account" or "authorized_user"; for other kinds give an accessToken function',
   );
-}
-
-function readPrivateKey(pem: string): KeyObject {
-  let key: KeyObject;
-  try {
-    key = createPrivateKey(pem.replace(/\\n/g, "\n").trim());
-  } catch {
-    // Nothing that saw the key goes further, so no cause.
-    throw optionInvalid(`${field}.private_key`, "is no private key in PEM form");
-  }
-  if (key.asymmetricKeyType !== "rsa") throw optionInvalid(`${field}.private_key`, "must be an RSA key");
-  return key;
 }

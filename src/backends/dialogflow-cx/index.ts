@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
 import { AparteError } from "../../errors.ts";
 import type { ReplyEvent } from "../../turn/reply-event.ts";
-import type { AskCall, Backend } from "../backend.ts";
+import type { AskCall, Backend, JsonValue, Located } from "../backend.ts";
+import { noAnswer } from "../http/no-answer.ts";
 import { Client } from "./client.ts";
 import { type DialogflowCxOptions, readOptions, type Settings } from "./options.ts";
 import { type DialogflowInput, type DialogflowTurn, readInput, requestBody } from "./query.ts";
@@ -17,6 +18,7 @@ import {
 } from "./session.ts";
 import { tokenFunction, tokenSource } from "./token.ts";
 
+export { serviceWords } from "../http/failure.ts";
 export type { ServiceAccountKey } from "./credentials.ts";
 export type { DialogflowCxOptions, JsonObject, PerTurn } from "./options.ts";
 export type { DialogflowInput, DialogflowTurn } from "./query.ts";
@@ -96,6 +98,21 @@ class DialogflowCx implements Backend {
     yield* this.#run(call, turn, input, plan);
   }
 
+  /** The current session's id; after its end, or when it has lapsed, the next one's, with page and parameters. */
+  async locate(call: Parameters<NonNullable<Backend["locate"]>>[0]): Promise<Located> {
+    const owner = { agent: this.#settings.agent, conversationId: call.conversationId };
+    const { id, place } = await planSession(owner, call.state, this.#settings.now(), this.#seal);
+    if (place === undefined) return { conversationId: id };
+    const { page, parameters } = place;
+    return {
+      conversationId: id,
+      start: {
+        ...(page === undefined ? {} : { currentPage: page }),
+        ...(parameters === undefined ? {} : { parameters: parameters as JsonValue }),
+      },
+    };
+  }
+
   /** Lists a session's entity types, which asks for the same role as a turn does and changes nothing. */
   async probe(signal: AbortSignal): Promise<void> {
     const session = newConversationId("probe", this.#settings.agent);
@@ -160,6 +177,7 @@ class DialogflowCx implements Backend {
       yield* replyEvents(rest, this.#settings, turn);
       refuseToolCalls(response.messages);
       refuseSilence(response, shown.length);
+      if (response.messages.length === 0 && shown.length === 0 && !hasEnded) yield noAnswer;
       if (hasEnded) yield { type: "end" };
     }
     if (final === undefined) {

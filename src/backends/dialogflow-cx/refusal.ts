@@ -1,11 +1,12 @@
-import { AparteError, type AparteErrorCode } from "../../errors.ts";
+import type { AparteErrorCode } from "../../errors.ts";
+import { inDoubt, refusedForGood, refusedForNow, ServiceFailure } from "../http/failure.ts";
 
 /** What the service says in place of an answer: a gRPC status, over REST with an HTTP status beside it. */
 export interface Refusal {
   readonly httpStatus: number;
   /** gRPC's name of the status, e.g. `"RESOURCE_EXHAUSTED"`. */
   readonly status: string;
-  /** The service's own words. They may quote what the person said: kept as the cause, never in a message. */
+  /** The service's own words. They may quote what the person said. */
   readonly words: string | undefined;
   readonly retryAfterMs?: number;
   readonly requestId?: string;
@@ -111,17 +112,24 @@ export function refusalIn(element: unknown): Refusal | undefined {
   return readRefusal(typeof code === "number" ? code : 500, element);
 }
 
-export function refusalError(refusal: Refusal): AparteError {
-  const { status, httpStatus, words, retryAfterMs, requestId } = refusal;
+/** Those that leave open whether the turn ran. */
+const doubtful: ReadonlySet<string> = new Set([
+  "DEADLINE_EXCEEDED",
+  "UNAVAILABLE",
+  "INTERNAL",
+  "UNKNOWN",
+  "DATA_LOSS",
+]);
+
+export function refusalError(refusal: Refusal): ServiceFailure {
+  const { status, httpStatus, words, retryAfterMs, requestId: traceId, isDailyQuota } = refusal;
   const { code, text } = meanings[status] ?? { code: "backend-failed", text: "The service failed" };
-  return new AparteError(
-    refusal.isDailyQuota && status === "RESOURCE_EXHAUSTED" ? "backend-quota" : code,
-    `Dialogflow answered ${status} (HTTP ${httpStatus}). ${text}.`,
-    {
-      ...(words === undefined ? {} : { cause: new Error(words) }),
-      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-      ...(requestId === undefined ? {} : { traceId: requestId }),
-    },
+  const isOverRate = status === "RESOURCE_EXHAUSTED" && !isDailyQuota;
+  return new ServiceFailure(
+    status === "RESOURCE_EXHAUSTED" && isDailyQuota ? "backend-quota" : code,
+    `Dialogflow answered ${status} (HTTP ${httpStatus}). ${text}`,
+    isOverRate ? refusedForNow : doubtful.has(status) ? inDoubt : refusedForGood,
+    { words, retryAfterMs, traceId },
   );
 }
 

@@ -59,13 +59,3 @@ export async function pause(ms: number, signal: AbortSignal): Promise<void> {
     throw aborted(signal);
   }
 }
-
-/** These errors come before a byte of the request was sent. */
-export const unsentCodes: ReadonlySet<string> = new Set([
-  "ECONNREFUSED",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "UND_ERR_CONNECT_TIMEOUT",
-]);

@@ -2,14 +2,12 @@ import { AparteError } from "../../errors.ts";
 import type { ReplyEvent } from "../../turn/reply-event.ts";
 import type { AskCall } from "../backend.ts";
 import { Deadline } from "../http/deadline.ts";
-import { lost, type SonaopsClient, type SonaopsRequest } from "./client.ts";
-import { SonaopsFailure, streamFailure } from "./failure.ts";
-import { framesOf } from "./frames.ts";
+import { lost, ranPerhaps, ServiceFailure } from "../http/failure.ts";
+import { noAnswer } from "../http/no-answer.ts";
+import type { SonaopsClient, SonaopsRequest } from "./client.ts";
+import { streamFailure } from "./failure.ts";
 import type { SonaopsFrame, SonaopsReading } from "./reader.ts";
 import { signable } from "./signing.ts";
-
-/** After the turn was sent, a repeat could run it twice. */
-const sent = { mayHaveRun: true, isPassing: false };
 
 /** Asks in the streaming way, the only one known of the service. A turn is never sent again once it may have run. */
 export async function* ask(client: SonaopsClient, turn: AskCall): AsyncGenerator<ReplyEvent> {
@@ -19,7 +17,9 @@ export async function* ask(client: SonaopsClient, turn: AskCall): AsyncGenerator
     yield* answer(client, request, whole.signal);
   } catch (error) {
     if (!whole.isOver) throw error;
-    throw new SonaopsFailure("backend-timeout", "the answer took too long", sent, { cause: error });
+    throw new ServiceFailure("backend-timeout", "Sonaops: the answer took too long", ranPerhaps, {
+      cause: error,
+    });
   } finally {
     whole.end();
   }
@@ -51,17 +51,13 @@ async function* answer(
   request: SonaopsRequest,
   signal: AbortSignal,
 ): AsyncGenerator<ReplyEvent> {
-  const { body, idle } = await client.stream(request, signal);
+  let ending: NodeJS.Timeout | undefined;
+  const { events, idle } = await client.stream(request, signal, () => ending?.refresh());
   const { savedTimeout } = client.settings;
   let draft = "";
   let isSaved = false;
-  let ending: NodeJS.Timeout | undefined;
   try {
-    const onData = (): void => {
-      idle.restart();
-      ending?.refresh();
-    };
-    for await (const frame of framesOf(body, onData)) {
+    for await (const frame of events) {
       const reading = read(client, frame);
       if (reading.type === "end") break;
       if (reading.type === "text" && reading.delta !== "") {
@@ -82,19 +78,22 @@ async function* answer(
   } catch (error) {
     // The answer is whole and kept: how the connection ended after that does not matter.
     const isEnded = isSaved && !(error instanceof AparteError) && !signal.aborted;
-    if (!isEnded) throw lost(error, signal, idle);
+    if (!isEnded) throw lost(error, signal, idle, "Sonaops", "backend-stream-cut");
   } finally {
     clearTimeout(ending);
     idle.end();
   }
   if (!isSaved) {
     const what =
-      "the answer's stream ended before the service had kept it (message_saved); it is not sent again";
-    throw new SonaopsFailure("backend-stream-cut", what, sent);
+      "Sonaops: the answer's stream ended before the service had kept it (message_saved); it is not sent again";
+    throw new ServiceFailure("backend-stream-cut", what, ranPerhaps);
   }
-  if (draft === "") {
-    const what = "the answer's stream had no text; check textPath, or give a reader";
-    throw new SonaopsFailure("backend-protocol", what, sent);
+  if (draft.trim() === "") {
+    client.settings.logger.warn(
+      "Sonaops: an answer had no text. If none has, check textPath, or give a reader.",
+    );
+    yield noAnswer;
+    return;
   }
   yield { type: "message", text: draft };
 }
@@ -103,11 +102,7 @@ function read({ settings }: SonaopsClient, frame: SonaopsFrame): SonaopsReading 
   try {
     return settings.reader(frame);
   } catch (cause) {
-    throw new SonaopsFailure(
-      "backend-protocol",
-      "the function reader failed. Its error is kept as the cause",
-      sent,
-      { cause },
-    );
+    const what = "Sonaops: the function reader failed. Its error is kept as the cause";
+    throw new ServiceFailure("backend-protocol", what, ranPerhaps, { cause });
   }
 }

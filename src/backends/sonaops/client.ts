@@ -1,10 +1,15 @@
 import { randomUUID } from "node:crypto";
-import { AparteError, type AparteErrorCode } from "../../errors.ts";
-import { aborted, Deadline, pause, unsentCodes } from "../http/deadline.ts";
-import { type Fields, fieldsOf, readEnvelope } from "./envelope.ts";
-import { type Judge, SonaopsFailure } from "./failure.ts";
+import { AparteError } from "../../errors.ts";
+import { Deadline } from "../http/deadline.ts";
+import { isEventStream, openEvents, type ServerEvent } from "../http/events.ts";
+import { lost, ranPerhaps, refusedForGood, ServiceFailure } from "../http/failure.ts";
+import type { Fields } from "../http/json.ts";
+import { repeating } from "../http/repeat.ts";
+import { readEnvelope } from "./envelope.ts";
+import type { Judge } from "./failure.ts";
 import type { SonaopsSettings } from "./options.ts";
 import { QuotaBreaker } from "./quota.ts";
+import type { SonaopsSigner } from "./signing.ts";
 
 export interface SonaopsRequest {
   readonly path: string;
@@ -15,21 +20,20 @@ export interface SonaopsRequest {
   readonly isTurn: boolean;
 }
 
-/** How often a request that may be repeated is repeated. */
-const repeats = 3;
-
-/** The longest pause between two tries. */
-const longestPauseMs = 8000;
-
 /** Requests to Sonaops: signed for each attempt, with deadlines, repeated where that does no harm. */
 export class SonaopsClient {
   readonly settings: SonaopsSettings;
   readonly #quota: QuotaBreaker;
+  #signer: SonaopsSigner;
+  /** The other profile, until it is known which one the service takes. */
+  #other: SonaopsSigner | undefined;
 
   constructor(settings: SonaopsSettings) {
     this.settings = settings;
     const { agentId, quotaPause: pauseMs, now, logger, onQuota } = settings;
     this.#quota = new QuotaBreaker({ agentId, pauseMs, now, logger, onQuota });
+    this.#signer = settings.signer;
+    this.#other = settings.otherSigner;
   }
 
   /** Sends the request and returns the envelope's data. */
@@ -37,9 +41,10 @@ export class SonaopsClient {
     return await this.#repeating(request, signal, async () => {
       const deadline = new Deadline(signal, this.settings.requestTimeout);
       try {
-        return await readEnvelope(await this.#fetch(request, deadline.signal), this.judge(request));
+        const response = await this.#send(request, deadline.signal);
+        return readEnvelope(response, await response.text(), this.judge(request));
       } catch (error) {
-        throw lost(error, signal, deadline, "backend-unavailable");
+        throw lost(error, signal, deadline, "Sonaops");
       } finally {
         deadline.end();
       }
@@ -47,27 +52,34 @@ export class SonaopsClient {
   }
 
   /**
-   * Sends the request and opens the stream that answers it. The stream lives under `idle`, a deadline that its reader
-   * starts anew with each sign of life, and ends.
+   * Sends the request and opens the stream that answers it. The stream lives under `idle`, a deadline that each sign
+   * of life starts anew, and that its reader ends.
+   * @param onData called with each sign of life
    */
   async stream(
     request: SonaopsRequest,
     signal: AbortSignal,
-  ): Promise<{ readonly body: ReadableStream<Uint8Array>; readonly idle: Deadline }> {
+    onData: () => void,
+  ): Promise<{ readonly events: AsyncIterable<ServerEvent>; readonly idle: Deadline }> {
     return await this.#repeating(request, signal, async () => {
       const idle = new Deadline(signal, this.settings.idleTimeout);
       try {
-        const response = await this.#fetch(request, idle.signal);
-        const isStream = response.headers.get("content-type")?.includes("text/event-stream");
-        if (response.ok && isStream && response.body !== null) return { body: response.body, idle };
+        const response = await this.#send(request, idle.signal);
+        let text: string | undefined;
+        if (response.ok && isEventStream(response) && response.body !== null) {
+          const alive = (): void => {
+            idle.restart();
+            onData();
+          };
+          const events = await openEvents(response.body, "Sonaops", alive);
+          if (typeof events !== "string") return { events, idle };
+          text = events;
+        }
         // A stream is refused with the JSON envelope in its place, often with HTTP 200.
-        await readEnvelope(response, this.judge(request));
-        throw new SonaopsFailure("backend-protocol", "the answer is no stream", {
-          mayHaveRun: true,
-          isPassing: false,
-        });
+        readEnvelope(response, text ?? (await response.text()), this.judge(request));
+        throw new ServiceFailure("backend-protocol", "Sonaops: the answer is no stream", ranPerhaps);
       } catch (error) {
-        const failure = lost(error, signal, idle);
+        const failure = lost(error, signal, idle, "Sonaops", "backend-stream-cut");
         idle.abort();
         throw failure;
       }
@@ -84,26 +96,51 @@ export class SonaopsClient {
   }
 
   async #repeating<T>(request: SonaopsRequest, signal: AbortSignal, send: () => Promise<T>): Promise<T> {
-    for (let failed = 0; ; failed += 1) {
+    const watched = async (): Promise<T> => {
       this.#quota.check();
       try {
         return await send();
       } catch (error) {
         this.watchQuota(error);
-        const again =
-          error instanceof SonaopsFailure && error.isPassing && !(request.isTurn && error.mayHaveRun);
-        const asked = again ? (error.retryAfterMs ?? 0) : 0;
-        if (!again || failed === repeats || asked > longestPauseMs) throw error;
-        // Spread, so that the many who were refused together do not come back together.
-        const own = this.settings.retryDelay * 2 ** failed * (0.5 + Math.random() / 2);
-        await pause(Math.min(Math.max(own, asked), longestPauseMs), signal);
+        throw error;
       }
+    };
+    return await repeating(watched, {
+      isHarmless: !request.isTurn,
+      retryDelay: this.settings.retryDelay,
+      signal,
+    });
+  }
+
+  /**
+   * Sends it, signed by the profile that the service takes. The documents know two; a signature that is refused has
+   * run nothing, so the other one is tried, and remembered once it was taken.
+   */
+  async #send(request: SonaopsRequest, signal: AbortSignal): Promise<Response> {
+    const [signer, other] = [this.#signer, this.#other];
+    const response = await this.#fetch(request, signer, signal);
+    if (response.ok) this.#other = undefined;
+    if (response.status !== 401 || other === undefined) return response;
+    await response.body?.cancel();
+    const second = await this.#fetch(request, other, signal);
+    if (second.ok && this.#other !== undefined) {
+      this.#signer = other;
+      this.#other = undefined;
+      this.settings.logger.warn(
+        "Sonaops: the service takes signatures of the other profile. Set the option profile to it.",
+        { profile: other.profile, refused: signer.profile },
+      );
     }
+    return second;
   }
 
   /** Signed at the last moment: the service refuses what is older than five minutes. */
-  async #fetch({ path, body, userId }: SonaopsRequest, signal: AbortSignal): Promise<Response> {
-    const { apiKey, apiSecret, baseURL, now, sign } = this.settings;
+  async #fetch(
+    { path, body, userId }: SonaopsRequest,
+    { sign }: SonaopsSigner,
+    signal: AbortSignal,
+  ): Promise<Response> {
+    const { apiKey, apiSecret, baseURL, now } = this.settings;
     const timestamp = String(Math.floor(now() / 1000));
     const requestId = randomUUID().replaceAll("-", "");
     const headers = new Headers({
@@ -127,8 +164,8 @@ export class SonaopsClient {
       } as const;
       for (const [name, value] of Object.entries(await sign(request))) headers.set(name, value);
     } catch (cause) {
-      const what = "the function sign failed. Its error is kept as the cause";
-      throw new SonaopsFailure("backend-auth", what, { mayHaveRun: false, isPassing: false }, { cause });
+      const what = "Sonaops: the function sign failed. Its error is kept as the cause";
+      throw new ServiceFailure("backend-auth", what, refusedForGood, { cause });
     }
     return await this.settings.fetch(baseURL + path, {
       method: "POST",
@@ -139,33 +176,4 @@ export class SonaopsClient {
       signal,
     });
   }
-}
-
-/**
- * What became of a request that threw: aborted by the caller, too late, or lost on the way.
- * @param broken the code for a connection that broke. That of a turn never invites to send it again.
- */
-export function lost(
-  error: unknown,
-  outer: AbortSignal,
-  deadline: Deadline,
-  broken: AparteErrorCode = "backend-stream-cut",
-): AparteError {
-  if (error instanceof AparteError) return error;
-  if (outer.aborted) return aborted(outer);
-  if (deadline.isOver) {
-    const certainty = { mayHaveRun: true, isPassing: false };
-    return new SonaopsFailure("backend-timeout", "no answer came in time", certainty, { cause: error });
-  }
-  if (unsentCodes.has(String(fieldsOf(fieldsOf(error).cause).code))) {
-    const what = "the service cannot be reached; check the network and baseURL";
-    return new SonaopsFailure(
-      "backend-unavailable",
-      what,
-      { mayHaveRun: false, isPassing: true },
-      { cause: error },
-    );
-  }
-  const what = "the connection broke before the answer was whole";
-  return new SonaopsFailure(broken, what, { mayHaveRun: true, isPassing: true }, { cause: error });
 }

@@ -1,4 +1,12 @@
-import { AparteError, type AparteErrorCode } from "../../errors.ts";
+import type { AparteErrorCode } from "../../errors.ts";
+import {
+  type Certainty,
+  inDoubt,
+  ranPerhaps,
+  refusedForGood,
+  refusedForNow,
+  ServiceFailure,
+} from "../http/failure.ts";
 
 /** A refusal in the service's own words. */
 export interface SonaopsRefusal {
@@ -24,52 +32,26 @@ export interface Judge {
   readonly isConversationLost: (refusal: SonaopsRefusal) => boolean;
 }
 
-interface Certainty {
-  /** The request may have been carried out although no answer says so. */
-  readonly mayHaveRun: boolean;
-  /** A later repeat may succeed. */
-  readonly isPassing: boolean;
-}
-
-const final: Certainty = { mayHaveRun: false, isPassing: false };
-const untilLater: Certainty = { mayHaveRun: false, isPassing: true };
-const uncertain: Certainty = { mayHaveRun: true, isPassing: true };
-
-/** A failed request to Sonaops: the public error, and what decides whether the request may be repeated. */
-export class SonaopsFailure extends AparteError {
-  readonly mayHaveRun: boolean;
-  readonly isPassing: boolean;
-
-  constructor(
-    code: AparteErrorCode,
-    what: string,
-    { mayHaveRun, isPassing }: Certainty,
-    facts: {
-      readonly traceId?: string | undefined;
-      readonly retryAfterMs?: number | undefined;
-      readonly cause?: unknown;
-    } = {},
-  ) {
-    super(code, `Sonaops: ${what}.`, {
-      cause: facts.cause,
-      ...(facts.traceId === undefined ? {} : { traceId: facts.traceId }),
-      ...(facts.retryAfterMs === undefined ? {} : { retryAfterMs: facts.retryAfterMs }),
-    });
-    this.mayHaveRun = mayHaveRun;
-    this.isPassing = isPassing;
-  }
-}
-
 /** By how the message begins: the code is the same for many refusals, and most come with HTTP 200. */
 const meaningsByMessage: readonly (readonly [string, AparteErrorCode, string, Certainty])[] = [
-  ["too many requests", "backend-rate-limited", "there are too many requests; try again later", untilLater],
+  [
+    "too many requests",
+    "backend-rate-limited",
+    "there are too many requests; try again later",
+    refusedForNow,
+  ],
   [
     "api key usage limit reached",
     "backend-quota",
     "the API key has used up its calls; have it topped up or take another key",
-    final,
+    refusedForGood,
   ],
-  ["invalid api key", "backend-auth", "the API key is not valid or switched off; check apiKey", final],
+  [
+    "invalid api key",
+    "backend-auth",
+    "the API key is not valid or switched off; check apiKey",
+    refusedForGood,
+  ],
 ];
 
 const rejectedByMessage: readonly (readonly [string, string])[] = [
@@ -80,43 +62,40 @@ const rejectedByMessage: readonly (readonly [string, string])[] = [
 const refusedCredentials =
   "the request was refused as not authentic; check apiKey, apiSecret, profile, and that this machine's clock is right";
 
-/** The failure that an answer of Sonaops tells of. Its words are kept as the cause alone: they may repeat a person's. */
-export function refusal(facts: RefusalFacts, { isTurn, isConversationLost }: Judge): SonaopsFailure {
+/** The failure that an answer of Sonaops tells of. Its words may repeat a person's. */
+export function refusal(facts: RefusalFacts, { isTurn, isConversationLost }: Judge): ServiceFailure {
   const { status, code, message, isEnvelope, traceId, retryAfterMs } = facts;
-  const failure = (kind: AparteErrorCode, what: string, certainty: Certainty): SonaopsFailure =>
-    new SonaopsFailure(
-      kind,
-      `${what} (${code === undefined ? `HTTP ${status}` : `code ${code}`})`,
-      certainty,
-      {
-        traceId,
-        retryAfterMs,
-        cause: message === "" ? undefined : new Error(message),
-      },
-    );
+  const failure = (kind: AparteErrorCode, what: string, certainty: Certainty): ServiceFailure => {
+    const seen = code === undefined ? `HTTP ${status}` : `code ${code}`;
+    return new ServiceFailure(kind, `Sonaops: ${what} (${seen})`, certainty, {
+      words: message,
+      traceId,
+      retryAfterMs,
+    });
+  };
 
   const words = message.trim().toLowerCase();
   const meaning = meaningsByMessage.find(([beginning]) => words.startsWith(beginning));
   if (meaning !== undefined) return failure(meaning[1], meaning[2], meaning[3]);
-  if (status === 401 || status === 403) return failure("backend-auth", refusedCredentials, final);
+  if (status === 401 || status === 403) return failure("backend-auth", refusedCredentials, refusedForGood);
   if (status === 429)
-    return failure("backend-rate-limited", "there are too many requests; try again later", untilLater);
+    return failure("backend-rate-limited", "there are too many requests; try again later", refusedForNow);
   if (isTurn && isEnvelope && isConversationLost({ status, code, message })) {
-    return failure("conversation-lost", "the conversation does not exist any more", final);
+    return failure("conversation-lost", "the conversation does not exist any more", refusedForGood);
   }
   const rejected = rejectedByMessage.find(([beginning]) => words.startsWith(beginning));
-  if (rejected !== undefined) return failure("backend-rejected", rejected[1], final);
+  if (rejected !== undefined) return failure("backend-rejected", rejected[1], refusedForGood);
   if (status >= 500 || status === 408 || code === 10500) {
     const what = "the service or a gateway before it failed; try again later";
     // A turn that may have run must not look like one that may be sent again.
-    return failure(isTurn ? "backend-failed" : "backend-unavailable", what, uncertain);
+    return failure(isTurn ? "backend-failed" : "backend-unavailable", what, inDoubt);
   }
   if (!isEnvelope)
-    return failure("backend-protocol", "the answer is not the service's; check baseURL", final);
+    return failure("backend-protocol", "the answer is not the service's; check baseURL", refusedForGood);
   if (status === 400 || status === 404 || code === 10400 || code === 10404) {
-    return failure("backend-rejected", "the request was refused; check agentId", final);
+    return failure("backend-rejected", "the request was refused; check agentId", refusedForGood);
   }
-  return failure("backend-failed", "the request was refused", final);
+  return failure("backend-failed", "the request was refused", refusedForGood);
 }
 
 /** The failure that a stream tells of after it was opened: the turn may have run, so nothing invites to send it again. */
@@ -124,15 +103,11 @@ export function streamFailure(
   facts: Omit<RefusalFacts, "isEnvelope" | "status">,
   judge: Judge,
   hasSpoken: boolean,
-): AparteError {
+): ServiceFailure {
   const failure = refusal({ ...facts, status: 200, isEnvelope: true }, judge);
   if (!failure.retryable || (failure.code === "conversation-lost" && !hasSpoken)) return failure;
-  return new SonaopsFailure(
-    "backend-failed",
-    "the agent failed after the turn was sent",
-    { mayHaveRun: true, isPassing: false },
-    { traceId: facts.traceId, cause: failure },
-  );
+  const what = "Sonaops: the agent failed after the turn was sent";
+  return new ServiceFailure("backend-failed", what, ranPerhaps, { traceId: facts.traceId, cause: failure });
 }
 
 /**

@@ -1,10 +1,11 @@
 import { AparteError } from "../../errors.ts";
 import type { Backend, OpenCall } from "../backend.ts";
+import { textOf } from "../http/json.ts";
 import { ask } from "./chat.ts";
 import { SonaopsClient } from "./client.ts";
-import { textOf } from "./envelope.ts";
 import { readOptions, type SonaopsOptions } from "./options.ts";
 
+export { serviceWords } from "../http/failure.ts";
 export type { SonaopsRefusal } from "./failure.ts";
 export type { SonaopsOptions } from "./options.ts";
 export type { SonaopsQuotaNotice } from "./quota.ts";

@@ -1,9 +1,10 @@
 import { checkText, milliseconds, optionInvalid, readBaseURL, refuseUnknown } from "../../check.ts";
 import { consoleLogger, type Logger } from "../../logger.ts";
+import { pasted } from "../http/pasted-key.ts";
 import { isConversationLost, type SonaopsRefusal } from "./failure.ts";
 import type { SonaopsQuotaNotice } from "./quota.ts";
 import { type SonaopsReader, sonaopsReader } from "./reader.ts";
-import { profiles, type SonaopsSign } from "./signing.ts";
+import { profiles, type SonaopsSign, type SonaopsSigner } from "./signing.ts";
 
 export interface SonaopsOptions {
   /** The API's address. The service publishes none: it comes with your key. */
@@ -17,7 +18,10 @@ export interface SonaopsOptions {
    * configurations, a wrong `agentId` is refused at start. @default only `agentId`
    */
   readonly allowedAgents?: readonly string[];
-  /** How requests are signed; see docs/sonaops.md. Not together with `sign`. @default "B" */
+  /**
+   * How requests are signed; see docs/sonaops.md. Not together with `sign`. @default "A", and "B" where the service
+   * refuses that
+   */
   readonly profile?: "A" | "B";
   /** Signs in place of the profiles. */
   readonly sign?: SonaopsSign;
@@ -59,7 +63,9 @@ export interface SonaopsSettings {
   readonly apiKey: string;
   readonly apiSecret: string;
   readonly agentId: string;
-  readonly sign: SonaopsSign;
+  readonly signer: SonaopsSigner;
+  /** Tried where the first one is refused; undefined where the options say which it is. */
+  readonly otherSigner: SonaopsSigner | undefined;
   readonly reader: SonaopsReader;
   readonly isConversationLost: (refusal: SonaopsRefusal) => boolean;
   readonly requestTimeout: number;
@@ -105,7 +111,8 @@ export function readOptions(options: SonaopsOptions): SonaopsSettings {
   refuseUnknown(options, Object.keys(optionNames));
   for (const name of ["baseURL", "apiKey", "apiSecret", "agentId"] as const) checkText(name, options[name]);
   // It becomes a header, where other characters cannot go.
-  if (!/^[\x21-\x7e]+$/.test(options.apiKey)) {
+  const [apiKey, apiSecret] = [pasted(options.apiKey), pasted(options.apiSecret)];
+  if (!/^[\x21-\x7e]+$/.test(apiKey)) {
     throw optionInvalid("apiKey", "must be of visible ASCII characters, without blanks or line ends");
   }
   for (const name of ["sign", "reader", "isConversationLost", "onQuota", "now", "fetch"] as const) {
@@ -116,10 +123,10 @@ export function readOptions(options: SonaopsOptions): SonaopsSettings {
   checkAllowed(options);
   return {
     baseURL: readBaseURL(options.baseURL, "https://api.example.com"),
-    apiKey: options.apiKey,
-    apiSecret: options.apiSecret,
+    apiKey,
+    apiSecret,
     agentId: options.agentId,
-    sign: readSign(options),
+    ...readSigners(options),
     reader: readReader(options),
     isConversationLost: options.isConversationLost ?? isConversationLost,
     requestTimeout: milliseconds("requestTimeout", options.requestTimeout, 30_000),
@@ -146,14 +153,15 @@ function checkAllowed({ agentId, allowedAgents }: SonaopsOptions): void {
   }
 }
 
-function readSign({ profile, sign }: SonaopsOptions): SonaopsSign {
+function readSigners({ profile, sign }: SonaopsOptions): Pick<SonaopsSettings, "signer" | "otherSigner"> {
   if (sign !== undefined && profile !== undefined) {
     throw optionInvalid("sign", "and profile exclude each other: give one of them");
   }
   if (profile !== undefined && profile !== "A" && profile !== "B") {
     throw optionInvalid("profile", 'must be "A" or "B"');
   }
-  return sign ?? profiles[profile ?? "B"];
+  if (sign !== undefined) return { signer: { profile: "own", sign }, otherSigner: undefined };
+  return { signer: profiles[profile ?? "A"], otherSigner: profile === undefined ? profiles.B : undefined };
 }
 
 function readReader({ textPath, reader }: SonaopsOptions): SonaopsReader {

@@ -1,5 +1,5 @@
 import type { Logger } from "../../logger.ts";
-import { SonaopsFailure } from "./failure.ts";
+import { refusedForGood, ServiceFailure } from "../http/failure.ts";
 
 /** What the operator is told when the API key has used up its calls. */
 export interface SonaopsQuotaNotice {
@@ -30,14 +30,14 @@ export class QuotaBreaker {
     this.#options = options;
   }
 
-  /** @throws {SonaopsFailure} `backend-quota` while nothing may be sent. */
+  /** @throws {ServiceFailure} `backend-quota` while nothing may be sent. */
   check(): void {
     const leftMs = this.#closedUntil - this.#options.now();
     if (leftMs <= 0) return;
-    throw new SonaopsFailure(
+    throw new ServiceFailure(
       "backend-quota",
-      "the API key has used up its calls, so nothing is sent for now; have it topped up or take another key",
-      { mayHaveRun: false, isPassing: false },
+      "Sonaops: the API key has used up its calls, so nothing is sent for now; have it topped up or take another key",
+      refusedForGood,
       { retryAfterMs: leftMs },
     );
   }

@@ -1,11 +1,8 @@
-import { type Fields, fieldsOf, parsed, textOf } from "./envelope.ts";
+import type { ServerEvent } from "../http/events.ts";
+import { type Fields, fieldsOf, numberOf, parsed, textOf } from "../http/json.ts";
 
-/** One event of the stream, as the SSE standard frames it. */
-export interface SonaopsFrame {
-  /** The event's name; `""` where it has none. */
-  readonly event: string;
-  readonly data: string;
-}
+/** One event of the stream, as the SSE standard frames it. `event` is `""` where it has no name. */
+export type SonaopsFrame = ServerEvent;
 
 /** What one event means for the reply. */
 export type SonaopsReading =
@@ -49,10 +46,11 @@ export function sonaopsReader(textPath: string): SonaopsReader {
 
 function failed(fields: Fields): SonaopsReading {
   const traceId = textOf(fields.traceId);
+  const code = numberOf(fields.code);
   return {
     type: "failed",
     message: textOf(fields.message) ?? "",
-    ...(typeof fields.code === "number" ? { code: fields.code } : {}),
+    ...(code === undefined ? {} : { code }),
     ...(traceId === undefined ? {} : { traceId }),
   };
 }

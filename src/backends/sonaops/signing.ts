@@ -42,8 +42,17 @@ export const signB: SonaopsSign = ({ method, path, timestamp, userId, query, bod
   return { "x-signature": createHmac("sha256", apiSecret).update(base).digest("hex") };
 };
 
+/** A way to sign, by its name. */
+export interface SonaopsSigner {
+  readonly profile: "A" | "B" | "own";
+  readonly sign: SonaopsSign;
+}
+
 /** The signers by profile. */
-export const profiles: Readonly<Record<"A" | "B", SonaopsSign>> = { A: signA, B: signB };
+export const profiles: Readonly<Record<"A" | "B", SonaopsSigner>> = {
+  A: { profile: "A", sign: signA },
+  B: { profile: "B", sign: signB },
+};
 
 /** `k=v` joined with `&`, by name; without fields that are null or empty. Values are not URL-encoded. */
 export function canonicalQuery(query: Readonly<Record<string, unknown>>): string {

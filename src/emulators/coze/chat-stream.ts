@@ -14,7 +14,7 @@ export const silent: Sink = { emit: () => {}, cut: () => {}, end: () => {} };
 
 /** An event stream as `/v3/chat` writes it, with what the request's fault does to it. */
 export function openStream(call: Call): { readonly sink: Sink; readonly response: Response } {
-  const { cut, hangAfter } = call.streamFault;
+  const { cut, hangAfter, errorEvent } = call.streamFault;
   const encoder = new TextEncoder();
   let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   let events = 0;
@@ -30,13 +30,21 @@ export function openStream(call: Call): { readonly sink: Sink; readonly response
     controller = undefined;
     call.cut();
   };
+  const breakByError = () => {
+    if (events !== errorEvent?.after) return;
+    controller?.enqueue(encoder.encode(`event:error\ndata:${errorEvent.data}\n\n`));
+    controller?.close();
+    controller = undefined;
+  };
   const emit = (event: string, data: unknown) => {
     if (hangAfter !== undefined && events >= hangAfter) return;
     // No blank behind the colons: so it is captured from the service.
     controller?.enqueue(encoder.encode(`event:${event}\ndata:${JSON.stringify(data)}\n\n`));
     events += 1;
     if (events === cut) breakOff();
+    breakByError();
   };
+  breakByError();
   if (cut === 0) breakOff();
   return {
     sink: {

@@ -1,7 +1,9 @@
-import { AparteError } from "../../errors.ts";
+import { early } from "../kit/chance.ts";
+import { type FaultHandle, Faults, type Hit } from "../kit/faults.ts";
+import { type WireFault, wireFaults } from "../kit/wire.ts";
 
 /** One thing to go wrong, for the next request that fits. Without `method` and `path` any request fits. */
-export interface CozeFault {
+export interface CozeFault extends WireFault {
   /** E.g. `"POST"`. */
   readonly method?: string;
   /**
@@ -13,7 +15,7 @@ export interface CozeFault {
   readonly times?: number;
   /** Milliseconds to wait before anything else happens. */
   readonly delayMs?: number;
-  /** Holds the request, its work not begun, until {@link CozeFaultHandle.lift}; then it goes on as usual. */
+  /** Holds the request, its work not begun, until {@link FaultHandle.lift}; then it goes on as usual. */
   readonly hang?: boolean;
   /** Answers with this HTTP status and does no work. @default 200 when `code` is given */
   readonly status?: number;
@@ -31,109 +33,72 @@ export interface CozeFault {
   readonly cut?: number;
   /** Lets the stream fall silent after this many events. The connection stays, and the chat goes on. */
   readonly hangAfter?: number;
+  /** The chat begins and goes on, but after this many events its stream ends with an `error` event of this data. */
+  readonly errorEvent?: { readonly after: number; readonly data: string };
   /** The chat begins, then fails with this `last_error`. */
   readonly chatFailed?: { readonly code: number; readonly msg: string };
 }
 
-export interface CozeFaultHandle {
-  /** How many requests it has hit. */
-  readonly hits: number;
-  /** Resolves when it first hits a request. */
-  readonly hit: Promise<void>;
-  /** Takes it back, and lets go of the requests it holds. */
-  lift(): void;
+export type CozeFaultHandle = FaultHandle;
+export type CozeHit = Hit<CozeFault>;
+
+/** Method and path of a request. */
+export type Asked = readonly [method: string, path: string];
+export type CozeFaults = Faults<CozeFault, Asked>;
+
+const known: Record<keyof CozeFault, true> = {
+  ...wireFaults,
+  method: true,
+  path: true,
+  times: true,
+  delayMs: true,
+  hang: true,
+  status: true,
+  code: true,
+  msg: true,
+  body: true,
+  headers: true,
+  dropResponse: true,
+  cut: true,
+  hangAfter: true,
+  errorEvent: true,
+  chatFailed: true,
+};
+
+/** @param chance what goes wrong by itself with a request that no fault waits for */
+export function createFaults(chance?: () => CozeFault | undefined): CozeFaults {
+  return new Faults<CozeFault, Asked>({ known, fits, chance });
 }
 
-/** A fault that met a request. */
-export interface Hit {
-  readonly fault: CozeFault;
-  /** Resolves when the fault is lifted. */
-  readonly lifted: Promise<void>;
-}
+/** What a hostile network and a service at its limits do. */
+export const hostileFaults: readonly ((random: () => number) => CozeFault)[] = [
+  (random) => ({ resetAt: early(random, 3000) }),
+  (random) => ({ pieces: 1 + early(random, 40) }),
+  () => ({ unterminated: true }),
+  () => ({ contentType: "text/plain" }),
+  () => ({ contentType: "Text/Event-Stream; charset=UTF-8" }),
+  () => ({ afterWork: 503 }),
+  () => ({ afterWork: 502 }),
+  () => ({ dropResponse: true }),
+  () => ({ status: 503, body: "<html>" }),
+  () => ({ status: 429, body: "slow down" }),
+  () => ({ status: 302, body: "", headers: { location: "/elsewhere" } }),
+  () => ({ code: 4009 }),
+  () => ({ code: 4013 }),
+  () => ({ code: "4020" }),
+  () => ({ code: 5000 }),
+  () => ({ code: 4100, status: 401 }),
+  () => ({ code: 4101 }),
+  () => ({ contentType: "text/event-stream", code: 4009 }),
+  (random) => ({ cut: early(random, 12) }),
+  (random) => ({ errorEvent: { after: early(random, 8), data: "{}" } }),
+  (random) => ({ errorEvent: { after: early(random, 8), data: "event interval error" } }),
+  (random) => ({ errorEvent: { after: early(random, 8), data: '{"code":4013,"msg":"model"}' } }),
+];
 
-export interface Faults {
-  add(fault: CozeFault): CozeFaultHandle;
-  /** The first fault that fits the request, used up by one. */
-  take(method: string, path: string): Hit | undefined;
-}
-
-const known = new Set<string>([
-  "method",
-  "path",
-  "times",
-  "delayMs",
-  "hang",
-  "status",
-  "code",
-  "msg",
-  "body",
-  "headers",
-  "dropResponse",
-  "cut",
-  "hangAfter",
-  "chatFailed",
-] satisfies (keyof CozeFault)[]);
-
-export function createFaults(): Faults {
-  const queue: { fault: CozeFault; left: number; take: () => Hit }[] = [];
-  return {
-    add(fault) {
-      for (const name of Object.keys(fault)) {
-        if (known.has(name)) continue;
-        throw new AparteError(
-          "option-invalid",
-          `\`${name}\` is no member of a fault. Known: ${[...known].join(", ")}.`,
-          {
-            field: name,
-          },
-        );
-      }
-      const hit = signal();
-      const lifted = signal();
-      let hits = 0;
-      const entry = {
-        fault,
-        left: fault.times ?? 1,
-        take() {
-          hits += 1;
-          hit.resolve();
-          return { fault, lifted: lifted.promise };
-        },
-      };
-      queue.push(entry);
-      return {
-        get hits() {
-          return hits;
-        },
-        hit: hit.promise,
-        lift() {
-          if (queue.includes(entry)) queue.splice(queue.indexOf(entry), 1);
-          lifted.resolve();
-        },
-      };
-    },
-    take(method, path) {
-      const index = queue.findIndex(({ fault }) => fits(fault, method, path));
-      const entry = queue[index];
-      if (entry === undefined) return undefined;
-      entry.left -= 1;
-      if (entry.left <= 0) queue.splice(index, 1);
-      return entry.take();
-    },
-  };
-}
-
-function fits(fault: CozeFault, method: string, path: string): boolean {
+function fits(fault: CozeFault, [method, path]: Asked): boolean {
   if (fault.method !== undefined && fault.method.toUpperCase() !== method) return false;
   if (fault.path === undefined || fault.path === path) return true;
   if (fault.path.endsWith("*")) return path.startsWith(fault.path.slice(0, -1));
   return fault.path.endsWith("/") && path.startsWith(fault.path);
-}
-
-function signal(): { readonly promise: Promise<void>; resolve: () => void } {
-  let resolve = () => {};
-  const promise = new Promise<void>((settle) => {
-    resolve = settle;
-  });
-  return { promise, resolve };
 }

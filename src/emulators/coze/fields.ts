@@ -10,6 +10,9 @@ export async function readBody(request: Request): Promise<Fields> {
   const text = await request.text();
   if (text.length > maxBodyCharacters) throw new Refusal(4000, "The request body exceeds 15 MB", 413);
   if (text.trim() === "") return {};
+  if (!/^application\/json\s*(;|$)/i.test(request.headers.get("content-type") ?? "")) {
+    throw new Refusal(4000, "Content-Type must be application/json");
+  }
   let body: unknown;
   try {
     body = JSON.parse(text);

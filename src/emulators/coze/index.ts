@@ -1,10 +1,11 @@
 import { EventEmitter, setMaxListeners } from "node:events";
 import type { Emulator } from "../emulator.ts";
+import { chanceOf } from "../kit/chance.ts";
 import { type CozeJwt, createAuth, newPrivateKey, newToken } from "./auth.ts";
 import { chatRoutes } from "./chat.ts";
 import { saidIn } from "./content.ts";
 import { conversationRoutes, type Desk } from "./conversations.ts";
-import { type CozeFault, type CozeFaultHandle, createFaults } from "./faults.ts";
+import { type CozeFault, type CozeFaultHandle, createFaults, hostileFaults } from "./faults.ts";
 import { fileRoutes } from "./files.ts";
 import { openJournal } from "./journal.ts";
 import { messageRoutes } from "./messages.ts";
@@ -137,7 +138,8 @@ export async function startCozeEmulator(options: CozeEmulatorOptions = {}): Prom
   const closing = new AbortController();
   // Each running chat and held request listens, and there may be thousands.
   setMaxListeners(0, closing.signal);
-  const faults = createFaults();
+  const { hostile } = settings;
+  const faults = createFaults(hostile && chanceOf(hostile.seed, hostile.share ?? 0.3, hostileFaults));
   const events = new EventEmitter().setMaxListeners(0);
   const requests: CozeRequest[] = [];
   const jwts: CozeJwt[] = [];
@@ -236,7 +238,7 @@ export async function startCozeEmulator(options: CozeEmulatorOptions = {}): Prom
           };
           events.on(event, listener);
         }),
-      fail: faults.add,
+      fail: (fault) => faults.add(fault),
       expireTokens(sessionName) {
         for (const [text, token] of state.tokens) {
           if (text === personalToken) continue;

@@ -30,6 +30,8 @@ export async function openJournal(path: string): Promise<Journal> {
     database.pragma("journal_mode = WAL");
     // WAL with NORMAL survives the death of the process; only a dead machine may lose the last moments.
     database.pragma("synchronous = NORMAL");
+    // What is deleted is overwritten.
+    database.pragma("secure_delete = ON");
     database.exec(
       "CREATE TABLE IF NOT EXISTS records " +
         "(seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL, json TEXT NOT NULL, UNIQUE (kind, id))",
@@ -40,6 +42,12 @@ export async function openJournal(path: string): Promise<Journal> {
         "ON CONFLICT (kind, id) DO UPDATE SET json = excluded.json",
     );
     const drop = database.prepare("DELETE FROM records WHERE kind = ? AND id = ?");
+    let isDue = false;
+    // The log still has what was dropped.
+    const emptyLog = () => {
+      if (isDue) database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+      isDue = false;
+    };
     return {
       load: () =>
         all.all().map((row) => {
@@ -47,8 +55,17 @@ export async function openJournal(path: string): Promise<Journal> {
           return { kind, id, value: JSON.parse(json) as unknown };
         }),
       put: (kind, id, value) => void put.run(kind, id, JSON.stringify(value)),
-      drop: (kind, id) => void drop.run(kind, id),
-      close: () => void database.close(),
+      drop: (kind, id) => {
+        drop.run(kind, id);
+        // Once for all that go together.
+        if (!isDue) setImmediate(emptyLog);
+        isDue = true;
+      },
+      close: () => {
+        isDue = true;
+        emptyLog();
+        database.close();
+      },
     };
   } catch (cause) {
     throw new AparteError(

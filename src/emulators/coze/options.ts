@@ -1,5 +1,6 @@
 import { createPrivateKey } from "node:crypto";
 import { AparteError } from "../../errors.ts";
+import { type Hostile, isHostile } from "../kit/chance.ts";
 
 export interface CozeBot {
   /** Decimal digits. Without it the emulator makes one up (and keeps it, with `persist`). */
@@ -37,6 +38,11 @@ export interface CozeEmulatorOptions {
    * @default both regions
    */
   readonly region?: "cn" | "com";
+  /**
+   * Makes this share of the requests (from 0 to 1) go wrong, the same ones for the same seed: connections reset at
+   * any byte, torn events, answers of gateways, refusals. @default none; share 0.3
+   */
+  readonly hostile?: Hostile;
   /** The emulator's clock, in Unix milliseconds; for tests of expiry and of clocks that differ. @default Date.now */
   readonly now?: () => number;
 }
@@ -52,6 +58,7 @@ export interface ReadOptions {
   readonly wordDelayMs: number;
   readonly maxFileBytes: number;
   readonly region: "cn" | "com" | undefined;
+  readonly hostile: Hostile | undefined;
   readonly now: () => number;
 }
 
@@ -81,6 +88,7 @@ const checks: { readonly [Name in keyof CozeEmulatorOptions]-?: Check } = {
   wordDelayMs: integer(0, 60_000),
   maxFileBytes: integer(1, 2 ** 40),
   region: { holds: (value) => value === "cn" || value === "com", expected: '"cn" or "com"' },
+  hostile: { holds: isHostile, expected: "{ seed, share } with a whole number and one from 0 to 1" },
   now: { holds: (value) => typeof value === "function", expected: "a function that returns milliseconds" },
 };
 
@@ -114,6 +122,7 @@ export function readOptions(options: CozeEmulatorOptions): ReadOptions {
     wordDelayMs: options.wordDelayMs ?? 0,
     maxFileBytes: options.maxFileBytes ?? 512 * 1024 * 1024,
     region: options.region,
+    hostile: options.hostile,
     now: options.now ?? Date.now,
   };
 }

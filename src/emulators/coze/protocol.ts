@@ -38,6 +38,7 @@ export interface Call {
 export interface StreamFault {
   readonly cut?: number;
   readonly hangAfter?: number;
+  readonly errorEvent?: { readonly after: number; readonly data: string };
   readonly chatFailed?: { readonly code: number; readonly msg: string };
 }
 

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ServerRequest } from "srvx";
 import { breakOff, connectionOf, listen } from "../http-server.ts";
-import type { Faults, Hit } from "./faults.ts";
+import { throughWire } from "../kit/wire.ts";
+import type { CozeFaults, CozeHit } from "./faults.ts";
 import { type Answer, type Call, Refusal, type Route, TokenRefusal } from "./protocol.ts";
 import type { CozeState } from "./state.ts";
 
@@ -17,7 +18,7 @@ export interface CozeServerOptions {
   readonly host: string;
   readonly port: number;
   readonly state: CozeState;
-  readonly faults: Faults;
+  readonly faults: CozeFaults;
   /** Ends with the emulator: lets go of the requests that a fault holds. */
   readonly closing: AbortSignal;
   readonly now: () => number;
@@ -52,8 +53,8 @@ async function respond(
   };
   options.onRequest(entry);
   const logId = options.state.newId();
-  const cut = () => breakOff(request);
-  const answer = await answered(request, url, route, cut, options).catch((error: unknown) =>
+  const hit = options.faults.take([request.method, url.pathname]);
+  const answer = await answered(request, url, route, hit, options).catch((error: unknown) =>
     refused(error, logId),
   );
   const response =
@@ -62,18 +63,18 @@ async function respond(
       : Response.json({ code: 0, msg: "", ...answer, detail: { logid: logId } });
   response.headers.set("x-tt-logid", logId);
   response.headers.set("date", new Date(options.now()).toUTCString());
-  entry.status = response.status;
-  return response;
+  const sent = hit === undefined ? response : await throughWire(response, hit.fault, request);
+  entry.status = sent.status;
+  return sent;
 }
 
 async function answered(
   request: ServerRequest,
   url: URL,
   route: ReturnType<typeof router>,
-  cut: () => void,
-  { faults, closing }: CozeServerOptions,
+  hit: CozeHit | undefined,
+  { closing }: CozeServerOptions,
 ): Promise<Answer> {
-  const hit = faults.take(request.method, url.pathname);
   if (hit !== undefined) await hold(hit, request, closing);
   const made = hit && responseOf(hit, url.pathname);
   if (made !== undefined) return made;
@@ -84,7 +85,7 @@ async function answered(
     request,
     params: match.params,
     query: url.searchParams,
-    cut,
+    cut: () => breakOff(request),
     streamFault: hit?.fault ?? {},
   };
   const answer = await match.route.handle(call);
@@ -93,7 +94,7 @@ async function answered(
   return answer;
 }
 
-async function hold({ fault, lifted }: Hit, request: Request, closing: AbortSignal): Promise<void> {
+async function hold({ fault, lifted }: CozeHit, request: Request, closing: AbortSignal): Promise<void> {
   if (fault.delayMs !== undefined) await sleep(fault.delayMs, undefined, { signal: closing }).catch(() => {});
   if (fault.hang !== true) return;
   const over = AbortSignal.any([closing, request.signal]);
@@ -105,7 +106,7 @@ async function hold({ fault, lifted }: Hit, request: Request, closing: AbortSign
   if (over.aborted) throw new Refusal(5000, "the connection is gone", 499);
 }
 
-function responseOf({ fault }: Hit, path: string): Response | undefined {
+function responseOf({ fault }: CozeHit, path: string): Response | undefined {
   const { status, code, msg = "failed on request", body, headers = {} } = fault;
   if (status === undefined && code === undefined && body === undefined) return undefined;
   const init = { status: status ?? 200, headers };

@@ -1,8 +1,11 @@
-import { optionInvalid, refuseUnknown } from "../../check.ts";
+import { optionInvalid } from "../../check.ts";
+import { early } from "../kit/chance.ts";
+import { type FaultHandle, Faults } from "../kit/faults.ts";
+import { type WireFault, wireFaults } from "../kit/wire.ts";
 import { type GrpcStatus, isGrpcStatus } from "./refusal.ts";
 
 /** One thing to go wrong, for the next request that fits. */
-export interface DialogflowCxFault {
+export interface DialogflowCxFault extends WireFault {
   /** The call that fits, e.g. `"detectIntent"`; `"token"` is the token endpoint. @default any */
   readonly call?: string;
   /** How many requests it hits. @default 1 */
@@ -28,16 +31,11 @@ export interface DialogflowCxFault {
   readonly midway?: GrpcStatus;
 }
 
-export interface DialogflowCxFaultHandle {
-  /** How many requests it has hit. */
-  readonly hits: number;
-  /** Resolves when it first hits a request. */
-  readonly hit: Promise<void>;
-  /** Takes it back. A request that it holds is let go when its client leaves. */
-  lift(): void;
-}
+export type DialogflowCxFaultHandle = FaultHandle;
+export type DialogflowCxFaults = Faults<DialogflowCxFault, string>;
 
 const known: Record<keyof DialogflowCxFault, true> = {
+  ...wireFaults,
   call: true,
   times: true,
   status: true,
@@ -52,47 +50,33 @@ const known: Record<keyof DialogflowCxFault, true> = {
   midway: true,
 };
 
-/** The faults that wait for their requests, in line; each request meets one. */
-export class Faults {
-  readonly #waiting: { readonly fault: DialogflowCxFault; left: number; readonly onHit: () => void }[] = [];
-
-  add(fault: DialogflowCxFault): DialogflowCxFaultHandle {
-    refuseUnknown(fault, Object.keys(known), "fault.");
-    for (const name of ["status", "midway"] as const) {
-      const status = fault[name];
-      if (status !== undefined && !isGrpcStatus(status))
-        throw optionInvalid(`fault.${name}`, "is no gRPC status");
-    }
-    let hits = 0;
-    let resolve = (): void => {};
-    const hit = new Promise<void>((settle) => {
-      resolve = settle;
-    });
-    const onHit = (): void => {
-      hits += 1;
-      resolve();
-    };
-    const entry = { fault, left: fault.times ?? 1, onHit };
-    this.#waiting.push(entry);
-    return {
-      get hits() {
-        return hits;
-      },
-      hit,
-      lift: () => {
-        if (this.#waiting.includes(entry)) this.#waiting.splice(this.#waiting.indexOf(entry), 1);
-      },
-    };
-  }
-
-  /** The first fault that fits, used up by one. */
-  take(call: string): DialogflowCxFault | undefined {
-    const index = this.#waiting.findIndex(({ fault }) => fault.call === undefined || fault.call === call);
-    const entry = this.#waiting[index];
-    if (entry === undefined) return undefined;
-    entry.left -= 1;
-    if (entry.left <= 0) this.#waiting.splice(index, 1);
-    entry.onHit();
-    return entry.fault;
-  }
+/** @param chance what goes wrong by itself with a call that no fault waits for */
+export function createFaults(chance?: () => DialogflowCxFault | undefined): DialogflowCxFaults {
+  return new Faults<DialogflowCxFault, string>({
+    known,
+    fits: (fault, call) => fault.call === undefined || fault.call === call,
+    check(fault) {
+      for (const name of ["status", "midway"] as const) {
+        const status = fault[name];
+        if (status !== undefined && !isGrpcStatus(status))
+          throw optionInvalid(`fault.${name}`, "is no gRPC status");
+      }
+    },
+    chance,
+  });
 }
+
+/** What a hostile network and a service at its limits do. */
+export const hostileFaults: readonly ((random: () => number) => DialogflowCxFault)[] = [
+  (random) => ({ resetAt: early(random, 2000) }),
+  (random) => ({ pieces: 1 + early(random, 40) }),
+  (random) => ({ cut: early(random, 2000) }),
+  () => ({ afterWork: 503 }),
+  () => ({ httpStatus: 502, body: "<html>" }),
+  () => ({ status: "RESOURCE_EXHAUSTED" }),
+  () => ({ status: "UNAVAILABLE" }),
+  () => ({ status: "INTERNAL" }),
+  () => ({ status: "UNAUTHENTICATED" }),
+  () => ({ dropResponse: true }),
+  () => ({ midway: "UNAVAILABLE" }),
+];

@@ -2,8 +2,14 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Emulator } from "../emulator.ts";
+import { chanceOf } from "../kit/chance.ts";
 import { createAuth, type DialogflowCxCredentials, type DialogflowCxUser } from "./auth.ts";
-import { type DialogflowCxFault, type DialogflowCxFaultHandle, Faults } from "./faults.ts";
+import {
+  createFaults,
+  type DialogflowCxFault,
+  type DialogflowCxFaultHandle,
+  hostileFaults,
+} from "./faults.ts";
 import { log } from "./log.ts";
 import { type DialogflowCxEmulatorOptions, readOptions } from "./options.ts";
 import { type DialogflowCxRequest, startServer } from "./server.ts";
@@ -66,7 +72,8 @@ export async function startDialogflowCxEmulator(
   const now = (): number => settings.now() + moved;
   const auth = await createAuth(settings.project, settings.privateKey, now);
   const service = new Service(settings, now);
-  const faults = new Faults();
+  const { hostile } = options;
+  const faults = createFaults(hostile && chanceOf(hostile.seed, hostile.share ?? 0.3, hostileFaults));
   const closing = new AbortController();
   const requests: DialogflowCxRequest[] = [];
   const folders: string[] = [];

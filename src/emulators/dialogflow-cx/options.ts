@@ -1,5 +1,6 @@
 import { createPrivateKey } from "node:crypto";
 import { optionInvalid, refuseUnknown } from "../../check.ts";
+import { type Hostile, isHostile } from "../kit/chance.ts";
 
 export interface DialogflowCxEmulatorOptions {
   /** The port; 0 takes a free one. @default 0 */
@@ -23,6 +24,10 @@ export interface DialogflowCxEmulatorOptions {
   readonly maxTextLength?: number;
   /** The emulator's clock, in Unix milliseconds. @default Date.now */
   readonly now?: () => number;
+  /**
+   * Makes this share of the requests (from 0 to 1) go wrong, the same ones for the same seed. @default none; share 0.3
+   */
+  readonly hostile?: Hostile;
 }
 
 export interface Settings {
@@ -46,6 +51,7 @@ const known: Record<keyof DialogflowCxEmulatorOptions, true> = {
   privateKey: true,
   requestsPerMinute: true,
   maxTextLength: true,
+  hostile: true,
   now: true,
 };
 
@@ -67,6 +73,9 @@ export function readOptions(options: DialogflowCxEmulatorOptions): Settings {
   }
   if (privateKey !== undefined && !isRsaKey(privateKey)) {
     throw optionInvalid("privateKey", "must be an RSA private key as PKCS#8 PEM");
+  }
+  if (options.hostile !== undefined && !isHostile(options.hostile)) {
+    throw optionInvalid("hostile", "must be { seed, share } with a whole number and one from 0 to 1");
   }
   if (typeof now !== "function") throw optionInvalid("now", "must be a function that returns milliseconds");
   return {

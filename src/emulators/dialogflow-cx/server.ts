@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ServerRequest } from "srvx";
 import { breakOff, connectionOf, listen } from "../http-server.ts";
+import { throughWire } from "../kit/wire.ts";
 import type { Auth } from "./auth.ts";
 import { withNumbers } from "./enums.ts";
-import type { DialogflowCxFault, Faults } from "./faults.ts";
+import type { DialogflowCxFault, DialogflowCxFaults } from "./faults.ts";
 import { Refusal } from "./refusal.ts";
 import type { Outcome, Service } from "./service.ts";
 
@@ -23,7 +24,7 @@ export interface ServerParts {
   readonly port: number;
   readonly service: Service;
   readonly auth: Auth;
-  readonly faults: Faults;
+  readonly faults: DialogflowCxFaults;
   /** Ends with the emulator: lets go of the requests that a fault holds. */
   readonly closing: AbortSignal;
   readonly onRequest: (request: DialogflowCxRequest) => void;
@@ -46,20 +47,27 @@ async function respond(request: ServerRequest, parts: ServerParts): Promise<Resp
     quotaProject: request.headers.get("x-goog-user-project") ?? undefined,
   };
   parts.onRequest(entry);
-  const response = await route(request, url, call, parts).catch((error: unknown) => {
+  const fault = parts.faults.take(call)?.fault ?? {};
+  const made = await route(request, url, call, fault, parts).catch((error: unknown) => {
     const refusal =
       error instanceof Refusal ? error : new Refusal("INTERNAL", "Internal error of the emulator.");
     // A stream's refusal is in a list as well.
     const body = call === streamingCall ? [refusal.body] : refusal.body;
     return Response.json(body, { status: refusal.httpStatus });
   });
+  const response = await throughWire(made, fault, request);
   entry.status = response.status;
   return response;
 }
 
-async function route(request: ServerRequest, url: URL, call: string, parts: ServerParts): Promise<Response> {
-  const { service, auth, faults } = parts;
-  const fault = faults.take(call) ?? {};
+async function route(
+  request: ServerRequest,
+  url: URL,
+  call: string,
+  fault: DialogflowCxFault,
+  parts: ServerParts,
+): Promise<Response> {
+  const { service, auth } = parts;
   if (fault.hang === true) await held(request, parts.closing);
   const made = responseOf(fault);
   if (made !== undefined) return made;
@@ -74,6 +82,9 @@ async function route(request: ServerRequest, url: URL, call: string, parts: Serv
   }
   if (request.method !== "POST" || (call !== "detectIntent" && call !== streamingCall)) {
     throw new Refusal("UNIMPLEMENTED", `The emulator has no call ${request.method} ${call}.`);
+  }
+  if (!/^application\/json\s*(;|$)/i.test(request.headers.get("content-type") ?? "")) {
+    throw new Refusal("INVALID_ARGUMENT", "Content-Type must be application/json.");
   }
   const path = url.pathname.slice("/v3/".length, -`:${call}`.length);
   const outcome = service.detectIntent(path, call, await readJson(request));

@@ -1,7 +1,8 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import type { Emulator } from "../emulator.ts";
+import { chanceOf } from "../kit/chance.ts";
 import { Auth } from "./auth.ts";
-import { Faults, type SonaopsFault, type SonaopsFaultHandle } from "./faults.ts";
+import { createFaults, hostileFaults, type SonaopsFault, type SonaopsFaultHandle } from "./faults.ts";
 import { checkOptions, type SonaopsEmulatorOptions } from "./options.ts";
 import { type SonaopsRequest, startServer } from "./server.ts";
 import { Service, type SonaopsConversation, type SonaopsTurn } from "./service.ts";
@@ -56,7 +57,8 @@ export async function startSonaopsEmulator(options: SonaopsEmulatorOptions = {})
   const apiKey = `sk-${randomBytes(16).toString("hex")}`;
   const apiSecret = randomBytes(32).toString("hex");
   const service = new Service([...agents], options.hyphens ?? profile === "B");
-  const faults = new Faults();
+  const { hostile } = options;
+  const faults = createFaults(hostile && chanceOf(hostile.seed, hostile.share ?? 0.3, hostileFaults));
   const closing = new AbortController();
   const requests: SonaopsRequest[] = [];
   const waiting: ((turn: SonaopsTurn) => void)[] = [];

@@ -1,4 +1,5 @@
 import { optionInvalid, refuseUnknown } from "../../check.ts";
+import { type Hostile, isHostile } from "../kit/chance.ts";
 
 export interface SonaopsEmulatorOptions {
   /** The port on 127.0.0.1; 0 takes a free one. @default 0 */
@@ -13,6 +14,10 @@ export interface SonaopsEmulatorOptions {
   readonly wordDelayMs?: number;
   /** The emulator's clock, in Unix milliseconds, by which the age of a signature is judged. @default Date.now */
   readonly now?: () => number;
+  /**
+   * Makes this share of the requests (from 0 to 1) go wrong, the same ones for the same seed. @default none; share 0.3
+   */
+  readonly hostile?: Hostile;
 }
 
 const names: Record<keyof SonaopsEmulatorOptions, true> = {
@@ -21,13 +26,17 @@ const names: Record<keyof SonaopsEmulatorOptions, true> = {
   agents: true,
   hyphens: true,
   wordDelayMs: true,
+  hostile: true,
   now: true,
 };
 
 /** Checks the options at once, so that a wrong one is told by its name. */
 export function checkOptions(options: SonaopsEmulatorOptions): void {
   refuseUnknown(options, Object.keys(names));
-  const { port, profile, agents, hyphens, wordDelayMs, now } = options;
+  const { port, profile, agents, hyphens, wordDelayMs, hostile, now } = options;
+  if (hostile !== undefined && !isHostile(hostile)) {
+    throw optionInvalid("hostile", "must be { seed, share } with a whole number and one from 0 to 1");
+  }
   if (!isWhole(port, 65_535)) throw optionInvalid("port", "must be a whole number from 0 to 65535");
   if (profile !== undefined && profile !== "A" && profile !== "B") {
     throw optionInvalid("profile", 'must be "A" or "B"');

@@ -2,9 +2,11 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ServerRequest } from "srvx";
 import { breakOff, connectionOf, listen } from "../http-server.ts";
+import type { Hit } from "../kit/faults.ts";
+import { throughWire } from "../kit/wire.ts";
 import { answerStream } from "./answer-stream.ts";
 import type { Auth } from "./auth.ts";
-import type { Faults, Hit } from "./faults.ts";
+import type { SonaopsFault, SonaopsFaults } from "./faults.ts";
 import { formOf, Refusal } from "./refusal.ts";
 import type { Service, SonaopsTurn } from "./service.ts";
 
@@ -25,7 +27,7 @@ export interface ServerParts {
   readonly profile: "A" | "B";
   readonly service: Service;
   readonly auth: Auth;
-  readonly faults: Faults;
+  readonly faults: SonaopsFaults;
   readonly wordDelayMs: number;
   /** Ends with the emulator: lets go of the requests that a fault holds. */
   readonly closing: AbortSignal;
@@ -47,24 +49,26 @@ async function respond(request: ServerRequest, parts: ServerParts): Promise<Resp
   const url = new URL(request.url);
   const entry: LogEntry = { method: request.method, path: url.pathname };
   parts.onRequest(entry);
-  const response = await answered(request, url, entry, parts).catch((error: unknown) => {
+  const hit = parts.faults.take(url.pathname);
+  const response = await answered(request, url, entry, hit, parts).catch((error: unknown) => {
     const refusal = error instanceof Refusal ? error : new Refusal("server-error");
     const { status, code } = formOf(refusal.kind, parts.profile);
     entry.code = code;
     return Response.json(envelope(parts, { code, success: false, message: refusal.message }), { status });
   });
-  entry.status = response.status;
-  return response;
+  const sent = hit === undefined ? response : await throughWire(response, hit.fault, request);
+  entry.status = sent.status;
+  return sent;
 }
 
 async function answered(
   request: ServerRequest,
   url: URL,
   entry: LogEntry,
+  hit: Hit<SonaopsFault> | undefined,
   parts: ServerParts,
 ): Promise<Response> {
-  const { faults, closing, service, auth } = parts;
-  const hit = faults.take(url.pathname);
+  const { closing, service, auth } = parts;
   if (hit !== undefined) await hold(hit, request, closing);
   const { refuse, html, cut } = hit?.fault ?? {};
   if (refuse !== undefined) throw new Refusal(refuse);
@@ -109,7 +113,11 @@ function envelope({ now }: ServerParts, members: object): object {
   return { ...members, traceId: randomUUID().replaceAll("-", ""), timestamp: String(now()) };
 }
 
-async function hold({ fault, lifted }: Hit, request: Request, closing: AbortSignal): Promise<void> {
+async function hold(
+  { fault, lifted }: Hit<SonaopsFault>,
+  request: Request,
+  closing: AbortSignal,
+): Promise<void> {
   const over = AbortSignal.any([closing, request.signal]);
   if (fault.delayMs !== undefined) await sleep(fault.delayMs, undefined, { signal: over }).catch(() => {});
   if (fault.hang === true && !over.aborted) {

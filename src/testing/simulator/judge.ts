@@ -80,7 +80,7 @@ function isAnswered({ word }: SaidEvent, { schedule, posts, heard, carriers }: E
 export function judge(evidence: Evidence): Violation[] {
   const violations: Violation[] = [];
   const found = (kind: ViolationKind, what: string) => violations.push({ kind, what });
-  const { schedule, said, heard, conversations, posts, owners } = evidence;
+  const { schedule, said, heard, conversations, posts, owners, carriers } = evidence;
   const { agentRecovers, platformFinds, overlap } = schedule.setting;
 
   for (const { word } of said) {
@@ -108,7 +108,9 @@ export function judge(evidence: Evidence): Violation[] {
       found("told-to-send-again", `${word} could have been answered`);
     }
     // What another process has taken over meanwhile is known to nobody who cannot ask the store.
-    const isOnly = event.times === 1 && (owners.get(word)?.size ?? 0) <= 1;
+    const carrying = [word, ...(carriers.get(word) ?? [])];
+    const ownersOfIt = new Set(carrying.flatMap((one) => [...(owners.get(one) ?? [])]));
+    const isOnly = event.times === 1 && ownersOfIt.size <= 1;
     if (answers.length > 0 && isOnly && told.some((text) => text.includes("store-"))) {
       found("answered-and-told", `${word} was answered, and told not to be taken`);
     }

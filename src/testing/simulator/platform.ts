@@ -58,7 +58,9 @@ export class PlatformServer {
   }
 
   find(person: string, event: string): string | undefined {
-    return this.posts.find((post) => post.person === person && post.event === event)?.id;
+    // What tells the person of a delivery that was not taken has no mark: it is never edited.
+    const isMarked = (post: Post) => post.person === person && !post.text.startsWith(toldPrefix);
+    return this.posts.findLast((post) => isMarked(post) && post.event === event)?.id;
   }
 
   /** It was written down what stands here. */

@@ -70,7 +70,7 @@ export class SimulatedProcess {
       secret: "a secret for simulations only",
       store: this.#store.store,
       overlap: setting.overlap,
-      ...{ leaseTime: leaseMs, storeTimeout: storeMs, turnTimeout: 60_000, waitTimeout: 300_000 },
+      ...{ leaseTime: leaseMs, storeTimeout: storeMs, turnTimeout: 30_000, waitTimeout: 300_000 },
       ...{ clock, logger: world.logger(number) },
     });
     this.#mapper.connect(simulatedAdapter(platform, this.#links.platform, number, setting));

@@ -19,8 +19,8 @@ export interface Outcome {
   readonly lastedMs: number;
 }
 
-/** How long after the last step all that was accepted must be settled, in milliseconds. */
-const patienceMs = 10 * 60_000;
+/** How long after the last step all that was accepted must be settled, in milliseconds: no failure is repeated for long. */
+const patienceMs = 90_000;
 
 /** How long it is waited for what must not come any more, in milliseconds: all are found dead who are. */
 const tailMs = leaseMs + 1_500;
@@ -32,7 +32,7 @@ const lookMs = 500;
 const retriesMs = [3_000, 7_000, 20_000];
 
 /** Runs a schedule on the real lanes, turns and deliveries, and judges what comes of it. */
-export async function run(schedule: Schedule, trace?: (line: string) => void): Promise<Outcome> {
+export async function runSchedule(schedule: Schedule, trace?: (line: string) => void): Promise<Outcome> {
   const simulation = new Simulation(schedule, trace);
   await simulation.run();
   const { evidence, now } = simulation;

@@ -1,6 +1,9 @@
 import type { ViolationKind } from "./judge.ts";
-import { type Outcome, run } from "./run.ts";
+import { type Outcome, runSchedule } from "./run.ts";
 import type { Schedule, Step } from "./schedule.ts";
+
+/** With how many seeds a shorter schedule is tried. */
+const tries = 4;
 
 /**
  * Drops steps as long as what is left still violates the same promise.
@@ -11,14 +14,18 @@ export async function shrink(
   kind: ViolationKind,
 ): Promise<{ readonly schedule: Schedule; readonly outcome: Outcome }> {
   let shortest = schedule;
-  let outcome = await run(schedule);
+  let outcome = await runSchedule(schedule);
   const fails = async (steps: readonly Step[]): Promise<boolean> => {
-    const shorter = { ...shortest, steps };
-    const result = await run(shorter);
-    if (!result.violations.some((violation) => violation.kind === kind)) return false;
-    shortest = shorter;
-    outcome = result;
-    return true;
+    // A step that is dropped changes when others arrive, which the seed decides as well.
+    for (let other = 0; other < tries; other += 1) {
+      const shorter = { ...shortest, steps, seed: shortest.seed + other };
+      const result = await runSchedule(shorter);
+      if (!result.violations.some((violation) => violation.kind === kind)) continue;
+      shortest = shorter;
+      outcome = result;
+      return true;
+    }
+    return false;
   };
   for (let wasShortened = true; wasShortened; ) {
     wasShortened = false;

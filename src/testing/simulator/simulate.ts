@@ -1,5 +1,5 @@
 import type { Violation, ViolationKind } from "./judge.ts";
-import { run } from "./run.ts";
+import { runSchedule } from "./run.ts";
 import { type Schedule, scheduleOf } from "./schedule.ts";
 import { shrink } from "./shrink.ts";
 
@@ -47,7 +47,7 @@ export async function simulate(options: SimulateOptions = {}): Promise<Simulatio
   const sum = { schedules: 0, accepted: 0, lastedMs: 0 };
   for (let seed = from; seed < from + seeds; seed += 1) {
     const schedule = scheduleOf(seed);
-    const outcome = await run(schedule);
+    const outcome = await runSchedule(schedule);
     sum.schedules += 1;
     sum.accepted += outcome.accepted;
     sum.lastedMs += outcome.lastedMs;
@@ -78,11 +78,11 @@ export async function replay(
   trace?: (line: string) => void,
 ): Promise<SimulationFailure | undefined> {
   const whole = scheduleOf(seed);
-  const [first] = (await run(whole)).violations;
+  const [first] = (await runSchedule(whole)).violations;
   if (first === undefined) return undefined;
   const { kind } = first;
   const { schedule } = await shrink(whole, kind);
-  const { violations } = await run(schedule, trace);
+  const { violations } = await runSchedule(schedule, trace);
   return { seed, kind, schedule, violations };
 }
 

@@ -1,0 +1,40 @@
+import { pause } from "./deadline.ts";
+import { ServiceFailure } from "./failure.ts";
+
+/** How often a request that may be repeated is repeated. */
+const repeats = 3;
+
+/** The longest pause between two tries that we make, or that a `Retry-After` can make us wait. */
+const longestPauseMs = 8000;
+
+/**
+ * Repeats what failed for now, with growing pauses.
+ * @param isHarmless a repeat does no harm even if the request was carried out. Otherwise it is repeated only
+ *   where it certainly was not.
+ */
+export async function repeating<T>(
+  send: () => Promise<T>,
+  { isHarmless, retryDelay, signal }: { isHarmless: boolean; retryDelay: number; signal: AbortSignal },
+): Promise<T> {
+  for (let failed = 0; ; failed++) {
+    try {
+      return await send();
+    } catch (error) {
+      const again = error instanceof ServiceFailure && error.isPassing && (isHarmless || !error.mayHaveRun);
+      if (!again || failed === repeats) throw error;
+      // Spread, so that the many who were refused together do not come back together.
+      const ownPause = retryDelay * 2 ** failed * (0.5 + Math.random() / 2);
+      const asked = error.retryAfterMs ?? 0;
+      if (asked > longestPauseMs) throw error;
+      await pause(Math.min(Math.max(ownPause, asked), longestPauseMs), signal);
+    }
+  }
+}
+
+/** `Retry-After` in seconds or as a date, in milliseconds from now. */
+export function retryAfterOf(response: Response): number | undefined {
+  const value = response.headers.get("retry-after");
+  if (value === null) return undefined;
+  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+  return Number.isFinite(ms) && ms >= 0 ? ms : undefined;
+}

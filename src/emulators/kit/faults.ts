@@ -1,0 +1,94 @@
+import { refuseUnknown } from "../../check.ts";
+
+export interface FaultHandle {
+  /** How many requests it has hit. */
+  readonly hits: number;
+  /** Resolves when it first hits a request. */
+  readonly hit: Promise<void>;
+  /** Takes it back, and lets go of the requests it holds. */
+  lift(): void;
+}
+
+/** A fault that met a request. */
+export interface Hit<Fault> {
+  readonly fault: Fault;
+  /** Resolves when the fault is lifted. */
+  readonly lifted: Promise<void>;
+}
+
+interface Waiting<Fault> {
+  readonly fault: Fault;
+  left: number;
+  hits: number;
+  readonly hit: Signal;
+  readonly lifted: Signal;
+}
+
+export interface FaultRules<Fault, Asked> {
+  /** The members that a fault may have. */
+  readonly known: Readonly<Record<keyof Fault, true>>;
+  readonly fits: (fault: Fault, asked: Asked) => boolean;
+  /** Throws for a fault that makes no sense. */
+  readonly check?: (fault: Fault) => void;
+  /** What goes wrong with a request by itself, where the emulator is hostile. */
+  readonly chance?: ((asked: Asked) => Fault | undefined) | undefined;
+}
+
+/** The faults that wait for their requests, in line; each request meets one. */
+export class Faults<Fault extends { readonly times?: number }, Asked> {
+  readonly #rules: FaultRules<Fault, Asked>;
+  readonly #waiting: Waiting<Fault>[] = [];
+
+  constructor(rules: FaultRules<Fault, Asked>) {
+    this.#rules = rules;
+  }
+
+  /** @throws {AparteError} `option-invalid` for a member that does not exist. */
+  add(fault: Fault): FaultHandle {
+    refuseUnknown(fault, Object.keys(this.#rules.known), "fault.");
+    this.#rules.check?.(fault);
+    const entry: Waiting<Fault> = { fault, left: fault.times ?? 1, hits: 0, hit: signal(), lifted: signal() };
+    this.#waiting.push(entry);
+    return {
+      get hits() {
+        return entry.hits;
+      },
+      hit: entry.hit.promise,
+      lift: () => {
+        this.#remove(entry);
+        entry.lifted.resolve();
+      },
+    };
+  }
+
+  /** The first fault that fits, used up by one. */
+  take(asked: Asked): Hit<Fault> | undefined {
+    const entry = this.#waiting.find(({ fault }) => this.#rules.fits(fault, asked));
+    if (entry === undefined) {
+      const fault = this.#rules.chance?.(asked);
+      return fault && { fault, lifted: Promise.resolve() };
+    }
+    entry.left -= 1;
+    entry.hits += 1;
+    if (entry.left <= 0) this.#remove(entry);
+    entry.hit.resolve();
+    return { fault: entry.fault, lifted: entry.lifted.promise };
+  }
+
+  #remove(entry: Waiting<Fault>): void {
+    if (this.#waiting.includes(entry)) this.#waiting.splice(this.#waiting.indexOf(entry), 1);
+  }
+}
+
+interface Signal {
+  readonly promise: Promise<void>;
+  resolve: () => void;
+}
+
+function signal(): Signal {
+  let resolve = (): void => {};
+  const promise = new Promise<void>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}

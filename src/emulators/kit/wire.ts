@@ -1,0 +1,98 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { ServerRequest } from "srvx";
+import { connectionOf } from "../http-server.ts";
+
+/** What a network, a proxy or a gateway does to an answer. The work is done in any case. */
+export interface WireFault {
+  /** Lets the service do all its work, then answers with this HTTP status and a page, as a gateway does. */
+  readonly afterWork?: number;
+  /** Says that the answer is of this type. */
+  readonly contentType?: string;
+  /** Writes the answer in pieces of this many bytes, which tears events and characters. */
+  readonly pieces?: number;
+  /** Leaves out the blank line behind the last event of a stream. */
+  readonly unterminated?: boolean;
+  /** Resets the connection after this many bytes of the answer's body. */
+  readonly resetAt?: number;
+}
+
+export const wireFaults: Readonly<Record<keyof WireFault, true>> = {
+  afterWork: true,
+  contentType: true,
+  pieces: true,
+  unterminated: true,
+  resetAt: true,
+};
+
+/** The answer as it comes through. */
+export async function throughWire(
+  response: Response,
+  { afterWork, contentType, pieces, unterminated, resetAt }: WireFault,
+  request: ServerRequest,
+): Promise<Response> {
+  if (afterWork !== undefined) {
+    await response.arrayBuffer();
+    const headers = { "content-type": "text/html" };
+    return new Response(`<html><body>${afterWork}</body></html>`, { status: afterWork, headers });
+  }
+  if (contentType !== undefined) response.headers.set("content-type", contentType);
+  if ((pieces ?? resetAt) === undefined && unterminated !== true) return response;
+  const { status, headers } = response;
+  const source = unterminated === true ? withoutEnd(response.body) : bytesOf(response.body);
+  const reset = (): void => void connectionOf(request)?.resetAndDestroy();
+  const size = pieces ?? 4096;
+  return new Response(torn(source, size, resetAt ?? Number.POSITIVE_INFINITY, reset), { status, headers });
+}
+
+async function* bytesOf(body: ReadableStream<Uint8Array> | null): AsyncGenerator<Uint8Array> {
+  for await (const bytes of body ?? []) yield bytes as Uint8Array;
+}
+
+/** Without the line ends that stand last. */
+async function* withoutEnd(body: ReadableStream<Uint8Array> | null): AsyncGenerator<Uint8Array> {
+  let ends = Buffer.alloc(0);
+  for await (const bytes of bytesOf(body)) {
+    const all = Buffer.concat([ends, bytes]);
+    let end = all.length;
+    while (end > 0 && (all[end - 1] === 0x0a || all[end - 1] === 0x0d)) end -= 1;
+    ends = all.subarray(end);
+    if (end > 0) yield all.subarray(0, end);
+  }
+}
+
+function torn(
+  source: AsyncGenerator<Uint8Array>,
+  size: number,
+  resetAt: number,
+  reset: () => void,
+): ReadableStream<Uint8Array> {
+  let sent = 0;
+  const pieces = async function* (): AsyncGenerator<Uint8Array> {
+    for await (const bytes of source) {
+      for (let at = 0; at < bytes.length; at += size) {
+        const piece = bytes.subarray(at, Math.min(at + size, at + resetAt - sent));
+        if (piece.length > 0) yield piece;
+        sent += piece.length;
+        // What was written so far goes out first, as a piece of its own.
+        await nextTurn();
+        if (sent >= resetAt) {
+          await nextTurn();
+          return reset();
+        }
+      }
+    }
+    if (resetAt !== Number.POSITIVE_INFINITY) reset();
+  };
+  const reader = pieces();
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const { done, value } = await reader.next();
+      if (done === true) controller.close();
+      else controller.enqueue(value);
+    },
+    async cancel() {
+      await reader.return(undefined);
+      await source.return(undefined);
+    },
+  });
+}

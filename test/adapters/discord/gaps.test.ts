@@ -1,0 +1,68 @@
+import { describe, expect, it } from "vitest";
+import { memoryStore } from "../../../src/stores/memory.ts";
+import { mention, settled, shows, startBot, startServer } from "./bot.ts";
+
+/** discord.js waits five seconds between two sessions; a real gateway asks for it. */
+const ws = { buildIdentifyThrottler: () => ({ waitForIdentify: async () => {} }) };
+
+describe("discord answers what came in a gap", () => {
+  it("of the gateway that no client can resume, once, in channels, threads and private", async () => {
+    const server = await startServer();
+    const bot = await startBot(server, { client: { ws } });
+    const ann = server.person("ann");
+    server.sayDirectly(ann, "zero");
+    await shows(server, 'You say "zero" after nothing.', server.directChannel(ann));
+    server.endSessions();
+    await server.until(() => server.connected === 0);
+    server.say(ann, `${mention(server)} one`);
+    server.say(ann, "not for the bot");
+    server.say(ann, `${mention(server)} two`, {}, server.threadId);
+    server.sayDirectly(ann, "three");
+    await shows(server, /^You say "one"/);
+    await shows(server, /^You say "two"/, server.threadId);
+    await shows(server, 'You say "three" after zero.', server.directChannel(ann));
+    await settled(bot);
+    expect(bot.messages.map(({ text }) => text).sort()).toEqual(["one", "three", "two", "zero"]);
+  });
+
+  it("between two copies of the bot, and nothing that the first has answered", async () => {
+    const server = await startServer();
+    const ann = server.person("ann");
+    const first = await startBot(server);
+    server.say(ann, `${mention(server)} one`);
+    await shows(server, 'You say "one" after nothing.');
+    await settled(first);
+    await first.client.destroy();
+    server.say(ann, `${mention(server)} two`);
+    const second = await startBot(server);
+    await shows(server, 'You say "two" after nothing.');
+    await settled(second);
+    expect(second.messages.map(({ text }) => text)).toEqual(["two"]);
+  });
+
+  it("once, also where both copies see it and share a store", async () => {
+    const server = await startServer();
+    const store = { ...memoryStore(), close: async () => {} };
+    const ann = server.person("ann");
+    const first = await startBot(server, { store });
+    server.say(ann, `${mention(server)} one`);
+    const second = await startBot(server, { store });
+    await shows(server, 'You say "one" after nothing.');
+    server.say(ann, `${mention(server)} two`);
+    await shows(server, /^You say "two"/);
+    await settled(first);
+    await settled(second);
+    expect(server.shown()).toHaveLength(2);
+  });
+
+  it("but not with lookBack: 0", async () => {
+    const server = await startServer();
+    const ann = server.person("ann");
+    server.say(ann, `${mention(server)} one`);
+    const bot = await startBot(server, { discord: { lookBack: 0 } });
+    server.say(ann, `${mention(server)} two`);
+    await shows(server, 'You say "two" after nothing.');
+    await settled(bot);
+    expect(bot.messages.map(({ text }) => text)).toEqual(["two"]);
+  });
+});

@@ -1,0 +1,172 @@
+import { AparteError, type Message, type ReplyEvent, SessionMapper } from "aparte";
+import { discord } from "aparte/discord";
+import { Client, Partials } from "discord.js";
+import { describe, expect, it } from "vitest";
+import { memoryStore } from "../../../src/stores/memory.ts";
+import type { DiscordServer } from "../../fakes/discord-server.ts";
+import { deliveryOf } from "../../support/delivery.ts";
+import { backend, elephant, Speech } from "../agent.ts";
+import { allIntents, edits, endings, mention, posts, secret, shows, startBot, startServer } from "./bot.ts";
+
+describe("discord delivers for another process", () => {
+  const question = (server: DiscordServer): Message => {
+    const ann = server.person("ann");
+    const messageId = server.say(ann, "asked of a process that died");
+    const replyTo = { channelId: server.channelId, messageId };
+    return {
+      platform: "discord",
+      bot: server.bot.id,
+      tenant: server.guildId,
+      user: ann.id,
+      id: messageId,
+      text: "?",
+      replyTo,
+    };
+  };
+  const reply = (...events: ReplyEvent[]) => {
+    const made = deliveryOf();
+    for (const event of events) made.log.push(event);
+    return made;
+  };
+
+  it("and leaves alone what a third one said that could not take the message", async () => {
+    const server = await startServer();
+    const bot = await startBot(server);
+    const message = question(server);
+    const refusal = deliveryOf({ isTaken: false });
+    refusal.log.fail(new AparteError("store-failed", "The store is away."));
+    await bot.adapter.deliver(message, refusal.delivery);
+    const answer = reply({ type: "message", text: "The answer." });
+    answer.log.end();
+    await bot.adapter.deliver(message, answer.delivery);
+    expect(server.shown().map(({ content }) => content)).toEqual([
+      expect.stringContaining("I cannot reach my memory right now"),
+      "The answer.",
+    ]);
+  });
+
+  it("by the message's replyTo alone", async () => {
+    const server = await startServer();
+    const bot = await startBot(server);
+    const message = question(server);
+    const source = reply({ type: "message", text: "Here." });
+    source.log.end();
+    await bot.adapter.deliver(JSON.parse(JSON.stringify(message)), source.delivery);
+    expect(server.shown()[0]?.message_reference?.message_id).toBe(message.id);
+    expect(server.calls.map(({ method, path }) => `${method} ${path}`)).toEqual([
+      "GET /gateway/bot",
+      `POST /channels/${server.channelId}/messages`,
+    ]);
+    await expect(
+      bot.adapter.deliver({ ...message, replyTo: "elsewhere" }, source.delivery),
+    ).rejects.toMatchObject({
+      ...{ code: "input-invalid", field: "replyTo" },
+    });
+  });
+
+  it("into the messages that the other one has posted", async () => {
+    const server = await startServer();
+    const bot = await startBot(server);
+    const message = question(server);
+    const first = reply({ type: "text", delta: "word ".repeat(500) });
+    const left = bot.adapter.deliver(message, first.delivery);
+    await server.until(() => server.shown().length === 2);
+    first.lose();
+    first.log.push({ type: "text", delta: "and more" });
+    first.log.end();
+    await expect(left).rejects.toMatchObject({ code: "lease-lost" });
+    const second = deliveryOf({ posts: JSON.parse(JSON.stringify(first.posted())) });
+    second.log.push({ type: "message", text: "The whole answer." });
+    second.log.end();
+    await bot.adapter.deliver(message, second.delivery);
+    expect(server.shown().map(({ content }) => content)).toEqual(["The whole answer."]);
+  });
+
+  it("into a message whose posting the other one could not note any more", async () => {
+    const server = await startServer();
+    const bot = await startBot(server);
+    const message = question(server);
+    const first = reply({ type: "text", delta: "Half of" });
+    const left = bot.adapter.deliver(message, first.delivery);
+    await shows(server, "Half of");
+    first.lose();
+    first.log.push({ type: "text", delta: " it" });
+    first.log.end();
+    await expect(left).rejects.toMatchObject({ code: "lease-lost" });
+    const second = reply({ type: "message", text: "Half of the answer, and the rest." });
+    second.log.end();
+    await bot.adapter.deliver(message, second.delivery);
+    expect(server.shown().map(({ content }) => content)).toEqual(["Half of the answer, and the rest."]);
+  });
+
+  it("that has died in the middle of a turn, and tells the person in the message that is there", async () => {
+    const server = await startServer();
+    const store = memoryStore();
+    const speech = new Speech();
+    const mapper = { leaseTime: 400 };
+    const first = await startBot(server, { store, mapper, answer: speech.answer });
+    server.say(server.person("ann"), `${mention(server)} tell me`);
+    speech.say("Half of");
+    await shows(server, "Half of");
+    // Its lease is renewed no more; where the reply was posted has been written down.
+    await first.mapper.close({ drainTimeout: 300 });
+    await first.client.destroy();
+    server.forgetNonces();
+    await startBot(server, { store, mapper });
+    await shows(server, /^I was interrupted, and my answer to your last message is lost/);
+    expect(server.shown()).toHaveLength(1);
+  });
+
+  it("only when its client has logged in", async () => {
+    const server = await startServer();
+    const mapper = new SessionMapper({ agents: { helper: backend(elephant) }, secret });
+    const rest = { ...server.rest };
+    const client = new Client({ intents: allIntents, partials: [Partials.Channel], rest });
+    endings.push(() => client.destroy());
+    endings.push(() => mapper.close());
+    discord(mapper).attach(client);
+    const message = question(server);
+    await expect(mapper.receive(message)).rejects.toMatchObject({ field: "platform" });
+    const ready = new Promise((resolve) => client.once("clientReady", resolve));
+    await client.login(server.bot.token);
+    await ready;
+    expect(await mapper.receive(message)).toBe(true);
+    await shows(server, 'You say "?" after nothing.');
+  });
+
+  it("sends nothing more once the turn is another's, however long a call has waited", async () => {
+    const server = await startServer();
+    const bot = await startBot(server);
+    const source = reply({ type: "text", delta: "mine " });
+    const delivered = bot.adapter.deliver(question(server), source.delivery);
+    await server.next("POST", posts);
+    server.fail({ method: "PATCH", path: edits, lastFor: 1.5 });
+    source.log.push({ type: "text", delta: "still mine " });
+    await server.next("PATCH", edits);
+    const waiting = new Promise((resolve) => bot.client.rest.once("rateLimited", resolve));
+    source.log.push({ type: "text", delta: "not mine" });
+    await waiting;
+    source.lose();
+    source.log.push({ type: "text", delta: " either" });
+    source.log.end();
+    await expect(delivered).rejects.toMatchObject({ code: "lease-lost" });
+    expect(server.shown().map(({ content }) => content)).not.toEqual(["mine still mine not mine either"]);
+  });
+
+  it("sends nothing more once the turn is another's, not even what was told to come again", async () => {
+    const server = await startServer();
+    const bot = await startBot(server);
+    const source = reply({ type: "text", delta: "mine " });
+    const delivered = bot.adapter.deliver(question(server), source.delivery);
+    await server.next("POST", posts);
+    server.fail({ method: "PATCH", path: edits, retryAfter: 1 });
+    source.log.push({ type: "text", delta: "still mine " });
+    await server.next("PATCH", edits, ({ status }) => status === 429);
+    source.lose();
+    source.log.push({ type: "text", delta: "not mine" });
+    source.log.end();
+    await expect(delivered).rejects.toMatchObject({ code: "lease-lost" });
+    expect(server.calls.filter(({ method }) => method === "PATCH")).toHaveLength(1);
+    expect(server.shown().map(({ content }) => content)).toEqual(["mine"]);
+  });
+});
