@@ -138,7 +138,7 @@ export const faults = [
   {
     name: "a turn that is taken back with the words that it carries",
     file: "lane/machine.js",
-    from: "const left = withoutOwnWords(found.turn);",
+    from: "const left = carriedBy(found.turn);",
     to: "const left = undefined;",
     within: 50_000,
   },
@@ -152,15 +152,15 @@ export const faults = [
   {
     name: "words that were interrupted before they were sent, and are dropped",
     file: "lane/machine.js",
-    from: "const carried = isUnsent && running.isInterrupted ? carriedOf(running) : [];",
-    to: "const carried = [];",
+    from: "return next(isUnsent && running.isInterrupted ? carriedOn(rest, running) : rest);",
+    to: "return next(rest);",
     within: 500,
   },
   {
     name: "words that were sent, and are carried on",
     file: "lane/machine.js",
-    from: "const carried = isUnsent && running.isInterrupted ? carriedOf(running) : [];",
-    to: "const carried = running.isInterrupted ? carriedOf(running) : [];",
+    from: "return next(isUnsent && running.isInterrupted ? carriedOn(rest, running) : rest);",
+    to: "return next(running.isInterrupted ? carriedOn(rest, running) : rest);",
     within: 50,
   },
   {
