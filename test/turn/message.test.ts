@@ -64,6 +64,12 @@ describe("checkMessage", () => {
   });
 
   it("says what is wrong in words", () => {
+    expect(() => checkMessage({ ...message, id: "" })).toThrow(
+      'Message field "id" must be a string that is not empty.',
+    );
+    expect(() => checkMessage({ ...message, files: {} as [] })).toThrow(
+      'Message field "files" must be a list.',
+    );
     expect(() => checkMessage({ ...message, text: "" })).toThrow(
       'Message field "text" is empty and there are no files.',
     );

@@ -75,6 +75,10 @@ describe("Middlewares", () => {
     a.mapper.use(() => {
       throw new Error("broken");
     });
+    await expect(a.mapper.handle(messageOf("m0")).text()).rejects.toMatchObject({
+      ...{ code: "hook-failed", message: "A middleware failed. The cause is kept in the error." },
+      cause: expect.objectContaining({ message: "broken" }),
+    });
     await a.receive("m1");
     await settled();
     expect(a.platform.shown).toEqual(["failed: hook-failed"]);
@@ -136,7 +140,9 @@ describe("Middlewares", () => {
     });
     await a.receive("m1");
     await settled();
+    const failure = a.mapper.handle({ ...ann, id: "m1", text: "m1" }).text();
     a.agent.last.answer("hi");
+    await expect(failure).rejects.toMatchObject({ code: "input-invalid", field: "next" });
     await settled();
     expect(a.agent.asked.length).toBe(1);
     expect(a.platform.shown).toEqual(["hi failed: input-invalid"]);

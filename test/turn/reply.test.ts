@@ -60,6 +60,13 @@ describe("A reply's text", () => {
     await expect(replyOf(...events).text()).rejects.toMatchObject({ code, retryAfterMs });
   });
 
+  it("says what to look at where the agent said nothing", async () => {
+    await expect(replyOf().text()).rejects.toThrow(
+      "The agent said nothing. Look at the events for what it did.",
+    );
+    await expect(replyOf(notice("busy")).text()).rejects.toThrow("There is no answer: It is busy.");
+  });
+
   it("throws what the turn failed with", async () => {
     const failure = new AparteError("backend-quota", "Used up.");
     const reply = new Reply(logOf([text("he")], failure), Promise.resolve(true), () => {});
@@ -242,5 +249,17 @@ describe("Leaving the scope of a reply", () => {
     await reply[Symbol.asyncDispose]();
     await reply[Symbol.asyncDispose]();
     expect(stops).toBe(1);
+  });
+
+  it("waits for the turn's end", async () => {
+    const log = new ReplyLog();
+    let isLeft = false;
+    const left = new Reply(log, Promise.resolve(true), () => {})[Symbol.asyncDispose]().then(() => {
+      isLeft = true;
+    });
+    await settled();
+    expect(isLeft).toBe(false);
+    log.end();
+    await left;
   });
 });

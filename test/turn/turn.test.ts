@@ -404,6 +404,9 @@ describe("A turn that is stopped", () => {
     await settled();
     reply.cancel();
     expect(await reply.text()).toBe("beg");
+    await settled();
+    // The next sign of life is all that is to come.
+    expect(clock.planned.length).toBe(1);
     const events = [];
     for await (const event of reply) events.push(event.type === "notice" ? event.code : event.type);
     expect(events).toEqual(["text", "stopped"]);
@@ -453,6 +456,14 @@ describe("A turn that takes too long", () => {
     await clock.pass(1);
     expect(a.platform.shown).toEqual(["failed: turn-timeout"]);
     expect(a.agent.texts).toEqual(["m2"]);
+  });
+
+  it("says how long it may take", async () => {
+    const { mapper } = bot();
+    const text = mapper.handle(messageOf("m1")).text();
+    const failed = expect(text).rejects.toThrow("The turn took longer than 60000 ms and was stopped.");
+    await clock.pass(turnTimeout);
+    await failed;
   });
 
   it("is given up where the agent ignores its signal", async () => {
@@ -603,6 +614,38 @@ describe("A successor", () => {
     expect(a.platform.shown).toEqual([]);
     expect(a.log.said).not.toContain("error: a turn failed");
     expect(a.log.said).not.toContain("error: a turn could not be ended");
+    // Over is over, also here; and it was the same session.
+    await expect(b.mapper.handle(messageOf("m1", "m1", { platform: "chat" })).text()).rejects.toMatchObject({
+      code: "duplicate",
+    });
+    await b.receive("m2");
+    await settled();
+    const [first, second] = b.agent.asked.map(({ call }) => call.sessionName);
+    expect(first).toBe(second);
+  });
+
+  it("asks nobody while the store has not heard of it for a lease", async () => {
+    const a = bot();
+    a.agent.recover = async () => "unknown";
+    a.agent.reply = (text) => text;
+    await a.receive("m1");
+    await settled();
+    let goOn = () => {};
+    a.mapper.use(async (_, next) => {
+      await new Promise<void>((resolve) => (goOn = resolve));
+      await next();
+    });
+    await a.receive("m2");
+    await settled();
+    a.view.intercept = cut;
+    await clock.pass(leaseTime);
+    goOn();
+    await clock.pass(leaseTime);
+    expect(a.agent.texts).toEqual(["m1"]);
+    a.view.intercept = (_, run) => run();
+    await clock.pass(1_000);
+    expect(a.agent.texts).toEqual(["m1", "m2"]);
+    expect(a.platform.shown).toEqual(["m1", "m2"]);
   });
 
   it("has the files of the turns whose words it carries, and says which are lost", async () => {
@@ -653,10 +696,15 @@ describe("A successor", () => {
     await a.receive("m1");
     await settled();
     expect((await lane(a))?.running?.phase).toBe("taken");
+    // Only the last one is written, once nothing more was said for a while.
+    a.agent.last.call.note?.({ chat: 6 });
+    await clock.pass(200);
     a.agent.last.call.note?.({ chat: 7 });
+    const before = a.view.calls.length;
     await clock.pass(249);
     expect((await lane(a))?.running?.phase).toBe("taken");
     await clock.pass(1);
+    expect(a.view.calls.slice(before).map(({ name }) => name)).toEqual(["commit"]);
     expect((await lane(a))?.running).toMatchObject({ phase: "asked", known: { chat: 7 } });
     const { turnId } = a.agent.last.call;
     await die(a);
@@ -774,6 +822,19 @@ describe("A successor", () => {
 });
 
 describe("A process that closes", () => {
+  it("tells those who read here that it does", async () => {
+    const { mapper, agent } = bot();
+    mapper.handle(messageOf("m1"));
+    const waits = expect(mapper.handle(messageOf("m2")).text()).rejects.toMatchObject({
+      ...{ code: "closed", message: "Another process goes on with the turn." },
+    });
+    await settled();
+    const closed = mapper.close();
+    await waits;
+    agent.last.answer("one");
+    await closed;
+  });
+
   it("takes nothing new, ends what runs and leaves what waits to others", async () => {
     const [a, b] = [bot(), bot()];
     await a.receive("m1");
