@@ -96,7 +96,7 @@ export class SessionMapper implements AsyncDisposable {
       closing: this.#closing,
       assertOpen: () => this.#assertOpen(),
       backend: (agent) => this.#backend(agent),
-      agentFor: (session, message) => this.#agentFor(session, message),
+      agentFor: (chosen, message) => this.#agentFor(chosen, message),
     };
     if (store.name === "keyv") {
       logger.warn("this Keyv offers no atomic steps: run one process only; turns under way end with it");
@@ -167,14 +167,14 @@ export class SessionMapper implements AsyncDisposable {
   /**
    * The session's name, its conversation with an agent (opened if there is none) and its access token, for
    * code that calls the agent service itself.
-   * @param named the agent; without it, the first one that the speaker may talk to.
+   * @param named the agent; without it, the one that a message from the speaker would reach
    */
   async resolve(speaker: Speaker, named?: string): Promise<Mapping> {
     this.#assertOpen();
-    const agent = named ?? (await this.#first(speaker));
-    await this.#assertAllowed(speaker, agent);
-    const backend = this.#backend(agent);
     const { name, record } = await this.#session(speaker);
+    const agent = named ?? (await this.#reached(name, record?.agent, speaker));
+    if (named !== undefined) await this.#assertAllowed(speaker, named);
+    const backend = this.#backend(agent);
     const signal = AbortSignal.timeout(this.#settings.turnTimeout);
     const { alwaysFind } = this.#settings;
     const id =
@@ -210,22 +210,23 @@ export class SessionMapper implements AsyncDisposable {
   /**
    * Lets the agent forget what was said. Where the service can, the conversation stays and its context is
    * cleared; otherwise the next message opens a new one.
-   * @param agent without it, the one the person talks to.
+   * @param agent without it, the one that a message from the speaker would reach; in a middleware, the turn's
    */
   reset(speaker: Speaker, agent?: string): Promise<void> {
-    return this.#inSession(speaker, "reset", (session) => {
-      const name = agent ?? this.#chosen(session);
+    return this.#inSession(speaker, "reset", async (session) => {
+      const name = agent ?? (await this.#reached(session.name, session.record.agent, speaker));
       return clearConversation(session, name, this.#backend(name));
     });
   }
 
   /**
    * Gives the conversation a name at the service, now or when it is opened.
+   * @param agent without it, the one that a message from the speaker would reach; in a middleware, the turn's
    * @throws {AparteError} `backend-unsupported` where the service knows no names.
    */
   rename(speaker: Speaker, title: string, agent?: string): Promise<void> {
-    return this.#inSession(speaker, "rename", (session) => {
-      const name = agent ?? this.#chosen(session);
+    return this.#inSession(speaker, "rename", async (session) => {
+      const name = agent ?? (await this.#reached(session.name, session.record.agent, speaker));
       return renameConversation(session, name, this.#backend(name), title);
     });
   }
@@ -240,12 +241,13 @@ export class SessionMapper implements AsyncDisposable {
   /**
    * Erases the session: its conversations at the services where they can, and all that is kept here. A service that
    * fails at this moment is asked again until it is done.
+   * @param agent only the conversation with this one, which may be one that is no longer configured
    * @returns what was erased, and what was not
    */
-  forget(speaker: Speaker): Promise<Erasure> {
+  forget(speaker: Speaker, agent?: string): Promise<Erasure> {
     return this.#inSession(speaker, "forget", (session) => {
       this.#track(this.#unfinished.begin());
-      return eraseSession(session, this.#settings.agents, this.#unfinished);
+      return eraseSession(session, this.#settings.agents, this.#unfinished, agent);
     });
   }
 
@@ -397,28 +399,31 @@ export class SessionMapper implements AsyncDisposable {
     }
   }
 
-  #agentFor(session: Session, message: Message): string | Promise<string> {
-    return this.#settings.allow === undefined
-      ? this.#wanted(session, message)
-      : this.#allowed(session, message);
+  /** The agent that a message from the speaker would reach; in a middleware of the session, the turn's. */
+  #reached(session: string, chosen: string | undefined, speaker: Speaker): string | Promise<string> {
+    const current = this.#current.getStore();
+    if (current?.session?.name === session && current.agent !== undefined) return current.agent;
+    return this.#agentFor(chosen, { id: "", text: "", ...speaker });
   }
 
-  async #allowed(session: Session, message: Message): Promise<string> {
+  #agentFor(chosen: string | undefined, message: Message): string | Promise<string> {
+    return this.#settings.allow === undefined
+      ? this.#wanted(chosen, message)
+      : this.#allowed(chosen, message);
+  }
+
+  async #allowed(chosen: string | undefined, message: Message): Promise<string> {
     const names = await this.agents(message);
-    const { agent } = session.record;
     const isChosen = message.agent === undefined && this.#settings.route === undefined;
     // A choice that is no longer allowed is as none.
-    if (isChosen && (agent === undefined || !names.includes(agent))) return this.#first(message);
-    const wanted = await this.#wanted(session, message);
+    if (isChosen && (chosen === undefined || !names.includes(chosen))) {
+      const [first] = names;
+      if (first === undefined) throw notAllowed(undefined, []);
+      return first;
+    }
+    const wanted = await this.#wanted(chosen, message);
     if (names.includes(wanted)) return wanted;
     throw notAllowed(wanted, names);
-  }
-
-  async #first(speaker: Speaker): Promise<string> {
-    if (this.#settings.allow === undefined) return this.#settings.firstAgent;
-    const [first] = await this.agents(speaker);
-    if (first === undefined) throw notAllowed(undefined, []);
-    return first;
   }
 
   async #assertAllowed(speaker: Speaker, agent: string): Promise<void> {
@@ -428,27 +433,27 @@ export class SessionMapper implements AsyncDisposable {
   }
 
   /** The agent that the message, the route or the person names, in this order. */
-  #wanted(session: Session, message: Message): string | Promise<string> {
+  #wanted(chosen: string | undefined, message: Message): string | Promise<string> {
     if (message.agent !== undefined) return message.agent;
     const { route } = this.#settings;
-    return route === undefined ? this.#chosen(session) : this.#routed(session, message, route);
+    return route === undefined ? this.#existing(chosen) : this.#routed(chosen, message, route);
   }
 
   async #routed(
-    session: Session,
+    chosen: string | undefined,
     message: Message,
     route: NonNullable<MapperOptions["route"]>,
   ): Promise<string> {
     const agent = await route(message);
-    if (agent === undefined) return this.#chosen(session);
+    if (agent === undefined) return this.#existing(chosen);
     this.#backend(agent);
     return agent;
   }
 
   /** The agent of the person's own choice, if it still exists, else the first one. */
-  #chosen(session: Session): string {
-    const { agent } = session.record;
-    return agent !== undefined && this.#settings.agents.has(agent) ? agent : this.#settings.firstAgent;
+  #existing(chosen: string | undefined): string {
+    const { agents, firstAgent } = this.#settings;
+    return chosen !== undefined && agents.has(chosen) ? chosen : firstAgent;
   }
 
   #backend(agent: string): Backend {

@@ -99,16 +99,30 @@ export interface Erasure {
   readonly conversations: { readonly [agent: string]: "erased" | "later" | "unsupported" | "unconfigured" };
 }
 
-/** Deletes the session's conversations at the services that can, its tokens, and its record when the turn ends. */
+/**
+ * Deletes the session's conversations at the services that can, its tokens, and its record when the turn ends.
+ * @param only the agent of the one conversation to delete; the rest of the session stays
+ */
 export async function eraseSession(
   session: Session,
   agents: ReadonlyMap<string, Backend>,
   unfinished: Pick<UnfinishedErasures, "add">,
+  only?: string,
 ): Promise<Erasure> {
   const { name, record } = session;
+  const found = only === undefined ? !session.isNew : session.conversation(only) !== undefined;
+  if (only !== undefined && !found && !agents.has(only)) {
+    throw new AparteError(
+      "agent-unknown",
+      "Nothing is kept of an agent of that name, and none is configured.",
+      {
+        field: "agent",
+      },
+    );
+  }
   const conversations: Record<string, Erasure["conversations"][string]> = {};
   for (const [agent, { id }] of Object.entries(record.conversations)) {
-    if (id === undefined) continue;
+    if (id === undefined || (only !== undefined && agent !== only)) continue;
     const backend = agents.get(agent);
     if (backend === undefined) conversations[agent] = "unconfigured";
     else if (backend.remove === undefined) conversations[agent] = "unsupported";
@@ -125,9 +139,11 @@ export async function eraseSession(
       conversations[agent] = isErased ? "erased" : "later";
     }
   }
-  for (const backend of agents.values()) await backend.forget?.({ sessionName: name });
-  const found = !session.isNew;
-  session.erase();
+  for (const [agent, backend] of agents) {
+    if (only === undefined || agent === only) await backend.forget?.({ sessionName: name });
+  }
+  if (only === undefined) session.erase();
+  else if (found) session.changeConversation(only, undefined);
   return { at: Date.now(), found, conversations };
 }
 

@@ -60,7 +60,8 @@ export interface TurnHost {
   /** @throws {AparteError} `agent-unknown` */
   readonly backend: (agent: string) => Backend;
   /** The agent for a session's message: its own, the route's, the person's choice, the first one. */
-  readonly agentFor: (session: Session, message: Message) => string | Promise<string>;
+  /** @param chosen the person's own choice */
+  readonly agentFor: (chosen: string | undefined, message: Message) => string | Promise<string>;
 }
 
 /** The turns of this process that have not ended, by lane and event. */
@@ -102,6 +103,7 @@ export class Turn {
   /** In {@link LiveTurns}. */
   #name: string | undefined;
   #hasWaited = false;
+  #agent: string | undefined;
   #isSent = false;
   /** How much is under way of which it must be known what became of it, before anybody stops the turn. */
   #holds = 0;
@@ -156,6 +158,11 @@ export class Turn {
   /** The session, while the turn runs. */
   get session(): Session | undefined {
     return this.#isOver ? undefined : this.#session;
+  }
+
+  /** The agent that is asked, once it is known. */
+  get agent(): string | undefined {
+    return this.#agent;
   }
 
   /** Goes from "taken" to "delivered". Never rejects: what fails is told by the reply. */
@@ -376,8 +383,9 @@ export class Turn {
       this.#log.push(limited(waitMs));
       return;
     }
-    const found = agentFor(session, message);
+    const found = agentFor(session.record.agent, message);
     const agent = typeof found === "string" ? found : await found;
+    this.#agent = agent;
     const carried = place.turn?.carries ?? [];
     const words = [...carried.map(textOf), message.text].filter((text) => text !== "").join("\n");
     const context = this.#context(session, agent, attempt, words, this.#files(place, carried));
