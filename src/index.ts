@@ -32,7 +32,7 @@ export type { Clock } from "./clock.ts";
 export { AparteError, type AparteErrorCode, type AparteErrorOptions } from "./errors.ts";
 export type { JsonValue } from "./json.ts";
 export type { Overlap } from "./lane/machine.ts";
-export type { Logger } from "./logger.ts";
+export type { FieldsFirstLogger, Logger } from "./logger.ts";
 export { type Mapping, SessionMapper } from "./mapper.ts";
 export type { MapperOptions } from "./options.ts";
 export type { Erasure, SessionExport, SessionSummary } from "./session/operations.ts";
@@ -60,3 +60,4 @@ export type { Middleware, TurnContext } from "./turn/middleware.ts";
 // What is answered
 export { Reply } from "./turn/reply.ts";
 export { type NoticeCode, type ReplyEvent, silentNotices, Transcript } from "./turn/reply-event.ts";
+export type { TurnEvent } from "./turn/watching.ts";

@@ -7,6 +7,24 @@ export interface Logger {
   error(message: string, fields?: Record<string, unknown>): void;
 }
 
+/** A logger that takes the fields first, as pino's do: it is known by its `bindings`. */
+export interface FieldsFirstLogger {
+  info(fields: Record<string, unknown>, message: string): void;
+  warn(fields: Record<string, unknown>, message: string): void;
+  error(fields: Record<string, unknown>, message: string): void;
+  bindings(): object;
+}
+
+/** A logger of either order, as one that takes the message first. */
+export function messageFirst(logger: Logger | FieldsFirstLogger): Logger {
+  if (!("bindings" in logger)) return logger;
+  return {
+    info: (message, fields = {}) => logger.info(fields, message),
+    warn: (message, fields = {}) => logger.warn(fields, message),
+    error: (message, fields = {}) => logger.error(fields, message),
+  };
+}
+
 /** The default: warnings and errors to the console. */
 export const consoleLogger: Logger = {
   info: () => {},
@@ -23,11 +41,17 @@ function lineOf(message: string, fields?: Record<string, unknown>): string {
   return `aparte: ${message}${told}`;
 }
 
-/** What may be logged of an error: our own message; of foreign errors only the class and code. */
+/**
+ * What may be logged of an error: our own message; of foreign errors only the class and code. What the app's own code
+ * failed with is the app's to see: its message and stack are told.
+ */
 export function describeError(error: unknown): Record<string, unknown> {
   if (!(error instanceof Error)) return { error: typeof error };
-  const code = "code" in error && typeof error.code === "string" ? { code: error.code } : {};
-  const cause = error.cause === undefined ? {} : { cause: describeError(error.cause) };
+  const code: { code?: string } =
+    "code" in error && typeof error.code === "string" ? { code: error.code } : {};
+  const ofTheApp =
+    code.code === "hook-failed" && error.cause instanceof Error ? { stack: error.cause.stack } : {};
+  const cause = error.cause === undefined ? {} : { cause: { ...describeError(error.cause), ...ofTheApp } };
   if ("reference" in error) return { ...code, message: error.message, reference: error.reference, ...cause };
   return { error: error.name, ...code, ...cause };
 }

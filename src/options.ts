@@ -3,7 +3,7 @@ import type { Backend } from "./backends/backend.ts";
 import { milliseconds, optionInvalid, refuseUnknown } from "./check.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Overlap } from "./lane/machine.ts";
-import { consoleLogger, type Logger } from "./logger.ts";
+import { consoleLogger, type FieldsFirstLogger, type Logger, messageFirst } from "./logger.ts";
 import { type Scope, scopes } from "./speaker/scope.ts";
 import { secretCommand, secretProblem } from "./speaker/secret.ts";
 import type { Speaker } from "./speaker/speaker.ts";
@@ -73,7 +73,7 @@ export interface MapperOptions {
    */
   readonly undeliveredTime?: number;
   /** @default warnings and errors to the console */
-  readonly logger?: Logger;
+  readonly logger?: Logger | FieldsFirstLogger;
   /** Time and chance, for simulations. @default the machine's */
   readonly clock?: Clock;
 }
@@ -130,7 +130,7 @@ const overlaps: readonly string[] = ["queue", "merge", "interrupt", "reject"] sa
 export function checkOptions(options: MapperOptions): Settings {
   refuseUnknown(options, known);
   const { scope = "user", overlap = "queue", recover = "intent", route, allow, identify, title } = options;
-  const { logger = consoleLogger } = options;
+  const logger = messageFirst(options.logger ?? consoleLogger);
   if (typeof scope !== "function" && !scopes.includes(scope)) {
     throw optionInvalid("scope", `must be a function or one of: ${scopes.join(", ")}`);
   }

@@ -6,12 +6,17 @@ import type { Message } from "./message.ts";
 export interface TurnContext {
   readonly message: Message;
   readonly sessionName: string;
-  readonly agent: string;
+  /**
+   * The agent that is asked; a middleware may choose another one before `next()`.
+   * @throws {AparteError} `agent-unknown` when it is set to one that is not configured
+   */
+  agent: string;
   /** How often this turn was begun: more than 1 where an earlier process died over it. */
   readonly attempt: number;
   /** What the agent is asked; a middleware may change it before `next()`. */
   text: string;
-  readonly files: readonly FileInput[];
+  /** What the agent gets with the text; a middleware may change them before `next()`. */
+  files: readonly FileInput[];
   /** Aborted when the turn is stopped. */
   readonly signal: AbortSignal;
   /** Answers the person; a middleware that says all there is to say need not call `next()`. */

@@ -32,6 +32,7 @@ import { limited, type Notice, notice, undelivered } from "./notices.ts";
 import { Reply } from "./reply.ts";
 import { Transcript } from "./reply-event.ts";
 import { ReplyLog, type StoredAnswer } from "./reply-log.ts";
+import { type TurnEvent, type TurnMoment, tell } from "./watching.ts";
 
 /** A message's turn as its lane's document keeps it. */
 export interface StoredTurn {
@@ -104,6 +105,8 @@ export class Turn {
   #name: string | undefined;
   #hasWaited = false;
   #agent: string | undefined;
+  /** When it began to run, by the clock. */
+  #begunAt = 0;
   #isSent = false;
   /** How much is under way of which it must be known what became of it, before anybody stops the turn. */
   #holds = 0;
@@ -324,6 +327,8 @@ export class Turn {
     if (this.#log.hasEnded) this.#isSent = true;
     else if ((place.turn?.attempt ?? 1) > 1) this.#holds += 1;
     void place.stopped.then((reason) => this.#halt(reason));
+    this.#begunAt = clock.now();
+    this.#tell("start", place);
     try {
       this.#session = new Session(name, speaker, place, this.#stop.signal, await this.#record(place));
       if (!this.#log.hasEnded) {
@@ -342,6 +347,20 @@ export class Turn {
       // Another owner's by now, which is no failure of this one.
       if (!place.isLost) logger.error("a turn could not be ended", describeError(error));
     }
+    this.#tell("end", place);
+  }
+
+  /** Tells whoever watches the process's turns. */
+  #tell(moment: TurnMoment, place: Place, more: Pick<TurnEvent, "usage" | "code"> = {}): void {
+    tell(moment, () => ({
+      sessionName: place.lane,
+      turnId: markOf(place.lane, place.key),
+      platform: this.message.platform,
+      attempt: place.turn?.attempt ?? 1,
+      ...(this.#agent === undefined ? {} : { agent: this.#agent }),
+      elapsedMs: this.#host.clock.now() - this.#begunAt,
+      ...more,
+    }));
   }
 
   async #record(place: Place): Promise<unknown> {
@@ -421,18 +440,35 @@ export class Turn {
     const assertRuns = () => {
       if (this.#isOver) throw new AparteError("turn-over", "The turn has ended: this came too late.");
     };
-    let text = words;
+    const asked = { agent, text: words, files };
+    const change = (changed: Partial<typeof asked>) => {
+      assertRuns();
+      if (changed.agent !== undefined) this.#host.backend(changed.agent);
+      Object.assign(asked, changed);
+      this.#agent = asked.agent;
+    };
     return {
       message: this.message,
       sessionName: session.name,
-      ...{ agent, attempt, files },
+      attempt,
       signal: this.#stop.signal,
+      get agent() {
+        return asked.agent;
+      },
+      set agent(changed) {
+        change({ agent: changed });
+      },
       get text() {
-        return text;
+        return asked.text;
       },
       set text(changed) {
-        assertRuns();
-        text = changed;
+        change({ text: changed });
+      },
+      get files() {
+        return asked.files;
+      },
+      set files(changed) {
+        change({ files: changed });
       },
       say: (said) => {
         assertRuns();
@@ -453,8 +489,8 @@ export class Turn {
       alwaysFind: settings.alwaysFind,
       beforeAsk: () => {
         const before = this.#beforeAsk(place, backend);
-        if (before !== undefined) return before.then(() => this.#send());
-        this.#send();
+        if (before !== undefined) return before.then(() => this.#send(place));
+        this.#send(place);
         return undefined;
       },
       uninterrupted: (run) => this.#uninterrupted(run),
@@ -464,17 +500,26 @@ export class Turn {
     if (!this.#host.owner.isAlive) await place.permit();
     signal.throwIfAborted();
     const events = attempt > 1 ? recover(question, known, phase === "asked") : ask(question);
+    let hasSpoken = false;
     for await (const event of events) {
       signal.throwIfAborted();
+      if (event.type === "usage") {
+        const { type: _, ...usage } = event;
+        this.#tell("usage", place, { usage });
+      } else if (!hasSpoken && (event.type === "text" || event.type === "message")) {
+        hasSpoken = true;
+        this.#tell("first-word", place);
+      }
       this.#log.push(event);
     }
     signal.throwIfAborted();
   }
 
   /** From here on the service may have the turn. */
-  #send(): void {
+  #send(place: Place): void {
     this.#stop.signal.throwIfAborted();
     this.#isSent = true;
+    this.#tell("asked", place);
   }
 
   #found(isSent: boolean): void {
@@ -543,6 +588,7 @@ export class Turn {
       const { logger } = this.#host.settings;
       logger.error("a turn failed", { ...describeError(failure), session: place.lane });
     }
+    this.#tell("error", place, { code: failure.code });
     this.#log.fail(failure);
   }
 

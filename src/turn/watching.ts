@@ -1,0 +1,35 @@
+import { type Channel, channel } from "node:diagnostics_channel";
+
+/**
+ * What is told of a turn on the channels `aparte:turn:start`, `…:asked`, `…:first-word`, `…:usage`, `…:error` and
+ * `…:end` of `node:diagnostics_channel`. It holds no words, tokens or ids of people.
+ */
+export interface TurnEvent {
+  readonly sessionName: string;
+  /** 22 characters, the same for every delivery of the event and in every process. */
+  readonly turnId: string;
+  readonly platform: string;
+  /** More than 1 where an earlier process died over the turn. */
+  readonly attempt: number;
+  /** Missing before it is known. */
+  readonly agent?: string;
+  /** Since this process began with the turn, in milliseconds. */
+  readonly elapsedMs: number;
+  /** What the service counted (tokens), with `usage`. */
+  readonly usage?: { readonly input?: number; readonly output?: number; readonly total?: number };
+  /** The error's code, with `error`. */
+  readonly code?: string;
+}
+
+const names = ["start", "asked", "first-word", "usage", "error", "end"] as const;
+
+export type TurnMoment = (typeof names)[number];
+
+const channels = Object.fromEntries(
+  names.map((name) => [name, channel(`aparte:turn:${name}`)]),
+) as unknown as Readonly<Record<TurnMoment, Channel>>;
+
+/** @param eventOf called only where somebody listens */
+export function tell(moment: TurnMoment, eventOf: () => TurnEvent): void {
+  if (channels[moment].hasSubscribers) channels[moment].publish(eventOf());
+}

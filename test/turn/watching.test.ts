@@ -1,0 +1,108 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { Writable } from "node:stream";
+import { type Backend, SessionMapper, type TurnEvent } from "aparte";
+import pino from "pino";
+import { afterEach, expect, it } from "vitest";
+
+const secret = "a secret of the tests, long enough";
+const ada = { platform: "web", tenant: "acme", user: "user-canary" };
+
+const names = ["start", "asked", "first-word", "usage", "error", "end"] as const;
+const closers: (() => unknown)[] = [];
+
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close();
+});
+
+function agent(name: string, fails = false): Backend {
+  return {
+    name,
+    open: async () => "c1",
+    async *ask({ text, files }) {
+      if (fails) throw new Error("broken");
+      yield { type: "text", delta: `${name}: ` };
+      yield { type: "message", text: `${name}: ${text} ${files.map((file) => file.name)}` };
+      yield { type: "usage", input: 3, output: 4, total: 7 };
+    },
+  };
+}
+
+/** A mapper of two agents, and what its logger was told, line by line. */
+function mapperOf(): { mapper: SessionMapper; lines: Record<string, unknown>[] } {
+  const lines: Record<string, unknown>[] = [];
+  const sink = new Writable({
+    write(line, _, done) {
+      lines.push(JSON.parse(String(line)));
+      done();
+    },
+  });
+  const agents = { helper: agent("helper"), broken: agent("broken", true) };
+  const mapper = new SessionMapper({ agents, secret, logger: pino({ level: "info" }, sink) });
+  closers.push(() => mapper.close());
+  return { mapper, lines };
+}
+
+function watched(): [string, TurnEvent][] {
+  const told: [string, TurnEvent][] = [];
+  for (const name of names) {
+    const listener = (event: unknown) => told.push([name, event as TurnEvent]);
+    subscribe(`aparte:turn:${name}`, listener);
+    closers.push(() => unsubscribe(`aparte:turn:${name}`, listener));
+  }
+  return told;
+}
+
+it("tells on diagnostics channels what happens to a turn, without its words and its person", async () => {
+  const told = watched();
+  const { mapper } = mapperOf();
+  await mapper.handle({ ...ada, id: "event-canary", text: "word-canary" }).text();
+  await mapper.close();
+  expect(told.map(([name]) => name)).toEqual(["start", "asked", "first-word", "usage", "end"]);
+  const [sessionName] = new Set(told.map(([, event]) => event.sessionName));
+  for (const [, event] of told) expect(event).toMatchObject({ sessionName, platform: "web", attempt: 1 });
+  expect(new Set(told.map(([, event]) => event.turnId)).size).toBe(1);
+  expect(told[1]?.[1].agent).toBe("helper");
+  expect(told[3]?.[1].usage).toEqual({ input: 3, output: 4, total: 7 });
+  expect(JSON.stringify(told)).not.toContain("canary");
+});
+
+it("tells the code of what a turn failed with", async () => {
+  const told = watched();
+  const { mapper } = mapperOf();
+  const reply = mapper.handle({ ...ada, id: "1", text: "hello", agent: "broken" });
+  await expect(reply.text()).rejects.toMatchObject({ code: "backend-failed" });
+  await mapper.close();
+  expect(told.map(([name]) => name)).toEqual(["start", "asked", "error", "end"]);
+  expect(told[2]?.[1]).toMatchObject({ agent: "broken", code: "backend-failed" });
+});
+
+it("lets a middleware choose the agent, the words and the files, and no agent that there is not", async () => {
+  const { mapper, lines } = mapperOf();
+  mapper.use(async (turn, next) => {
+    turn.text = `(${turn.text})`;
+    turn.files = [{ name: "a.txt", load: async () => new Uint8Array() }];
+    turn.agent = turn.message.text === "slip" ? "helprr" : "helper";
+    await next();
+  });
+  const says = (id: string, text: string) => mapper.handle({ ...ada, id, text, agent: "broken" });
+  expect(await says("1", "hello").text()).toBe("helper: (hello) a.txt");
+  await expect(says("2", "slip").text()).rejects.toMatchObject({ code: "agent-unknown" });
+  expect(lines.find(({ msg }) => msg === "a turn failed")).toMatchObject({ code: "agent-unknown" });
+});
+
+it("logs in pino's order, with the message and stack of what the app's own code failed with", async () => {
+  const { mapper, lines } = mapperOf();
+  mapper.use(() => {
+    throw new TypeError("the app's own mistake");
+  });
+  await expect(mapper.handle({ ...ada, id: "1", text: "hello" }).text()).rejects.toMatchObject({
+    code: "hook-failed",
+  });
+  const line = lines.find(({ msg }) => msg === "a turn failed") as {
+    reference: string;
+    cause: { error: string; stack: string };
+  };
+  expect(line.reference).toMatch(/^\w/);
+  expect(line.cause.error).toBe("TypeError");
+  expect(line.cause.stack).toMatch(/the app's own mistake[\s\S]*watching\.test\.ts/);
+});
