@@ -36,7 +36,7 @@ export async function startDiscord({ bots, ledger, random, outage }: Surrounding
   const people = new Map<Person, DiscordPerson>();
   return {
     outage,
-    settings: { token: server.token, api: server.rest.api, version: server.rest.version },
+    settings: { token: server.bot.token, api: server.rest.api, version: server.rest.version },
     async say(said) {
       const { person, text } = said;
       const author = people.get(person) ?? server.person(`person-${person.number}`);
