@@ -79,7 +79,7 @@ export async function main(args: readonly string[]): Promise<number> {
     }, 30_000);
     const [people] = await Promise.all([
       talk(settings.talkers, until, platforms, ledger, seed),
-      breakThings({ bots, platforms, store, leaseMs, runMs, until, seed, log }),
+      breakThings({ bots, ledger, platforms, store, leaseMs, runMs, until, seed, log }),
     ]);
     const isSettled = await settle(bots, ledger, emulator, settings.settleMs);
     clearInterval(progress);

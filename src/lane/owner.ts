@@ -22,7 +22,10 @@ export interface OwnerOptions {
 /** The part of a lease that is kept free: what is sent later might reach the platform after its end. */
 const sendMargin = 0.1;
 
-/** Two signs of life that are further apart than this part of a lease: one is missing between them. */
+/**
+ * The store may have been away where two signs of life are further apart than this part of a lease: signs come each third
+ * of one, so that nobody is overdue for an outage of less than two thirds.
+ */
 const missedShare = 0.6;
 
 /** How many lanes of dead owners are gone on with at the same time. */
@@ -70,9 +73,8 @@ export class Owner {
   readonly #suspected = new Set<string>();
   #remembered: { readonly lane: string; readonly mark: string; readonly at: number }[] = [];
   #isTakingOver = false;
-  /** When the last sign of life that went through was sent, by this process's clock; undefined before the first one. */
-  #lastSign: number | undefined;
-  #hasFailed = false;
+  /** When the last sign of life that went through was sent, by this process's clock; before, when it started. */
+  #lastSign = 0;
   /** Until when nobody is buried, by this process's clock. */
   #buriesFrom = Number.NEGATIVE_INFINITY;
   #lastPutBack = Number.NEGATIVE_INFINITY;
@@ -159,6 +161,7 @@ export class Owner {
   start(): void {
     if (this.#isStarted || this.#isStopped) return;
     this.#isStarted = true;
+    this.#lastSign = this.clock.now();
     void this.#beat();
   }
 
@@ -227,7 +230,6 @@ export class Owner {
     try {
       await this.#beating;
     } catch (error) {
-      this.#hasFailed = true;
       this.#options.logger.warn("the store does not hear this process", describeError(error));
       pauseMs = Math.min(pauseMs, 250) * (0.5 + this.clock.random() / 2);
     }
@@ -247,10 +249,9 @@ export class Owner {
     const beat = await this.store.beat(id, this.leaseTime);
     this.heard(beat.now);
     // Where this process was without the store, the others may have been, too: they get a lease to come back.
-    if (this.#hasFailed || from - (this.#lastSign ?? from) > this.leaseTime * missedShare) {
+    if (from - this.#lastSign > this.leaseTime * missedShare) {
       this.#buriesFrom = this.clock.now() + this.leaseTime;
     }
-    this.#hasFailed = false;
     this.#lastSign = from;
     // A late answer to a former id says nothing of this one.
     if (id !== this.#id || this.#isStopped) return;
