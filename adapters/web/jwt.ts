@@ -51,6 +51,9 @@ const secretAlgorithms: readonly string[] = ["HS256", "HS384", "HS512"];
 /** RFC 7518, section 3.2: a key of the hash's size or larger must be used with HS256. */
 const secretBytes = 32;
 
+/** How many different bytes a secret has at least: even one in hexadecimal has more, unless it was made by hand. */
+const differentBytes = 8;
+
 /**
  * An `authenticate` hook for tokens (JWT) that the host application gave to the person's browser. A token that is
  * forged, expired, without expiry, for another audience, or signed in a way that was not asked for is nobody's.
@@ -132,6 +135,10 @@ function keySource(
     const bytes = typeof secret === "string" ? new TextEncoder().encode(secret) : secret;
     if (!(bytes instanceof Uint8Array) || bytes.byteLength < secretBytes) {
       throw optionInvalid("jwtSpeaker.secret", `must have at least ${secretBytes} bytes`);
+    }
+    if (new Set(bytes).size < differentBytes) {
+      const command = `node -p "require('crypto').randomBytes(32).toString('base64url')"`;
+      throw optionInvalid("jwtSpeaker.secret", `is too easy to guess. This makes a good one: ${command}`);
     }
     return async () => bytes;
   }

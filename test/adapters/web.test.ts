@@ -810,6 +810,7 @@ describe("jwtSpeaker", () => {
     expect(fieldOf({ audience })).toBe("jwtSpeaker.secret");
     expect(fieldOf({ audience, secret, jwksUrl: "https://host.example/jwks" })).toBe("jwtSpeaker.secret");
     expect(fieldOf({ audience, secret: "short" })).toBe("jwtSpeaker.secret");
+    expect(fieldOf({ audience, secret: "abc".repeat(20) })).toBe("jwtSpeaker.secret");
     expect(fieldOf({ secret })).toBe("jwtSpeaker.audience");
     expect(fieldOf({ secret, audience: [] })).toBe("jwtSpeaker.audience");
     expect(fieldOf({ secret, audience, algorithms: ["none"] })).toBe("jwtSpeaker.algorithms");

@@ -4,12 +4,15 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type CozeEmulator, startCozeEmulator } from "aparte/testing";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { builtRoot } from "../build.ts";
 
 let folder: string;
 let processes: ChildProcess[] = [];
 let emulator: CozeEmulator | undefined;
+
+// On a busy machine the build takes as long as a test may.
+beforeAll(() => builtRoot(), 120_000);
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "aparte-program-"));

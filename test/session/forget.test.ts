@@ -1,6 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createClient } from "@keyv/redis";
 import { AparteError, type Backend, openStore, SessionMapper, type Store } from "aparte";
 import { coze } from "aparte/coze";
 import { startCozeEmulator } from "aparte/testing";
@@ -8,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { StoredTokens } from "../../src/session/shared-tokens.ts";
 import { TokenCache } from "../../src/session/token.ts";
 import { memoryStore } from "../../src/stores/memory.ts";
+import { describeOnRedis } from "../support/redis.ts";
 
 const secret = "a secret of the tests, long enough";
 const ada = { platform: "web", tenant: "acme-canary", user: "user-canary" };
@@ -147,5 +149,28 @@ describe("forget", () => {
       mapperOf({ helper }, store).connect({ platform: "web", deliver: async () => {} } as never);
     });
     expect(removed).toEqual(["conversation-canary"]);
+  });
+});
+
+describeOnRedis("forget on Redis", (url) => {
+  it("leaves hashes of events there, and nothing else of the person", async () => {
+    const address = `${await url()}`;
+    const mapper = mapperOf({ helper: echo }, await openStore(address));
+    const client = createClient({ url: address });
+    await client.connect();
+    closers.push(async () => client.destroy());
+    const contents = async () => {
+      const texts: string[] = [];
+      for (const key of await client.keys("*")) {
+        texts.push(key, (await client.type(key)) === "string" ? String(await client.get(key)) : "");
+      }
+      return texts.join("\n");
+    };
+    await talk(mapper);
+    const { sessionName } = await mapper.resolve(ada);
+    expect(await contents()).toContain("user-canary");
+    await mapper.forget(ada);
+    expect(await contents()).not.toMatch(/-canary/);
+    expect(await contents()).not.toContain(sessionName);
   });
 });
