@@ -238,4 +238,22 @@ describe("TokenCache on a shared shelf", () => {
       "t2",
     ]);
   });
+
+  it("renews five minutes before the end of its use, and tries again after a quarter of what is left", async () => {
+    const minted = minter();
+    const { clock, tokens } = cache();
+    const mintsAt = async (now: number) => {
+      clock.now = now;
+      expect(await tokens.get("s", minted.mint, forever)).toBe("t1");
+      await new Promise((resolve) => setImmediate(resolve));
+      return minted.minted;
+    };
+    // Minted at 1,000 for an hour, of which the last ten seconds are not used.
+    expect(await mintsAt(1_000)).toBe(1);
+    minted.failWith = new Error("no renewal");
+    expect(await mintsAt(3_290_999)).toBe(1);
+    expect(await mintsAt(3_291_000)).toBe(2);
+    expect(await mintsAt(3_365_999)).toBe(2);
+    expect(await mintsAt(3_366_000)).toBe(3);
+  });
 });
