@@ -23,7 +23,13 @@ export type AgentStep =
   | { readonly type: "answer"; readonly text: string; readonly breaks?: "cut" | "hang" }
   | { readonly type: "tool"; readonly name: string; readonly arguments: string; readonly result: string }
   | { readonly type: "follow-up"; readonly text: string }
-  | { readonly type: "action"; readonly name: string; readonly arguments: string }
+  /** Stops until the person has answered a question, or a tool of the client's has run. */
+  | {
+      readonly type: "action";
+      readonly name: string;
+      readonly arguments: string;
+      readonly isQuestion?: boolean;
+    }
   /** The chat fails after the words of `text`. */
   | { readonly type: "fail"; readonly text: string; readonly code: number; readonly msg: string };
 
@@ -49,6 +55,7 @@ const quotedMessages = 50;
  * And it does on request what real agents do now and then (anywhere in the text unless noted):
  * - `suggest`: three follow-up questions. `twice`: two answers. `use a tool`: a tool call before the answer.
  * - `act` (as the whole text): the chat stops at `requires_action` until tool outputs are submitted.
+ * - `survey` (as the whole text): a workflow that asks for a name, then for a size, then for the tool `price`.
  * - `long 5000`: a Markdown answer of about 5000 characters with code fences.
  * - `slow: 200`: 200 milliseconds before each word.
  * - `fail: 4013`: a few words, then `chat.failed` with that code. `fail: early 4011`: JSON in place of a stream.
@@ -72,6 +79,7 @@ export function planAnswer(turn: AgentTurn): AgentPlan {
       steps: [{ type: "fail", text: "I was about to", code: Number(failure), msg: "failed on request" }],
     };
   }
+  if (isSurvey(text)) return { ...pace, steps: surveySteps([]) };
   if (/^\s*act\s*$/i.test(text)) {
     return { ...pace, steps: [{ type: "action", name: "ask_person", arguments: '{"question":"Shall I?"}' }] };
   }
@@ -91,8 +99,24 @@ export function planAnswer(turn: AgentTurn): AgentPlan {
 }
 
 /** What the agent says once the outputs it asked for are there. */
-export function planAfterAction(outputs: readonly string[]): AgentPlan {
+export function planAfterAction(asked: string, outputs: readonly string[]): AgentPlan {
+  if (isSurvey(asked)) return { steps: surveySteps(outputs) };
   return { steps: [{ type: "answer", text: `Done. The outputs were: ${outputs.map(quoted).join(", ")}.` }] };
+}
+
+function isSurvey(text: string): boolean {
+  return /^\s*survey\s*$/i.test(text);
+}
+
+function surveySteps([name, size, price]: readonly string[]): readonly AgentStep[] {
+  const ask = (question: string): readonly AgentStep[] => [
+    { type: "answer", text: question },
+    { type: "action", name: "question", arguments: JSON.stringify({ question }), isQuestion: true },
+  ];
+  if (name === undefined) return ask("What is your name?");
+  if (size === undefined) return ask(`Which size, ${name}?`);
+  if (price === undefined) return [{ type: "action", name: "price", arguments: JSON.stringify({ size }) }];
+  return [{ type: "answer", text: `Thank you, ${name}. Size ${size} is ${price}.` }];
 }
 
 /** The words of an answer with the blanks that belong to them; joined, they are the answer again. */

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { inspect } from "node:util";
 import { type CozeOptions, coze, serviceWords } from "aparte/coze";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { AskCall, FileInput } from "../../src/backends/backend.ts";
+import type { AskCall, FileInput, JsonValue } from "../../src/backends/backend.ts";
 import { type CozeEmulator, startCozeEmulator } from "../../src/emulators/coze/index.ts";
 import { AparteError } from "../../src/errors.ts";
 import type { ReplyEvent } from "../../src/turn/reply-event.ts";
@@ -457,15 +457,123 @@ describe.each([{ stream: true }, { stream: false }])("coze chat, stream: $stream
     expect(emulator.chats()).toHaveLength(3);
   });
 
-  it("shows the wanted tool and refuses to act", async () => {
+  it("runs the tool that the agent asks for, and tells the agent of one that fails or is missing", async () => {
+    const log: unknown[] = [];
+    const note = (_: string, facts?: object) => void log.push(facts);
+    const logger = { info() {}, warn: note, error: note };
+    const ask = async (tools: NonNullable<CozeOptions["tools"]>) => {
+      const { service, turn } = await opened(backend({ stream, logger, tools, toolTimeout: 200 }));
+      return await all(service.ask(turn("act")));
+    };
+    const asked: unknown[] = [];
+    const tool = (args: unknown, turn: object) => {
+      asked.push([args, Object.keys(turn)]);
+      return { ok: true };
+    };
+    const events = await ask({ ask_person: tool });
+    expect(events.slice(0, 1)).toEqual([{ type: "status", text: "ask_person" }]);
+    expect(messagesOf(events)).toEqual(['Done. The outputs were: "{"ok":true}".']);
+    expect(asked).toEqual([[{ question: "Shall I?" }, ["sessionName", "agent", "text", "signal"]]]);
+    const failing = async () => {
+      throw new Error("secret words");
+    };
+    expect(messagesOf(await ask({ ask_person: failing }))[0]).toContain("The tool failed.");
+    const silent = () => new Promise<string>(() => {});
+    expect(messagesOf(await ask({ ask_person: silent }))[0]).toContain("The tool took too long.");
+    expect(messagesOf(await ask({}))[0]).toContain("There is no such tool.");
+    expect(log).toMatchObject([{ tool: "ask_person" }, { tool: "ask_person" }, { tool: "ask_person" }]);
+    expect(JSON.stringify(log)).not.toContain("secret words");
+  });
+
+  it("takes the next message for the answer to the agent's question: two people at once, through a restart", async () => {
+    const person = async (sessionName: string) => {
+      let state: JsonValue | undefined;
+      const tools = { price: (args: JsonValue | undefined) => `${JSON.stringify(args)} 9 coins` };
+      const { turn } = await opened(backend({ stream }), sessionName);
+      let count = 0;
+      return async (text: string, more: Partial<AskCall> = {}) => {
+        // Each turn by a process of its own: only what was kept goes from one to the next.
+        const service = backend({ stream, tools });
+        const call = turn(text, {
+          turnId: `${sessionName}-${++count}`,
+          keep: (kept) => {
+            state = JSON.parse(JSON.stringify(kept));
+          },
+          ...(state === undefined ? {} : { state }),
+          ...more,
+        });
+        return messagesOf(await all(service.ask(call)));
+      };
+    };
+    const [ada, ben] = await Promise.all([person("ada"), person("ben")]);
+    expect(await Promise.all([ada("survey"), ben("survey")])).toEqual([
+      ["What is your name?"],
+      ["What is your name?"],
+    ]);
+    // The answer gets there, and what comes back is lost: nothing is said twice.
+    emulator.fail({ path: "/v3/chat/submit_tool_outputs", afterWork: 503, times: 2 });
+    expect(await Promise.all([ada("Ada"), ben("Ben")])).toEqual([["Which size, Ada?"], ["Which size, Ben?"]]);
+    // It does not get there: it is sent again.
+    emulator.fail({ path: "/v3/chat/submit_tool_outputs", status: 503, body: "", times: 2 });
+    expect(await Promise.all([ada("L"), ben("S")])).toEqual([
+      ['Thank you, Ada. Size L is {"size":"L"} 9 coins.'],
+      ['Thank you, Ben. Size S is {"size":"S"} 9 coins.'],
+    ]);
+    expect(emulator.chats().map(({ status }) => status)).toEqual(["completed", "completed"]);
+    expect((await ada("hello"))[0]).toContain('You said: "hello"');
+  });
+
+  it("asks anew where the agent waits for no answer any more", async () => {
     const { service, turn } = await opened(backend({ stream }));
-    const seen: ReplyEvent[] = [];
-    const asking = (async () => {
-      for await (const event of service.ask(turn("act"))) seen.push(event);
-    })();
-    expect(await codeOf(asking)).toBe("action-required");
-    expect(seen).toEqual([{ type: "status", text: "ask_person" }]);
-    expect(messagesOf(await all(service.ask(turn("hello"))))).toHaveLength(1);
+    const kept: JsonValue[] = [];
+    const keep = (state: JsonValue) => void kept.push(state);
+    await all(service.ask(turn("survey", { keep })));
+    emulator.fail({ path: "/v3/chat/submit_tool_outputs", code: 4000 });
+    const state = kept[0] ?? null;
+    const answers = messagesOf(await all(service.ask(turn("hello", { keep, state, turnId: "turn-2" }))));
+    expect(answers[0]).toContain('You said: "hello"');
+    expect(kept.slice(1)).toEqual([null]);
+  });
+
+  it("recovers the answer to a question: not sent, or its reply", async () => {
+    const { service, turn } = await opened(backend({ stream }));
+    let state: JsonValue = null;
+    const keep = (next: JsonValue) => {
+      state = next;
+    };
+    await all(service.ask(turn("survey", { keep })));
+    const answering = turn("Ada", { state, turnId: "turn-2" });
+    expect(await service.recover(answering)).toBe("not-sent");
+    await all(service.ask(answering));
+    const recovered = await service.recover({ ...answering, keep });
+    expect(typeof recovered === "string" ? recovered : messagesOf(await all(recovered))).toEqual([
+      "Which size, Ada?",
+    ]);
+    expect(state).toMatchObject({ asked: { chatId: emulator.chats()[0]?.id } });
+  });
+
+  it("tells the agent who is speaking, and passes further fields on", async () => {
+    const bodies: Record<string, unknown>[] = [];
+    const watching: typeof fetch = async (url, init) => {
+      if (String(url).includes("/v3/chat?")) bodies.push(JSON.parse(String(init?.body)));
+      return await fetch(url, init);
+    };
+    const options = {
+      customVariables: ({ sessionName }: { sessionName: string }) => ({ who: sessionName }),
+      parameters: ({ text }: { text: string }) => ({ length: text.length }),
+      extra: { enable_card: true, bot_id: "1" },
+    };
+    const { service, turn } = await opened(backend({ stream, fetch: watching, ...options }));
+    await all(service.ask(turn("hello")));
+    expect(bodies[0]).toMatchObject({
+      custom_variables: { who: "ada" },
+      parameters: { length: 5 },
+      enable_card: true,
+      bot_id: emulator.botId,
+    });
+    const wrong = backend({ stream, customVariables: () => ({ who: 7 }) as never });
+    const error = await failure(all(wrong.ask(turn("hello"))));
+    expect([error.code, error.field]).toEqual(["input-invalid", "customVariables"]);
   });
 
   it("waits for a chat that still runs, within its bound", async () => {

@@ -2,9 +2,9 @@ import { AparteError } from "../../errors.ts";
 import type { ReplyEvent } from "../../turn/reply-event.ts";
 import type { AskCall } from "../backend.ts";
 import { ServiceFailure } from "../http/failure.ts";
-import { type ChatProgress, startChat } from "./chat.ts";
+import { type ChatProgress, type Lookup, startChat } from "./chat.ts";
 import type { CozeClient, CozeRequest } from "./client.ts";
-import { fetchRest } from "./recover.ts";
+import { fetchRest } from "./rest.ts";
 import { readChat } from "./wire.ts";
 
 /** Asks in the polling way, for agents that cannot stream: start, look until it has ended, fetch the answers. */
@@ -13,9 +13,10 @@ export async function* pollChat(
   turn: AskCall,
   request: CozeRequest,
   progress: ChatProgress,
+  isThere?: Lookup,
 ): AsyncGenerator<ReplyEvent> {
   try {
-    const answer = await startChat(client, turn, progress, () => client.call(request));
+    const answer = await startChat(client, turn, progress, () => client.call(request), isThere);
     if (answer !== undefined) progress.began(readChat(answer.data).id);
   } catch (error) {
     // The answer to the start was lost, the chat may run all the same: it is looked for.

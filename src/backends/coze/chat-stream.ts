@@ -4,12 +4,12 @@ import type { AskCall } from "../backend.ts";
 import { Deadline } from "../http/deadline.ts";
 import { inDoubt, ranPerhaps, ServiceFailure } from "../http/failure.ts";
 import { fieldsOf, numberOf, textOf } from "../http/json.ts";
-import { type ChatProgress, closing, judge, startChat } from "./chat.ts";
+import { type ChatProgress, closing, judge, type Lookup, startChat } from "./chat.ts";
 import type { CozeClient, CozeRequest } from "./client.ts";
 import { Drafts } from "./drafts.ts";
 import type { CozeEvents } from "./events.ts";
 import { CozeFailure, chatFailure, type FailureFacts, streamFailure } from "./failure.ts";
-import { fetchRest } from "./recover.ts";
+import { fetchRest } from "./rest.ts";
 import { type CozeMessage, readChat, readMessage, toolName } from "./wire.ts";
 
 /**
@@ -21,11 +21,12 @@ export async function* streamChat(
   turn: AskCall,
   request: CozeRequest,
   progress: ChatProgress,
+  isThere?: Lookup,
 ): AsyncGenerator<ReplyEvent> {
   const whole = new Deadline(turn.signal, client.settings.chatTimeout);
   const { signal } = whole;
   try {
-    yield* withinTime(client, { ...turn, signal }, { ...request, signal }, progress);
+    yield* withinTime(client, { ...turn, signal }, { ...request, signal }, progress, isThere);
   } catch (cause) {
     if (!whole.isOver) throw cause;
     throw new AparteError("backend-timeout", "Coze: the chat took too long.", { cause });
@@ -39,17 +40,19 @@ async function* withinTime(
   turn: AskCall,
   request: CozeRequest,
   progress: ChatProgress,
+  isThere?: Lookup,
 ): AsyncGenerator<ReplyEvent> {
   const { idleTimeout, waitTimeout } = client.settings;
   let idle = new Deadline(turn.signal, idleTimeout);
   let isWhole = false;
   let cause: unknown;
   try {
-    const events = await startChat(client, turn, progress, async () => {
+    const start = async (): Promise<CozeEvents> => {
       idle.end();
       idle = new Deadline(turn.signal, idleTimeout);
       return await client.stream(request, idle, begun);
-    });
+    };
+    const events = await startChat(client, turn, progress, start, isThere);
     if (events !== undefined) {
       yield* replyFrom(events, progress);
       isWhole = progress.state === "over";
@@ -97,11 +100,10 @@ async function* replyFrom(events: CozeEvents, progress: ChatProgress): AsyncGene
       // A cancelled chat's stream goes on to an event of completion; only the status tells.
       const status = chat.status === "canceled" ? chat.status : name.slice("conversation.chat.".length);
       if (status === "created" || status === "in_progress") continue;
-      if (status === "completed") yield* drafts.end();
+      if (status === "completed" || status === "requires_action") yield* drafts.end();
       // A failed chat may come without its status, as `{ code, msg }` alone.
-      yield* judge({ ...chat, status }, progress);
-      if (status === "completed") return yield* closing(chat, followUps, progress);
-      continue;
+      judge({ ...chat, status }, progress);
+      return yield* closing(chat, followUps, progress);
     }
     const message = readMessage(data);
     progress.began(message.chatId ?? "");

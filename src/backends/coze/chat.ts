@@ -7,9 +7,18 @@ import { fieldsOf, listOf, numberOf, textOf } from "../http/json.ts";
 import { noAnswer } from "../http/no-answer.ts";
 import type { CozeClient, CozeRequest } from "./client.ts";
 import { CozeFailure, chatFailure } from "./failure.ts";
+import { forTurn } from "./options.ts";
 import type { Question } from "./question.ts";
 import { turnMark } from "./question.ts";
-import { type CozeChat, type CozeMessage, idOf, readableText, readChat, readMessage } from "./wire.ts";
+import {
+  type CozeCall,
+  type CozeChat,
+  type CozeMessage,
+  idOf,
+  readableText,
+  readChat,
+  readMessage,
+} from "./wire.ts";
 
 /** How far one turn's chat has come. */
 export class ChatProgress {
@@ -20,8 +29,10 @@ export class ChatProgress {
   state: "unsent" | "running" | "over" = "unsent";
   /** Ids of the answers that the person has got. */
   readonly delivered: Set<string> = new Set();
-  /** Whether the person has got any answer. */
-  hasAnswered = false;
+  /** How many answers the person has got. */
+  answers = 0;
+  /** What the chat has stopped for. */
+  calls: readonly CozeCall[] = [];
 
   constructor(turn: Pick<AskCall, "note">) {
     this.#note = turn.note;
@@ -35,23 +46,20 @@ export class ChatProgress {
 }
 
 /** The request that starts a chat. It is sent again only where it certainly did not run. */
-export function chatRequest(
-  { settings }: CozeClient,
-  turn: Pick<AskCall, "conversationId" | "sessionName" | "signal" | "turnId">,
-  question: Question,
-): CozeRequest {
+export function chatRequest({ settings }: CozeClient, turn: AskCall, question: Question): CozeRequest {
   return {
     method: "POST",
     path: "/v3/chat",
     query: { conversation_id: turn.conversationId },
     body: {
+      ...settings.extra,
       bot_id: settings.botId,
       user_id: turn.sessionName,
       stream: settings.stream,
       auto_save_history: true,
       additional_messages: [question],
-      custom_variables: settings.customVariables,
-      parameters: settings.parameters,
+      custom_variables: forTurn("customVariables", settings.customVariables, turn),
+      parameters: forTurn("parameters", settings.parameters, turn),
       meta_data: { ...settings.metaData, [turnMark]: turn.turnId },
     },
     isHarmless: false,
@@ -61,6 +69,9 @@ export function chatRequest(
     signal: turn.signal,
   };
 }
+
+/** Asks Coze whether it has what was sent: undefined where it surely has not. */
+export type Lookup = () => Promise<FoundQuestion | "unknown" | undefined>;
 
 /** How often a turn is sent again that Coze, when asked, does not have. */
 const mostResends = 2;
@@ -76,6 +87,7 @@ export async function startChat<T>(
   turn: AskCall,
   progress: ChatProgress,
   start: () => Promise<T>,
+  isThere: Lookup = () => findTurn(client, turn),
 ): Promise<T | undefined> {
   const { waitTimeout, pollInterval } = client.settings;
   const until = performance.now() + waitTimeout;
@@ -95,13 +107,13 @@ export async function startChat<T>(
     if (doubts > 0) {
       // What is under way there gets a moment to come to light.
       await pause(Math.min(wait, 5 * pollInterval), turn.signal);
-      const found = await findTurn(client, turn).catch(() => "unknown" as const);
+      const found = await isThere().catch(() => "unknown" as const);
       if (found === "unknown")
         throw new CozeFailure(failure.code, "it is not known whether the turn ran", ranPerhaps, {
           cause: failure,
         });
       if (found !== undefined) {
-        if (found.chatId !== undefined) progress.began(found.chatId);
+        progress.began(found.chatId ?? "");
         return undefined;
       }
       progress.state = "unsent";
@@ -136,7 +148,11 @@ export async function waitForChat(
   }
 }
 
-async function retrieveChat(client: CozeClient, turn: ConversationCall, chatId: string): Promise<CozeChat> {
+export async function retrieveChat(
+  client: CozeClient,
+  turn: ConversationCall,
+  chatId: string,
+): Promise<CozeChat> {
   const answer = await client.call({
     method: "GET",
     path: "/v3/chat/retrieve",
@@ -180,7 +196,7 @@ export function* deliver(
 ): Generator<ReplyEvent> {
   if (text.trim() === "" || (id !== undefined && progress.delivered.has(id))) return;
   if (id !== undefined) progress.delivered.add(id);
-  progress.hasAnswered = true;
+  progress.answers += 1;
   yield { type: "message", text };
 }
 
@@ -190,7 +206,9 @@ export function* closing(
   messages: readonly CozeMessage[],
   progress: ChatProgress,
 ): Generator<ReplyEvent> {
-  if (!progress.hasAnswered) yield noAnswer;
+  // A chat that has stopped goes on.
+  if (progress.calls.length > 0) return;
+  if (progress.answers === 0) yield noAnswer;
   const items = messages.filter((message) => message.type === "follow_up").map(readableText);
   const suggestions = items.filter((item) => item !== "");
   if (suggestions.length > 0) yield { type: "suggestions", items: suggestions };
@@ -205,22 +223,15 @@ export function* closing(
 }
 
 /**
- * Passes a completed chat.
+ * Passes a chat that is completed, or has stopped for something.
  * @throws {AparteError} for one that ended otherwise.
  */
-export function* judge(chat: CozeChat, progress: ChatProgress): Generator<ReplyEvent> {
-  if (chat.status === "requires_action") {
-    for (const text of chat.wantedTools) yield { type: "status", text };
-    throw new AparteError(
-      "action-required",
-      "Coze: the agent waits for the result of a tool that has to run on our side, which aparte does not do. " +
-        "Use tools that Coze runs itself, and workflows without question nodes.",
-    );
-  }
+export function judge(chat: CozeChat, progress: ChatProgress): void {
   progress.state = "over";
   if (chat.status === "canceled" || chat.status === "cancelled") {
     throw new AparteError("stopped", "Coze: the chat was cancelled there.");
   }
+  progress.calls = chat.status === "requires_action" ? chat.calls : [];
   if (chat.status === "failed" || chat.errorCode !== 0) {
     throw chatFailure({ number: chat.errorCode || undefined, words: chat.errorWords });
   }

@@ -2,6 +2,7 @@ import { AparteError } from "../../errors.ts";
 import type { ReplyEvent } from "../../turn/reply-event.ts";
 import type { AskCall, Backend } from "../backend.ts";
 import { fieldsOf, textOf } from "../http/json.ts";
+import { answerQuestion, askedIn, goOn } from "./actions.ts";
 import { ChatProgress, cancelChat, chatRequest, freeConversation } from "./chat.ts";
 import { pollChat } from "./chat-poll.ts";
 import { streamChat } from "./chat-stream.ts";
@@ -13,7 +14,7 @@ import { composeQuestion } from "./question.ts";
 import { recover } from "./recover.ts";
 
 export { serviceWords } from "../http/failure.ts";
-export type { CozeOptions, CozeSessionContext } from "./options.ts";
+export type { CozeOptions, CozePerTurn, CozeSessionContext, CozeTool, CozeTurn } from "./options.ts";
 
 /** A session of nobody, to try the key with. */
 const probeSession = "aparte-probe";
@@ -48,10 +49,13 @@ export function coze(options: CozeOptions): Required<Omit<Backend, "locate">> {
 }
 
 async function* ask(client: CozeClient, turn: AskCall): AsyncGenerator<ReplyEvent> {
-  const request = chatRequest(client, turn, await composeQuestion(client, turn));
   const progress = new ChatProgress(turn);
   try {
+    const asked = askedIn(turn.state);
+    if (asked !== undefined && (yield* answerQuestion(client, turn, asked, progress))) return;
+    const request = chatRequest(client, turn, await composeQuestion(client, turn));
     yield* (client.settings.stream ? streamChat : pollChat)(client, turn, request, progress);
+    yield* goOn(client, turn, progress);
   } finally {
     if (progress.state === "running" && !isTakenOver(turn.signal)) {
       await freeConversation(client, turn, progress.chatId);

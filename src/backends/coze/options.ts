@@ -1,5 +1,7 @@
 import { createHash, createPublicKey, type KeyObject } from "node:crypto";
 import { checkText, isObject, milliseconds, optionInvalid, readBaseURL, refuseUnknown } from "../../check.ts";
+import { AparteError } from "../../errors.ts";
+import { consoleLogger, type Logger } from "../../logger.ts";
 import type { JsonValue } from "../backend.ts";
 import { readPrivateKey } from "../http/pasted-key.ts";
 
@@ -7,6 +9,28 @@ import { readPrivateKey } from "../http/pasted-key.ts";
 export interface CozeSessionContext {
   readonly device_info?: { readonly device_id?: string; readonly custom_consumer?: string };
 }
+
+/** What the functions among the options learn of a turn. */
+export interface CozeTurn {
+  /** The session's pseudonym. */
+  readonly sessionName: string;
+  /** The agent's name in the mapper's configuration. */
+  readonly agent: string;
+  readonly text: string;
+}
+
+/** The same for all turns, or made for each. */
+export type CozePerTurn<T> = T | ((turn: CozeTurn) => T | undefined);
+
+/**
+ * A tool that runs here when the agent asks for it. It may run twice where the process dies in between.
+ * @param args the call's arguments, read as JSON; what the agent's model wrote, so check them
+ * @returns what the agent is told: a text, or what JSON can say
+ */
+export type CozeTool = (
+  args: JsonValue | undefined,
+  turn: CozeTurn & { readonly signal: AbortSignal },
+) => JsonValue | undefined | Promise<JsonValue | undefined>;
 
 export interface CozeOptions {
   /** The OAuth app's id (type "normal", client "service"). */
@@ -41,9 +65,17 @@ export interface CozeOptions {
   /** False asks in the polling way, for agents that cannot stream. @default true */
   readonly stream?: boolean;
   /** Values for `{{name}}` in the agent's prompt. */
-  readonly customVariables?: { readonly [name: string]: string };
+  readonly customVariables?: CozePerTurn<{ readonly [name: string]: string }>;
   /** Input of the start node, for agents in chatflow mode. */
-  readonly parameters?: { readonly [name: string]: JsonValue };
+  readonly parameters?: CozePerTurn<{ readonly [name: string]: JsonValue }>;
+  /** Tools that run here, by the names that the agent calls them by. */
+  readonly tools?: { readonly [name: string]: CozeTool };
+  /** The longest a tool may take, in milliseconds. @default 60_000 */
+  readonly toolTimeout?: number;
+  /** Further fields of the request that begins a chat, e.g. `{ enable_card: true }`. Those that aparte sets stay. */
+  readonly extra?: { readonly [field: string]: JsonValue };
+  /** Told of what fails beside a turn, e.g. a tool. @default the console */
+  readonly logger?: Logger;
   /** Sent with every conversation and chat: at most 14 pairs, keys of 1 to 64, values of 1 to 512 characters. */
   readonly metaData?: { readonly [key: string]: string };
   /** The longest a plain request may take, in milliseconds. @default 30_000 */
@@ -89,6 +121,10 @@ export interface CozeSettings {
   readonly customVariables: CozeOptions["customVariables"];
   readonly parameters: CozeOptions["parameters"];
   readonly metaData: CozeOptions["metaData"];
+  readonly tools: NonNullable<CozeOptions["tools"]>;
+  readonly toolTimeout: number;
+  readonly extra: CozeOptions["extra"];
+  readonly logger: Logger;
   readonly requestTimeout: number;
   readonly idleTimeout: number;
   readonly chatTimeout: number;
@@ -119,6 +155,10 @@ const optionNames: Record<keyof CozeOptions, true> = {
   customVariables: true,
   parameters: true,
   metaData: true,
+  tools: true,
+  toolTimeout: true,
+  extra: true,
+  logger: true,
   requestTimeout: true,
   idleTimeout: true,
   chatTimeout: true,
@@ -157,9 +197,15 @@ export function readOptions(options: CozeOptions): CozeSettings {
       "must be an object, or a function that makes it from a session's name",
     );
   }
-  if (parameters !== undefined && !isObject(parameters))
-    throw optionInvalid("parameters", "must be an object");
-  checkTexts("customVariables", options.customVariables);
+  if (typeof parameters !== "function" && parameters !== undefined && !isObject(parameters))
+    throw optionInvalid("parameters", "must be an object, or a function that makes one of a turn");
+  if (typeof options.customVariables !== "function") checkTexts("customVariables", options.customVariables);
+  if (options.extra !== undefined && !isObject(options.extra))
+    throw optionInvalid("extra", "must be an object");
+  const tools: unknown = options.tools ?? {};
+  if (!isObject(tools) || !Object.values(tools).every((tool) => typeof tool === "function")) {
+    throw optionInvalid("tools", "must be an object of functions");
+  }
   checkMetaData(options.metaData);
   if (options.fetch !== undefined && typeof options.fetch !== "function") {
     throw optionInvalid("fetch", "must be a function");
@@ -188,6 +234,10 @@ export function readOptions(options: CozeOptions): CozeSettings {
     customVariables: options.customVariables,
     parameters,
     metaData: options.metaData,
+    tools: options.tools ?? {},
+    toolTimeout: milliseconds("toolTimeout", options.toolTimeout, 60_000),
+    extra: options.extra,
+    logger: options.logger ?? consoleLogger,
     requestTimeout: milliseconds("requestTimeout", options.requestTimeout, 30_000),
     idleTimeout: milliseconds("idleTimeout", options.idleTimeout, 120_000),
     chatTimeout: milliseconds("chatTimeout", options.chatTimeout, 600_000),
@@ -241,6 +291,32 @@ function checkMetaData(metaData: CozeOptions["metaData"]): void {
   if (pairs.some(([key]) => key.startsWith("aparte"))) {
     throw optionInvalid("metaData", 'must not have keys that begin with "aparte": aparte uses them itself');
   }
+}
+
+/**
+ * An option's value for one turn.
+ * @throws {AparteError} `input-invalid` where its function fails or makes something else.
+ */
+export function forTurn<T extends object>(
+  name: "customVariables" | "parameters",
+  option: CozePerTurn<T> | undefined,
+  { sessionName, agent, text }: CozeTurn,
+): T | undefined {
+  if (typeof option !== "function") return option;
+  let value: T | undefined;
+  try {
+    value = option({ sessionName, agent, text });
+  } catch (cause) {
+    const problem = `The function "${name}" failed. Its error is kept as the cause.`;
+    throw new AparteError("input-invalid", problem, { field: name, cause });
+  }
+  const isTexts =
+    name === "parameters" || Object.values(value ?? {}).every((each) => typeof each === "string");
+  if (value === undefined || (isObject(value) && isTexts)) return value;
+  const wanted = name === "parameters" ? "an object" : "an object of strings";
+  throw new AparteError("input-invalid", `The function "${name}" must return ${wanted}, or undefined.`, {
+    field: name,
+  });
 }
 
 function checkTexts(name: string, value: unknown): void {

@@ -24,8 +24,17 @@ export interface CozeChat {
   readonly errorCode: number;
   readonly errorWords: string | undefined;
   readonly usage: Fields | undefined;
-  /** Names of the tools that the agent wants to have run. */
-  readonly wantedTools: readonly string[];
+  /** What the chat waits for, where its status is `requires_action`. */
+  readonly calls: readonly CozeCall[];
+}
+
+/** What a chat that stopped wants: a tool to be run, or the person's answer to a question of its workflow. */
+export interface CozeCall {
+  readonly id: string;
+  readonly isQuestion: boolean;
+  readonly name: string;
+  /** JSON text, mostly. */
+  readonly arguments: string;
 }
 
 /** @throws {AparteError} `backend-protocol`: without its id a conversation or chat cannot be found again. */
@@ -54,7 +63,8 @@ export function readMessage(value: unknown): CozeMessage {
 export function readChat(value: unknown): CozeChat {
   const fields = fieldsOf(value);
   const error = fieldsOf(fields.last_error);
-  const calls = listOf(fieldsOf(fieldsOf(fields.required_action).submit_tool_outputs).tool_calls);
+  const action = fieldsOf(fields.required_action);
+  const calls = listOf(fieldsOf(action.submit_tool_outputs).tool_calls).map(fieldsOf);
   return {
     id: textOf(fields.id) ?? "",
     status: textOf(fields.status) ?? "",
@@ -62,7 +72,12 @@ export function readChat(value: unknown): CozeChat {
     errorCode: numberOf(error.code) ?? numberOf(fields.code) ?? 0,
     errorWords: textOf(error.msg) ?? textOf(fields.msg),
     usage: typeof fields.usage === "object" && fields.usage !== null ? fieldsOf(fields.usage) : undefined,
-    wantedTools: calls.map((call) => textOf(fieldsOf(fieldsOf(call).function).name) ?? "tool"),
+    calls: calls.map((call) => ({
+      id: textOf(call.id) ?? "",
+      isQuestion: (call.type || action.type) === "reply_message",
+      name: textOf(fieldsOf(call.function).name) || "tool",
+      arguments: textOf(fieldsOf(call.function).arguments) ?? "",
+    })),
   };
 }
 

@@ -68,7 +68,14 @@ async function play(run: ChatRun, step: AgentStep): Promise<boolean> {
       emitWhole(run, "follow_up", step.text);
       return false;
     case "action":
-      chat.toolCalls = [{ id: `call_${run.state.newId()}`, name: step.name, arguments: step.arguments }];
+      chat.toolCalls = [
+        {
+          id: `call_${run.state.newId()}`,
+          name: step.name,
+          arguments: step.arguments,
+          isQuestion: step.isQuestion === true,
+        },
+      ];
       finish(run, "requires_action");
       return true;
     case "fail":
@@ -177,9 +184,9 @@ export function wireChat(chat: Chat): Readonly<Record<string, unknown>> {
     required_action: {
       type: chat.status === "requires_action" ? "submit_tool_outputs" : "",
       submit_tool_outputs: {
-        tool_calls: chat.toolCalls.map(({ id, name, arguments: text }) => ({
+        tool_calls: chat.toolCalls.map(({ id, name, arguments: text, isQuestion }) => ({
           id,
-          type: "function",
+          type: isQuestion === true ? "reply_message" : "function",
           function: { name, arguments: text },
         })),
       },

@@ -70,6 +70,7 @@ export function chatRoutes({ desk, wordDelayMs, closing, onChat, onChatEnd }: Ch
       endedAt: undefined,
       lastError: { code: 0, msg: "" },
       toolCalls: [],
+      outputs: [],
       usage: { input, output: 0 },
     };
     state.running.set(conversation.id, chat.id);
@@ -189,7 +190,12 @@ export function chatRoutes({ desk, wordDelayMs, closing, onChat, onChatEnd }: Ch
     state.running.set(chat.conversationId, chat.id);
     chat.toolCalls = [];
     chat.status = "in_progress";
-    return start(call, chat, planned(call, planAfterAction(texts)), stream);
+    chat.outputs = [...chat.outputs, ...texts];
+    const asked = state
+      .messagesOf(chat.conversationId)
+      .findLast((message) => message.chatId === chat.id && message.role === "user");
+    const said = asked === undefined ? "" : saidIn(asked, state).text;
+    return start(call, chat, planned(call, planAfterAction(said, chat.outputs)), stream);
   }
 
   return [

@@ -49,6 +49,8 @@ export interface ToolCall {
   readonly id: string;
   readonly name: string;
   readonly arguments: string;
+  /** The person has to answer it, not a tool. */
+  readonly isQuestion?: boolean;
 }
 
 export interface Chat {
@@ -64,6 +66,8 @@ export interface Chat {
   endedAt: number | undefined;
   lastError: { readonly code: number; readonly msg: string };
   toolCalls: readonly ToolCall[];
+  /** What was submitted so far, in order. */
+  outputs: readonly string[];
   usage: { readonly input: number; readonly output: number };
 }
 

@@ -1,0 +1,71 @@
+import { AparteError } from "../../errors.ts";
+import type { ReplyEvent } from "../../turn/reply-event.ts";
+import type { AskCall } from "../backend.ts";
+import { ServiceFailure } from "../http/failure.ts";
+import { answersOf, type ChatProgress, deliver, findTurn, judge, waitForChat } from "./chat.ts";
+import type { CozeClient } from "./client.ts";
+import { type CozeChat, type CozeMessage, readableText } from "./wire.ts";
+
+/** What became of a turn that was sent: its chat, or its answers, or that Coze does not have the turn. */
+export type Trace =
+  | { readonly chatId: string }
+  | { readonly answers: readonly CozeMessage[] }
+  | "not-sent"
+  | "unknown";
+
+/**
+ * Fetches what the person has not got of a turn that was sent: it was polled for, or its stream was cut. The
+ * turn is never sent again, since it may have run; so no error from here invites to.
+ * @param ms how long to wait for the chat to end.
+ * @throws {AparteError} `broken` when the chat is not found, does not end, or cannot be asked for.
+ */
+export async function* fetchRest(
+  client: CozeClient,
+  turn: AskCall,
+  progress: ChatProgress,
+  ms: number,
+  broken: AparteError,
+): AsyncGenerator<ReplyEvent> {
+  const final = (error: unknown): unknown =>
+    error instanceof ServiceFailure && error.retryable
+      ? new AparteError(broken.code, broken.message, { cause: error })
+      : error;
+  let chat: CozeChat | undefined;
+  try {
+    const trace = await traceOf(client, turn, progress.chatId);
+    if (typeof trace === "string") throw broken;
+    if ("answers" in trace) {
+      if (trace.answers.length === 0) throw broken;
+      return yield* messages(trace.answers, progress);
+    }
+    progress.began(trace.chatId);
+    chat = await waitForChat(client, turn, trace.chatId, ms);
+    if (chat === undefined) throw broken;
+  } catch (error) {
+    throw final(error);
+  }
+  // What the chat itself ended with is told as it is.
+  judge(chat, progress);
+  try {
+    yield* answersOf(client, turn, chat, progress);
+  } catch (error) {
+    throw final(error);
+  }
+}
+
+/** By the chat's id where it is known; otherwise by the turn's id, which Coze keeps with the question. */
+export async function traceOf(client: CozeClient, turn: AskCall, chatId: string | undefined): Promise<Trace> {
+  if (chatId !== undefined) return { chatId };
+  const found = await findTurn(client, turn);
+  if (found === undefined) return "not-sent";
+  if (found === "unknown") return "unknown";
+  return found.chatId === undefined ? { answers: found.answers } : { chatId: found.chatId };
+}
+
+export async function* messages(
+  answers: readonly CozeMessage[],
+  progress: ChatProgress,
+): AsyncGenerator<ReplyEvent> {
+  progress.state = "over";
+  for (const answer of answers) yield* deliver(answer.id, readableText(answer), progress);
+}
