@@ -1,21 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { AparteError, type Mapping, type Reply, type SessionMapper, type Speaker } from "aparte";
+import { AparteError, type PersonSession, personSession, type SessionMapper, type Speaker } from "aparte";
 import type { BotkitMessage } from "botkit";
 
-/** The session of the person who sent a message, for handlers and dialogs. */
-export interface BotkitSession {
-  readonly speaker: Speaker;
-  /**
-   * Asks the agent in the person's conversation, in order with all else they say. The same message that is
-   * delivered twice is not asked twice.
-   * @param text in place of the message's own
-   */
-  ask(text?: string): Reply;
-  /** The conversation's ids and token, for code that calls the service itself. */
-  resolve(agent?: string): Promise<Mapping>;
-  reset(agent?: string): Promise<void>;
-  select(agent: string): Promise<void>;
-}
+export type BotkitSession = PersonSession;
 
 const sessions = new WeakMap<object, BotkitSession>();
 
@@ -44,18 +31,7 @@ export function eventId(message: BotkitMessage): string {
 }
 
 export function giveSession(message: BotkitMessage, speaker: Speaker, mapper: SessionMapper): void {
-  const id = eventId(message);
-  let asked = 0;
-  const session: BotkitSession = {
-    speaker,
-    ask(text = message.text ?? "") {
-      asked += 1;
-      return mapper.handle({ ...speaker, id: `${id}:${asked}`, text });
-    },
-    resolve: (agent) => mapper.resolve(speaker, agent),
-    reset: (agent) => mapper.reset(speaker, agent),
-    select: (agent) => mapper.select(speaker, agent),
-  };
+  const session = personSession(mapper, speaker, { id: eventId(message), text: message.text ?? "" });
   sessions.set(message, session);
   // A client may have sent a field of this name.
   message.session = session;

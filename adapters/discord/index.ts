@@ -1,17 +1,30 @@
-import { type Adapter, AparteError, optionInvalid, type SessionMapper } from "aparte";
-import type { Client, Message as DiscordMessage } from "discord.js";
+import { setImmediate } from "node:timers/promises";
+import {
+  type Adapter,
+  AparteError,
+  optionInvalid,
+  type PersonSession,
+  personSession,
+  type SessionMapper,
+} from "aparte";
+import type { Client, Message as DiscordMessage, Interaction } from "discord.js";
 import { replyAddress } from "./address.ts";
 import { DiscordApi, isForbidden, readFailure } from "./api.ts";
 import { Channels } from "./channels.ts";
+import { allCommands, register } from "./commands.ts";
 import { deliver } from "./deliver.ts";
 import { AttachmentFiles } from "./files.ts";
 import { checkClient } from "./intents.ts";
-import { isToAnswer, platform, readMessage, rereadMessage } from "./message.ts";
+import { Interactions, speakerOf } from "./interactions.ts";
+import { inviteLink } from "./invite.ts";
+import { inThread, isToAnswer, platform, readMessage, rereadMessage } from "./message.ts";
 import { missedMessages } from "./missed.ts";
 import { checkOptions, type DiscordOptions } from "./options.ts";
 import { tellMissing } from "./permissions.ts";
+import { Running } from "./running.ts";
 import { isUnreadable } from "./words.ts";
 
+export type { DiscordCommand } from "./commands.ts";
 export type { DiscordOptions } from "./options.ts";
 
 /** Answers people on Discord. */
@@ -24,6 +37,11 @@ export interface DiscordAdapter extends Required<Adapter> {
    * @throws {AparteError} `option-invalid` when an intent or partial is missing, or a client is attached already.
    */
   attach(client: Client): void;
+  /**
+   * The session of the person who sent a message or used a command, for listeners of your own. What is asked for here
+   * before your listener first waits is yours with `answer: "unheard"`.
+   */
+  session(event: DiscordMessage | Interaction): Promise<PersonSession>;
 }
 
 /** How old a message may be that is answered because it was edited, in milliseconds. */
@@ -35,6 +53,7 @@ interface Attached {
   readonly api: DiscordApi;
   readonly channels: Channels;
   readonly files: AttachmentFiles;
+  readonly running: Running;
 }
 
 /**
@@ -54,8 +73,29 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
       field: "client",
     });
   };
+  const claimed = new WeakSet<object>();
+  const isClaimed = async (event: object) => {
+    // All listeners of the event have begun by then.
+    await setImmediate();
+    return claimed.has(event);
+  };
   const adapter: DiscordAdapter = {
     platform,
+    async session(event) {
+      claimed.add(event);
+      if (!("author" in event)) {
+        const speaker = await speakerOf(event, settings, false);
+        return personSession(mapper, speaker, { id: event.id, text: "" });
+      }
+      const {
+        text,
+        files: _,
+        replyTo: __,
+        id,
+        ...speaker
+      } = await readMessage(event, settings, client().files);
+      return personSession(mapper, speaker, { id, text });
+    },
     get bot() {
       return client().client.user?.id ?? "";
     },
@@ -65,10 +105,9 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
       checkClient(discordClient, settings, mapper.logger);
       const api = new DiscordApi(discordClient.rest);
       const files = new AttachmentFiles(api, settings);
+      const running = new Running();
       attached = {
-        client: discordClient,
-        api,
-        files,
+        ...{ client: discordClient, api, files, running },
         channels: new Channels((channelId) => api.type(channelId), settings.editInterval),
       };
       // Connecting may bring in turns whose process died: they can be answered only once the client has logged in.
@@ -76,14 +115,52 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
       else discordClient.once("shardReady", () => mapper.connect(adapter));
       const take = async (event: DiscordMessage) => {
         if (!isToAnswer(event, settings)) return;
+        if (settings.answer === "unheard" && (await isClaimed(event))) return;
         if (isUnreadable(event))
           await api.tell(event, "I cannot read this message. Please mention me in it.");
-        else await mapper.receive(await readMessage(event, files));
+        else {
+          const message = await readMessage(event, settings, files);
+          const isBareMention = message.text === "" && message.files?.length === 0;
+          if (isBareMention) await api.tell(event, "Yes? Write your question behind my name.");
+          else {
+            // A second delivery must not part the first one from its button.
+            if (running.has(event.id)) return;
+            const signal = running.begin(event.id, event.author.id, event.channelId);
+            const isTaken = await mapper.receive({
+              ...(await inThread(event, message, api, settings)),
+              signal,
+            });
+            if (!isTaken) running.end(event.id);
+          }
+        }
       };
       const lookBack = async (shardId: number) => {
         const ready = discordClient as Client<true>;
         for await (const event of missedMessages(ready, shardId, settings.lookBack)) await take(event);
       };
+      const tellSetup = ({ application }: Client<true>) =>
+        mapper.logger.info("people add the bot to their guild by this link", {
+          link: inviteLink(application.id, settings.openThreads),
+        });
+      if (discordClient.isReady()) tellSetup(discordClient);
+      else discordClient.once("clientReady", tellSetup);
+      if (settings.answer === "none") return;
+      const interactions = new Interactions(mapper, settings, files, running);
+      const { commands } = settings;
+      if (commands !== false || settings.buttons) {
+        // A command that fails was told to the person where that was possible.
+        discordClient.on("interactionCreate", (event) => void interactions.take(event).catch(() => {}));
+      }
+      if (commands !== false) {
+        const all = allCommands(mapper.agents);
+        const wanted = typeof commands === "function" ? commands(all) : all;
+        const tryRegister = (ready: Client<true>) =>
+          register(ready.rest, ready.application.id, wanted).catch((error: unknown) =>
+            mapper.logger.error("the commands could not be registered", { error: String(error) }),
+          );
+        if (discordClient.isReady()) void tryRegister(discordClient);
+        else discordClient.once("clientReady", (ready) => void tryRegister(ready));
+      }
       if (settings.lookBack > 0) discordClient.on("shardReady", (id) => void lookBack(id).catch(() => {}));
       // What goes wrong here was logged by the mapper, and told to the person through `deliver`.
       discordClient.on("messageCreate", (event) => void take(event).catch(() => {}));
@@ -94,13 +171,15 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
       });
     },
     deliver: async (message, delivery) => {
-      const { client: discordClient, api, channels } = client();
+      const { client: discordClient, api, channels, running } = client();
       const address = replyAddress(message);
       try {
-        await deliver(api, channels, address, delivery, settings.maxMessages);
+        await deliver({ api, channels, address, delivery, settings, userId: message.user });
       } catch (error) {
         if (isForbidden(error)) await tellMissing(discordClient, api, message, mapper.logger);
         throw error;
+      } finally {
+        running.end(address.messageId);
       }
     },
     failure: readFailure,

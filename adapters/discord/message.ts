@@ -1,39 +1,52 @@
 import type { Message } from "aparte";
-import type { AnyThreadChannel, Client, Message as DiscordMessage } from "discord.js";
-import { type ReplyAddress, replyAddress } from "./address.ts";
-import { isGone } from "./api.ts";
+import type { Client, Message as DiscordMessage } from "discord.js";
+import { replyAddress } from "./address.ts";
+import { type DiscordApi, isGone } from "./api.ts";
 import type { AttachmentFiles } from "./files.ts";
 import type { DiscordSettings } from "./options.ts";
+import { directTenant, guildTenant, placeIn } from "./place.ts";
 import { botRole, isUnreadable, readWords } from "./words.ts";
 
 export const platform = "discord";
 
-/**
- * The tenant of direct messages. A Discord user has one id everywhere, so the person alone names the session: one
- * in each guild, where the tenant is the guild, and one in direct messages. What was said in private is never
- * part of a guild's session.
- */
-const directTenant = "dm";
-
 /** The message as the mapper takes it. */
-export async function readMessage(event: DiscordMessage, files: AttachmentFiles): Promise<Message> {
-  const replyTo: ReplyAddress = { channelId: event.channelId, messageId: event.id };
+export async function readMessage(
+  event: DiscordMessage,
+  settings: DiscordSettings,
+  files: AttachmentFiles,
+): Promise<Message> {
   return {
     platform,
     bot: event.client.user.id,
     ...(event.guildId === null ? { direct: true } : {}),
-    tenant: event.guildId ?? directTenant,
+    tenant: event.guildId === null ? directTenant : guildTenant(event.guildId, settings),
     user: event.author.id,
-    ...(event.channel.isThread() ? await threadPlace(event.channel) : { channel: event.channelId }),
+    ...(await placeIn(event.channelId, event.channel)),
     id: event.id,
     ...(await readWords(event, files)),
-    replyTo: { ...replyTo },
+    replyTo: { channelId: event.channelId, messageId: event.id },
   };
 }
 
 /** Whether a message is a person's, and for the bot. */
 export function isToAnswer(event: DiscordMessage, settings: DiscordSettings): boolean {
   return isPersons(event) && isForBot(event, settings);
+}
+
+/** The longest name of a thread, in characters. */
+const nameLength = 100;
+
+/** The message in a thread that is opened for it, where that is asked for and possible. */
+export async function inThread(
+  event: DiscordMessage,
+  message: Message,
+  api: DiscordApi,
+  { openThreads }: DiscordSettings,
+): Promise<Message> {
+  if (!openThreads || event.guildId === null || event.channel.isThread()) return message;
+  const name = [...message.text.replace(/\s+/g, " ").trim()].slice(0, nameLength).join("") || "Question";
+  if (!(await api.openThread(event, name))) return message;
+  return { ...message, thread: event.id, replyTo: { channelId: event.id, messageId: event.id } };
 }
 
 /**
@@ -45,8 +58,13 @@ export async function rereadMessage(
   message: Message,
   files: AttachmentFiles,
 ): Promise<Message | undefined> {
-  const { channelId, messageId } = replyAddress(message);
-  const channel = await client.channels.fetch(channelId);
+  const { channelId, messageId, interaction } = replyAddress(message);
+  // A command cannot be changed.
+  if (interaction !== undefined) return message;
+  // The message for which a thread was opened stands outside of it.
+  const channel = await client.channels.fetch(
+    channelId === messageId ? (message.channel ?? channelId) : channelId,
+  );
   if (channel?.isTextBased() !== true) return message;
   try {
     const event = await channel.messages.fetch({ message: messageId, force: true });
@@ -66,16 +84,13 @@ function isPersons({ author, webhookId, system }: DiscordMessage): boolean {
 
 function isForBot(event: DiscordMessage, { respond, directMessages }: DiscordSettings): boolean {
   if (event.guildId === null) return directMessages;
-  if (respond !== "mentions") return respond === "all";
+  if (typeof respond === "function") return respond(event);
+  if (respond === "all" || respond === "never") return respond === "all";
+  const { channel } = event;
+  if (respond === "threads" && channel.isThread() && channel.joined) return true;
+  const isNamed = (id: string | null) => Array.isArray(respond) && respond.includes(id);
+  if (isNamed(channel.id) || (channel.isThread() && isNamed(channel.parentId))) return true;
   const { id } = event.client.user;
   const { users, repliedUser } = event.mentions;
   return users.has(id) || repliedUser?.id === id || botRole(event) !== undefined;
-}
-
-/** A thread is a channel with an id of its own, in a parent channel. */
-async function threadPlace(thread: AnyThreadChannel): Promise<Pick<Message, "channel" | "thread">> {
-  // A thread that this client has not seen yet is known by its id alone. The parent must not change with what a
-  // client happens to know: it may be part of the session's key.
-  const known = thread.parentId === null ? await thread.fetch().catch(() => thread) : thread;
-  return { thread: thread.id, ...(known.parentId === null ? {} : { channel: known.parentId }) };
 }

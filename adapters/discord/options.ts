@@ -1,11 +1,35 @@
 import { optionInvalid, refuseUnknown } from "aparte";
+import type { Message as DiscordMessage } from "discord.js";
+import { isSnowflake } from "./address.ts";
+import type { DiscordCommand } from "./commands.ts";
 
 export interface DiscordOptions {
   /**
-   * Which messages of a guild's channels and threads are for the bot: those that mention it or reply to it, all
-   * of them (needs the privileged intent MessageContent), or none. @default "mentions"
+   * Which messages of a guild's channels and threads are for the bot: those that mention it or reply to it; these and
+   * all in threads and forum posts where it was called (`"threads"`); these and all in the channels of a list of ids;
+   * all; none; or those that a function chooses. All but `"mentions"` and `"never"` need the privileged intent
+   * MessageContent. @default "mentions"
    */
-  readonly respond?: "mentions" | "all" | "never";
+  readonly respond?: Respond;
+  /** Whether each question in a guild's channel gets a thread of its own, named after it. @default false */
+  readonly openThreads?: boolean;
+  /**
+   * What the agent answers by itself, of what `respond` lets through: all of it; what none of your own listeners asked
+   * a session for before they first waited (`"unheard"`); or nothing. @default "all"
+   */
+  readonly answer?: "all" | "unheard" | "none";
+  /** Whether a person is somebody else in each guild, or the same in all of them. @default "apart" */
+  readonly guilds?: "apart" | "together";
+  /**
+   * Commands: `/ask`, `/new`, `/title`, `/agent`, `/stop`, `/privacy`, `/forget`, and "Ask about this" on messages.
+   * They are registered when the client is ready, where Discord does not have them as they are. A function changes
+   * them: translates them (`name_localizations` …), or leaves some out. @default false
+   */
+  readonly commands?: boolean | ((commands: DiscordCommand[]) => readonly DiscordCommand[]);
+  /** Buttons: to stop the answer, to ask its follow-up questions, to begin anew; for the asker alone. @default false */
+  readonly buttons?: boolean;
+  /** What `/privacy` says. @default a sentence about names, the agent's service, `/new` and `/forget` */
+  readonly privacy?: string;
   /** False for a bot that talks in guilds only. @default true */
   readonly directMessages?: boolean;
   /**
@@ -29,10 +53,24 @@ export interface DiscordOptions {
   readonly fileHosts?: readonly string[];
 }
 
+export type Respond =
+  | "mentions"
+  | "threads"
+  | "all"
+  | "never"
+  | readonly string[]
+  | ((event: DiscordMessage) => boolean);
+
 export type DiscordSettings = Required<DiscordOptions>;
 
 const known = [
   "respond",
+  "openThreads",
+  "answer",
+  "guilds",
+  "commands",
+  "buttons",
+  "privacy",
   "directMessages",
   "editInterval",
   "maxMessages",
@@ -46,9 +84,24 @@ export function checkOptions(options: DiscordOptions): DiscordSettings {
   refuseUnknown(options, known);
   const { respond = "mentions", directMessages = true, fileHosts = [] } = options;
   const { editInterval = 1_200, maxMessages = 5, lookBack = 900_000, maxFileBytes = 20_971_520 } = options;
-  if (respond !== "mentions" && respond !== "all" && respond !== "never") {
-    throw optionInvalid("respond", 'must be "mentions", "all" or "never"');
+  const isChosen = typeof respond === "function" || (Array.isArray(respond) && respond.every(isSnowflake));
+  if (!isChosen && !["mentions", "threads", "all", "never"].includes(respond as string)) {
+    throw optionInvalid(
+      "respond",
+      'must be "mentions", "threads", "all", "never", a list of channels or a function',
+    );
   }
+  const { openThreads = false, answer = "all" } = options;
+  if (typeof openThreads !== "boolean") throw optionInvalid("openThreads", "must be true or false");
+  if (answer !== "all" && answer !== "unheard" && answer !== "none")
+    throw optionInvalid("answer", 'must be "all", "unheard" or "none"');
+  const { guilds = "apart", commands = false, buttons = false, privacy = privacyText } = options;
+  if (guilds !== "apart" && guilds !== "together")
+    throw optionInvalid("guilds", 'must be "apart" or "together"');
+  if (typeof commands !== "boolean" && typeof commands !== "function")
+    throw optionInvalid("commands", "must be true, false or a function");
+  if (typeof buttons !== "boolean") throw optionInvalid("buttons", "must be true or false");
+  if (typeof privacy !== "string" || privacy === "") throw optionInvalid("privacy", "must be a text");
   if (typeof directMessages !== "boolean") throw optionInvalid("directMessages", "must be true or false");
   for (const [field, value] of Object.entries({ editInterval, maxFileBytes })) {
     if (typeof value !== "number" || !Number.isFinite(value) || value <= 0) {
@@ -62,8 +115,15 @@ export function checkOptions(options: DiscordOptions): DiscordSettings {
   if (!Array.isArray(fileHosts) || fileHosts.some((host) => typeof host !== "string" || !isHost(host))) {
     throw optionInvalid("fileHosts", 'must be a list of hosts, e.g. ["files.example.com", "127.0.0.1:8080"]');
   }
-  return { respond, directMessages, editInterval, maxMessages, lookBack, maxFileBytes, fileHosts };
+  return {
+    ...{ respond, openThreads, answer, guilds, commands, buttons, privacy },
+    ...{ directMessages, editInterval, maxMessages, lookBack, maxFileBytes, fileHosts },
+  };
 }
+
+const privacyText =
+  "What you say to me goes to an agent's service, under a name that tells it nothing about you. Nobody else sees our " +
+  "conversation. With /new the agent forgets it, with /forget all that is kept of you here is erased.";
 
 function isHost(host: string): boolean {
   return URL.canParse(`https://${host}`) && new URL(`https://${host}`).host === host;
