@@ -114,7 +114,7 @@ export class SessionMapper implements AsyncDisposable {
   }
 
   /** The agents' names; the first one answers unless another is chosen. */
-  get agents(): readonly string[] {
+  get agentNames(): readonly string[] {
     return [...this.#settings.agents.keys()];
   }
 

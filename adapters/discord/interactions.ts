@@ -52,7 +52,8 @@ export class Interactions {
   async #complete(interaction: AutocompleteInteraction): Promise<void> {
     if (interaction.commandName !== "agent") return;
     const begun = interaction.options.getFocused().toLowerCase();
-    const fitting = this.#mapper.agents.filter((agent) => agent.toLowerCase().includes(begun));
+    const offered = await this.#mapper.agents(await speakerOf(interaction, this.#settings, false));
+    const fitting = offered.filter((agent) => agent.toLowerCase().includes(begun));
     await interaction.respond(fitting.slice(0, maxChoices).map((name) => ({ name, value: name })));
   }
 
@@ -147,7 +148,7 @@ export class Interactions {
   async #operate(
     interaction: RepliableInteraction,
     done: string,
-    run: (speaker: Speaker) => Promise<void>,
+    run: (speaker: Speaker) => Promise<unknown>,
   ): Promise<void> {
     await this.#acknowledge(interaction, true);
     const content = await this.#both(interaction, run).then(
@@ -176,7 +177,7 @@ export class Interactions {
     }
   }
 
-  async #both(interaction: RepliableInteraction, run: (speaker: Speaker) => Promise<void>): Promise<void> {
+  async #both(interaction: RepliableInteraction, run: (speaker: Speaker) => Promise<unknown>): Promise<void> {
     const shared = await speakerOf(interaction, this.#settings, false);
     await run(shared);
     if (shared.direct !== true) await run({ ...shared, direct: true });

@@ -1,5 +1,5 @@
 import type { Mapping, SessionMapper } from "../mapper.ts";
-import type { SessionExport } from "../session/operations.ts";
+import type { Erasure, SessionExport } from "../session/operations.ts";
 import type { Speaker } from "../speaker/speaker.ts";
 import type { Reply } from "../turn/reply.ts";
 
@@ -19,7 +19,7 @@ export interface PersonSession {
   select(agent: string): Promise<void>;
   rename(title: string, agent?: string): Promise<void>;
   /** Erases the session, here and at the services. */
-  forget(): Promise<void>;
+  forget(agent?: string): Promise<Erasure>;
   /** All that is kept of the session; undefined where there is none. */
   export(): Promise<SessionExport | undefined>;
 }
@@ -42,7 +42,7 @@ export function personSession(
     reset: (agent) => mapper.reset(speaker, agent),
     select: (agent) => mapper.select(speaker, agent),
     rename: (title, agent) => mapper.rename(speaker, title, agent),
-    forget: () => mapper.forget(speaker),
+    forget: (agent) => mapper.forget(speaker, agent),
     export: () => mapper.export(speaker),
   };
 }
