@@ -18,8 +18,11 @@ export interface Death {
   readonly until?: number;
 }
 
-/** How long after a thaw a call may come that was on its way when the process froze, in milliseconds. */
-const thawingMs = 200;
+/**
+ * How long after a thaw a call may come that was on its way when the process froze, in milliseconds. On a busy machine
+ * a process that is back gets its turn late.
+ */
+const thawingMs = 2_000;
 
 interface Bot {
   process: ChildProcess | undefined;
@@ -117,6 +120,7 @@ export class Bots {
     this.#ledger.note(said, `bot ${index}: ${outcome}`);
     if (outcome === "taken" || outcome === "not taken") {
       this.#ledger.taken(said);
+      said.hasTaker ||= outcome === "taken";
     } else said.isRefused = true;
     this.#events.emit(`${index} ${id}`, outcome);
     this.#events.emit(`any ${id}`, outcome);

@@ -35,6 +35,9 @@ export function judge(
   const twice = all.filter(({ isTwice }) => isTwice);
   const excused = new Set(twice.filter((outcome) => isExcused(outcome, deaths, troubles)));
   const story = storyTeller(deaths);
+  const toldAgain = accepted.filter(
+    ({ said, isWhole, told }) => said.takenAt !== undefined && !isWhole && told !== undefined,
+  );
   const timesAsked = ({ said }: Outcome) => memory.asked.get(said.word)?.length ?? 0;
   const firstAsk = ({ said }: Outcome) => memory.asked.get(said.word)?.[0] ?? Number.NaN;
   const count = (name: string, found: readonly unknown[]): Count => ({ name, count: found.length });
@@ -76,9 +79,11 @@ export function judge(
     neverListed("sessions with two conversations", memory.openedTwice),
     never(
       "accepted and told to send again",
-      accepted.filter(
-        ({ said, isWhole, told }) => said.takenAt !== undefined && !isWhole && told !== undefined,
-      ),
+      toldAgain.filter((outcome) => !isTakenBack(outcome)),
+    ),
+    listed(
+      "taken back and told so, while another bot saw it taken",
+      toldAgain.filter(isTakenBack).map(story),
     ),
     never("answered and told that it failed", all.filter(isToldInVain)),
     never("accepted and neither answered nor told", accepted.filter(isOpen)),
@@ -134,6 +139,14 @@ function isRefused({ said, isWhole }: Outcome): boolean {
  */
 function isToldInVain({ said, isWhole, told }: Outcome): boolean {
   return isWhole && told !== undefined && !(said.takenAt !== undefined && said.isRefused);
+}
+
+/**
+ * A bot gave up taking it, since the store did not answer, and took it back from where it stood all the same. Whoever
+ * got the message meanwhile saw it taken.
+ */
+function isTakenBack({ said }: Outcome): boolean {
+  return said.isRefused && !said.hasTaker;
 }
 
 /** A message that was served before one of the same person that had been taken before it was sent. */

@@ -20,6 +20,8 @@ export interface Said {
   acceptedAt: number | undefined;
   /** When a bot said that it has taken it, or that it was taken before. */
   takenAt: number | undefined;
+  /** A bot said that it has taken it itself. */
+  hasTaker: boolean;
   /** A bot could not take it, and tells the person. */
   isRefused: boolean;
   /** When the person saw the beginning of its answer, or of what was said in place of one. */
@@ -88,6 +90,7 @@ export class Ledger {
       ...{
         acceptedAt: undefined,
         takenAt: undefined,
+        hasTaker: false,
         isRefused: false,
         shownAt: undefined,
         shownBy: undefined,

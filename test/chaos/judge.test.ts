@@ -122,6 +122,16 @@ describe("The judge of the chaos program", () => {
     expect(broken()).toEqual(["answered and told that it failed"]);
   });
 
+  it("keeps apart what a bot took back and told so, while another one saw it taken", () => {
+    const said = taken(ann, 0);
+    said.isRefused = true;
+    show(said, "I cannot reach my memory right now. Please try again in a moment. (ref ABCD2345)", "p1");
+    const name = "taken back and told so, while another bot saw it taken";
+    expect([countOf(name), countOf("accepted and told to send again")]).toEqual([1, 0]);
+    said.hasTaker = true;
+    expect([countOf(name), countOf("accepted and told to send again")]).toEqual([0, 1]);
+  });
+
   it("counts what nobody ever hears of, and what has no end", () => {
     const said = taken(ann, 0);
     const name = "accepted and neither answered nor told";
