@@ -281,7 +281,11 @@ describe("coze tokens", () => {
   it("works with one token for all, and never tells it as a session's own", async () => {
     const { botId, baseURL, personalToken: accessToken } = emulator;
     const service = coze({ botId, baseURL, accessToken: ` "${accessToken}"\n` });
-    const mapper = new SessionMapper({ agents: { helper: service }, secret: "s".repeat(40), logger: quiet });
+    const mapper = new SessionMapper({
+      agents: { helper: service },
+      secret: "Vq3n8wJ0tZrK5yLx2mHb7cTdQeUaGfSp",
+      logger: quiet,
+    });
     closers.push(() => mapper.close());
     const said = async (user: string, text: string) =>
       await mapper.handle({ platform: "web", tenant: "t", user, id: `${user} ${text}`, text }).text();

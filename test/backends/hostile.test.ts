@@ -82,7 +82,7 @@ it.each(Object.keys(services))(
     if (service === undefined) throw new Error(name);
     const mapper = new SessionMapper({
       agents: { helper: service.backend },
-      secret: "s".repeat(40),
+      secret: "Vq3n8wJ0tZrK5yLx2mHb7cTdQeUaGfSp",
       logger: quiet,
     });
     const told = new Map<string, number>();
