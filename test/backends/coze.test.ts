@@ -7,10 +7,12 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { AskCall, FileInput, JsonValue } from "../../src/backends/backend.ts";
 import { type CozeEmulator, startCozeEmulator } from "../../src/emulators/coze/index.ts";
 import { AparteError } from "../../src/errors.ts";
+import { SessionMapper } from "../../src/mapper.ts";
 import type { ReplyEvent } from "../../src/turn/reply-event.ts";
 
 let emulator: CozeEmulator;
 const agent = "helper";
+const quiet = { info() {}, warn() {}, error() {} };
 const closers: (() => Promise<void>)[] = [];
 
 beforeEach(async () => {
@@ -274,6 +276,29 @@ describe("coze tokens", () => {
     const { service, turn } = await opened(backend({ audience: "api.coze.cn" }));
     await all(service.ask(turn("hello")));
     expect(emulator.jwts().map(({ audience }) => audience)).toEqual(["api.coze.cn"]);
+  });
+
+  it("works with one token for all, and never tells it as a session's own", async () => {
+    const { botId, baseURL, personalToken: accessToken } = emulator;
+    const service = coze({ botId, baseURL, accessToken: ` "${accessToken}"\n` });
+    const mapper = new SessionMapper({
+      agents: { helper: service },
+      secret: "Vq3n8wJ0tZrK5yLx2mHb7cTdQeUaGfSp",
+      logger: quiet,
+    });
+    closers.push(() => mapper.close());
+    const said = async (user: string, text: string) =>
+      await mapper.handle({ platform: "web", tenant: "t", user, id: `${user} ${text}`, text }).text();
+    await Promise.all([said("ada", "my name is Ada"), said("ben", "my name is Ben")]);
+    expect(await said("ada", "what is my name?")).toContain("Ada");
+    expect(await said("ben", "what is my name?")).not.toContain("Ada");
+    expect(emulator.tokensIssued).toBe(0);
+    expect(new Set(emulator.chats().map(({ userId }) => userId)).size).toBe(2);
+    expect((await mapper.resolve({ platform: "web", tenant: "t", user: "ada" })).accessToken).toBeUndefined();
+    await service.probe(call().signal);
+    const wrong = coze({ botId, baseURL, accessToken: "pat_wrong" });
+    expect(await codeOf(wrong.probe(call().signal))).toBe("backend-auth");
+    expect(() => coze({ botId, baseURL, accessToken, keyId: "k" })).toThrow("keyId");
   });
 
   it.each([

@@ -255,7 +255,7 @@ describe("dialogflowCx", () => {
       const service = backend();
       const mapper = new SessionMapper({
         agents: { helper: service },
-        secret: "s".repeat(40),
+        secret: "Vq3n8wJ0tZrK5yLx2mHb7cTdQeUaGfSp",
         logger: quiet,
       });
       closers.push(() => mapper.close());

@@ -18,8 +18,8 @@ for (const stream of [true, false]) {
           backend: coze({
             ...{ appId, keyId, privateKey, botId, baseURL, stream },
             ...{
-              requestTimeout: 700,
-              idleTimeout: 700,
+              requestTimeout: 2_000,
+              idleTimeout: 2_000,
               waitTimeout: 1_500,
               pollInterval: 20,
               retryDelay: 1,

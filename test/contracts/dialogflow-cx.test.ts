@@ -20,7 +20,7 @@ for (const stream of [true, false]) {
         return {
           backend: dialogflowCx({
             ...{ agent, credentials, baseURL, stream, maxTextLength: 100_000 },
-            ...{ requestTimeout: 1_000, retryDelay: 1 },
+            ...{ requestTimeout: 2_000, retryDelay: 1 },
           }),
           begun: () => emulator.nextTurn(),
           opened: () => emulator.sessions().length,

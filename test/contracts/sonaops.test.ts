@@ -19,7 +19,7 @@ for (const profile of ["A", "B"] as const) {
         return {
           backend: sonaops({
             ...{ apiKey, apiSecret, agentId, baseURL, profile },
-            ...{ requestTimeout: 1_000, idleTimeout: 1_000, retryDelay: 1 },
+            ...{ requestTimeout: 2_000, idleTimeout: 2_000, retryDelay: 1 },
           }),
           begun: () => emulator.nextTurn(),
           opened: () => emulator.conversationsOpened,

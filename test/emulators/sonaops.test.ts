@@ -279,7 +279,12 @@ describe("SonaopsEmulator", () => {
     const conversationId = await created(emulator);
     const next = emulator.nextTurn();
     await say(emulator, conversationId, "hello");
-    expect(await next).toEqual({ conversationId, agentId: emulator.agentId, userId: "ada" });
+    expect(await next).toEqual({
+      conversationId,
+      agentId: emulator.agentId,
+      userId: "ada",
+      text: "hello",
+    });
   });
 
   it("fails on request: refusals, HTML, by path, and a number of times", async () => {

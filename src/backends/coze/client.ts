@@ -53,7 +53,8 @@ function refusalOf({ isAboutConversation }: CozeRequest): typeof refusal {
 export class CozeClient {
   readonly settings: CozeSettings;
   readonly #tokens: TokenCache;
-  readonly #mint: TokenMint;
+  /** Undefined where one token is for all. */
+  readonly #mint: TokenMint | undefined;
   /** New tokens that were refused with 4101. */
   readonly #lacking: Set<string> = new Set();
   #pace: BackendHost["pace"];
@@ -61,7 +62,8 @@ export class CozeClient {
   constructor(settings: CozeSettings) {
     this.settings = settings;
     this.#tokens = cacheOf(settings.issuer);
-    this.#mint = new TokenMint(settings);
+    const { credentials } = settings;
+    this.#mint = typeof credentials === "string" ? undefined : new TokenMint(settings, credentials);
   }
 
   attach({ sharedTokens, pace }: BackendHost): void {
@@ -164,8 +166,10 @@ export class CozeClient {
     signal: AbortSignal,
     send: (token: string) => Promise<T>,
   ): Promise<T> {
+    const tokenMint = this.#mint;
+    if (tokenMint === undefined) return await send(String(this.settings.credentials));
     const { key, context } = this.#tokenOf(sessionName);
-    const mint = (ends: AbortSignal) => this.#mint.mint({ sessionName, context }, ends);
+    const mint = (ends: AbortSignal) => tokenMint.mint({ sessionName, context }, ends);
     for (let isFresh = false; ; isFresh = true) {
       const token = await this.#tokens.get(key, mint, signal).catch((error: unknown) => {
         throw signal.aborted ? aborted(signal) : error;

@@ -16,6 +16,9 @@ import { recover } from "./recover.ts";
 export { serviceWords } from "../http/failure.ts";
 export type { CozeOptions, CozePerTurn, CozeSessionContext, CozeTool, CozeTurn } from "./options.ts";
 
+/** A backend for Coze: all but what Coze needs not. */
+export type CozeBackend = Required<Omit<Backend, "locate">>;
+
 /** A session of nobody, to try the key with. */
 const probeSession = "aparte-probe";
 
@@ -25,8 +28,17 @@ const probeSession = "aparte-probe";
  *
  * @throws {AparteError} `option-invalid` with the option's name, at once.
  */
-export function coze(options: CozeOptions): Required<Omit<Backend, "locate">> {
+export function coze(
+  options: CozeOptions & { readonly accessToken: string },
+): Omit<CozeBackend, "accessToken">;
+export function coze(options: CozeOptions): CozeBackend;
+export function coze(options: CozeOptions): Omit<CozeBackend, "accessToken"> {
   const client = new CozeClient(readOptions(options));
+  // The one token that all people share is for this program alone, and never told as a session's own.
+  const accessToken: Pick<Backend, "accessToken"> =
+    options.accessToken === undefined
+      ? { accessToken: ({ sessionName, signal }) => client.token(sessionName, signal) }
+      : {};
   return {
     name: "coze",
     open: (call) => open(client, call),
@@ -40,9 +52,11 @@ export function coze(options: CozeOptions): Required<Omit<Backend, "locate">> {
     history: (call) => history(client, call),
     upload: (call) => upload(client, call),
     cancel: (call) => cancelChat(client, call, textOf(fieldsOf(call.facts).chatId)),
-    accessToken: ({ sessionName, signal }) => client.token(sessionName, signal),
+    ...accessToken,
+    // A token that is given is tried by a look at the agent's conversations, one that is made by making it.
     probe: async (signal) => {
-      await client.token(probeSession, signal);
+      if (options.accessToken === undefined) await client.token(probeSession, signal);
+      else await find(client, { sessionName: probeSession, agent: "", signal });
     },
     attach: (host) => client.attach(host),
   };

@@ -8,7 +8,7 @@ import { fieldsOf, numberOf, parsed, textOf } from "../http/json.ts";
 import { repeating, retryAfterOf } from "../http/repeat.ts";
 import { CozeFailure, refusal } from "./failure.ts";
 import { logidOf } from "./http.ts";
-import type { CozeSessionContext, CozeSettings } from "./options.ts";
+import type { CozeSessionContext, CozeSettings, OAuthApp } from "./options.ts";
 
 /** A JWT is used at once and only once, so it lives no longer than Coze's own sample. */
 const jwtLifeSeconds = 600;
@@ -24,11 +24,13 @@ export interface Minting {
 /** Signs a session's JWT and exchanges it for an access token (Coze docs: developer_guides/oauth_jwt). */
 export class TokenMint {
   readonly #settings: CozeSettings;
+  readonly #app: OAuthApp;
   /** How far Coze's clock is ahead of ours, once a refusal showed that it matters. */
   #clockOffsetMs = 0;
 
-  constructor(settings: CozeSettings) {
+  constructor(settings: CozeSettings, app: OAuthApp) {
     this.#settings = settings;
+    this.#app = app;
   }
 
   /** @throws {AparteError} `backend-auth` when Coze refuses the key. */
@@ -86,7 +88,7 @@ export class TokenMint {
   }
 
   async #sign({ sessionName, context }: Minting): Promise<string> {
-    const { appId, keyId, key, audience } = this.#settings;
+    const { appId, keyId, key } = this.#app;
     const now = Math.floor((Date.now() + this.#clockOffsetMs) / 1000);
     return await new SignJWT({
       jti: randomUUID(),
@@ -95,7 +97,7 @@ export class TokenMint {
     })
       .setProtectedHeader({ alg: "RS256", typ: "JWT", kid: keyId })
       .setIssuer(appId)
-      .setAudience(audience)
+      .setAudience(this.#settings.audience)
       .setIssuedAt(now)
       .setExpirationTime(now + jwtLifeSeconds)
       .sign(key);

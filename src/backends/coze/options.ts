@@ -3,7 +3,7 @@ import { checkText, isObject, milliseconds, optionInvalid, readBaseURL, refuseUn
 import { AparteError } from "../../errors.ts";
 import { consoleLogger, type Logger } from "../../logger.ts";
 import type { JsonValue } from "../backend.ts";
-import { readPrivateKey } from "../http/pasted-key.ts";
+import { pasted, readPrivateKey } from "../http/pasted-key.ts";
 
 /** For whom Coze counts and bills a session's use (flagship plans). Coze's own field names. */
 export interface CozeSessionContext {
@@ -34,11 +34,16 @@ export type CozeTool = (
 
 export interface CozeOptions {
   /** The OAuth app's id (type "normal", client "service"). */
-  readonly appId: string;
+  readonly appId?: string;
   /** The public key's fingerprint, as the OAuth app's page shows it. */
-  readonly keyId: string;
+  readonly keyId?: string;
   /** The private key as PEM text, PKCS#8 or PKCS#1. Literal `\n` and stray blanks are forgiven. */
-  readonly privateKey: string;
+  readonly privateKey?: string;
+  /**
+   * A personal or service access token, in place of `appId`, `keyId` and `privateKey`. All people share it: they are
+   * kept apart by their conversations and by `user_id` alone, not by a session of Coze's.
+   */
+  readonly accessToken?: string;
   /** The agent's id, a string of digits. It must be published to the API channel. */
   readonly botId: string;
   /** Which Coze the key belongs to: coze.cn or coze.com. @default "cn" */
@@ -102,11 +107,16 @@ export interface CozeOptions {
   readonly fetch?: typeof fetch;
 }
 
-/** The options, checked and with their defaults. */
-export interface CozeSettings {
+export interface OAuthApp {
   readonly appId: string;
   readonly keyId: string;
   readonly key: KeyObject;
+}
+
+/** The options, checked and with their defaults. */
+export interface CozeSettings {
+  /** A token for each session is made of the OAuth app; or there is one token for all. */
+  readonly credentials: OAuthApp | string;
   readonly botId: string;
   /** Without a trailing slash. */
   readonly baseURL: string;
@@ -141,6 +151,7 @@ const optionNames: Record<keyof CozeOptions, true> = {
   appId: true,
   keyId: true,
   privateKey: true,
+  accessToken: true,
   botId: true,
   region: true,
   baseURL: true,
@@ -175,7 +186,7 @@ const optionNames: Record<keyof CozeOptions, true> = {
  */
 export function readOptions(options: CozeOptions): CozeSettings {
   refuseUnknown(options, Object.keys(optionNames));
-  for (const name of ["appId", "keyId", "privateKey", "botId"] as const) checkText(name, options[name]);
+  checkText("botId", options.botId);
   for (const name of ["accountId", "enterpriseId", "connectorId", "audience"] as const) {
     if (options[name] !== undefined) checkText(name, options[name]);
   }
@@ -216,12 +227,10 @@ export function readOptions(options: CozeOptions): CozeSettings {
   const baseURL = addressOf(options);
   const audience = options.audience ?? new URL(baseURL).host;
   if (/[/\s]/.test(audience)) throw optionInvalid("audience", 'must be a host alone, such as "api.coze.cn"');
-  const key = readPrivateKey(options.privateKey, "privateKey");
+  const credentials = readCredentials(options);
   const tokenPath = tokenPathOf(options);
   return {
-    appId: options.appId,
-    keyId: options.keyId,
-    key,
+    credentials,
     botId: options.botId,
     baseURL,
     audience,
@@ -250,14 +259,46 @@ export function readOptions(options: CozeOptions): CozeSettings {
       baseURL,
       audience,
       tokenPath,
-      options.appId,
-      options.keyId,
-      createPublicKey(key).export({ type: "spki", format: "pem" }).toString(),
+      typeof credentials === "string"
+        ? credentials
+        : [credentials.appId, credentials.keyId, publicPart(credentials.key)],
       scope,
       typeof sessionContext === "function" ? undefined : sessionContext,
       tokenTtlSeconds,
     ]),
   };
+}
+
+function publicPart(key: KeyObject): string {
+  return createPublicKey(key).export({ type: "spki", format: "pem" }).toString();
+}
+
+const tokenOnly = [
+  "appId",
+  "keyId",
+  "privateKey",
+  "audience",
+  "accountId",
+  "enterpriseId",
+  "scope",
+  "sessionContext",
+] as const;
+
+function readCredentials(options: CozeOptions): OAuthApp | string {
+  if (options.accessToken === undefined) {
+    const { appId = "", keyId = "", privateKey = "" } = options;
+    for (const [name, value] of Object.entries({ appId, keyId, privateKey })) checkText(name, value);
+    return { appId: pasted(appId), keyId: pasted(keyId), key: readPrivateKey(privateKey, "privateKey") };
+  }
+  checkText("accessToken", options.accessToken);
+  const other = tokenOnly.find((name) => options[name] !== undefined);
+  if (other !== undefined)
+    throw optionInvalid("accessToken", `and ${other} exclude each other: give one of them`);
+  const token = pasted(options.accessToken);
+  // It becomes a header, where other characters cannot go.
+  if (!/^[\x21-\x7e]+$/.test(token))
+    throw optionInvalid("accessToken", "must be of visible ASCII characters");
+  return token;
 }
 
 function addressOf({ baseURL, region }: CozeOptions): string {

@@ -24,6 +24,8 @@ export interface SonaopsTurn {
   readonly conversationId: string;
   readonly agentId: string;
   readonly userId: string;
+  /** What the person said. */
+  readonly text: string;
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -79,7 +81,7 @@ export class Service {
     const { messages } = conversation;
     const before = messages.filter((message) => message.role === "user").map((message) => message.text);
     return {
-      turn: { conversationId, agentId, userId },
+      turn: { conversationId, agentId, userId, text },
       started: {
         plan: planAnswer({ text, attachments: [], before }),
         save: (answer) => {
