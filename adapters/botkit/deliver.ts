@@ -22,9 +22,14 @@ export async function deliver(sender: Sender, delivery: Delivery, options: Deliv
   const posts = new Posts(sender, delivery, options);
   const events = delivery[Symbol.asyncIterator]();
   let text = new ReplyText();
+  let questions: readonly string[] = [];
   for (;;) {
     const event = await next(events, text);
     if (event === undefined) break;
+    if (event.type === "suggestions" && sender.suggest !== undefined) {
+      questions = event.items;
+      continue;
+    }
     text.add(event);
     if (event.type === "text") posts.draft(text.text);
     if (event.type !== "message") continue;
@@ -32,6 +37,7 @@ export async function deliver(sender: Sender, delivery: Delivery, options: Deliv
     text = new ReplyText();
   }
   await posts.finish(text.text);
+  if (questions.length > 0) await posts.suggest(questions);
   await posts.removeSurplus();
 }
 
@@ -85,6 +91,16 @@ class Posts {
     this.#drafting = undefined;
     if (text === "") return;
     this.#finished += await this.#show(text);
+  }
+
+  /** Offers questions below the reply, once. */
+  async suggest(questions: readonly string[]): Promise<void> {
+    const index = this.#finished;
+    this.#finished += 1;
+    if (this.#posts[index] !== undefined) return;
+    await this.#delivery.permit();
+    this.#posts[index] = { id: await this.#sender.suggest?.(questions), shown: undefined };
+    this.#delivery.posted({ posts: this.#posts.map(({ id }) => id ?? "") } satisfies JsonValue);
   }
 
   /** Of a draft that was longer than what came of it. */

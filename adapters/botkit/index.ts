@@ -2,8 +2,11 @@ import { type Adapter, AparteError, type Message, optionInvalid, type SessionMap
 import type { Botkit, BotkitMessage, BotkitPlugin, BotWorker } from "botkit";
 import { type Controller, isWebAdapter } from "./controller.ts";
 import { deliver } from "./deliver.ts";
+import { filesOf, loadFile } from "./files.ts";
 import { type Failed, guardController, guardDialog, guardRequests, guardSends } from "./guard.ts";
+import { withoutMentions } from "./mentions.ts";
 import { type BotkitOptions, type BotkitSettings, checkOptions } from "./options.ts";
+import { isBareMention, isSaid } from "./said.ts";
 import { type OpenTurn, senderFor } from "./sender.ts";
 import { eventId, getSession, giveSession, hasSession } from "./session.ts";
 import { platform, speakerOf } from "./speaker.ts";
@@ -23,7 +26,8 @@ export interface BotkitExtension {
  * agent, in handlers and dialogs too ({@link getSession}); the agent answers by itself as `options.answer` says.
  *
  * A speaker's platform is `"botkit"`. The tenant is the activity's channel with the team, `"web"` for the Web adapter;
- * the user is `from.id`, the channel `conversation.id`, the thread Slack's `thread_ts`. One mapper serves one controller.
+ * the user is `from.id`, the channel `conversation.id`, the thread Slack's `thread_ts`. Several controllers on one mapper
+ * have a `bot` each.
  *
  * @throws {AparteError} `option-invalid` with the option's name as `field`; by `usePlugin`, when the controller has
  * the Web adapter and `authenticate` is missing.
@@ -34,6 +38,20 @@ export function botkit(
 ): (controller: Botkit) => BotkitPlugin {
   const settings = checkOptions(options);
   return (controller) => plugin(mapper, settings, controller as unknown as Controller);
+}
+
+/** The names of the bots that a mapper serves. */
+const bots = new WeakMap<SessionMapper, Set<string>>();
+
+/** @throws {AparteError} `option-invalid` where another controller has the name: their answers would be mixed up */
+function claimName(mapper: SessionMapper, name: string): void {
+  const names = bots.get(mapper) ?? new Set();
+  if (names.has(name))
+    throw optionInvalid(
+      "bot",
+      "must name this controller's bot: another controller on this mapper has the same",
+    );
+  bots.set(mapper, names.add(name));
 }
 
 function plugin(mapper: SessionMapper, settings: BotkitSettings, controller: Controller): BotkitPlugin {
@@ -47,6 +65,7 @@ function plugin(mapper: SessionMapper, settings: BotkitSettings, controller: Con
   };
   const { adapter } = controller;
   const gate = isWebAdapter(adapter) ? webGate(authenticate, failed) : undefined;
+  claimName(mapper, settings.bot ?? "");
   guardRequests(adapter, failed);
   gate?.guardRequests(adapter);
   guardController(controller, failed);
@@ -55,6 +74,7 @@ function plugin(mapper: SessionMapper, settings: BotkitSettings, controller: Con
   const open = new Map<string, OpenTurn & { delivered?: Promise<void> }>();
   const aparte: Adapter = {
     platform,
+    ...(settings.bot === undefined ? {} : { bot: settings.bot }),
     // A request or a socket that is gone does not come back.
     failure: (error) => ({ passes: !(error instanceof AparteError && error.code === "answer-lost") }),
     deliver: (message, delivery) => {
@@ -65,13 +85,16 @@ function plugin(mapper: SessionMapper, settings: BotkitSettings, controller: Con
       if (turn !== undefined) turn.delivered = delivered;
       return delivered;
     },
+    loadFile: (ref, signal) => loadFile(ref, settings, signal),
   };
 
   async function ask(bot: BotWorker, message: BotkitMessage): Promise<void> {
-    if (!isSaid(message) || !hasSession(message)) return;
+    if (!hasSession(message)) return;
+    if (isBareMention(message)) await bot.reply(message, "Yes? Write your question behind my name.");
+    if (!isSaid(message)) return;
     const said: Message = {
       ...getSession(message).speaker,
-      ...{ id: eventId(message), text: message.text ?? "" },
+      ...{ id: eventId(message), text: message.text ?? "", files: filesOf(message, settings) },
       replyTo: { reference: JSON.parse(JSON.stringify(message.reference)) },
     };
     const key = turnKey(said);
@@ -99,7 +122,8 @@ function plugin(mapper: SessionMapper, settings: BotkitSettings, controller: Con
   }
   controller.ready(() => {
     gate?.guardSockets(adapter);
-    if (answer !== "none") mapper.connect(aparte);
+    if (answer === "none") return;
+    mapper.connect(aparte);
   });
   controller.addPluginExtension("aparte", { mapper, getSession } satisfies BotkitExtension);
   return {
@@ -110,8 +134,12 @@ function plugin(mapper: SessionMapper, settings: BotkitSettings, controller: Con
       // parameters, since Botkit would not see that a middleware with three has thrown.
       ingest: [
         async (bot: BotWorker, message: BotkitMessage) => {
-          const who = speaker?.(message) ?? speakerOf(message, gate?.user);
-          if (who !== undefined) giveSession(message, who, mapper);
+          const words = withoutMentions(message.incoming_message);
+          if (words !== undefined) message.text = words;
+          const who = speaker?.(message) ?? speakerOf(message, gate?.user, settings.trustedChannels);
+          const { bot: name } = settings;
+          if (who !== undefined)
+            giveSession(message, name === undefined ? who : { bot: name, ...who }, mapper);
           guardDialog(bot, message, failed);
         },
       ],
@@ -134,14 +162,3 @@ function webGate(authenticate: BotkitSettings["authenticate"], failed: Failed): 
   }
   return new WebGate(authenticate, failed);
 }
-
-/** Whether a person said it to the bot: not what others say around it in a Slack channel, and no event. */
-function isSaid(message: BotkitMessage): boolean {
-  const { type, text, incoming_message: activity } = message;
-  if (activity.type !== "message" || typeof text !== "string" || text.trim() === "") return false;
-  if (activity.from.role === "bot") return false;
-  return activity.channelId === "slack" ? slackTypes.has(type) : true;
-}
-
-/** As Botkit's Slack adapter names them (`SlackEventMiddleware`). */
-const slackTypes: ReadonlySet<string> = new Set(["direct_message", "direct_mention", "mention"]);

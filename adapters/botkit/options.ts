@@ -25,6 +25,20 @@ export interface BotkitOptions {
    * leaves it to these.
    */
   readonly speaker?: (message: BotkitMessage) => Speaker | undefined;
+  /** Names this bot, where several share a mapper or a store: each has sessions of its own. */
+  readonly bot?: string;
+  /**
+   * Channels whose clients name themselves (`"directline"`, `"webchat"`, `"emulator"`) and are believed. Without this
+   * or `speaker`, they are refused: anybody could be anybody.
+   */
+  readonly trustedChannels?: readonly string[];
+  /** The largest attachment that is handed to the agent, in bytes. @default 20_971_520 */
+  readonly maxFileBytes?: number;
+  /**
+   * Further hosts from which attachments may be loaded, with the port where there is one, also over plain http. Those
+   * of Teams, Facebook and Twilio are known.
+   */
+  readonly fileHosts?: readonly string[];
   /** The longest message that the platform takes, in characters; longer replies are cut. @default 4000 */
   readonly maxLength?: number;
   /**
@@ -41,7 +55,7 @@ export interface BotkitOptions {
   readonly onError?: (error: unknown) => void;
 }
 
-type Optional = "authenticate" | "speaker" | "drafts";
+type Optional = "authenticate" | "speaker" | "drafts" | "bot";
 
 export type BotkitSettings = Required<Omit<BotkitOptions, Optional>> & {
   readonly [Name in Optional]: BotkitOptions[Name] | undefined;
@@ -51,6 +65,10 @@ const known = [
   "answer",
   "authenticate",
   "speaker",
+  "bot",
+  "trustedChannels",
+  "maxFileBytes",
+  "fileHosts",
   "maxLength",
   "drafts",
   "editInterval",
@@ -61,7 +79,8 @@ const known = [
 export function checkOptions(options: BotkitOptions): BotkitSettings {
   refuseUnknown(options, known);
   const { answer = "unheard", maxLength = 4000, editInterval = 1500, onError = console.error } = options;
-  const { authenticate, speaker, drafts } = options;
+  const { authenticate, speaker, drafts, bot, trustedChannels = [], fileHosts = [] } = options;
+  const { maxFileBytes = 20_971_520 } = options;
   if (answer !== "unheard" && answer !== "all" && answer !== "none") {
     throw optionInvalid("answer", 'must be "unheard", "all" or "none"');
   }
@@ -71,10 +90,21 @@ export function checkOptions(options: BotkitOptions): BotkitSettings {
   if (!Number.isInteger(editInterval) || editInterval < 1) {
     throw optionInvalid("editInterval", "must be a whole number of milliseconds above 0");
   }
+  if (bot !== undefined && (typeof bot !== "string" || bot === ""))
+    throw optionInvalid("bot", "must be a string that is not empty");
+  for (const [field, list] of Object.entries({ trustedChannels, fileHosts })) {
+    if (!Array.isArray(list) || list.some((one) => typeof one !== "string"))
+      throw optionInvalid(field, "must be a list of strings");
+  }
+  if (!Number.isInteger(maxFileBytes) || maxFileBytes < 1)
+    throw optionInvalid("maxFileBytes", "must be a whole number of bytes above 0");
   if (drafts !== undefined && typeof drafts !== "boolean")
     throw optionInvalid("drafts", "must be true or false");
   for (const [field, hook] of Object.entries({ authenticate, speaker, onError })) {
     if (hook !== undefined && typeof hook !== "function") throw optionInvalid(field, "must be a function");
   }
-  return { answer, maxLength, editInterval, onError, authenticate, speaker, drafts };
+  return {
+    ...{ answer, maxLength, editInterval, onError, authenticate, speaker, drafts },
+    ...{ bot, trustedChannels, maxFileBytes, fileHosts },
+  };
 }

@@ -20,11 +20,18 @@ export interface Sender {
   readonly send: (text: string) => Promise<string | undefined>;
   /** Missing where the platform's messages stay as they are. */
   readonly edit?: (id: string, text: string) => Promise<void>;
+  /** Offers questions to choose from; missing where the platform shows none. */
+  readonly suggest?: (questions: readonly string[]) => Promise<string | undefined>;
   readonly remove?: (id: string) => Promise<void>;
 }
 
 /** Channels whose clients show that the bot is writing. */
 const typingChannels: ReadonlySet<string> = new Set(["websocket", "webchat", "msteams", "emulator"]);
+
+/** Channels that show suggested actions; elsewhere the questions are told as text. */
+const suggestingChannels: ReadonlySet<string> = new Set([
+  ...["msteams", "webchat", "directline", "emulator", "facebook"],
+]);
 
 /**
  * Channels whose messages can be edited. Not Slack: Botkit's adapter only prints what Slack refused, so that the end
@@ -66,10 +73,19 @@ export async function senderFor(
     }
     return sent?.id;
   };
-  if (!(drafts ?? editChannels.has(channelId))) return { send };
+  const suggest: Sender["suggest"] = async (questions) => {
+    const actions = questions.map((title) => ({ type: "imBack", title, value: title }));
+    const sent = await bot.say({
+      text: "You could ask:",
+      suggestedActions: { actions, to: user === undefined ? [] : [user.id] },
+    });
+    return (sent as { readonly id?: string } | undefined)?.id;
+  };
+  const offers = suggestingChannels.has(channelId) ? { suggest } : {};
+  if (!(drafts ?? editChannels.has(channelId))) return { send, ...offers };
   const context = bot.getConfig("context") as TurnContext;
   return {
-    send,
+    ...{ send, ...offers },
     edit: async (id, text) => void (await context.updateActivity({ type: "message", id, text })),
     remove: (id) => context.deleteActivity(id),
   };

@@ -15,6 +15,9 @@ interface Place {
   readonly conversationType?: string;
 }
 
+/** Channels whose clients write their own name into each message: whoever has the bot's token can be anybody. */
+const openChannels: ReadonlySet<string> = new Set(["directline", "webchat", "emulator"]);
+
 /** The channel ids of the Web adapter, whose two ways lead to the same person. */
 const webChannels: ReadonlySet<string> = new Set(["webhook", "websocket"]);
 
@@ -26,9 +29,14 @@ export function isWeb({ incoming_message: { channelId } }: BotkitMessage): boole
  * Who spoke, from what the platform vouches for; undefined where an activity names nobody. What clients add to
  * their messages (`channelData`, which Botkit spreads over the message) is not looked at.
  * @param verified who the client of the Web adapter is
- * @throws {AparteError} `input-invalid` when a Web adapter's client is nobody, or a Slack message has no workspace.
+ * @throws {AparteError} `input-invalid` when a Web adapter's client is nobody, a channel's clients are not trusted, or a Slack
+ * message has no workspace.
  */
-export function speakerOf(message: BotkitMessage, verified: string | undefined): Speaker | undefined {
+export function speakerOf(
+  message: BotkitMessage,
+  verified: string | undefined,
+  trustedChannels: readonly string[],
+): Speaker | undefined {
   const { channelId, from, conversation } = message.incoming_message;
   const { id, team, thread_ts, tenantId, conversationType } = (conversation ?? {}) as Place;
   if (isWeb(message)) {
@@ -40,6 +48,13 @@ export function speakerOf(message: BotkitMessage, verified: string | undefined):
     return { platform, tenant: "web", user: verified };
   }
   if (!from?.id) return undefined;
+  if (openChannels.has(channelId) && !trustedChannels.includes(channelId)) {
+    throw new AparteError(
+      "input-invalid",
+      `Clients of "${channelId}" name themselves. Prove who they are in the option \`speaker\`, or trust them: { trustedChannels: ["${channelId}"] }.`,
+      { field: "user" },
+    );
+  }
   if (channelId === "slack" && !team) {
     throw new AparteError(
       "input-invalid",

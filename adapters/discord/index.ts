@@ -78,7 +78,12 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
         if (!isToAnswer(event, settings)) return;
         if (isUnreadable(event))
           await api.tell(event, "I cannot read this message. Please mention me in it.");
-        else await mapper.receive(await readMessage(event, files));
+        else {
+          const message = await readMessage(event, files);
+          const isBareMention = message.text === "" && message.files?.length === 0;
+          if (isBareMention) await api.tell(event, "Yes? Write your question behind my name.");
+          else await mapper.receive(message);
+        }
       };
       const lookBack = async (shardId: number) => {
         const ready = discordClient as Client<true>;

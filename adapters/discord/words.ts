@@ -27,11 +27,7 @@ export async function readWords(
     ...files.of(event),
   ];
   const text = blocks.filter((block) => block !== "").join("\n\n");
-  // A mention alone calls the bot by its name.
-  return {
-    text: text === "" && attached.length === 0 ? nameOf(event, event.client.user.id) : text,
-    files: attached,
-  };
+  return { text, files: attached };
 }
 
 /** Whether there is nothing to read where something was sent: Discord leaves it out without the intent Message Content. */

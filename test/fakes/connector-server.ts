@@ -6,6 +6,9 @@ import { Watch } from "./watch.ts";
 interface ActivityBody {
   readonly type: string;
   readonly text?: string;
+  readonly suggestedActions?: {
+    readonly actions: readonly { readonly title: string; readonly type: string }[];
+  };
 }
 
 /**
@@ -15,6 +18,8 @@ interface ActivityBody {
 export class ConnectorServer {
   /** The bot's messages as they are now, by id. */
   readonly messages = new Map<string, string>();
+  /** The questions that the bot's messages offer, by the message's id. */
+  readonly offers = new Map<string, string[]>();
   /** Each call that was carried out, e.g. `PUT 2 some words`. */
   readonly calls: string[] = [];
   readonly #server: Server;
@@ -69,7 +74,8 @@ export class ConnectorServer {
     this.#watch.happened();
   }
 
-  #carryOut(method: string, id: string | undefined, { type, text = "" }: ActivityBody): [number, object] {
+  #carryOut(method: string, id: string | undefined, body: ActivityBody): [number, object] {
+    const { type, text = "", suggestedActions } = body;
     if (type === "typing") return [201, { id: "typing" }];
     if (this.#failures > 0) {
       this.#failures -= 1;
@@ -79,6 +85,11 @@ export class ConnectorServer {
       this.#count += 1;
       const own = `m${this.#count}`;
       this.messages.set(own, text);
+      if (suggestedActions !== undefined)
+        this.offers.set(
+          own,
+          suggestedActions.actions.map(({ title }) => title),
+        );
       this.calls.push(`POST ${own} ${text}`);
       return [201, { id: own }];
     }

@@ -64,13 +64,14 @@ describe("discord reads", () => {
     expect((await asked(server, bot, ann, "two", { replyTo: id })).text).toBe("two");
   });
 
-  it("a bare mention as its name, and a sticker by its name", async () => {
+  it("a sticker by its name, and asks back where it is only mentioned", async () => {
     const server = await startServer();
     const bot = await startBot(server);
     const ann = server.person("ann");
-    expect((await asked(server, bot, ann, mention(server))).text).toBe("@helper");
+    server.say(ann, mention(server));
+    await shows(server, "Yes? Write your question behind my name.");
     server.sayDirectly(ann, "", { stickers: ["Wave"] });
-    expect((await server.until(() => bot.messages[1])).text).toBe("[sticker: Wave]");
+    expect((await server.until(() => bot.messages[0])).text).toBe("[sticker: Wave]");
   });
 
   it("names in place of ids, its own mention only where it stands within the words", async () => {

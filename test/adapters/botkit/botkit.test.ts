@@ -15,9 +15,9 @@ import express from "express";
 import { Keyv } from "keyv";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
-import { builtRoot } from "../build.ts";
-import { ConnectorServer } from "../fakes/connector-server.ts";
-import { SlackServer } from "../fakes/slack-server.ts";
+import { builtRoot } from "../../build.ts";
+import { ConnectorServer } from "../../fakes/connector-server.ts";
+import { SlackServer } from "../../fakes/slack-server.ts";
 
 const secret = "a secret of the tests, long enough";
 const quiet = { info() {}, warn() {}, error() {} };
@@ -338,7 +338,7 @@ describe("Botkit on the Web adapter", () => {
   it("stays alive in a process of its own when handlers throw and requests name nobody", async () => {
     const { appId, keyId, privateKey, botId, baseURL } = emulator;
     const settings = { root: await builtRoot(), agent: { appId, keyId, privateKey, botId, baseURL } };
-    const script = fileURLToPath(new URL("../processes/botkit.mjs", import.meta.url));
+    const script = fileURLToPath(new URL("../../processes/botkit.mjs", import.meta.url));
     const child: ChildProcess = fork(script, {
       env: { ...process.env, SETTINGS: JSON.stringify(settings) },
       silent: true,

@@ -1,0 +1,199 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { type Message, SessionMapper } from "aparte";
+import { type BotkitOptions, botkit, getSession } from "aparte/botkit";
+import { Botkit } from "botkit";
+import express from "express";
+import { afterEach, describe, expect, it } from "vitest";
+import { memoryStore } from "../../../src/stores/memory.ts";
+import { ConnectorServer } from "../../fakes/connector-server.ts";
+import { type Answer, backend, elephant } from "../agent.ts";
+
+const endings: (() => unknown)[] = [];
+
+afterEach(async () => {
+  for (const end of endings.splice(0).reverse()) await end();
+});
+
+function newMapper(answer: Answer = elephant) {
+  const mapper = new SessionMapper({
+    agents: { helper: backend(answer), other: backend(elephant) },
+    secret: "a secret of the tests, long enough",
+    store: memoryStore(),
+    logger: { info() {}, warn() {}, error() {} },
+  });
+  const messages: Message[] = [];
+  mapper.use(async (turn, next) => {
+    messages.push(turn.message);
+    await next();
+  });
+  endings.push(() => mapper.close());
+  return { mapper, messages };
+}
+
+/** A bot on Bot Framework's adapter. */
+async function teamsBot(options: BotkitOptions = {}, { mapper, messages } = newMapper()) {
+  const connector = await ConnectorServer.start();
+  const app = express();
+  app.use(express.json());
+  const server = createServer(app).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  endings.push(() => {
+    server.closeAllConnections();
+    server.close();
+    return connector.close();
+  });
+  const controller = new Botkit({
+    ...{ adapterConfig: { appId: "", appPassword: "" }, webserver: app, disable_console: true },
+  });
+  const errors: unknown[] = [];
+  controller.usePlugin(botkit(mapper, { onError: (error) => errors.push(error), ...options }));
+  let count = 0;
+  const says = async (text: string | undefined, more: object = {}): Promise<void> => {
+    count += 1;
+    const activity = {
+      ...{ type: "message", id: `a${count}`, channelId: "msteams", serviceUrl: connector.url, text },
+      ...{ from: { id: "ada", name: "Ada" }, recipient: { id: "bot", name: "Helper" } },
+      conversation: { id: "with-ada", tenantId: "acme", conversationType: "personal" },
+      ...more,
+    };
+    const response = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/api/messages`, {
+      ...{ method: "POST", headers: { "content-type": "application/json" } },
+      body: JSON.stringify(activity),
+    });
+    await response.text();
+  };
+  return { connector, controller, errors, mapper, messages, says };
+}
+
+const called = { type: "mention", text: "<at>Helper</at>", mentioned: { id: "bot", name: "Helper" } };
+const bob = { type: "mention", text: "<at>Bob B</at>", mentioned: { id: "bob", name: "Bob B" } };
+
+describe("Botkit reads", () => {
+  it("a mention on Teams without the bot's own name, and with other people's", async () => {
+    const { controller, connector, messages, says } = await teamsBot();
+    controller.hears(/^!new/, "message", async (bot, message) => void (await bot.reply(message, "Anew.")));
+    await says("<at>Helper</at> who is <at>Bob B</at>?&nbsp;", { entities: [called, bob] });
+    await connector.until(() => connector.shown.at(-1) === 'You say "who is Bob B?" after nothing.');
+    await says("<at>Helper</at> !new", { entities: [called] });
+    await connector.until(() => connector.shown.at(-1) === "Anew.");
+    await says("<at>Helper</at>", { entities: [called] });
+    await connector.until(() => connector.shown.at(-1) === "Yes? Write your question behind my name.");
+    expect(messages.map(({ text }) => text)).toEqual(["who is Bob B?"]);
+  });
+
+  it("nothing that its adapters mark as not said to the bot", async () => {
+    const { connector, messages, says } = await teamsBot();
+    const facebook = (channelData: object) => ({ channelId: "facebook", channelData });
+    await says("its own words", facebook({ message: { is_echo: true } }));
+    await says("its own words", facebook({ message: { is_echo: true }, botkitEventType: "message_echo" }));
+    await says("said to another app", facebook({ standby: true }));
+    await says("said to another app", facebook({ standby: true, botkitEventType: "standby" }));
+    await says("read", facebook({ botkitEventType: "message_read" }));
+    await says("its own words", { channelId: "webex", channelData: { botkitEventType: "self_message" } });
+    await says(undefined, { type: "typing" });
+    await says("from another bot", { from: { id: "b", name: "b", role: "bot" } });
+    await says("the button's words", facebook({ postback: {}, botkitEventType: "facebook_postback" }));
+    await connector.until(() => connector.shown.at(-1) === 'You say "the button\'s words" after nothing.');
+    expect(messages.map(({ text }) => text)).toEqual(["the button's words"]);
+  });
+
+  it("attachments, with words and without, from hosts that it trusts, up to a size", async () => {
+    const files = createServer((request, response) =>
+      response.end(request.url === "/large" ? "12345" : "abc"),
+    );
+    files.listen(0, "127.0.0.1");
+    await once(files, "listening");
+    endings.push(() => files.close());
+    const host = `127.0.0.1:${(files.address() as AddressInfo).port}`;
+    const bot = newMapper(async function* ({ files: given, signal }) {
+      for (const { name, load } of given) {
+        const bytes = (await load?.(signal)) ?? new Uint8Array();
+        yield { type: "message", text: `${name}: ${Buffer.from(bytes).toString()}` };
+      }
+    });
+    const { connector, says } = await teamsBot({ fileHosts: [host], maxFileBytes: 4 }, bot);
+    const teamsFile = "application/vnd.microsoft.teams.file.download.info";
+    const attachments = [
+      { contentType: "text/html", content: "<p>markup of the text</p>" },
+      { contentType: "text/plain", name: "a.txt", contentUrl: `http://${host}/a` },
+      { contentType: teamsFile, name: "b.txt", content: { downloadUrl: `http://${host}/b` } },
+      { contentType: "text/plain", name: "c.txt", contentUrl: "data:text/plain;base64,eHl6" },
+    ];
+    await says(undefined, { attachments });
+    await connector.until(() => connector.shown.length === 3);
+    expect(connector.shown).toEqual(["a.txt: abc", "b.txt: abc", "c.txt: xyz"]);
+    await says("look", { attachments: [{ contentType: "text/plain", contentUrl: `http://${host}/large` }] });
+    await connector.until(
+      () => connector.shown.at(-1)?.startsWith("A file of your message is too large") === true,
+    );
+    await says("look", { attachments: [{ contentType: "text/plain", contentUrl: "http://127.0.0.1:1/a" }] });
+    await connector.until(() => connector.shown.at(-1)?.startsWith("I could not read that message") === true);
+  });
+
+  it("clients that name themselves only where it is told to trust them", async () => {
+    const refusing = await teamsBot();
+    for (const channelId of ["directline", "webchat", "emulator"])
+      await refusing.says("hello", { channelId });
+    expect(refusing.errors).toHaveLength(3);
+    expect(String(refusing.errors[0])).toContain('trustedChannels: ["directline"]');
+    expect(refusing.messages).toEqual([]);
+    const trusting = await teamsBot({ trustedChannels: ["emulator"] });
+    await trusting.says("hello", { channelId: "emulator" });
+    await trusting.connector.until(() => trusting.messages.length === 1);
+    const speaker = () => ({ platform: "botkit", user: "proved" });
+    const proving = await teamsBot({ speaker });
+    await proving.says("hello", { channelId: "webchat" });
+    await proving.connector.until(() => proving.messages[0]?.user === "proved");
+  });
+});
+
+describe("Botkit offers", () => {
+  it("follow-up questions to choose from, where the channel shows them", async () => {
+    const suggesting = newMapper(async function* () {
+      yield { type: "message", text: "Here." };
+      yield { type: "suggestions", items: ["And then?", "Why?"] };
+    });
+    const { connector, says } = await teamsBot({}, suggesting);
+    await says("hello");
+    await connector.until(() => connector.offers.size === 1);
+    expect(connector.shown).toEqual(["Here.", "You could ask:"]);
+    expect([...connector.offers.values()]).toEqual([["And then?", "Why?"]]);
+    await says("hello", { channelId: "sms" });
+    await connector.until(() => connector.shown.at(-1) === "You could ask:\n- And then?\n- Why?");
+  });
+
+  it("its session's operations to handlers, and an agent by name", async () => {
+    const { connector, controller, mapper, says } = await teamsBot();
+    controller.hears("other", "message", async (bot, message) => {
+      await bot.reply(message, await getSession(message).ask("by name", "other").text());
+    });
+    controller.hears("forget", "message", async (bot, message) => {
+      const session = getSession(message);
+      const before = await session.export();
+      await session.forget();
+      await bot.reply(message, `${before !== undefined} ${await session.export()}`);
+    });
+    await says("hello");
+    await connector.until(() => connector.shown.at(-1) === 'You say "hello" after nothing.');
+    await says("other");
+    await connector.until(() => connector.shown.at(-1) === 'You say "by name" after nothing.');
+    await says("forget");
+    await connector.until(() => connector.shown.at(-1) === "true undefined");
+    const names = [];
+    for await (const { sessionName } of mapper.sessions()) names.push(sessionName);
+    expect(names).toEqual([]);
+  });
+
+  it("two bots on one mapper, each with its own name", async () => {
+    const shared = newMapper();
+    const sales = await teamsBot({ bot: "sales" }, shared);
+    const support = await teamsBot({ bot: "support" }, shared);
+    await sales.says("one");
+    await sales.connector.until(() => sales.connector.shown.at(-1) === 'You say "one" after nothing.');
+    await support.says("two");
+    await support.connector.until(() => support.connector.shown.at(-1) === 'You say "two" after nothing.');
+    await expect(teamsBot({ bot: "sales" }, shared)).rejects.toMatchObject({ field: "bot" });
+  });
+});
