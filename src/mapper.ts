@@ -113,6 +113,11 @@ export class SessionMapper implements AsyncDisposable {
     return this.#settings.logger;
   }
 
+  /** The agents' names; the first one answers unless another is chosen. */
+  get agents(): readonly string[] {
+    return [...this.#settings.agents.keys()];
+  }
+
   /**
    * Takes a message and returns its reply. Calls for the same person run in the order in which they are made.
    * The turn runs whether the reply is read or not. Nothing is thrown here: reading the reply throws an

@@ -4,17 +4,52 @@ import { AparteError, type JsonValue, type Message } from "aparte";
 export interface ReplyAddress {
   /** The channel, thread or direct-message channel in which to answer. */
   readonly channelId: string;
-  /** The message that is answered. */
+  /** The message, or the interaction, that is answered. */
   readonly messageId: string;
+  /** Of a command or button, which is answered by a token of its own for fifteen minutes. */
+  readonly interaction?: InteractionAddress;
+}
+
+export interface InteractionAddress {
+  readonly applicationId: string;
+  readonly token: string;
+  /** Whether the person alone sees the answer. */
+  readonly isPrivate: boolean;
 }
 
 /** @throws {AparteError} `input-invalid` when the message did not come from this adapter. */
 export function replyAddress({ replyTo }: Message): ReplyAddress {
-  const { channelId, messageId } = (replyTo ?? {}) as { readonly [key: string]: JsonValue };
-  if (isSnowflake(channelId) && isSnowflake(messageId)) return { channelId, messageId };
+  const { channelId, messageId, interaction } = (replyTo ?? {}) as { readonly [key: string]: JsonValue };
+  if (isSnowflake(channelId) && isSnowflake(messageId)) {
+    if (interaction === undefined) return { channelId, messageId };
+    const { applicationId, token, isPrivate } = interaction as { readonly [key: string]: JsonValue };
+    if (isSnowflake(applicationId) && typeof token === "string")
+      return { channelId, messageId, interaction: { applicationId, token, isPrivate: isPrivate === true } };
+  }
   throw new AparteError("input-invalid", "A Discord message needs `replyTo: { channelId, messageId }`.", {
     field: "replyTo",
   });
+}
+
+/** How long an interaction's token is used, in milliseconds: a minute less than Discord takes it. */
+const tokenMs = 840_000;
+
+/** Whether an interaction can be answered by its token no more. Discord's ids tell when they were made. */
+export function isExpired({ messageId, interaction }: ReplyAddress): boolean {
+  return interaction !== undefined && Date.now() - timeOf(messageId) > tokenMs;
+}
+
+/** Discord's first second: its ids count from there. */
+const discordEpoch = 1_420_070_400_000;
+
+/** When Discord made an id, in milliseconds. */
+export function timeOf(id: string): number {
+  return Number(BigInt(id) >> 22n) + discordEpoch;
+}
+
+/** The first id of a time. */
+export function idAt(time: number): string {
+  return String(BigInt(Math.max(0, time - discordEpoch)) << 22n);
 }
 
 /** Discord's ids are numbers of up to 20 digits, kept as text. */

@@ -1,10 +1,13 @@
 import { AparteError, type DeliveryFailure } from "aparte";
 import type { APIAttachment, APIRequest, RawFile, REST, ResponseLike } from "discord.js";
-import type { ReplyAddress } from "./address.ts";
+import { type InteractionAddress, isExpired, type ReplyAddress } from "./address.ts";
+import type { ButtonRow } from "./buttons.ts";
 
 // Discord's numbers, written here so that only types are imported from discord.js.
 /** MessageFlags.SuppressEmbeds: a link in an answer loads no preview, which could carry the answer's words away. */
 const suppressEmbeds = 4;
+/** MessageFlags.Ephemeral: only the person sees it. */
+const ephemeral = 64;
 /** RESTJSONErrorCodes: replying needs the permission Read Message History, posting does not. */
 const cannotReply = 160_002;
 /** Missing Access, Missing Permissions. */
@@ -22,6 +25,8 @@ export interface PostText {
   readonly content: string;
   /** The whole answer, as a file. */
   readonly file?: string;
+  /** Rows of buttons below it. */
+  readonly rows?: readonly ButtonRow[];
 }
 
 export interface PostedMessage {
@@ -51,26 +56,46 @@ export class DiscordApi {
    * @param isReply whether it refers to the person's message; only the first message of a reply does.
    */
   async post(
-    { channelId, messageId }: ReplyAddress,
+    address: ReplyAddress,
     text: PostText,
     nonce: string,
     isReply: boolean,
     signal: AbortSignal,
   ): Promise<PostedMessage> {
-    const path = `/channels/${channelId}/messages` as const;
     const { body, files } = shownAs(text);
+    const { interaction, messageId, channelId } = address;
+    if (interaction !== undefined && !isExpired(address))
+      return this.#respond(address, interaction, text, isReply, signal);
+    const path = `/channels/${channelId}/messages` as const;
     const post = async (more: object) =>
       (await this.#rest.post(path, {
         ...{ files, signal },
         body: { ...body, nonce, enforce_nonce: true, ...more },
       })) as PostedMessage;
-    if (!isReply) return post({});
+    if (!isReply || interaction !== undefined) return post({});
     try {
       return await post({ message_reference: { message_id: messageId, fail_if_not_exists: false } });
     } catch (error) {
       if (codeOf(error) !== cannotReply) throw error;
       return post({});
     }
+  }
+
+  /** The first message of an answer takes the place of "is thinking"; it may be sent again. */
+  async #respond(
+    address: ReplyAddress,
+    { applicationId, token, isPrivate }: InteractionAddress,
+    text: PostText,
+    isFirst: boolean,
+    signal: AbortSignal,
+  ): Promise<PostedMessage> {
+    const request = { ...shownAs(text), ...{ auth: false, signal } };
+    if (isFirst) return (await this.#rest.patch(messagePath(address, "@original"), request)) as PostedMessage;
+    const body = { ...request.body, flags: suppressEmbeds | (isPrivate ? ephemeral : 0) };
+    return (await this.#rest.post(`/webhooks/${applicationId}/${token}`, {
+      ...request,
+      body,
+    })) as PostedMessage;
   }
 
   /** Answers a message with words of the adapter's own, once. */
@@ -85,15 +110,19 @@ export class DiscordApi {
   /** Says to a person in private what cannot be said where they asked, once a question. */
   async tellPrivately(userId: string, messageId: string, text: string): Promise<void> {
     const signal = AbortSignal.timeout(callMs);
-    const body = { recipient_id: userId };
-    const { id } = (await this.#rest.post("/users/@me/channels", { body, signal })) as {
-      readonly id: string;
-    };
-    await this.post({ channelId: id, messageId }, { content: text }, `${messageId}-why`, false, signal);
+    const channelId = await this.directChannel(userId, signal);
+    await this.post({ channelId, messageId }, { content: text }, `${messageId}-why`, false, signal);
   }
 
-  async edit({ channelId }: ReplyAddress, id: string, text: PostText, signal: AbortSignal): Promise<void> {
-    await this.#rest.patch(`/channels/${channelId}/messages/${id}`, { ...shownAs(text), signal });
+  async edit(address: ReplyAddress, id: string, text: PostText, signal: AbortSignal): Promise<void> {
+    const auth = !isByToken(address);
+    await this.#rest.patch(messagePath(address, id), { ...shownAs(text), auth, signal });
+  }
+
+  /** The channel of direct messages with a person. */
+  async directChannel(userId: string, signal: AbortSignal): Promise<string> {
+    const body = { recipient_id: userId };
+    return ((await this.#rest.post("/users/@me/channels", { body, signal })) as { readonly id: string }).id;
   }
 
   /** Opens an archived thread again, unless it is locked. */
@@ -102,8 +131,9 @@ export class DiscordApi {
   }
 
   /** Deletes a message of the bot; one that is gone counts as deleted. */
-  async remove({ channelId }: ReplyAddress, id: string, signal: AbortSignal): Promise<void> {
-    await this.#rest.delete(`/channels/${channelId}/messages/${id}`, { signal }).catch((error: unknown) => {
+  async remove(address: ReplyAddress, id: string, signal: AbortSignal): Promise<void> {
+    const auth = !isByToken(address);
+    await this.#rest.delete(messagePath(address, id), { auth, signal }).catch((error: unknown) => {
       if (!isGone(error)) throw error;
     });
   }
@@ -156,11 +186,25 @@ export class DiscordApi {
   }
 }
 
-function shownAs({ content, file }: PostText): { readonly body: object; readonly files: RawFile[] } {
+function isByToken(address: ReplyAddress): boolean {
+  return address.interaction !== undefined && !isExpired(address);
+}
+
+function messagePath(address: ReplyAddress, id: string): `/${string}` {
+  const { channelId, interaction } = address;
+  if (interaction === undefined || isExpired(address)) return `/channels/${channelId}/messages/${id}`;
+  return `/webhooks/${interaction.applicationId}/${interaction.token}/messages/${id}`;
+}
+
+function shownAs({ content, file, rows = [] }: PostText): {
+  readonly body: object;
+  readonly files: RawFile[];
+} {
   const isFile = file !== undefined;
   return {
     body: {
       ...{ content, flags: suppressEmbeds, allowed_mentions: allowedMentions },
+      components: rows,
       attachments: isFile ? [{ id: 0, filename: fileName }] : [],
     },
     files: isFile ? [{ name: fileName, data: file, contentType: "text/markdown" }] : [],

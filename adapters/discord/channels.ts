@@ -18,8 +18,11 @@ export class Channels {
     this.#editInterval = editInterval;
   }
 
-  /** @param permit resolves when the reply may show something, and rejects when it may not any more */
-  enter(id: string, permit: () => Promise<void>): ChannelStay {
+  /**
+   * @param id the channel's, or that of an interaction, whose edits are counted apart and which has a sign of its own
+   * @param permit resolves when the reply may show something, and rejects when it may not any more
+   */
+  enter(id: string, permit: () => Promise<void>, isInteraction = false): ChannelStay {
     const channel = this.#channels.get(id) ?? new Channel(() => this.#sendTyping(id), this.#editInterval);
     this.#channels.set(id, channel);
     const stay: ChannelStay = {
@@ -32,7 +35,7 @@ export class Channels {
       },
     };
     channel.replies += 1;
-    channel.type(permit);
+    if (!isInteraction) channel.type(permit);
     return stay;
   }
 }

@@ -1,8 +1,10 @@
 import { cut, type Delivery, ReplyText } from "aparte";
-import type { ReplyAddress } from "./address.ts";
+import { isExpired, type ReplyAddress } from "./address.ts";
 import type { DiscordApi, PostText } from "./api.ts";
+import { type ButtonRow, doneRows, fitButtons, stopRow } from "./buttons.ts";
 import type { Channels } from "./channels.ts";
 import { discloseLinks } from "./links.ts";
+import type { DiscordSettings } from "./options.ts";
 import { Posts, type PostsState } from "./posts.ts";
 
 /**
@@ -11,47 +13,80 @@ import { Posts, type PostsState } from "./posts.ts";
  */
 const messageLength = 2_000;
 
-/** Subtext, Discord's small print: https://support.discord.com/hc/en-us/articles/210298617 */
+// Subtext, Discord's small print: https://support.discord.com/hc/en-us/articles/210298617
 const inFile = "\n\n-# The whole answer is in the file.";
+const saidNothing = "-# The agent said nothing.";
+
+export interface DeliverOptions {
+  readonly api: DiscordApi;
+  readonly channels: Channels;
+  readonly address: ReplyAddress;
+  readonly delivery: Delivery;
+  readonly settings: DiscordSettings;
+  /** The person who asked. */
+  readonly userId: string;
+}
 
 /** Shows a reply as it comes, and resolves when all of it is on Discord. */
-export async function deliver(
-  api: DiscordApi,
-  channels: Channels,
-  address: ReplyAddress,
-  delivery: Delivery,
-  maxMessages: number,
-): Promise<void> {
+export async function deliver(options: DeliverOptions): Promise<void> {
+  const { api, channels, delivery, settings, userId } = options;
+  const { interaction, messageId, channelId } = options.address;
+  const isLate = (address: ReplyAddress) => isExpired(address) && interaction?.isPrivate === true;
   const text = new ReplyText();
-  const channel = channels.enter(address.channelId, () => delivery.permit());
-  const texts = ({ isComplete, canAttach }: PostsState) => {
-    const status = isComplete || text.status === "" ? "" : `\n\n-# ${text.status} …`;
-    const whole = discloseLinks(text.text + status).trimStart();
-    if (isComplete && !canAttach) return parts(whole);
-    // A few messages are all that is shown of it, with one more to see that there is more.
-    const shown = parts(whole.slice(0, (maxMessages + 1) * messageLength));
-    if (shown.length <= maxMessages) return shown;
-    const last = shown[maxMessages - 1]?.content ?? "";
-    const beginning = shown.slice(0, maxMessages - 1);
-    if (!isComplete) return [...beginning, { content: last }];
-    const [content = ""] = cut(last, messageLength - inFile.length);
-    return [...beginning, { content: content + inFile, file: text.text }];
+  let questions: readonly string[] = [];
+  const isByToken = interaction !== undefined;
+  const channel = channels.enter(isByToken ? messageId : channelId, () => delivery.permit(), isByToken);
+  const texts = (state: PostsState): PostText[] => {
+    const shown = textsOf(text, state, settings.maxMessages);
+    // Discord would show for a quarter of an hour that the bot is thinking.
+    if (isByToken && state.isComplete && shown.length === 0) return [{ content: saidNothing }];
+    const last = shown.at(-1);
+    if (!settings.buttons || last === undefined) return shown;
+    const rows: ButtonRow[] = state.isComplete ? doneRows(userId, questions) : [stopRow(userId)];
+    return [...shown.slice(0, -1), { ...last, rows }];
   };
-  const posts = new Posts({ api, channel, address, delivery, texts });
+  const show = (address: ReplyAddress, isMoved: boolean) =>
+    new Posts({ api, channel, address, delivery, texts, isMoved });
+  let posts = show(options.address, false);
   try {
     for await (const event of delivery) {
-      text.add(event);
-      posts.changed();
+      if (event.type === "suggestions" && settings.buttons && fitButtons(event.items))
+        questions = event.items;
+      else text.add(event);
+      if (!isLate(options.address)) posts.changed();
     }
   } catch (error) {
     text.fail(error);
   }
   try {
     channel.stopTyping();
+    if (isLate(options.address)) {
+      // What only the person may see, and cannot be shown there any more, goes to them alone.
+      await delivery.permit();
+      const direct = await api.directChannel(userId, AbortSignal.timeout(directMs));
+      posts = show({ channelId: direct, messageId }, true);
+    }
     await posts.finish();
   } finally {
     channel.leave();
   }
+}
+
+/** How long opening a channel may take, in milliseconds. */
+const directMs = 15_000;
+
+function textsOf(text: ReplyText, { isComplete, canAttach }: PostsState, maxMessages: number): PostText[] {
+  const status = isComplete || text.status === "" ? "" : `\n\n-# ${text.status} …`;
+  const whole = discloseLinks(text.text + status).trimStart();
+  if (isComplete && !canAttach) return parts(whole);
+  // A few messages are all that is shown of it, with one more to see that there is more.
+  const shown = parts(whole.slice(0, (maxMessages + 1) * messageLength));
+  if (shown.length <= maxMessages) return shown;
+  const last = shown[maxMessages - 1]?.content ?? "";
+  const beginning = shown.slice(0, maxMessages - 1);
+  if (!isComplete) return [...beginning, { content: last }];
+  const [content = ""] = cut(last, messageLength - inFile.length);
+  return [...beginning, { content: content + inFile, file: text.text }];
 }
 
 function parts(text: string): PostText[] {

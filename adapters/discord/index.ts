@@ -3,15 +3,19 @@ import type { Client, Message as DiscordMessage } from "discord.js";
 import { replyAddress } from "./address.ts";
 import { DiscordApi, isForbidden, readFailure } from "./api.ts";
 import { Channels } from "./channels.ts";
+import { allCommands, register } from "./commands.ts";
 import { deliver } from "./deliver.ts";
 import { AttachmentFiles } from "./files.ts";
 import { checkClient } from "./intents.ts";
+import { Interactions } from "./interactions.ts";
 import { isToAnswer, platform, readMessage, rereadMessage } from "./message.ts";
 import { missedMessages } from "./missed.ts";
 import { checkOptions, type DiscordOptions } from "./options.ts";
 import { tellMissing } from "./permissions.ts";
+import { Running } from "./running.ts";
 import { isUnreadable } from "./words.ts";
 
+export type { DiscordCommand } from "./commands.ts";
 export type { DiscordOptions } from "./options.ts";
 
 /** Answers people on Discord. */
@@ -35,6 +39,7 @@ interface Attached {
   readonly api: DiscordApi;
   readonly channels: Channels;
   readonly files: AttachmentFiles;
+  readonly running: Running;
 }
 
 /**
@@ -65,10 +70,9 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
       checkClient(discordClient, settings, mapper.logger);
       const api = new DiscordApi(discordClient.rest);
       const files = new AttachmentFiles(api, settings);
+      const running = new Running();
       attached = {
-        client: discordClient,
-        api,
-        files,
+        ...{ client: discordClient, api, files, running },
         channels: new Channels((channelId) => api.type(channelId), settings.editInterval),
       };
       // Connecting may bring in turns whose process died: they can be answered only once the client has logged in.
@@ -79,16 +83,38 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
         if (isUnreadable(event))
           await api.tell(event, "I cannot read this message. Please mention me in it.");
         else {
-          const message = await readMessage(event, files);
+          const message = await readMessage(event, settings, files);
           const isBareMention = message.text === "" && message.files?.length === 0;
           if (isBareMention) await api.tell(event, "Yes? Write your question behind my name.");
-          else await mapper.receive(message);
+          else {
+            // A second delivery must not part the first one from its button.
+            if (running.has(event.id)) return;
+            const signal = running.begin(event.id, event.author.id, event.channelId);
+            const isTaken = await mapper.receive({ ...message, signal });
+            if (!isTaken) running.end(event.id);
+          }
         }
       };
       const lookBack = async (shardId: number) => {
         const ready = discordClient as Client<true>;
         for await (const event of missedMessages(ready, shardId, settings.lookBack)) await take(event);
       };
+      const interactions = new Interactions(mapper, settings, files, running);
+      const { commands } = settings;
+      if (commands !== false || settings.buttons) {
+        // A command that fails was told to the person where that was possible.
+        discordClient.on("interactionCreate", (event) => void interactions.take(event).catch(() => {}));
+      }
+      if (commands !== false) {
+        const all = allCommands(mapper.agents);
+        const wanted = typeof commands === "function" ? commands(all) : all;
+        const tryRegister = (ready: Client<true>) =>
+          register(ready.rest, ready.application.id, wanted).catch((error: unknown) =>
+            mapper.logger.error("the commands could not be registered", { error: String(error) }),
+          );
+        if (discordClient.isReady()) void tryRegister(discordClient);
+        else discordClient.once("clientReady", (ready) => void tryRegister(ready));
+      }
       if (settings.lookBack > 0) discordClient.on("shardReady", (id) => void lookBack(id).catch(() => {}));
       // What goes wrong here was logged by the mapper, and told to the person through `deliver`.
       discordClient.on("messageCreate", (event) => void take(event).catch(() => {}));
@@ -99,13 +125,15 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
       });
     },
     deliver: async (message, delivery) => {
-      const { client: discordClient, api, channels } = client();
+      const { client: discordClient, api, channels, running } = client();
       const address = replyAddress(message);
       try {
-        await deliver(api, channels, address, delivery, settings.maxMessages);
+        await deliver({ api, channels, address, delivery, settings, userId: message.user });
       } catch (error) {
         if (isForbidden(error)) await tellMissing(discordClient, api, message, mapper.logger);
         throw error;
+      } finally {
+        running.end(address.messageId);
       }
     },
     failure: readFailure,

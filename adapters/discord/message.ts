@@ -1,33 +1,30 @@
 import type { Message } from "aparte";
-import type { AnyThreadChannel, Client, Message as DiscordMessage } from "discord.js";
-import { type ReplyAddress, replyAddress } from "./address.ts";
+import type { Client, Message as DiscordMessage } from "discord.js";
+import { replyAddress } from "./address.ts";
 import { isGone } from "./api.ts";
 import type { AttachmentFiles } from "./files.ts";
 import type { DiscordSettings } from "./options.ts";
+import { directTenant, guildTenant, placeIn } from "./place.ts";
 import { botRole, isUnreadable, readWords } from "./words.ts";
 
 export const platform = "discord";
 
-/**
- * The tenant of direct messages. A Discord user has one id everywhere, so the person alone names the session: one
- * in each guild, where the tenant is the guild, and one in direct messages. What was said in private is never
- * part of a guild's session.
- */
-const directTenant = "dm";
-
 /** The message as the mapper takes it. */
-export async function readMessage(event: DiscordMessage, files: AttachmentFiles): Promise<Message> {
-  const replyTo: ReplyAddress = { channelId: event.channelId, messageId: event.id };
+export async function readMessage(
+  event: DiscordMessage,
+  settings: DiscordSettings,
+  files: AttachmentFiles,
+): Promise<Message> {
   return {
     platform,
     bot: event.client.user.id,
     ...(event.guildId === null ? { direct: true } : {}),
-    tenant: event.guildId ?? directTenant,
+    tenant: event.guildId === null ? directTenant : guildTenant(event.guildId, settings),
     user: event.author.id,
-    ...(event.channel.isThread() ? await threadPlace(event.channel) : { channel: event.channelId }),
+    ...(await placeIn(event.channelId, event.channel)),
     id: event.id,
     ...(await readWords(event, files)),
-    replyTo: { ...replyTo },
+    replyTo: { channelId: event.channelId, messageId: event.id },
   };
 }
 
@@ -45,7 +42,9 @@ export async function rereadMessage(
   message: Message,
   files: AttachmentFiles,
 ): Promise<Message | undefined> {
-  const { channelId, messageId } = replyAddress(message);
+  const { channelId, messageId, interaction } = replyAddress(message);
+  // A command cannot be changed.
+  if (interaction !== undefined) return message;
   const channel = await client.channels.fetch(channelId);
   if (channel?.isTextBased() !== true) return message;
   try {
@@ -70,12 +69,4 @@ function isForBot(event: DiscordMessage, { respond, directMessages }: DiscordSet
   const { id } = event.client.user;
   const { users, repliedUser } = event.mentions;
   return users.has(id) || repliedUser?.id === id || botRole(event) !== undefined;
-}
-
-/** A thread is a channel with an id of its own, in a parent channel. */
-async function threadPlace(thread: AnyThreadChannel): Promise<Pick<Message, "channel" | "thread">> {
-  // A thread that this client has not seen yet is known by its id alone. The parent must not change with what a
-  // client happens to know: it may be part of the session's key.
-  const known = thread.parentId === null ? await thread.fetch().catch(() => thread) : thread;
-  return { thread: thread.id, ...(known.parentId === null ? {} : { channel: known.parentId }) };
 }

@@ -1,12 +1,10 @@
 import type { Client, Message as DiscordMessage, TextBasedChannel } from "discord.js";
+import { idAt } from "./address.ts";
 
 /** How many channels are looked at after one gap, those with the newest messages first, and how many pages of each. */
 const maxChannels = 100;
 const maxPages = 5;
 const pageLength = 100;
-
-/** Discord's first second: its ids count from there. */
-const discordEpoch = 1_420_070_400_000;
 
 /**
  * The messages of the last while in the channels of a shard, oldest first in each, but those that have an answer: what
@@ -57,8 +55,4 @@ async function messagesSince(channel: TextBasedChannel, since: string): Promise<
   return found.sort(
     (one, other) => one.createdTimestamp - other.createdTimestamp || (one.id < other.id ? -1 : 1),
   );
-}
-
-function idAt(time: number): string {
-  return String(BigInt(Math.max(0, time - discordEpoch)) << 22n);
 }

@@ -20,6 +20,8 @@ export interface PostsOptions {
   readonly address: ReplyAddress;
   readonly delivery: Delivery;
   /** The texts that the messages are to show, as far as the reply has come. */
+  /** Whether the reply goes elsewhere than it began: what stands there stays. */
+  readonly isMoved: boolean;
   readonly texts: (state: PostsState) => readonly PostText[];
 }
 
@@ -49,7 +51,8 @@ export class Posts {
 
   /** Read when there is something to show: a reply is handed over before its turn runs. */
   get #posts(): Post[] {
-    this.#known ??= earlierPosts(this.#options.delivery.posts);
+    const { delivery, isMoved } = this.#options;
+    this.#known ??= isMoved ? [] : earlierPosts(delivery.posts);
     return this.#known;
   }
 
@@ -108,7 +111,7 @@ export class Posts {
       const hasFile = text.file !== undefined;
       if (post === undefined)
         return { isEdit: false, hasFile, call: (signal) => this.#post(index, text, signal) };
-      if (post.shown?.content !== text.content || post.shown.file !== text.file)
+      if (!isSame(post.shown, text))
         return { isEdit: true, hasFile, call: (signal) => this.#edit(index, post, text, signal) };
     }
     // A draft may shrink and grow again; only what is left over in the end goes.
@@ -153,6 +156,13 @@ export class Posts {
     await api.remove(address, id, signal);
     this.#posts.pop();
   }
+}
+
+function isSame(shown: PostText | undefined, text: PostText): boolean {
+  return (
+    JSON.stringify([shown?.content, shown?.file, shown?.rows]) ===
+    JSON.stringify([text.content, text.file, text.rows])
+  );
 }
 
 /** One call that brings Discord nearer to the texts. */

@@ -13,7 +13,7 @@ export async function readWords(
   const replied = await repliedTo(event);
   const forwarded = [...event.messageSnapshots.values()];
   const blocks = [
-    replied === undefined ? "" : quote(`${authorOf(replied)} wrote:`, withNames(replied.content, replied)),
+    replied === undefined ? "" : quoteOf(replied),
     ...forwarded.map(({ content = "" }) => quote("Forwarded:", withNames(content ?? "", event))),
     withNames(withoutOwnMention(event), event),
     ...event.stickers.map(({ name }) => `[sticker: ${name}]`),
@@ -28,6 +28,11 @@ export async function readWords(
   ];
   const text = blocks.filter((block) => block !== "").join("\n\n");
   return { text, files: attached };
+}
+
+/** Another message, as the agent is told of it; "" where it has no words. */
+export function quoteOf(message: DiscordMessage): string {
+  return quote(`${authorOf(message)} wrote:`, withNames(message.content, message));
 }
 
 /** Whether there is nothing to read where something was sent: Discord leaves it out without the intent Message Content. */

@@ -3,6 +3,14 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type WebSocket, WebSocketServer } from "ws";
+import {
+  ephemeral,
+  type Interaction,
+  type InteractionData,
+  responseKind,
+  storedCommand,
+  tokenMs,
+} from "./discord-interactions.ts";
 import { receive } from "./receive.ts";
 import { Watch } from "./watch.ts";
 
@@ -180,6 +188,8 @@ export class DiscordServer {
   readonly threadId: string;
   /** A thread that the gateway has not told of; known by REST alone. */
   readonly hiddenThreadId: string;
+  /** How long an interaction waits for its first response, in milliseconds. */
+  firstResponseMs = 3_000;
   readonly calls: RestCall[] = [];
   /** How a call goes wrong that no {@link fail} meets; asked for each, for programs that run for long. */
   faultOf: (call: RestCall) => Fault | undefined = () => undefined;
@@ -193,6 +203,8 @@ export class DiscordServer {
   /** The bot's posts by nonce. They stay known when they are deleted. */
   readonly #nonces = new Map<string, StoredMessage>();
   readonly #people: Person[] = [];
+  readonly #interactions = new Map<string, Interaction>();
+  readonly #commands = new Map<string, Record<string, unknown>>();
   readonly #faults: { readonly fault: Fault; left: number }[] = [];
   readonly #read = new Set<RestCall>();
   readonly #watch = new Watch(() =>
@@ -330,6 +342,52 @@ export class DiscordServer {
   /** As some minutes after a post: the same nonce makes a new message. */
   forgetNonces(): void {
     this.#nonces.clear();
+  }
+
+  /** A person uses a command or a button of a bot. */
+  interact(person: Person, use: InteractionData, bot: ServedBot = this.bot): Interaction {
+    const { type = 2, data, message, foreignGuild, isGroup = false } = use;
+    const channelId = use.channelId ?? this.channelId;
+    const id = this.#newId(use.ageMs);
+    const interaction: Interaction = {
+      ...{ id, token: `token.of.${id}`, person, channelId, bot, madeAt: performance.now() },
+    };
+    this.#interactions.set(interaction.token, interaction);
+    const { guild_id: ownGuild } = this.#channels.get(channelId) ?? {};
+    const guildId = foreignGuild ?? ownGuild;
+    const user = this.#user(person);
+    const isInstalled = foreignGuild === undefined && !isGroup;
+    const event = {
+      ...{ id, token: interaction.token, application_id: bot.id, type, version: 1, channel_id: channelId },
+      channel: { id: channelId, type: guildId === undefined ? (isGroup ? 3 : 1) : 0, permissions: "0" },
+      ...(guildId === undefined
+        ? { user }
+        : { guild_id: guildId, member: { user, ...botMember, roles: [], permissions: "0" } }),
+      context: guildId !== undefined ? 0 : isGroup ? 2 : 1,
+      authorizing_integration_owners: isInstalled ? { 0: guildId ?? "0" } : { 1: person.id },
+      ...{ app_permissions: "0", locale: "en-US", entitlements: [], attachment_size_limit: 10_485_760, data },
+      ...(message === undefined ? {} : { message }),
+    };
+    for (const session of this.#sessions.values())
+      if (session.bot === bot) this.#dispatch(session, "INTERACTION_CREATE", event);
+    return interaction;
+  }
+
+  /** An interaction by its token, as it stands now. */
+  interaction(token: string): Interaction {
+    const found = this.#interactions.get(token);
+    if (found === undefined) throw new Error("There is no such interaction.");
+    return found;
+  }
+
+  /** A message as interactions have it. */
+  messagePayload(id: string): object {
+    return this.#payload(this.#stored(id), { bot: this.bot, intents: intent.messageContent });
+  }
+
+  /** The application's commands, by name. */
+  get commands(): ReadonlyMap<string, Record<string, unknown>> {
+    return this.#commands;
   }
 
   // What the test sees
@@ -641,9 +699,9 @@ export class DiscordServer {
     return id;
   }
 
-  #newId(): string {
+  #newId(ageMs = 0): string {
     this.#lastId += 1n;
-    return String(((BigInt(Date.now()) - 1_420_070_400_000n) << 22n) + this.#lastId);
+    return String(((BigInt(Date.now() - ageMs) - 1_420_070_400_000n) << 22n) + this.#lastId);
   }
 
   // REST
@@ -672,9 +730,8 @@ export class DiscordServer {
     let messageId: string | undefined;
     const headers: Record<string, string> = { "content-type": "application/json" };
     try {
-      if (bot === undefined) throw new Refusal(401, 0, "401: Unauthorized");
       if (fault?.after === true || !isFailure(fault)) {
-        body = this.#answer(call, bot, searchParams);
+        body = this.#respond(call, bot, searchParams);
         messageId = (body as { id?: string } | undefined)?.id;
       }
       const restFor = fault?.retryAfter ?? fault?.lastFor;
@@ -710,12 +767,79 @@ export class DiscordServer {
     return found?.fault;
   }
 
+  /** Interactions are answered by their token, everything else by the bot's. */
+  #respond(call: RestCall, bot: ServedBot | undefined, query: URLSearchParams): unknown {
+    const [, kind, , token = "", , id] =
+      /^\/(interactions|webhooks)\/(\d+)\/([^/]+)(\/callback|\/messages\/([^/]+))?$/.exec(call.path) ?? [];
+    if (kind === undefined) {
+      if (bot === undefined) throw new Refusal(401, 0, "401: Unauthorized");
+      return this.#answer(call, bot, query);
+    }
+    const interaction = this.#interactions.get(token);
+    if (interaction === undefined) throw new Refusal(404, 10_062, "Unknown interaction");
+    return kind === "interactions"
+      ? this.#firstResponse(interaction, call)
+      : this.#follow(interaction, call, id);
+  }
+
+  #firstResponse(interaction: Interaction, { body }: RestCall): unknown {
+    if (performance.now() - interaction.madeAt > this.firstResponseMs)
+      throw new Refusal(404, 10_062, "Unknown interaction");
+    if (interaction.response !== undefined)
+      throw new Refusal(400, 40_060, "Interaction has already been acknowledged.");
+    const { type, data = {} } = body as {
+      type?: number;
+      data?: RestBody & { choices?: Interaction["choices"] };
+    };
+    interaction.response = type ?? 0;
+    if (type === responseKind.choices) interaction.choices = data.choices ?? [];
+    if (type === responseKind.message)
+      interaction.original = this.#post(interaction.channelId, data, [], interaction.bot);
+    if (type === responseKind.deferred) {
+      const { channelId, bot: author } = interaction;
+      const flags = (data.flags ?? 0) | 128;
+      interaction.original = this.#store({ channelId, author, content: "", pings: [], flags });
+    }
+    return undefined;
+  }
+
+  #follow(interaction: Interaction, { method, body, files }: RestCall, id: string | undefined): unknown {
+    if (interaction.isExpired === true || performance.now() - interaction.madeAt > tokenMs)
+      throw new Refusal(401, 50_027, "Invalid Webhook Token");
+    const reader = { bot: interaction.bot, intents: intent.messageContent };
+    if (id === undefined) {
+      if (body.nonce !== undefined || body.message_reference !== undefined)
+        throw new Refusal(400, 50_035, "Webhooks know neither nonces nor references");
+      return this.#payload(this.#post(interaction.channelId, body, files, interaction.bot), reader);
+    }
+    const message = id === "@original" ? interaction.original : this.messages.get(id);
+    if (message === undefined) throw new Refusal(404, 10_015, "Unknown Webhook");
+    if (method === "DELETE") {
+      this.messages.delete(message.id);
+      return undefined;
+    }
+    message.content = this.#contentOf(body, files);
+    message.flags = (message.flags & ephemeral) | (body.flags ?? 0);
+    if (body.attachments !== undefined)
+      message.attachments = this.#uploaded(body, files, message.attachments);
+    if (body.components !== undefined) Object.assign(message, { components: body.components });
+    return this.#payload(message, reader);
+  }
+
+  #command(method: string, bot: ServedBot, body: RestBody): unknown {
+    if (method === "GET") return [...this.#commands.values()];
+    const command = storedCommand(this.#newId(), bot, body);
+    this.#commands.set(String(body.name), command);
+    return command;
+  }
+
   #answer(call: RestCall, bot: ServedBot, query: URLSearchParams): unknown {
     const { method, path, body, files } = call;
     if (path === "/gateway/bot") {
       const session_start_limit = { total: 1_000, remaining: 1_000, reset_after: 0, max_concurrency: 1 };
       return { url: `ws://${this.host}`, shards: 1, session_start_limit };
     }
+    if (path === `/applications/${bot.id}/commands`) return this.#command(method, bot, body);
     if (path === "/users/@me/channels") return this.#directChannelOf(String(body.recipient_id));
     const [, channelId = "", rest, messageId] =
       /^\/channels\/(\d+)(\/messages(?:\/(\d+))?|\/typing)?$/.exec(path) ?? [];
@@ -743,6 +867,7 @@ export class DiscordServer {
     }
     message.content = this.#contentOf(body, files);
     message.flags = body.flags ?? message.flags;
+    if (body.components !== undefined) Object.assign(message, { components: body.components });
     if (body.attachments !== undefined)
       message.attachments = this.#uploaded(body, files, message.attachments);
     message.pings.push(...pinged(message.content, body));

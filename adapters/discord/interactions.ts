@@ -1,0 +1,211 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { AparteError, type FileInput, type SessionMapper, type Speaker } from "aparte";
+import type {
+  AutocompleteInteraction,
+  ButtonInteraction,
+  ChatInputCommandInteraction,
+  Interaction,
+  MessageContextMenuCommandInteraction,
+  RepliableInteraction,
+} from "discord.js";
+import { readPress } from "./buttons.ts";
+import { aboutThis } from "./commands.ts";
+import type { AttachmentFiles } from "./files.ts";
+import type { DiscordSettings } from "./options.ts";
+import { directTenant, guildTenant, placeIn } from "./place.ts";
+import type { Running } from "./running.ts";
+import { quoteOf } from "./words.ts";
+
+/** MessageFlags.Ephemeral: only the person sees it. */
+const ephemeral = 64;
+/** InteractionContextType.BotDM. */
+const botDirect = 1;
+/** How long Discord waits for the first response, in milliseconds. */
+const firstResponseMs = 3_000;
+/** The most choices that Discord shows. */
+const maxChoices = 25;
+
+const foreign = "That is not yours: it belongs to another person's answer.";
+
+/** Answers the commands and buttons of the adapter; those of others are left alone. */
+export class Interactions {
+  readonly #mapper: SessionMapper;
+  readonly #settings: DiscordSettings;
+  readonly #files: AttachmentFiles;
+  readonly #running: Running;
+  readonly #acknowledging = new Set<Promise<unknown>>();
+
+  constructor(mapper: SessionMapper, settings: DiscordSettings, files: AttachmentFiles, running: Running) {
+    this.#mapper = mapper;
+    this.#settings = settings;
+    this.#files = files;
+    this.#running = running;
+  }
+
+  async take(interaction: Interaction): Promise<void> {
+    if (interaction.isAutocomplete()) await this.#complete(interaction);
+    else if (interaction.isChatInputCommand()) await this.#command(interaction);
+    else if (interaction.isMessageContextMenuCommand()) await this.#askAbout(interaction);
+    else if (interaction.isButton()) await this.#press(interaction);
+  }
+
+  async #complete(interaction: AutocompleteInteraction): Promise<void> {
+    if (interaction.commandName !== "agent") return;
+    const begun = interaction.options.getFocused().toLowerCase();
+    const fitting = this.#mapper.agents.filter((agent) => agent.toLowerCase().includes(begun));
+    await interaction.respond(fitting.slice(0, maxChoices).map((name) => ({ name, value: name })));
+  }
+
+  async #command(interaction: ChatInputCommandInteraction): Promise<void> {
+    const { options, user, channelId } = interaction;
+    const mapper = this.#mapper;
+    switch (interaction.commandName) {
+      case "ask":
+        return this.#ask(
+          interaction,
+          options.getString("question", true),
+          [],
+          options.getBoolean("private") === true,
+        );
+      case "new":
+        return this.#operate(interaction, "A new conversation begins.", (speaker) => mapper.reset(speaker));
+      case "title": {
+        const title = options.getString("title", true);
+        return this.#operate(interaction, "Our conversation has its name.", (speaker) =>
+          mapper.rename(speaker, title),
+        );
+      }
+      case "agent": {
+        const agent = options.getString("agent", true);
+        return this.#operate(interaction, `You talk to ${agent} now.`, (speaker) =>
+          mapper.select(speaker, agent),
+        );
+      }
+      case "forget":
+        return this.#operate(interaction, "All that was kept of you here is erased.", (speaker) =>
+          mapper.forget(speaker),
+        );
+      case "privacy":
+        return answer(interaction, this.#settings.privacy);
+      case "stop":
+        return answer(
+          interaction,
+          this.#running.stop(user.id, channelId) ? "Stopped." : "Nothing runs for you here.",
+        );
+    }
+  }
+
+  async #askAbout(interaction: MessageContextMenuCommandInteraction): Promise<void> {
+    if (interaction.commandName !== aboutThis) return;
+    const { targetMessage } = interaction;
+    const text = quoteOf(targetMessage);
+    const files = this.#files.of(targetMessage);
+    if (text === "" && files.length === 0)
+      return answer(interaction, "There is nothing in that message that I can read.");
+    await this.#ask(interaction, text, files, true);
+  }
+
+  async #press(interaction: ButtonInteraction): Promise<void> {
+    const press = readPress(interaction.customId);
+    if (press === undefined) return;
+    const { user, channelId, component } = interaction;
+    if (press.userId !== user.id) return answer(interaction, foreign);
+    if (press.action === "new")
+      return this.#operate(interaction, "A new conversation begins.", (speaker) =>
+        this.#mapper.reset(speaker),
+      );
+    if (press.action === "ask") {
+      const isPrivate = interaction.message.flags.has(ephemeral);
+      return this.#ask(interaction, "label" in component ? (component.label ?? "") : "", [], isPrivate);
+    }
+    const isStopped = this.#running.stop(user.id, channelId);
+    return isStopped
+      ? void (await interaction.deferUpdate())
+      : answer(interaction, "Nothing runs for you here.");
+  }
+
+  /** @param isPrivate whether the person alone sees the answer, in a place that others read */
+  async #ask(
+    interaction: RepliableInteraction,
+    text: string,
+    files: readonly FileInput[],
+    isPrivate: boolean,
+  ): Promise<void> {
+    await this.#acknowledge(interaction, isPrivate);
+    const { id, applicationId, token, user } = interaction;
+    const channelId = interaction.channelId ?? id;
+    const replyTo = { channelId, messageId: id, interaction: { applicationId, token, isPrivate } };
+    const speaker = await this.#speaker(interaction, isPrivate);
+    const signal = this.#running.begin(id, user.id, channelId);
+    const isTaken = await this.#mapper
+      .receive({ ...speaker, ...{ id, text, files, signal }, replyTo })
+      .catch(() => false); // Told through `deliver`, and logged by the mapper.
+    if (!isTaken) this.#running.end(id);
+  }
+
+  /** Does something with the person's sessions here, the private one too, and says so to them alone. */
+  async #operate(
+    interaction: RepliableInteraction,
+    done: string,
+    run: (speaker: Speaker) => Promise<void>,
+  ): Promise<void> {
+    await this.#acknowledge(interaction, true);
+    const content = await this.#both(interaction, run).then(
+      () => done,
+      (error: unknown) => failure(error),
+    );
+    await interaction.editReply({ content, allowedMentions: { parse: [] } });
+  }
+
+  /** Discord waits for three seconds: where many come at once, all are acknowledged before the first one is answered. */
+  async #acknowledge(interaction: RepliableInteraction, isPrivate: boolean): Promise<void> {
+    const acknowledged = interaction.deferReply(isPrivate ? { flags: ephemeral } : {});
+    this.#acknowledging.add(acknowledged);
+    try {
+      await acknowledged;
+    } finally {
+      this.#acknowledging.delete(acknowledged);
+    }
+    const late = pause(firstResponseMs, undefined, { ref: false });
+    while (this.#acknowledging.size > 0) {
+      const isLate = await Promise.race([
+        late.then(() => true),
+        Promise.allSettled(this.#acknowledging).then(() => false),
+      ]);
+      if (isLate) break;
+    }
+  }
+
+  async #both(interaction: RepliableInteraction, run: (speaker: Speaker) => Promise<void>): Promise<void> {
+    const shared = await this.#speaker(interaction, false);
+    await run(shared);
+    if (shared.direct !== true) await run({ ...shared, direct: true });
+  }
+
+  /**
+   * Who uses a command, and where. What is said in private is apart, also in a guild. Where only the person has
+   * installed the app, no one else of the place is part of the session, whatever its scope.
+   */
+  async #speaker(interaction: RepliableInteraction, isPrivate: boolean): Promise<Speaker> {
+    const { guildId, user, client, context, channel, authorizingIntegrationOwners: owners } = interaction;
+    const channelId = interaction.channelId ?? "";
+    const isDirect = context === botDirect || (context === null && guildId === null);
+    const isMember = isDirect || owners.guildId !== null;
+    const place = guildId ?? channelId;
+    const shared = guildId === null ? directTenant : guildTenant(guildId, this.#settings);
+    return {
+      ...{ platform: "discord", bot: client.user.id, user: user.id },
+      tenant: isMember ? shared : `of ${user.id} in ${place}`,
+      ...(isDirect || isPrivate ? { direct: true } : {}),
+      ...(await placeIn(channelId, channel)),
+    };
+  }
+}
+
+async function answer(interaction: RepliableInteraction, content: string): Promise<void> {
+  await interaction.reply({ content, flags: ephemeral, allowedMentions: { parse: [] } });
+}
+
+function failure(error: unknown): string {
+  return error instanceof AparteError ? error.say : new AparteError("hook-failed", "A command failed.").say;
+}

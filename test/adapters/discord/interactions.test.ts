@@ -1,0 +1,269 @@
+import { describe, expect, it } from "vitest";
+import type { Interaction, InteractionData } from "../../fakes/discord-interactions.ts";
+import type { DiscordServer, Person } from "../../fakes/discord-server.ts";
+import { backend, elephant, Speech } from "../agent.ts";
+import { ended, mention, posts, settled, shows, startBot, startServer } from "./bot.ts";
+
+const discord = { commands: true, buttons: true };
+const ephemeral = 64;
+
+/** A person uses a slash command. */
+function use(
+  server: DiscordServer,
+  person: Person,
+  name: string,
+  values: Readonly<Record<string, string | boolean>> = {},
+  more: Partial<InteractionData> = {},
+): Interaction {
+  const options = Object.entries(values).map(([option, value]) => ({
+    ...{ name: option, value, type: typeof value === "string" ? 3 : 5 },
+  }));
+  return server.interact(person, { data: { id: "1", name, type: 1, options }, ...more });
+}
+
+/** The buttons of a message, by their labels. */
+function buttonsOf(message: { readonly [key: string]: unknown }): ReadonlyMap<string, string> {
+  const rows = message.components as { components: { label: string; custom_id: string }[] }[];
+  return new Map(
+    rows.flatMap(({ components }) => components.map(({ label, custom_id }) => [label, custom_id])),
+  );
+}
+
+function press(server: DiscordServer, person: Person, messageId: string, customId: string): Interaction {
+  const data = { custom_id: customId, component_type: 2 };
+  return server.interact(person, { type: 3, data, message: server.messagePayload(messageId) });
+}
+
+/** Resolves when an interaction is answered with this text. */
+async function told(server: DiscordServer, { token }: Interaction, text: string | RegExp) {
+  return server.until(() => {
+    const found = server.interaction(token).original;
+    const isShown = typeof text === "string" ? found?.content === text : text.test(found?.content ?? "");
+    return isShown && found;
+  });
+}
+
+describe("discord's commands", () => {
+  it("are registered where they differ, beside the application's own", async () => {
+    const server = await startServer();
+    const first = await startBot(server, { discord });
+    await server.until(() => server.commands.size === 7);
+    expect([...server.commands.keys()]).toEqual([
+      ...["ask", "new", "title", "stop", "privacy", "forget", "Ask about this"],
+    ]);
+    await first.client.destroy();
+    const count = () =>
+      server.calls.filter(({ method, path }) => method === "POST" && path.endsWith("/commands")).length;
+    await startBot(server, {
+      discord: {
+        commands: (all) =>
+          all.map((command) =>
+            command.name === "new" ? { ...command, name_localizations: { de: "neu" } } : command,
+          ),
+      },
+    });
+    await server.until(() => count() === 8);
+    expect(server.commands.get("new")?.name_localizations).toEqual({ de: "neu" });
+  });
+
+  it("ask in the person's session, and answer where they are used", async () => {
+    const server = await startServer();
+    await startBot(server, { discord });
+    const ann = server.person("ann");
+    server.say(ann, `${mention(server)} one`);
+    await shows(server, 'You say "one" after nothing.');
+    const asked = use(server, ann, "ask", { question: "two" });
+    const answer = await told(server, asked, 'You say "two" after one.');
+    expect(answer.flags & ephemeral).toBe(0);
+    expect(answer.pings).toEqual([]);
+    // By the interaction's own token alone.
+    const calls = server.calls.filter(({ path }) => path.includes(asked.token));
+    expect(calls.every(({ path }) => /^\/(interactions|webhooks)\//.test(path))).toBe(true);
+  });
+
+  it("answer in private where asked to, in a session that is not the guild's", async () => {
+    const server = await startServer();
+    const bot = await startBot(server, { discord });
+    const ann = server.person("ann");
+    server.say(ann, `${mention(server)} in public`);
+    await shows(server, 'You say "in public" after nothing.');
+    const asked = use(server, ann, "ask", { question: "my secret", private: true });
+    const answer = await told(server, asked, 'You say "my secret" after nothing.');
+    expect(answer.flags & ephemeral).toBe(ephemeral);
+    server.say(ann, `${mention(server)} again in public`);
+    await shows(server, 'You say "again in public" after in public.');
+    expect(bot.messages.map(({ direct }) => direct)).toEqual([undefined, true, undefined]);
+  });
+
+  it("keep the people of other places apart where only they have installed the app", async () => {
+    const server = await startServer();
+    const bot = await startBot(server, { discord, mapper: { scope: "channel" } });
+    const [ann, bob] = [server.person("ann"), server.person("bob")];
+    const elsewhere = { foreignGuild: "4242" };
+    await told(
+      server,
+      use(server, ann, "ask", { question: "one" }, elsewhere),
+      'You say "one" after nothing.',
+    );
+    await told(
+      server,
+      use(server, bob, "ask", { question: "two" }, elsewhere),
+      'You say "two" after nothing.',
+    );
+    await told(
+      server,
+      use(server, ann, "ask", { question: "three" }, elsewhere),
+      'You say "three" after one.',
+    );
+    await told(
+      server,
+      use(server, ann, "ask", { question: "four" }, { isGroup: true }),
+      'You say "four" after nothing.',
+    );
+    expect(new Set(bot.messages.map(({ tenant }) => tenant)).size).toBe(3);
+    // Nothing is asked of a guild in which the bot is no member.
+    expect(server.calls.filter(({ path }) => path.startsWith("/channels/"))).toEqual([]);
+  });
+
+  it("are all acknowledged before one is answered, 200 at once", async () => {
+    const server = await startServer();
+    // A machine that is busy with other tests may be slower than Discord waits.
+    server.firstResponseMs = 60_000;
+    await startBot(server, { discord });
+    const asked = Array.from({ length: 200 }, (_, index) =>
+      use(server, server.person(`p${index}`), "ask", { question: `${index}` }),
+    );
+    await server.until(() => asked.every(({ response }) => response === 5), 20_000);
+    const paths = server.calls.map(({ path }) => path);
+    const lastAcknowledged = paths.findLastIndex((path) => path.endsWith("/callback"));
+    expect(paths.slice(0, lastAcknowledged).filter((path) => path.startsWith("/webhooks/"))).toEqual([]);
+  });
+
+  it("begin anew, name, choose, tell of privacy and forget", async () => {
+    const server = await startServer();
+    const bot = await startBot(server, {
+      discord,
+      mapper: {
+        agents: {
+          helper: backend(elephant),
+          other: backend(ended({ type: "message", text: "I am other." })),
+        },
+      },
+    });
+    const ann = server.person("ann");
+    await told(server, use(server, ann, "ask", { question: "one" }), 'You say "one" after nothing.');
+    const anew = await told(server, use(server, ann, "new"), "A new conversation begins.");
+    expect(anew.flags & ephemeral).toBe(ephemeral);
+    await told(server, use(server, ann, "ask", { question: "two" }), 'You say "two" after nothing.');
+    await told(server, use(server, ann, "title", { title: "Numbers" }), /^This agent cannot do that\. \(ref/);
+    const typed = server.interact(ann, {
+      type: 4,
+      data: {
+        id: "1",
+        name: "agent",
+        type: 1,
+        options: [{ name: "agent", type: 3, value: "OTH", focused: true }],
+      },
+    });
+    await server.until(() => server.interaction(typed.token).choices !== undefined);
+    expect(server.interaction(typed.token).choices).toEqual([{ name: "other", value: "other" }]);
+    await told(server, use(server, ann, "agent", { agent: "other" }), "You talk to other now.");
+    await told(server, use(server, ann, "ask", { question: "who?" }), "I am other.");
+    await told(server, use(server, ann, "agent", { agent: "nobody" }), /^I do not know that agent\. \(ref/);
+    await told(server, use(server, ann, "privacy"), /\/forget/);
+    await told(server, use(server, ann, "forget"), "All that was kept of you here is erased.");
+    const kept = [];
+    for await (const session of bot.mapper.sessions()) kept.push(session);
+    expect(kept).toEqual([]);
+  });
+
+  it("ask about a message, in private", async () => {
+    const server = await startServer();
+    await startBot(server, { discord });
+    const target = server.say(server.person("bob"), "E = mc²");
+    const asked = server.interact(server.person("ann"), {
+      data: {
+        id: "1",
+        name: "Ask about this",
+        type: 3,
+        target_id: target,
+        resolved: { messages: { [target]: server.messagePayload(target) } },
+      },
+    });
+    const answer = await told(server, asked, 'You say "bob wrote:\n> E = mc²" after nothing.');
+    expect(answer.flags & ephemeral).toBe(ephemeral);
+  });
+
+  it("say so when the agent says nothing", async () => {
+    const server = await startServer();
+    await startBot(server, { discord, answer: ended() });
+    await told(
+      server,
+      use(server, server.person("ann"), "ask", { question: "?" }),
+      "-# The agent said nothing.",
+    );
+  });
+
+  it("end well when the answer takes longer than Discord waits", async () => {
+    const server = await startServer();
+    await startBot(server, { discord, answer: ended({ type: "message", text: "At last." }) });
+    const [ann, bob] = [server.person("ann"), server.person("bob")];
+    const late = { ageMs: 900_000 };
+    use(server, ann, "ask", { question: "in public" }, late);
+    await shows(server, "At last.");
+    use(server, bob, "ask", { question: "in private", private: true }, late);
+    await shows(server, "At last.", server.directChannel(bob));
+    expect(server.shown(server.directChannel(ann))).toEqual([]);
+  });
+});
+
+describe("discord's buttons", () => {
+  it("stop an answer, for its asker alone", async () => {
+    const server = await startServer();
+    const speech = new Speech();
+    const bot = await startBot(server, { discord, answer: speech.answer });
+    const [ann, bob] = [server.person("ann"), server.person("bob")];
+    server.say(ann, `${mention(server)} tell me`);
+    speech.say("one ");
+    await server.next("POST", posts);
+    const [message] = server.shown();
+    const stop = buttonsOf(message ?? {}).get("Stop") ?? "";
+    await told(server, press(server, bob, message?.id ?? "", stop), /^That is not yours/);
+    const pressed = press(server, ann, message?.id ?? "", stop);
+    await server.until(() => server.interaction(pressed.token).response !== undefined);
+    speech.end();
+    await server.until(() => buttonsOf(message ?? {}).has("New conversation"));
+    expect(message?.content).toBe("one \n\nStopped.");
+    expect(buttonsOf(message ?? {}).has("Stop")).toBe(false);
+    await settled(bot);
+    await told(server, press(server, ann, message?.id ?? "", stop), "Nothing runs for you here.");
+  });
+
+  it("ask follow-up questions, and begin anew", async () => {
+    const server = await startServer();
+    let isFirst = true;
+    const bot = await startBot(server, {
+      discord,
+      answer: async function* (turn, memory) {
+        if (!isFirst) yield* elephant(turn, memory);
+        else {
+          yield { type: "message", text: "Here." };
+          yield { type: "suggestions", items: ["And then?", "Why?"] };
+        }
+        isFirst = false;
+      },
+    });
+    const ann = server.person("ann");
+    const id = server.say(ann, `${mention(server)} one`);
+    const message = await server.until(() => server.shown().find((one) => buttonsOf(one).has("Why?")));
+    expect(message.content).toBe("Here.");
+    expect([...buttonsOf(message).keys()]).toEqual(["And then?", "Why?", "New conversation"]);
+    const why = press(server, ann, message.id, buttonsOf(message).get("Why?") ?? "");
+    await told(server, why, 'You say "Why?" after one.');
+    const anew = press(server, ann, message.id, buttonsOf(message).get("New conversation") ?? "");
+    await told(server, anew, "A new conversation begins.");
+    await told(server, use(server, ann, "ask", { question: "two" }), 'You say "two" after nothing.');
+    await settled(bot);
+    expect(bot.messages.map(({ id: event }) => event)[0]).toBe(id);
+  });
+});
