@@ -9,6 +9,7 @@ export {
   readAttachment,
 } from "./adapter/attachment.ts";
 export { cut } from "./adapter/cut.ts";
+export { type PersonSession, personSession } from "./adapter/person-session.ts";
 export { ReplyText } from "./adapter/reply-text.ts";
 // Write your own backend
 export type {

@@ -6,6 +6,10 @@ import type { ButtonRow } from "./buttons.ts";
 // Discord's numbers, written here so that only types are imported from discord.js.
 /** MessageFlags.SuppressEmbeds: a link in an answer loads no preview, which could carry the answer's words away. */
 const suppressEmbeds = 4;
+/** "A thread has already been created for this message." */
+const hasThread = 160_004;
+/** A thread without new messages for so long is archived. */
+const threadMinutes = 1_440;
 /** MessageFlags.Ephemeral: only the person sees it. */
 const ephemeral = 64;
 /** RESTJSONErrorCodes: replying needs the permission Read Message History, posting does not. */
@@ -72,7 +76,9 @@ export class DiscordApi {
         ...{ files, signal },
         body: { ...body, nonce, enforce_nonce: true, ...more },
       })) as PostedMessage;
-    if (!isReply || interaction !== undefined) return post({});
+    // A thread that was opened for the message has its id; there is nothing to refer to in it.
+    const isOwnThread = channelId === messageId;
+    if (!isReply || isOwnThread || interaction !== undefined) return post({});
     try {
       return await post({ message_reference: { message_id: messageId, fail_if_not_exists: false } });
     } catch (error) {
@@ -117,6 +123,21 @@ export class DiscordApi {
   async edit(address: ReplyAddress, id: string, text: PostText, signal: AbortSignal): Promise<void> {
     const auth = !isByToken(address);
     await this.#rest.patch(messagePath(address, id), { ...shownAs(text), auth, signal });
+  }
+
+  /** Opens a thread at a message; its id is the message's. False where that is not possible. */
+  async openThread(
+    { channelId, id }: { readonly channelId: string; readonly id: string },
+    name: string,
+  ): Promise<boolean> {
+    const body = { name, auto_archive_duration: threadMinutes };
+    const request = { body, signal: AbortSignal.timeout(callMs) };
+    try {
+      await this.#rest.post(`/channels/${channelId}/messages/${id}/threads`, request);
+      return true;
+    } catch (error) {
+      return codeOf(error) === hasThread;
+    }
   }
 
   /** The channel of direct messages with a person. */

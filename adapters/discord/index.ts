@@ -1,5 +1,13 @@
-import { type Adapter, AparteError, optionInvalid, type SessionMapper } from "aparte";
-import type { Client, Message as DiscordMessage } from "discord.js";
+import { setImmediate } from "node:timers/promises";
+import {
+  type Adapter,
+  AparteError,
+  optionInvalid,
+  type PersonSession,
+  personSession,
+  type SessionMapper,
+} from "aparte";
+import type { Client, Message as DiscordMessage, Interaction } from "discord.js";
 import { replyAddress } from "./address.ts";
 import { DiscordApi, isForbidden, readFailure } from "./api.ts";
 import { Channels } from "./channels.ts";
@@ -7,8 +15,9 @@ import { allCommands, register } from "./commands.ts";
 import { deliver } from "./deliver.ts";
 import { AttachmentFiles } from "./files.ts";
 import { checkClient } from "./intents.ts";
-import { Interactions } from "./interactions.ts";
-import { isToAnswer, platform, readMessage, rereadMessage } from "./message.ts";
+import { Interactions, speakerOf } from "./interactions.ts";
+import { inviteLink } from "./invite.ts";
+import { inThread, isToAnswer, platform, readMessage, rereadMessage } from "./message.ts";
 import { missedMessages } from "./missed.ts";
 import { checkOptions, type DiscordOptions } from "./options.ts";
 import { tellMissing } from "./permissions.ts";
@@ -28,6 +37,11 @@ export interface DiscordAdapter extends Required<Adapter> {
    * @throws {AparteError} `option-invalid` when an intent or partial is missing, or a client is attached already.
    */
   attach(client: Client): void;
+  /**
+   * The session of the person who sent a message or used a command, for listeners of your own. What is asked for here
+   * before your listener first waits is yours with `answer: "unheard"`.
+   */
+  session(event: DiscordMessage | Interaction): Promise<PersonSession>;
 }
 
 /** How old a message may be that is answered because it was edited, in milliseconds. */
@@ -59,8 +73,29 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
       field: "client",
     });
   };
+  const claimed = new WeakSet<object>();
+  const isClaimed = async (event: object) => {
+    // All listeners of the event have begun by then.
+    await setImmediate();
+    return claimed.has(event);
+  };
   const adapter: DiscordAdapter = {
     platform,
+    async session(event) {
+      claimed.add(event);
+      if (!("author" in event)) {
+        const speaker = await speakerOf(event, settings, false);
+        return personSession(mapper, speaker, { id: event.id, text: "" });
+      }
+      const {
+        text,
+        files: _,
+        replyTo: __,
+        id,
+        ...speaker
+      } = await readMessage(event, settings, client().files);
+      return personSession(mapper, speaker, { id, text });
+    },
     get bot() {
       return client().client.user?.id ?? "";
     },
@@ -80,6 +115,7 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
       else discordClient.once("shardReady", () => mapper.connect(adapter));
       const take = async (event: DiscordMessage) => {
         if (!isToAnswer(event, settings)) return;
+        if (settings.answer === "unheard" && (await isClaimed(event))) return;
         if (isUnreadable(event))
           await api.tell(event, "I cannot read this message. Please mention me in it.");
         else {
@@ -90,7 +126,10 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
             // A second delivery must not part the first one from its button.
             if (running.has(event.id)) return;
             const signal = running.begin(event.id, event.author.id, event.channelId);
-            const isTaken = await mapper.receive({ ...message, signal });
+            const isTaken = await mapper.receive({
+              ...(await inThread(event, message, api, settings)),
+              signal,
+            });
             if (!isTaken) running.end(event.id);
           }
         }
@@ -99,6 +138,13 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
         const ready = discordClient as Client<true>;
         for await (const event of missedMessages(ready, shardId, settings.lookBack)) await take(event);
       };
+      const tellSetup = ({ application }: Client<true>) =>
+        mapper.logger.info("people add the bot to their guild by this link", {
+          link: inviteLink(application.id, settings.openThreads),
+        });
+      if (discordClient.isReady()) tellSetup(discordClient);
+      else discordClient.once("clientReady", tellSetup);
+      if (settings.answer === "none") return;
       const interactions = new Interactions(mapper, settings, files, running);
       const { commands } = settings;
       if (commands !== false || settings.buttons) {

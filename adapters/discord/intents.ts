@@ -20,7 +20,8 @@ export function checkClient(
   const needed: (keyof typeof intent)[] = [];
   // Without Guilds no channel is known, and discord.js drops the messages of channels that it does not know.
   if (respond !== "never") needed.push("Guilds", "GuildMessages");
-  if (respond === "all") needed.push("MessageContent");
+  const isWordless = respond === "mentions" || respond === "never" || typeof respond === "function";
+  if (!isWordless) needed.push("MessageContent");
   if (directMessages) needed.push("DirectMessages");
   const { intents, partials = [] } = client.options;
   const missing = needed.filter((name) => !intents.has(intent[name]));

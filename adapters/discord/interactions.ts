@@ -135,7 +135,7 @@ export class Interactions {
     const { id, applicationId, token, user } = interaction;
     const channelId = interaction.channelId ?? id;
     const replyTo = { channelId, messageId: id, interaction: { applicationId, token, isPrivate } };
-    const speaker = await this.#speaker(interaction, isPrivate);
+    const speaker = await speakerOf(interaction, this.#settings, isPrivate);
     const signal = this.#running.begin(id, user.id, channelId);
     const isTaken = await this.#mapper
       .receive({ ...speaker, ...{ id, text, files, signal }, replyTo })
@@ -177,29 +177,33 @@ export class Interactions {
   }
 
   async #both(interaction: RepliableInteraction, run: (speaker: Speaker) => Promise<void>): Promise<void> {
-    const shared = await this.#speaker(interaction, false);
+    const shared = await speakerOf(interaction, this.#settings, false);
     await run(shared);
     if (shared.direct !== true) await run({ ...shared, direct: true });
   }
+}
 
-  /**
-   * Who uses a command, and where. What is said in private is apart, also in a guild. Where only the person has
-   * installed the app, no one else of the place is part of the session, whatever its scope.
-   */
-  async #speaker(interaction: RepliableInteraction, isPrivate: boolean): Promise<Speaker> {
-    const { guildId, user, client, context, channel, authorizingIntegrationOwners: owners } = interaction;
-    const channelId = interaction.channelId ?? "";
-    const isDirect = context === botDirect || (context === null && guildId === null);
-    const isMember = isDirect || owners.guildId !== null;
-    const place = guildId ?? channelId;
-    const shared = guildId === null ? directTenant : guildTenant(guildId, this.#settings);
-    return {
-      ...{ platform: "discord", bot: client.user.id, user: user.id },
-      tenant: isMember ? shared : `of ${user.id} in ${place}`,
-      ...(isDirect || isPrivate ? { direct: true } : {}),
-      ...(await placeIn(channelId, channel)),
-    };
-  }
+/**
+ * Who uses a command, and where. What is said in private is apart, also in a guild. Where only the person has
+ * installed the app, no one else of the place is part of the session, whatever its scope.
+ */
+export async function speakerOf(
+  interaction: Interaction,
+  settings: DiscordSettings,
+  isPrivate: boolean,
+): Promise<Speaker> {
+  const { guildId, user, client, context, channel, authorizingIntegrationOwners: owners } = interaction;
+  const channelId = interaction.channelId ?? "";
+  const isDirect = context === botDirect || (context === null && guildId === null);
+  const isMember = isDirect || owners.guildId !== null;
+  const place = guildId ?? channelId;
+  const shared = guildId === null ? directTenant : guildTenant(guildId, settings);
+  return {
+    ...{ platform: "discord", bot: client.user.id, user: user.id },
+    tenant: isMember ? shared : `of ${user.id} in ${place}`,
+    ...(isDirect || isPrivate ? { direct: true } : {}),
+    ...(await placeIn(channelId, channel)),
+  };
 }
 
 async function answer(interaction: RepliableInteraction, content: string): Promise<void> {

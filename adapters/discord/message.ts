@@ -1,7 +1,7 @@
 import type { Message } from "aparte";
 import type { Client, Message as DiscordMessage } from "discord.js";
 import { replyAddress } from "./address.ts";
-import { isGone } from "./api.ts";
+import { type DiscordApi, isGone } from "./api.ts";
 import type { AttachmentFiles } from "./files.ts";
 import type { DiscordSettings } from "./options.ts";
 import { directTenant, guildTenant, placeIn } from "./place.ts";
@@ -33,6 +33,22 @@ export function isToAnswer(event: DiscordMessage, settings: DiscordSettings): bo
   return isPersons(event) && isForBot(event, settings);
 }
 
+/** The longest name of a thread, in characters. */
+const nameLength = 100;
+
+/** The message in a thread that is opened for it, where that is asked for and possible. */
+export async function inThread(
+  event: DiscordMessage,
+  message: Message,
+  api: DiscordApi,
+  { openThreads }: DiscordSettings,
+): Promise<Message> {
+  if (!openThreads || event.guildId === null || event.channel.isThread()) return message;
+  const name = [...message.text.replace(/\s+/g, " ").trim()].slice(0, nameLength).join("") || "Question";
+  if (!(await api.openThread(event, name))) return message;
+  return { ...message, thread: event.id, replyTo: { channelId: event.id, messageId: event.id } };
+}
+
 /**
  * A message that has waited, as it stands now; undefined when it was deleted.
  * @throws what Discord fails with
@@ -45,7 +61,10 @@ export async function rereadMessage(
   const { channelId, messageId, interaction } = replyAddress(message);
   // A command cannot be changed.
   if (interaction !== undefined) return message;
-  const channel = await client.channels.fetch(channelId);
+  // The message for which a thread was opened stands outside of it.
+  const channel = await client.channels.fetch(
+    channelId === messageId ? (message.channel ?? channelId) : channelId,
+  );
   if (channel?.isTextBased() !== true) return message;
   try {
     const event = await channel.messages.fetch({ message: messageId, force: true });
@@ -65,7 +84,12 @@ function isPersons({ author, webhookId, system }: DiscordMessage): boolean {
 
 function isForBot(event: DiscordMessage, { respond, directMessages }: DiscordSettings): boolean {
   if (event.guildId === null) return directMessages;
-  if (respond !== "mentions") return respond === "all";
+  if (typeof respond === "function") return respond(event);
+  if (respond === "all" || respond === "never") return respond === "all";
+  const { channel } = event;
+  if (respond === "threads" && channel.isThread() && channel.joined) return true;
+  const isNamed = (id: string | null) => Array.isArray(respond) && respond.includes(id);
+  if (isNamed(channel.id) || (channel.isThread() && isNamed(channel.parentId))) return true;
   const { id } = event.client.user;
   const { users, repliedUser } = event.mentions;
   return users.has(id) || repliedUser?.id === id || botRole(event) !== undefined;

@@ -1,12 +1,23 @@
 import { optionInvalid, refuseUnknown } from "aparte";
+import type { Message as DiscordMessage } from "discord.js";
+import { isSnowflake } from "./address.ts";
 import type { DiscordCommand } from "./commands.ts";
 
 export interface DiscordOptions {
   /**
-   * Which messages of a guild's channels and threads are for the bot: those that mention it or reply to it, all
-   * of them (needs the privileged intent MessageContent), or none. @default "mentions"
+   * Which messages of a guild's channels and threads are for the bot: those that mention it or reply to it; these and
+   * all in threads and forum posts where it was called (`"threads"`); these and all in the channels of a list of ids;
+   * all; none; or those that a function chooses. All but `"mentions"` and `"never"` need the privileged intent
+   * MessageContent. @default "mentions"
    */
-  readonly respond?: "mentions" | "all" | "never";
+  readonly respond?: Respond;
+  /** Whether each question in a guild's channel gets a thread of its own, named after it. @default false */
+  readonly openThreads?: boolean;
+  /**
+   * What the agent answers by itself, of what `respond` lets through: all of it; what none of your own listeners asked
+   * a session for before they first waited (`"unheard"`); or nothing. @default "all"
+   */
+  readonly answer?: "all" | "unheard" | "none";
   /** Whether a person is somebody else in each guild, or the same in all of them. @default "apart" */
   readonly guilds?: "apart" | "together";
   /**
@@ -42,10 +53,20 @@ export interface DiscordOptions {
   readonly fileHosts?: readonly string[];
 }
 
+export type Respond =
+  | "mentions"
+  | "threads"
+  | "all"
+  | "never"
+  | readonly string[]
+  | ((event: DiscordMessage) => boolean);
+
 export type DiscordSettings = Required<DiscordOptions>;
 
 const known = [
   "respond",
+  "openThreads",
+  "answer",
   "guilds",
   "commands",
   "buttons",
@@ -63,9 +84,17 @@ export function checkOptions(options: DiscordOptions): DiscordSettings {
   refuseUnknown(options, known);
   const { respond = "mentions", directMessages = true, fileHosts = [] } = options;
   const { editInterval = 1_200, maxMessages = 5, lookBack = 900_000, maxFileBytes = 20_971_520 } = options;
-  if (respond !== "mentions" && respond !== "all" && respond !== "never") {
-    throw optionInvalid("respond", 'must be "mentions", "all" or "never"');
+  const isChosen = typeof respond === "function" || (Array.isArray(respond) && respond.every(isSnowflake));
+  if (!isChosen && !["mentions", "threads", "all", "never"].includes(respond as string)) {
+    throw optionInvalid(
+      "respond",
+      'must be "mentions", "threads", "all", "never", a list of channels or a function',
+    );
   }
+  const { openThreads = false, answer = "all" } = options;
+  if (typeof openThreads !== "boolean") throw optionInvalid("openThreads", "must be true or false");
+  if (answer !== "all" && answer !== "unheard" && answer !== "none")
+    throw optionInvalid("answer", 'must be "all", "unheard" or "none"');
   const { guilds = "apart", commands = false, buttons = false, privacy = privacyText } = options;
   if (guilds !== "apart" && guilds !== "together")
     throw optionInvalid("guilds", 'must be "apart" or "together"');
@@ -87,7 +116,7 @@ export function checkOptions(options: DiscordOptions): DiscordSettings {
     throw optionInvalid("fileHosts", 'must be a list of hosts, e.g. ["files.example.com", "127.0.0.1:8080"]');
   }
   return {
-    ...{ respond, guilds, commands, buttons, privacy },
+    ...{ respond, openThreads, answer, guilds, commands, buttons, privacy },
     ...{ directMessages, editInterval, maxMessages, lookBack, maxFileBytes, fileHosts },
   };
 }

@@ -314,6 +314,10 @@ export class DiscordServer {
       this.#dispatch(session, "CHANNEL_UPDATE", this.#guildChannel(channel));
   }
 
+  channelName(id: string): string | undefined {
+    return this.#channel(id).name;
+  }
+
   isArchived(threadId: string): boolean {
     return this.#channel(threadId).archived === true;
   }
@@ -841,6 +845,8 @@ export class DiscordServer {
     }
     if (path === `/applications/${bot.id}/commands`) return this.#command(method, bot, body);
     if (path === "/users/@me/channels") return this.#directChannelOf(String(body.recipient_id));
+    const [, parentId = "", starterId] = /^\/channels\/(\d+)\/messages\/(\d+)\/threads$/.exec(path) ?? [];
+    if (starterId !== undefined) return this.#openThread(parentId, starterId, body, bot);
     const [, channelId = "", rest, messageId] =
       /^\/channels\/(\d+)(\/messages(?:\/(\d+))?|\/typing)?$/.exec(path) ?? [];
     const channel = this.#channel(channelId);
@@ -855,7 +861,9 @@ export class DiscordServer {
       this.#assertPermitted(channel, "SendMessages");
       if (files.length > 0) this.#assertPermitted(channel, "AttachFiles");
       this.#open(channel);
-      return this.#payload(this.#post(channelId, body, files, bot), reader);
+      const posted = this.#post(channelId, body, files, bot);
+      if (channel.parent_id !== undefined) this.#join(channel, bot);
+      return this.#payload(posted, reader);
     }
     const message = this.#stored(messageId);
     if (method === "GET") return this.#payload(message, reader);
@@ -873,6 +881,31 @@ export class DiscordServer {
     message.pings.push(...pinged(message.content, body));
     this.#announce("MESSAGE_UPDATE", message);
     return this.#payload(message, reader);
+  }
+
+  /** A thread has the id of the message at which it begins. */
+  #openThread(parentId: string, id: string, { name }: RestBody, bot: ServedBot): object {
+    const parent = this.#channel(parentId);
+    this.#assertPermitted(parent, "CreatePublicThreads");
+    if (this.#stored(id).channel_id !== parentId) throw new Refusal(404, 10_008, "Unknown Message");
+    if (this.#channels.has(id))
+      throw new Refusal(400, 160_004, "A thread has already been created for this message");
+    if (typeof name !== "string" || name === "" || name.length > 100)
+      throw new Refusal(400, 50_035, "Invalid name");
+    const thread = { type: channelType.publicThread, guild_id: this.guildId, parent_id: parentId, name };
+    this.#channels.set(id, { id, ...thread });
+    for (const session of this.#sessions.values())
+      this.#dispatch(session, "THREAD_CREATE", { ...this.#thread(this.#channel(id)), newly_created: true });
+    this.#join(this.#channel(id), bot);
+    return this.#thread(this.#channel(id));
+  }
+
+  /** Who posts in a thread becomes a member of it. */
+  #join({ id }: Channel, bot: ServedBot): void {
+    const member = { id, user_id: bot.id, join_timestamp: botMember.joined_at, flags: 0 };
+    const event = { id, guild_id: this.guildId, member_count: 1, added_members: [member] };
+    for (const session of this.#sessions.values())
+      if (session.bot === bot) this.#dispatch(session, "THREAD_MEMBERS_UPDATE", event);
   }
 
   #directChannelOf(personId: string): object {
@@ -914,6 +947,8 @@ export class DiscordServer {
     if (body.enforce_nonce === true && earlier !== undefined) return earlier;
     const reference = body.message_reference;
     const replied = this.messages.get(reference?.message_id ?? "");
+    if (replied !== undefined && replied.channel_id !== channelId)
+      throw new Refusal(400, 50_035, "Cannot reply to a message of another channel");
     if (reference !== undefined && replied === undefined && reference.fail_if_not_exists !== false) {
       throw new Refusal(400, 50_035, "Invalid message_reference");
     }

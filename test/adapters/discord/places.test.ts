@@ -1,0 +1,115 @@
+import { describe, expect, it } from "vitest";
+import { elephant } from "../agent.ts";
+import { mention, settled, shows, startBot, startServer } from "./bot.ts";
+
+describe("discord answers", () => {
+  it("in threads where it was called, without being called again", async () => {
+    const server = await startServer();
+    const bot = await startBot(server, { discord: { respond: "threads" } });
+    const ann = server.person("ann");
+    server.say(ann, "too early", {}, server.threadId);
+    server.say(ann, `${mention(server)} one`, {}, server.threadId);
+    await shows(server, 'You say "one" after nothing.', server.threadId);
+    server.say(ann, "two", {}, server.threadId);
+    await shows(server, 'You say "two" after one.', server.threadId);
+    server.say(ann, "in the channel");
+    server.say(ann, `${mention(server)} three`);
+    await shows(server, 'You say "three" after one and two.');
+    await settled(bot);
+    expect(bot.messages.map(({ text }) => text)).toEqual(["one", "two", "three"]);
+  });
+
+  it("all in the channels that are named, and in their threads", async () => {
+    const server = await startServer();
+    await startBot(server, { discord: { respond: [server.channelId] } });
+    const ann = server.person("ann");
+    server.say(ann, "one");
+    await shows(server, 'You say "one" after nothing.');
+    server.say(ann, "two", {}, server.threadId);
+    await shows(server, 'You say "two" after one.', server.threadId);
+  });
+
+  it("what a function chooses", async () => {
+    const server = await startServer();
+    const bot = await startBot(server, { discord: { respond: ({ content }) => content.startsWith("!") } });
+    const ann = server.person("ann");
+    server.say(ann, `${mention(server)} one`);
+    server.say(ann, "!two");
+    await shows(server, 'You say "!two" after nothing.');
+    await settled(bot);
+    expect(bot.messages).toHaveLength(1);
+  });
+
+  it("in a thread of its own for each question, named after it", async () => {
+    const server = await startServer();
+    const bot = await startBot(server, { discord: { openThreads: true, respond: "threads" } });
+    const ann = server.person("ann");
+    const id = server.say(ann, `${mention(server)} what\nis this?`);
+    await shows(server, 'You say "what\nis this?" after nothing.', id);
+    expect(server.channelName(id)).toBe("what is this?");
+    server.say(ann, "and that?", {}, id);
+    await shows(server, 'You say "and that?" after what\nis this?.', id);
+    expect(bot.messages.map(({ channel, thread }) => ({ channel, thread }))).toEqual([
+      { channel: server.channelId, thread: id },
+      { channel: server.channelId, thread: id },
+    ]);
+    server.deny(server.channelId, "CreatePublicThreads");
+    server.say(ann, `${mention(server)} no thread`);
+    await shows(server, /^You say "no thread"/);
+  });
+
+  it("a person as the same in all guilds only where it is told so", async () => {
+    const server = await startServer();
+    const bot = await startBot(server, { discord: { guilds: "together" } });
+    server.say(server.person("ann"), `${mention(server)} one`);
+    await shows(server, 'You say "one" after nothing.');
+    expect(bot.messages[0]?.tenant).toBe("guilds");
+    expect(bot.messages[0]?.direct).toBeUndefined();
+  });
+
+  it("beside listeners of one's own what they do not take, in one session", async () => {
+    const server = await startServer();
+    const bot = await startBot(server, { discord: { answer: "unheard" } });
+    bot.client.on("messageCreate", (event) => {
+      if (event.author.bot || !event.content.includes("sum")) return;
+      void bot.adapter.session(event).then(async (session) => {
+        await event.reply(`${session.speaker.user}: ${await session.ask().text()}`);
+      });
+    });
+    const ann = server.person("ann");
+    server.say(ann, `${mention(server)} one`);
+    await shows(server, 'You say "one" after nothing.');
+    server.say(ann, `${mention(server)} sum it up`);
+    await shows(server, `${ann.id}: You say "sum it up" after one.`);
+    server.say(ann, `${mention(server)} two`);
+    await shows(server, 'You say "two" after one and sum it up.');
+    expect(server.shown()).toHaveLength(3);
+  });
+
+  it("nothing with answer: none, and its listeners have the sessions", async () => {
+    const server = await startServer();
+    const bot = await startBot(server, { discord: { answer: "none" }, answer: elephant });
+    const sessions: string[] = [];
+    bot.client.on("messageCreate", (event) => {
+      if (event.author.bot) return;
+      void bot.adapter.session(event).then(async (session) => {
+        sessions.push(await session.ask("asked by a listener").text());
+        await event.reply("Done.");
+      });
+    });
+    server.say(server.person("ann"), `${mention(server)} one`);
+    await shows(server, "Done.");
+    expect(sessions).toEqual(['You say "asked by a listener" after nothing.']);
+    expect(server.shown()).toHaveLength(1);
+  });
+
+  it("and tells the link by which people add it", async () => {
+    const server = await startServer();
+    const told: unknown[] = [];
+    const logger = { info: (_: string, fields?: unknown) => void told.push(fields), warn() {}, error() {} };
+    await startBot(server, { mapper: { logger } });
+    expect(told).toContainEqual({
+      link: `https://discord.com/oauth2/authorize?client_id=${server.bot.id}&scope=bot+applications.commands&permissions=274878008320`,
+    });
+  });
+});
