@@ -113,8 +113,8 @@ export class SessionMapper implements AsyncDisposable {
     return this.#settings.logger;
   }
 
-  /** The agents' names; the first one answers unless another is chosen. */
-  get agents(): readonly string[] {
+  /** The names of all agents that are configured; {@link SessionMapper.agents} says who may talk to which. */
+  get agentNames(): readonly string[] {
     return [...this.#settings.agents.keys()];
   }
 

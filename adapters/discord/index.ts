@@ -152,7 +152,7 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
         discordClient.on("interactionCreate", (event) => void interactions.take(event).catch(() => {}));
       }
       if (commands !== false) {
-        const all = allCommands(mapper.agents);
+        const all = allCommands(mapper.agentNames);
         const wanted = typeof commands === "function" ? commands(all) : all;
         const tryRegister = (ready: Client<true>) =>
           register(ready.rest, ready.application.id, wanted).catch((error: unknown) =>

@@ -1,5 +1,5 @@
 import type { Mapping, SessionMapper } from "../mapper.ts";
-import type { SessionExport } from "../session/operations.ts";
+import type { Erasure, SessionExport } from "../session/operations.ts";
 import type { Speaker } from "../speaker/speaker.ts";
 import type { Reply } from "../turn/reply.ts";
 
@@ -18,8 +18,8 @@ export interface PersonSession {
   reset(agent?: string): Promise<void>;
   select(agent: string): Promise<void>;
   rename(title: string, agent?: string): Promise<void>;
-  /** Erases the session, here and at the services. */
-  forget(): Promise<void>;
+  /** Erases the session, here and at the services that can. */
+  forget(): Promise<Erasure>;
   /** All that is kept of the session; undefined where there is none. */
   export(): Promise<SessionExport | undefined>;
 }
