@@ -113,7 +113,7 @@ export class SessionMapper implements AsyncDisposable {
     return this.#settings.logger;
   }
 
-  /** The agents' names; the first one answers unless another is chosen. */
+  /** The names of all agents that are configured; {@link SessionMapper.agents} says who may talk to which. */
   get agentNames(): readonly string[] {
     return [...this.#settings.agents.keys()];
   }

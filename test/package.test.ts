@@ -19,6 +19,7 @@ describe("The package", () => {
       "fetchAttachment",
       "openStore",
       "optionInvalid",
+      "personSession",
       "readAttachment",
       "refuseUnknown",
       "silentNotices",

@@ -10,8 +10,8 @@ export default defineConfig({
     // Real servers and real processes: slow machines need room, and nothing here waits without an event.
     // Most of a test's time is waiting for processes and sockets.
     maxWorkers: 4,
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     coverage: { include: ["src/**", "adapters/**"] },
   },
   resolve: {

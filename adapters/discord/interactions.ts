@@ -25,6 +25,9 @@ const firstResponseMs = 3_000;
 /** The most choices that Discord shows. */
 const maxChoices = 25;
 
+const erased = "All that was kept of you here is erased.";
+const erasedHere =
+  "All that was kept of you here is erased. The agent's service cannot erase what it has, or is asked again until it does.";
 const foreign = "That is not yours: it belongs to another person's answer.";
 
 /** Answers the commands and buttons of the adapter; those of others are left alone. */
@@ -52,8 +55,10 @@ export class Interactions {
   async #complete(interaction: AutocompleteInteraction): Promise<void> {
     if (interaction.commandName !== "agent") return;
     const begun = interaction.options.getFocused().toLowerCase();
-    const offered = await this.#mapper.agents(await speakerOf(interaction, this.#settings, false));
-    const fitting = offered.filter((agent) => agent.toLowerCase().includes(begun));
+    const speaker = await speakerOf(interaction, this.#settings, false);
+    const fitting = (await this.#mapper.agents(speaker)).filter((agent) =>
+      agent.toLowerCase().includes(begun),
+    );
     await interaction.respond(fitting.slice(0, maxChoices).map((name) => ({ name, value: name })));
   }
 
@@ -82,10 +87,14 @@ export class Interactions {
           mapper.select(speaker, agent),
         );
       }
-      case "forget":
-        return this.#operate(interaction, "All that was kept of you here is erased.", (speaker) =>
-          mapper.forget(speaker),
-        );
+      case "forget": {
+        let isWhole = true;
+        const forget = async (speaker: Speaker) => {
+          const { conversations } = await mapper.forget(speaker);
+          isWhole &&= Object.values(conversations).every((outcome) => outcome === "erased");
+        };
+        return this.#operate(interaction, () => (isWhole ? erased : erasedHere), forget);
+      }
       case "privacy":
         return answer(interaction, this.#settings.privacy);
       case "stop":
@@ -147,12 +156,12 @@ export class Interactions {
   /** Does something with the person's sessions here, the private one too, and says so to them alone. */
   async #operate(
     interaction: RepliableInteraction,
-    done: string,
-    run: (speaker: Speaker) => Promise<unknown>,
+    done: string | (() => string),
+    run: (speaker: Speaker) => Promise<void>,
   ): Promise<void> {
     await this.#acknowledge(interaction, true);
     const content = await this.#both(interaction, run).then(
-      () => done,
+      () => (typeof done === "string" ? done : done()),
       (error: unknown) => failure(error),
     );
     await interaction.editReply({ content, allowedMentions: { parse: [] } });
@@ -167,6 +176,7 @@ export class Interactions {
     } finally {
       this.#acknowledging.delete(acknowledged);
     }
+    if (this.#acknowledging.size === 0) return;
     const late = pause(firstResponseMs, undefined, { ref: false });
     while (this.#acknowledging.size > 0) {
       const isLate = await Promise.race([
@@ -177,7 +187,7 @@ export class Interactions {
     }
   }
 
-  async #both(interaction: RepliableInteraction, run: (speaker: Speaker) => Promise<unknown>): Promise<void> {
+  async #both(interaction: RepliableInteraction, run: (speaker: Speaker) => Promise<void>): Promise<void> {
     const shared = await speakerOf(interaction, this.#settings, false);
     await run(shared);
     if (shared.direct !== true) await run({ ...shared, direct: true });
