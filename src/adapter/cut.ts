@@ -101,7 +101,7 @@ export function cut(
   /** Drops blank lines at a cut, but no indentation: that has a meaning in lists and in code. */
   function skipBlankLines(place: Place): Place {
     const blankLines = /(?:\s*\n)?/y;
-    blankLines.lastIndex = place.start;
+    blankLines.lastIndex = Math.min(place.start, text.length); // Behind the end it would begin anew.
     blankLines.test(text);
     const start = blankLines.lastIndex;
     return { ...passLines(place, start), start };

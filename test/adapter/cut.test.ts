@@ -224,6 +224,12 @@ describe("Whatever the text, its parts", () => {
     );
   });
 
+  it("say nothing twice where the last line closes a fence and has no end", () => {
+    expect(cut(`${"a".repeat(15)}\n\`\`\`\`\n${"`".repeat(50)}`, 40)).toEqual([
+      `${"a".repeat(15)}\n\`\`\`\`\n\`\`\`\``,
+    ]);
+  });
+
   it("hold every character but white space and markers of fences, in order, and no half of a pair", () => {
     const plain = (text: string) => text.replace(/[\s`~]/g, "");
     fc.assert(
