@@ -68,8 +68,11 @@ export interface TurnHost {
 /** The turns of this process that have not ended, by lane and event. */
 export type LiveTurns = Map<string, Turn>;
 
-/** How often a turn is tried whose process dies each time. */
-const maxAttempts = 3;
+/**
+ * How often a turn is tried whose process dies each time. An owner that was buried while it stood still counts as dead:
+ * on a machine that hangs for seconds again and again, fewer would set turns aside that harm nobody.
+ */
+const maxAttempts = 6;
 
 /** How long an answer may take to reach its platform before it is written down, in milliseconds. */
 const momentMs = 2_000;

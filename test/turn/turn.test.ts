@@ -767,13 +767,13 @@ describe("A successor", () => {
     expect(b.platform.shown).toEqual(["failed: backend-quota"]);
   });
 
-  it("does not run a turn over which three processes died", async () => {
-    const bots = Array.from({ length: 4 }, () => bot({ route: never }));
+  it("does not run a turn over which six processes died", async () => {
+    const bots = Array.from({ length: 7 }, () => bot({ route: never }));
     const last = bots.at(-1) as BotInTest;
     last.view.intercept = cut;
     await bots[0]?.receive("m1");
     await settled();
-    for (const [index, dying] of bots.slice(0, 3).entries()) {
+    for (const [index, dying] of bots.slice(0, 6).entries()) {
       // The next one alone is there to take over.
       for (const other of bots) if (other !== bots[index + 1]) other.view.intercept = cut;
       const next = bots[index + 1];
