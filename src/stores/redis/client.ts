@@ -16,7 +16,8 @@ export interface RedisClient {
   sRandMemberCount(key: string, count: number): Promise<string[]>;
   zRem(key: string, member: string): Promise<unknown>;
   subscribe(channel: string, listener: (message: string) => void): Promise<unknown>;
-  unsubscribe(channel: string): Promise<unknown>;
+  /** @param listener without it, all listeners of the channel */
+  unsubscribe(channel: string, listener?: (message: string) => void): Promise<unknown>;
   on(event: string, listener: (...args: unknown[]) => void): unknown;
   /** A client that listens can do nothing else; clusters and sentinels see to that themselves. */
   duplicate?(): unknown;

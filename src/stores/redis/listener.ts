@@ -41,7 +41,8 @@ export class RedisListener {
     return () => {
       if (this.#wakes.get(channel) !== hear) return;
       this.#wakes.delete(channel);
-      this.#client.unsubscribe(channel).catch(() => {}); // A connection that is away listens to nothing either.
+      // This listener alone: the channel's would take with it one that begins to listen meanwhile.
+      this.#client.unsubscribe(channel, hear).catch(() => {}); // A connection that is away listens to nothing either.
     };
   }
 
