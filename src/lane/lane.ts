@@ -127,8 +127,8 @@ export class Lane {
     } catch (error) {
       if (!this.#isLost || this.#owner.isStopped) throw error;
       // The owner was taken for dead, and goes on under a new id. Should the store have the turn under the former one,
-      // it tells, and others go on with it.
-      return this.#owner.lane(this.name).take(turn, limit, giveUpAt - this.#owner.clock.now());
+      // it tells, and others go on with it: so its time begins anew, since nobody may be told before that it was not taken.
+      return this.#owner.lane(this.name).take(turn, limit, patienceMs);
     }
     const { outcome, place } = applied;
     if (place !== undefined) return { is: "taken", place };
@@ -220,7 +220,9 @@ export class Lane {
         ...(record === undefined ? {} : { record }),
         ...(restoredMarks === undefined ? {} : { restoredMarks }),
       };
-      const at = goesFirst(pending) ? this.#pending.findIndex((other) => !goesFirst(other)) : -1;
+      const at = goesFirst(pending)
+        ? this.#pending.findIndex(({ command }) => command?.do !== "restore")
+        : -1;
       this.#pending.splice(at < 0 ? this.#pending.length : at, 0, pending);
       this.#start();
     });
@@ -499,7 +501,7 @@ function isTaking(command: Command | undefined): command is Taking {
 
 /**
  * What is put back goes before what is to be done with it; and what is taken back before what others do, who might carry
- * its words.
+ * its words: the last of several first, since each may carry those before it.
  */
 function goesFirst({ command }: Pending): boolean {
   return command?.do === "withdraw" || command?.do === "restore";
