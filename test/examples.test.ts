@@ -125,7 +125,11 @@ describe("The example telegram-grammy/bot.mjs", () => {
 
 describe("The example express-app/app.mjs", () => {
   it("answers people with the app's own JWT, and callers with its key", async () => {
-    const variables = { PORT: "0", APP_JWT_SECRET: "a secret of the app's own JWTs, long enough", APP_API_KEY: "the key" };
+    const variables = {
+      PORT: "0",
+      APP_JWT_SECRET: "a secret of the app's own JWTs, long enough",
+      APP_API_KEY: "the key",
+    };
     const child = await run("express-app/app.mjs", variables);
     const url = (await ready(child)).split(" ")[1] ?? "";
     const token = (sub: string) =>
