@@ -99,7 +99,14 @@ export class Lane {
 
   /** Whether nothing of this owner is under way here. */
   get isIdle(): boolean {
-    return this.#places.size === 0 && this.#pending.length === 0 && !this.#isWorking && !this.#mustLook;
+    const isWaitedFor = this.#places.size > 0 || this.#pending.length > 0 || this.#hasWaiting;
+    return !isWaitedFor && !this.#isWorking && !this.#mustLook;
+  }
+
+  /** Whether turns of this owner wait here: those that were taken over have no place before they run. */
+  get #hasWaiting(): boolean {
+    const { id } = this.#owner;
+    return this.#document?.waiting.some(({ owner }) => owner === id) ?? false;
   }
 
   get places(): Iterable<Place> {
@@ -186,7 +193,7 @@ export class Lane {
   lookIfOverdue(): void {
     const { clock, leaseTime } = this.#owner;
     if (clock.now() - this.#seenAt < leaseTime) return;
-    if (![...this.#places.values()].some(({ isRunning }) => !isRunning)) return;
+    if (!this.#hasWaiting && ![...this.#places.values()].some(({ isRunning }) => !isRunning)) return;
     const { running } = this.#document ?? {};
     if (running !== undefined && running.owner !== this.#owner.id) this.#owner.suspect(running.owner, this);
     this.look();

@@ -132,6 +132,38 @@ export const schedules: readonly (readonly [name: string, schedule: Schedule])[]
     },
   ],
   [
+    "runs what was taken over while it waited, though nobody tells that its time has come",
+    {
+      seed: 779718,
+      setting: {
+        processes: 3,
+        people: 2,
+        overlap: "queue",
+        agentRecovers: false,
+        platformFinds: true,
+        streams: true,
+        slowestMs: 50,
+      },
+      steps: [
+        { at: 128.4, do: "say", person: 1, word: "p1w0", process: 1 },
+        { at: 153.0, do: "say", person: 1, word: "p1w1", process: 2 },
+        { at: 190.7, do: "say", person: 1, word: "p1w2", process: 0 },
+        { at: 192.4, do: "crash", process: 1, ms: 994.9 },
+        { at: 281.1, do: "crash", process: 0, ms: 3904.9 },
+        { at: 1181.7, do: "crash", process: 2, ms: 581.1 },
+        {
+          at: 3951.7,
+          do: "fault",
+          process: 1,
+          server: "store",
+          call: "wake",
+          fault: "request-lost",
+          ms: 504.2,
+        },
+      ],
+    },
+  ],
+  [
     "answers no message of which the person was told that it was not taken",
     {
       seed: 1878,
