@@ -272,7 +272,7 @@ export function waitOf(error: unknown): number | undefined {
 }
 
 /** Discord's own code, of a DiscordAPIError. */
-function codeOf(error: unknown): number | undefined {
+export function codeOf(error: unknown): number | undefined {
   return numberOf(error, "code");
 }
 

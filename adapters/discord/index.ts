@@ -9,7 +9,7 @@ import {
 } from "aparte";
 import type { Client, Message as DiscordMessage, Interaction } from "discord.js";
 import { replyAddress } from "./address.ts";
-import { DiscordApi, isForbidden, readFailure } from "./api.ts";
+import { codeOf, DiscordApi, isForbidden, readFailure } from "./api.ts";
 import { Channels } from "./channels.ts";
 import { allCommands, register } from "./commands.ts";
 import { deliver } from "./deliver.ts";
@@ -138,6 +138,15 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
         const ready = discordClient as Client<true>;
         for await (const event of missedMessages(ready, shardId, settings.lookBack)) await take(event);
       };
+      /** The mapper logs what fails once it has the message; what fails before that is logged here. */
+      const attempt = (problem: string, work: Promise<void>) =>
+        void work.catch((error: unknown) => {
+          if (error instanceof AparteError) return;
+          mapper.logger.error(problem, {
+            error: error instanceof Error ? error.name : typeof error,
+            code: codeOf(error),
+          });
+        });
       const tellSetup = ({ application }: Client<true>) =>
         mapper.logger.info("people add the bot to their guild by this link", {
           link: inviteLink(application.id, settings.openThreads),
@@ -148,8 +157,9 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
       const interactions = new Interactions(mapper, settings, files, running);
       const { commands } = settings;
       if (commands !== false || settings.buttons) {
-        // A command that fails was told to the person where that was possible.
-        discordClient.on("interactionCreate", (event) => void interactions.take(event).catch(() => {}));
+        discordClient.on("interactionCreate", (event) =>
+          attempt("a command could not be answered", interactions.take(event)),
+        );
       }
       if (commands !== false) {
         const all = allCommands(mapper.agentNames);
@@ -161,13 +171,15 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
         if (discordClient.isReady()) void tryRegister(discordClient);
         else discordClient.once("clientReady", (ready) => void tryRegister(ready));
       }
-      if (settings.lookBack > 0) discordClient.on("shardReady", (id) => void lookBack(id).catch(() => {}));
-      // What goes wrong here was logged by the mapper, and told to the person through `deliver`.
-      discordClient.on("messageCreate", (event) => void take(event).catch(() => {}));
+      if (settings.lookBack > 0) {
+        discordClient.on("shardReady", (id) => attempt("missed messages could not be read", lookBack(id)));
+      }
+      const unread = "a message could not be read";
+      discordClient.on("messageCreate", (event) => attempt(unread, take(event)));
       // A mention may come with an edit. What was answered before is known to the mapper, for a day.
       discordClient.on("messageUpdate", (_, event) => {
         const isEdit = event.editedTimestamp !== null && Date.now() - event.createdTimestamp < editableMs;
-        if (isEdit) void take(event).catch(() => {});
+        if (isEdit) attempt(unread, take(event));
       });
     },
     deliver: async (message, delivery) => {

@@ -95,7 +95,7 @@ function parse(args: readonly string[]): { service: string; port: string; persis
   }
 }
 
-/** Beside the kept file the key stays; a key that is made anew each time goes with the process. */
+/** Writes the app's key: beside the state where that is kept, otherwise into a file that is removed at the end. */
 async function writeKey(
   privateKey: string,
   persist: string | undefined,

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { memoryStore } from "../../../src/stores/memory.ts";
 import { mention, settled, shows, startBot, startServer } from "./bot.ts";
 
@@ -64,5 +64,17 @@ describe("discord answers what came in a gap", () => {
     await shows(server, 'You say "two" after nothing.');
     await settled(bot);
     expect(bot.messages.map(({ text }) => text)).toEqual(["two"]);
+  });
+
+  it("and logs a message that the bot's own code could not judge, without its words", async () => {
+    const server = await startServer();
+    const respond = () => {
+      throw new TypeError("word-canary");
+    };
+    const bot = await startBot(server, { discord: { respond } });
+    server.say(server.person("ann"), `${mention(server)} word-canary`);
+    await vi.waitUntil(() => bot.log.length > 0);
+    expect(bot.log).toEqual(['a message could not be read {"error":"TypeError"}']);
+    expect(bot.messages).toEqual([]);
   });
 });
