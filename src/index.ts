@@ -57,7 +57,7 @@ export type {
 export type { Delivery } from "./turn/delivery.ts";
 export type { TurnLimits } from "./turn/limits.ts";
 export type { Message } from "./turn/message.ts";
-export type { Middleware, TurnContext } from "./turn/middleware.ts";
+export type { Answer, Middleware, TurnContext, TurnLocals } from "./turn/middleware.ts";
 // What is answered
 export { Reply } from "./turn/reply.ts";
 export { type NoticeCode, type ReplyEvent, silentNotices, Transcript } from "./turn/reply-event.ts";

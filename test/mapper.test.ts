@@ -69,10 +69,11 @@ describe("SessionMapper", () => {
     it("in a middleware the turn's, also where the message names it", async () => {
       const { mapper, helper, sales } = routed();
       mapper.use(async (turn, next) => {
-        if (turn.text !== "/reset") return next();
-        const { platform, tenant, user } = turn.message;
-        await mapper.reset({ platform, ...(tenant === undefined ? {} : { tenant }), user });
-        turn.say("Done.");
+        if (turn.text === "/reset") {
+          const { platform, tenant, user } = turn.message;
+          await mapper.reset({ platform, ...(tenant === undefined ? {} : { tenant }), user });
+          turn.say("Done.");
+        } else await next();
       });
       for (const agent of ["helper", "sales"]) {
         await mapper.handle({ ...ada, id: agent, text: "hello", agent }).text();

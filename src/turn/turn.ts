@@ -27,10 +27,10 @@ import {
   type StoredMessage,
   storeMessage,
 } from "./message.ts";
-import { type Middleware, type TurnContext, through } from "./middleware.ts";
+import { type Emit, type Middleware, type TurnContext, through, turnOver } from "./middleware.ts";
 import { limited, type Notice, notice, undelivered } from "./notices.ts";
 import { Reply } from "./reply.ts";
-import { Transcript } from "./reply-event.ts";
+import { type ReplyEvent, Transcript } from "./reply-event.ts";
 import { ReplyLog, type StoredAnswer } from "./reply-log.ts";
 import { type TurnEvent, type TurnMoment, tell } from "./watching.ts";
 
@@ -411,11 +411,19 @@ export class Turn {
     const carried = place.turn?.carries ?? [];
     const words = [...carried.map(textOf), message.text].filter((text) => text !== "").join("\n");
     const context = this.#context(session, agent, attempt, words, this.#files(place, carried));
-    const next = () => this.#ask(session, place, context);
-    if (middlewares.length === 0) return next();
+    const emit = (event: ReplyEvent) => this.#say(event);
+    const last = (into: Emit) => this.#ask(session, place, context, into);
+    if (middlewares.length === 0) return last(emit);
     const forgotten = () =>
       settings.logger.error("a middleware did not await next(): write `await next()` or `return next()`");
-    await current.run(this, () => through(middlewares, context, next, forgotten));
+    await current.run(this, () => through(middlewares, context, last, emit, forgotten));
+    // A middleware that answers for an agent that failed does not answer for one that was stopped.
+    this.#stop.signal.throwIfAborted();
+  }
+
+  #say(event: ReplyEvent): void {
+    if (this.#isOver) throw turnOver();
+    if (!this.#stop.signal.aborted) this.#log.push(event);
   }
 
   /** @returns false when its person took the message back */
@@ -440,12 +448,9 @@ export class Turn {
     words: string,
     files: readonly FileInput[],
   ): TurnContext {
-    const assertRuns = () => {
-      if (this.#isOver) throw new AparteError("turn-over", "The turn has ended: this came too late.");
-    };
     const asked = { agent, text: words, files };
     const change = (changed: Partial<typeof asked>) => {
-      assertRuns();
+      if (this.#isOver) throw turnOver();
       if (changed.agent !== undefined) this.#host.backend(changed.agent);
       Object.assign(asked, changed);
       this.#agent = asked.agent;
@@ -473,14 +478,17 @@ export class Turn {
       set files(changed) {
         change({ files: changed });
       },
-      say: (said) => {
-        assertRuns();
-        this.#log.push({ type: "message", text: said });
-      },
+      locals: {},
+      say: (said) => this.#say({ type: "message", text: said }),
     };
   }
 
-  async #ask(session: Session, place: Place, { agent, text, files, attempt }: TurnContext): Promise<void> {
+  async #ask(
+    session: Session,
+    place: Place,
+    { agent, text, files, attempt }: TurnContext,
+    emit: Emit,
+  ): Promise<void> {
     const { settings, backend: backendOf } = this.#host;
     const { signal } = this.#stop;
     const backend = backendOf(agent);
@@ -513,7 +521,7 @@ export class Turn {
         hasSpoken = true;
         this.#tell("first-word", place);
       }
-      this.#log.push(event);
+      emit(event);
     }
     signal.throwIfAborted();
   }
