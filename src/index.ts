@@ -31,7 +31,7 @@ export { optionInvalid, refuseUnknown } from "./check.ts";
 export type { Clock } from "./clock.ts";
 // What goes wrong
 export { AparteError, type AparteErrorCode, type AparteErrorOptions } from "./errors.ts";
-export type { JsonValue } from "./json.ts";
+export type { JsonObject, JsonValue } from "./json.ts";
 export type { Overlap } from "./lane/machine.ts";
 export type { FieldsFirstLogger, Logger } from "./logger.ts";
 export { type Mapping, SessionMapper } from "./mapper.ts";

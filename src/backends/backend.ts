@@ -1,7 +1,7 @@
-import type { JsonValue } from "../json.ts";
+import type { JsonObject, JsonValue } from "../json.ts";
 import type { ReplyEvent } from "../turn/reply-event.ts";
 
-export type { JsonValue };
+export type { JsonObject, JsonValue };
 
 /** A file or image that came with a message. Give its bytes, or a way to load them when they are needed. */
 export interface FileInput {
@@ -43,6 +43,8 @@ export interface AskCall extends ConversationCall {
   /** What the person said. May be empty when there are files. */
   readonly text: string;
   readonly files: readonly FileInput[];
+  /** What the agent is to know with this turn, by the message or a middleware. The service gets it where it can. */
+  readonly context?: JsonObject;
   /** What the backend kept of this conversation's last turn, see {@link AskCall.keep}. */
   readonly state?: JsonValue;
   /** Keeps a backend's own notes (a page, parameters …) with the conversation's record when the turn ends. */

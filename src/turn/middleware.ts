@@ -1,5 +1,6 @@
 import type { FileInput } from "../backends/backend.ts";
 import { AparteError, asAparteError } from "../errors.ts";
+import type { JsonObject } from "../json.ts";
 import type { Message } from "./message.ts";
 import type { ReplyEvent } from "./reply-event.ts";
 import { ReplyLog } from "./reply-log.ts";
@@ -23,6 +24,12 @@ export interface TurnContext {
   text: string;
   /** What the agent gets with the text; a middleware may change them before `next()`. */
   files: readonly FileInput[];
+  /**
+   * What the agent is to know with this turn, to begin with the message's own; a middleware may set another one before
+   * `next()`. A turn whose process dies goes through the middlewares again.
+   * @throws {AparteError} `input-invalid` when it is set to what JSON cannot say, or to more than 16 KiB of it
+   */
+  context: JsonObject;
   /** The application's own things, from one middleware to the next. Not kept when the process dies. */
   readonly locals: Partial<TurnLocals>;
   /** Aborted when the turn is stopped. */

@@ -3,7 +3,7 @@ import type { Adapter } from "../adapter/adapter.ts";
 import type { Backend, FileInput } from "../backends/backend.ts";
 import { type Clock, timer } from "../clock.ts";
 import { AparteError, asAparteError } from "../errors.ts";
-import type { JsonValue } from "../json.ts";
+import type { JsonObject, JsonValue } from "../json.ts";
 import { markOf } from "../lane/lane.ts";
 import type { CarriedTurn } from "../lane/machine.ts";
 import type { Owner } from "../lane/owner.ts";
@@ -16,6 +16,7 @@ import type { SessionIdentity, SessionNames } from "../speaker/session-names.ts"
 import { deliveryPlace } from "../speaker/speaker.ts";
 import { ask, type Question, recover } from "./ask.ts";
 import type { Closing } from "./closing.ts";
+import { checkContext } from "./context.ts";
 import { type Delivered, Deliverer } from "./delivery.ts";
 import type { Limits } from "./limits.ts";
 import {
@@ -410,7 +411,11 @@ export class Turn {
     this.#agent = agent;
     const carried = place.turn?.carries ?? [];
     const words = [...carried.map(textOf), message.text].filter((text) => text !== "").join("\n");
-    const context = this.#context(session, agent, attempt, words, this.#files(place, carried));
+    const asked = {
+      ...{ agent, text: words, files: this.#files(place, carried) },
+      context: Object.assign({}, ...carried.map(contextOf), message.context),
+    };
+    const context = this.#context(session, attempt, asked);
     const emit = (event: ReplyEvent) => this.#say(event);
     const last = (into: Emit) => this.#ask(session, place, context, into);
     if (middlewares.length === 0) return last(emit);
@@ -443,15 +448,13 @@ export class Turn {
 
   #context(
     session: Session,
-    agent: string,
     attempt: number,
-    words: string,
-    files: readonly FileInput[],
+    asked: Pick<TurnContext, "agent" | "text" | "files" | "context">,
   ): TurnContext {
-    const asked = { agent, text: words, files };
     const change = (changed: Partial<typeof asked>) => {
       if (this.#isOver) throw turnOver();
       if (changed.agent !== undefined) this.#host.backend(changed.agent);
+      if (changed.context !== undefined) checkContext(changed.context);
       Object.assign(asked, changed);
       this.#agent = asked.agent;
     };
@@ -478,6 +481,12 @@ export class Turn {
       set files(changed) {
         change({ files: changed });
       },
+      get context() {
+        return asked.context;
+      },
+      set context(changed) {
+        change({ context: changed });
+      },
       locals: {},
       say: (said) => this.#say({ type: "message", text: said }),
     };
@@ -486,7 +495,7 @@ export class Turn {
   async #ask(
     session: Session,
     place: Place,
-    { agent, text, files, attempt }: TurnContext,
+    { agent, text, files, context, attempt }: TurnContext,
     emit: Emit,
   ): Promise<void> {
     const { settings, backend: backendOf } = this.#host;
@@ -494,7 +503,7 @@ export class Turn {
     const backend = backendOf(agent);
     const { known, phase } = place.turn ?? {};
     const question: Question = {
-      ...{ session, agent, backend, text, files, signal },
+      ...{ session, agent, backend, text, files, context, signal },
       turnId: markOf(place.lane, place.key),
       title: settings.title(this.message),
       alwaysFind: settings.alwaysFind,
@@ -714,4 +723,8 @@ function diedTooOften(): AparteError {
 
 function textOf({ body }: CarriedTurn): string {
   return (body as unknown as StoredTurn).message.text;
+}
+
+function contextOf({ body }: CarriedTurn): JsonObject | undefined {
+  return (body as unknown as StoredTurn).message.context;
 }

@@ -498,7 +498,9 @@ describe.each([{ stream: true }, { stream: false }])("coze chat, stream: $stream
     const events = await ask({ ask_person: tool });
     expect(events.slice(0, 1)).toEqual([{ type: "status", text: "ask_person" }]);
     expect(messagesOf(events)).toEqual(['Done. The outputs were: "{"ok":true}".']);
-    expect(asked).toEqual([[{ question: "Shall I?" }, ["sessionName", "agent", "text", "signal"]]]);
+    expect(asked).toEqual([
+      [{ question: "Shall I?" }, ["sessionName", "agent", "text", "context", "signal"]],
+    ]);
     const failing = async () => {
       throw new Error("secret words");
     };
@@ -599,6 +601,28 @@ describe.each([{ stream: true }, { stream: false }])("coze chat, stream: $stream
     const wrong = backend({ stream, customVariables: () => ({ who: 7 }) as never });
     const error = await failure(all(wrong.ask(turn("hello"))));
     expect([error.code, error.field]).toEqual(["input-invalid", "customVariables"]);
+  });
+
+  it("tells the agent the turn's context, and stands by what the options say", async () => {
+    const context = { name: "Ada", age: 36, plan: { level: 2 }, "utm-source": "mail", who: "nobody" };
+    const options = { customVariables: { who: "me" }, parameters: { age: 37 } };
+    const { service, turn } = await opened(backend({ stream, ...options }));
+    await all(service.ask({ ...turn("hello"), context }));
+    expect(emulator.chats()[0]).toMatchObject({
+      customVariables: { name: "Ada", age: "36", plan: '{"level":2}', who: "me" },
+      parameters: { ...context, age: 37 },
+    });
+    await all(service.ask(turn("hello")));
+    expect(emulator.chats()[1]).toMatchObject({ customVariables: { who: "me" }, parameters: { age: 37 } });
+  });
+
+  it("gives its functions the turn's context", async () => {
+    const { service, turn } = await opened(
+      backend({ stream, parameters: ({ context }) => ({ greeting: `Dear ${context.name}` }) }),
+    );
+    await all(service.ask({ ...turn("hello"), context: { name: "Ada" } }));
+    expect(emulator.chats()[0]?.parameters).toEqual({ name: "Ada", greeting: "Dear Ada" });
+    expect(emulator.chats()[0]?.customVariables).toEqual({ name: "Ada" });
   });
 
   it("waits for a chat that still runs, within its bound", async () => {

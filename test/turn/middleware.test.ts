@@ -1,6 +1,6 @@
 import { AparteError, type Middleware, type ReplyEvent, Transcript, type TurnContext } from "aparte";
 import { beforeEach, describe, expect, it } from "vitest";
-import { type BotInTest, botOf, messageOf, PlatformError } from "../support/bot.ts";
+import { type BotInTest, botOf, messageOf, PlatformError, TestAgent } from "../support/bot.ts";
 import { leaseTime } from "../support/owner.ts";
 import { settled, TestClock } from "../support/test-clock.ts";
 import { cut, TestStore } from "../support/test-store.ts";
@@ -365,6 +365,65 @@ declare module "aparte" {
     plan: string;
   }
 }
+
+describe("What the agent is to know", () => {
+  const context = { name: "Ada", plan: { level: 2 } };
+
+  it("comes with the message, and a middleware may add to it", async () => {
+    const seen: unknown[] = [];
+    a.mapper.use((turn, next) => {
+      seen.push(turn.context);
+      turn.context = { ...turn.context, zone: "Europe/Berlin" };
+      return next();
+    });
+    await a.receive("m1", "hello", { context });
+    await settled();
+    expect(seen).toEqual([context]);
+    expect(a.agent.last.call.context).toEqual({ ...context, zone: "Europe/Berlin" });
+  });
+
+  it("is nothing where nothing was given", async () => {
+    await a.receive("m1");
+    await settled();
+    expect(a.agent.last.call.context).toEqual({});
+  });
+
+  it("is refused where JSON cannot say it", async () => {
+    a.mapper.use((turn, next) => {
+      turn.context = { born: new Date(0) as never };
+      return next();
+    });
+    const wrong = a.mapper.handle(messageOf("m1")).text();
+    await expect(wrong).rejects.toMatchObject({ code: "input-invalid", field: "context.born" });
+    const refused = a.mapper.handle(messageOf("m2", "hello", { context: { age: Number.NaN } })).text();
+    await expect(refused).rejects.toMatchObject({ code: "input-invalid", field: "context.age" });
+    expect(a.agent.asked).toEqual([]);
+  });
+
+  it("is known to a process that goes on with the turn", async () => {
+    const store = new TestStore(clock);
+    const first = botOf(clock, store);
+    await first.receive("m1", "hello", { context });
+    await settled();
+    first.view.intercept = cut;
+    const second = botOf(clock, store, {
+      agent: Object.assign(new TestAgent(), { recover: async () => "not-sent" as const }),
+    });
+    await clock.pass(3 * leaseTime);
+    expect(second.agent.last.call.context).toEqual(context);
+  });
+
+  it("is the later one's where messages are merged, beside what the earlier one had", async () => {
+    const b = botOf(clock, new TestStore(clock), { overlap: "merge" });
+    await b.receive("m1");
+    await b.receive("m2", "two", { context: { name: "Ada", language: "de" } });
+    await b.receive("m3", "three", { context: { language: "en" } });
+    await settled();
+    b.agent.last.answer("one");
+    await settled();
+    expect(b.agent.last.call).toMatchObject({ text: "two\nthree", context: { name: "Ada", language: "en" } });
+  });
+});
 
 describe("A turn's context", () => {
   it("throws once its turn is over", async () => {
