@@ -13,6 +13,7 @@ export { type PersonSession, personSession } from "./adapter/person-session.ts";
 export { ReplyText } from "./adapter/reply-text.ts";
 // Write your own backend
 export type {
+  AccessToken,
   AskCall,
   Backend,
   BackendHost,
@@ -34,7 +35,7 @@ export { AparteError, type AparteErrorCode, type AparteErrorOptions } from "./er
 export type { JsonObject, JsonValue } from "./json.ts";
 export type { Overlap } from "./lane/machine.ts";
 export type { FieldsFirstLogger, Logger } from "./logger.ts";
-export { type Mapping, SessionMapper } from "./mapper.ts";
+export { type InLane, type Mapping, SessionMapper } from "./mapper.ts";
 export type { MapperOptions } from "./options.ts";
 export type { Erasure, SessionExport, SessionSummary } from "./session/operations.ts";
 // Who speaks, and what they say

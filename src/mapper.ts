@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { randomUUID } from "node:crypto";
 import type { Adapter } from "./adapter/adapter.ts";
-import type { Backend } from "./backends/backend.ts";
+import type { AccessToken, Backend, SessionCall } from "./backends/backend.ts";
 import { pace } from "./backends/http/pace.ts";
 import { timer } from "./clock.ts";
 import { AparteError, asAparteError } from "./errors.ts";
@@ -10,7 +10,7 @@ import { Owner } from "./lane/owner.ts";
 import { leaseLost, type Place } from "./lane/place.ts";
 import { describeError, type Logger } from "./logger.ts";
 import { checkOptions, type MapperOptions, type Settings } from "./options.ts";
-import { conversationId } from "./session/conversation.ts";
+import { conversationId, dropConversation } from "./session/conversation.ts";
 import {
   clearConversation,
   type Erasure,
@@ -21,7 +21,7 @@ import {
   type SessionSummary,
   summarize,
 } from "./session/operations.ts";
-import { readRecord, type SessionRecord } from "./session/record.ts";
+import { type ConversationRecord, readRecord, type SessionRecord } from "./session/record.ts";
 import { Session } from "./session/session.ts";
 import { StoredTokens } from "./session/shared-tokens.ts";
 import { UnfinishedErasures } from "./session/unfinished-erasures.ts";
@@ -34,7 +34,7 @@ import { Limits } from "./turn/limits.ts";
 import type { Message } from "./turn/message.ts";
 import type { Middleware } from "./turn/middleware.ts";
 import type { Reply } from "./turn/reply.ts";
-import { Turn, type TurnHost } from "./turn/turn.ts";
+import { type CurrentLane, Turn, type TurnHost } from "./turn/turn.ts";
 
 /** What a session is at the agent's service. */
 export interface Mapping {
@@ -42,8 +42,16 @@ export interface Mapping {
   readonly conversationId: string;
   /** The session's own token; undefined where the service has none per session. */
   readonly accessToken: string | undefined;
+  /** Until when the token is used, as Unix time in milliseconds; undefined where there is none, or nobody knows. */
+  readonly expiresAt: number | undefined;
   /** What the service needs with the next turn beside the id (Dialogflow: page and parameters to begin with). */
   readonly start?: JsonValue;
+}
+
+/** A session's mapping while its lane is one's own. */
+export interface InLane extends Mapping {
+  /** Aborted when the lane goes on without the call: it took longer than `turnTimeout`, or the process lost the lane. */
+  readonly signal: AbortSignal;
 }
 
 /** How long `close()` waits for running turns, in milliseconds. */
@@ -64,8 +72,8 @@ export class SessionMapper implements AsyncDisposable {
   /** By place: the platform, and the bot where there are several. */
   readonly #adapters = new Map<string, Adapter>();
   readonly #middlewares: Middleware[] = [];
-  /** The turn in whose middleware the calling code runs: its operations must not wait for that very turn. */
-  readonly #current = new AsyncLocalStorage<Turn>();
+  /** The lane in which the calling code runs, in a middleware or `inLane`: its operations must not wait for it. */
+  readonly #current = new AsyncLocalStorage<CurrentLane>();
   /** Turns and operations that were taken and have not ended. */
   readonly #underWay = new Set<Promise<unknown>>();
   readonly #closing = new Closing();
@@ -173,29 +181,70 @@ export class SessionMapper implements AsyncDisposable {
    * The session's name, its conversation with an agent (opened if there is none) and its access token, for
    * code that calls the agent service itself.
    * @param named the agent; without it, the one that a message from the speaker would reach
+   * @param options.fresh after the service refused what was given before: brings another token, and another
+   * conversation if the service has lost the one that is known
    */
-  async resolve(speaker: Speaker, named?: string): Promise<Mapping> {
+  async resolve(
+    speaker: Speaker,
+    named?: string,
+    { fresh = false }: { readonly fresh?: boolean } = {},
+  ): Promise<Mapping> {
     this.#assertOpen();
     const { name, record } = await this.#session(speaker);
     const agent = named ?? (await this.#reached(name, record?.agent, speaker));
     if (named !== undefined) await this.#assertAllowed(speaker, named);
     const backend = this.#backend(agent);
     const signal = AbortSignal.timeout(this.#settings.turnTimeout);
-    const { alwaysFind } = this.#settings;
-    const id =
-      record?.conversations[agent]?.id ??
-      (await this.#inSession(speaker, "resolve", (session) =>
-        conversationId({ session, agent, backend, signal, alwaysFind }),
-      ));
-    const call = { sessionName: name, agent, signal };
-    const accessToken = await backend.accessToken?.(call);
-    const state = record?.conversations[agent]?.state;
-    const located = await backend.locate?.({
-      ...call,
-      conversationId: id,
-      ...(state === undefined ? {} : { state }),
+    const known = record?.conversations[agent];
+    if (known?.id !== undefined && !fresh)
+      return mappingOf({ sessionName: name, agent, signal }, backend, known);
+    return this.#inSession(speaker, "resolve", (session) => this.#mapping(session, agent, fresh));
+  }
+
+  /**
+   * Runs calls of the application's own to the agent's service in the session's lane: after the turns before them, and
+   * before those that come later. In a middleware they run as part of its turn. Operations on the session that are
+   * called within run at once.
+   * @param agent without it, the one that a message from the speaker would reach
+   * @param run its result, or what it throws, is the caller's
+   */
+  inLane<T>(speaker: Speaker, run: (lane: InLane) => T | Promise<T>): Promise<T>;
+  inLane<T>(speaker: Speaker, agent: string | undefined, run: (lane: InLane) => T | Promise<T>): Promise<T>;
+  async inLane<T>(
+    speaker: Speaker,
+    named: string | undefined | ((lane: InLane) => T | Promise<T>),
+    given?: (lane: InLane) => T | Promise<T>,
+  ): Promise<T> {
+    const [agentName, run] = typeof named === "function" ? [undefined, named] : [named, given];
+    if (typeof run !== "function") {
+      throw new AparteError("input-invalid", "inLane needs a function to run.", { field: "run" });
+    }
+    if (agentName !== undefined) await this.#assertAllowed(speaker, agentName);
+    return this.#inSession(speaker, "inLane", async (session) => {
+      const agent = agentName ?? (await this.#reached(session.name, session.record.agent, speaker));
+      const mapping = await this.#mapping(session, agent, false);
+      const current: { session: Session | undefined; agent: string } = { session, agent };
+      try {
+        return await this.#current.run(current, () => run({ ...mapping, signal: session.signal }));
+      } finally {
+        current.session = undefined;
+      }
     });
-    return { sessionName: name, conversationId: id, accessToken, ...located };
+  }
+
+  async #mapping(session: Session, agent: string, isFresh: boolean): Promise<Mapping> {
+    const { name: sessionName, signal } = session;
+    const backend = this.#backend(agent);
+    const { alwaysFind } = this.#settings;
+    const call = { sessionName, agent, signal };
+    // Before the service is asked for the conversation with it.
+    const token = isFresh ? await backend.accessToken?.({ ...call, isFresh }) : undefined;
+    const id = session.conversation(agent)?.id;
+    if (isFresh && id !== undefined && (await backend.exists?.({ ...call, conversationId: id })) === false) {
+      dropConversation(session, agent);
+    }
+    await conversationId({ session, agent, backend, signal, alwaysFind });
+    return mappingOf(call, backend, session.conversation(agent) ?? {}, token);
   }
 
   /**
@@ -481,6 +530,24 @@ export class SessionMapper implements AsyncDisposable {
     this.#underWay.add(tracked);
     void tracked.then(() => this.#underWay.delete(tracked));
   }
+}
+
+/** @param given the session's token, where it is at hand */
+async function mappingOf(
+  call: SessionCall,
+  backend: Backend,
+  { id: conversationId = "", state }: ConversationRecord,
+  given?: string | AccessToken,
+): Promise<Mapping> {
+  const token = given ?? (await backend.accessToken?.(call));
+  const { token: accessToken, expiresAt } =
+    typeof token === "object" ? token : { token, expiresAt: undefined };
+  const located = await backend.locate?.({
+    ...call,
+    conversationId,
+    ...(state === undefined ? {} : { state }),
+  });
+  return { sessionName: call.sessionName, conversationId, accessToken, expiresAt, ...located };
 }
 
 function notAllowed(agent: string | undefined, names: readonly string[]): AparteError {

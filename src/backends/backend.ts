@@ -61,6 +61,13 @@ export interface RecoverCall extends AskCall {
   readonly facts?: JsonValue;
 }
 
+/** A session's own token for the service. */
+export interface AccessToken {
+  readonly token: string;
+  /** Until when it is used, as Unix time in milliseconds. */
+  readonly expiresAt: number;
+}
+
 /** Where a conversation's next turn goes at the service. */
 export interface Located {
   /** The id that the service knows; it may change from turn to turn where the service lets sessions lapse. */
@@ -165,8 +172,14 @@ export interface Backend {
    */
   locate?(conversation: ConversationCall & { readonly state?: JsonValue }): Promise<Located>;
 
-  /** The session's own access token, for code that calls the service itself. */
-  accessToken?(session: SessionCall): Promise<string>;
+  /** Whether the service still has the conversation. Missing where it cannot be asked. */
+  exists?(conversation: ConversationCall): Promise<boolean>;
+
+  /**
+   * The session's own access token, for code that calls the service itself; a text where nobody knows its end.
+   * @param session with `isFresh` where the one that was given before is of no use: another one then
+   */
+  accessToken?(session: SessionCall & { readonly isFresh?: boolean }): Promise<string | AccessToken>;
 
   /** Fetches the answer of a turn that was running when its process died. Never sends the turn. */
   recover?(turn: RecoverCall): Promise<Recovered>;

@@ -42,6 +42,13 @@ export interface StoredTurn {
   readonly message: StoredMessage;
 }
 
+/** The lane in which the calling code runs. */
+export interface CurrentLane {
+  /** Undefined once it has gone on. */
+  readonly session: Session | undefined;
+  readonly agent: string | undefined;
+}
+
 /** What turns have of the mapper that runs them. */
 export interface TurnHost {
   readonly settings: Settings;
@@ -53,8 +60,7 @@ export interface TurnHost {
   /** By {@link deliveryPlace}. */
   readonly adapters: ReadonlyMap<string, Adapter>;
   readonly middlewares: readonly Middleware[];
-  /** The turn in whose middleware the calling code runs. */
-  readonly current: AsyncLocalStorage<Turn>;
+  readonly current: AsyncLocalStorage<CurrentLane>;
   readonly turns: LiveTurns;
   readonly closing: Closing;
   /** @throws {AparteError} `closed` */
@@ -233,7 +239,7 @@ export class Turn {
       if (current.getStore()?.session?.name === identity.name) {
         throw new AparteError(
           "input-invalid",
-          "A middleware handed in a message of the very session whose turn it runs in: that turn would wait for itself.",
+          "A message was handed in from within the lane of its own session: it would wait for itself.",
           { field: "message" },
         );
       }

@@ -1,3 +1,4 @@
+import { AsyncResource } from "node:async_hooks";
 import { AparteError, type SessionSummary, type Speaker } from "aparte";
 import { beforeEach, describe, expect, it } from "vitest";
 import { type BotInTest, botOf, TestAgent } from "../support/bot.ts";
@@ -254,6 +255,123 @@ describe("resolve", () => {
     expect((await a.mapper.resolve(ann, "other")).conversationId).toBe("c1");
     expect(other.opened.length).toBe(1);
     await expect(a.mapper.resolve(ann, "nobody")).rejects.toMatchObject({ code: "agent-unknown" });
+  });
+});
+
+describe("resolve after a refusal", () => {
+  const fresh = { fresh: true };
+
+  it("brings another token, with its end where the service tells it", async () => {
+    let count = 0;
+    a.agent.accessToken = async ({ isFresh = false }) => {
+      if (isFresh) count += 1;
+      return { token: `t${count}`, expiresAt: 1_000 * count };
+    };
+    expect(await a.mapper.resolve(ann)).toMatchObject({ accessToken: "t0", expiresAt: 0 });
+    expect(await a.mapper.resolve(ann, "helper", fresh)).toMatchObject({
+      accessToken: "t1",
+      expiresAt: 1_000,
+    });
+    expect(await a.mapper.resolve(ann)).toMatchObject({ accessToken: "t1" });
+  });
+
+  it("brings another conversation if the service has lost the one that is known, and only then", async () => {
+    const there = new Set(["c1"]);
+    a.agent.exists = async ({ conversationId }) => there.has(conversationId);
+    expect((await a.mapper.resolve(ann)).conversationId).toBe("c1");
+    expect((await a.mapper.resolve(ann, undefined, fresh)).conversationId).toBe("c1");
+    there.clear();
+    expect((await a.mapper.resolve(ann)).conversationId).toBe("c1");
+    expect((await a.mapper.resolve(ann, undefined, fresh)).conversationId).toBe("c2");
+    expect((await a.mapper.resolve(ann)).conversationId).toBe("c2");
+    await say("m1");
+    expect(conversationsOf(a.agent)).toEqual(["c2"]);
+  });
+
+  it("keeps the conversation where the service cannot say, or fails", async () => {
+    await a.mapper.resolve(ann);
+    expect((await a.mapper.resolve(ann, undefined, fresh)).conversationId).toBe("c1");
+    a.agent.exists = async () => Promise.reject(new AparteError("backend-unavailable", "Away."));
+    await expect(a.mapper.resolve(ann, undefined, fresh)).rejects.toMatchObject({
+      code: "backend-unavailable",
+    });
+    expect((await a.mapper.resolve(ann)).conversationId).toBe("c1");
+  });
+});
+
+describe("inLane", () => {
+  it("runs between the turns before it and those that come later, in the same conversation", async () => {
+    a.agent.reply = undefined;
+    a.agent.accessToken = async () => ({ token: "t", expiresAt: 7 });
+    await a.receive("m1");
+    await settled();
+    const order: unknown[] = [];
+    let leave = () => {};
+    const own = a.mapper.inLane(ann, async ({ signal, ...mapping }) => {
+      order.push(mapping, signal.aborted, [...a.agent.texts]);
+      await new Promise<void>((resolve) => (leave = resolve));
+      return "done";
+    });
+    await a.receive("m2");
+    await settled();
+    expect(order).toEqual([]);
+    a.agent.last.answer("one");
+    await settled();
+    const sessionName = a.agent.last.call.sessionName;
+    const mapping = { sessionName, conversationId: "c1", accessToken: "t", expiresAt: 7 };
+    expect(order).toEqual([mapping, false, ["m1"]]);
+    expect(a.agent.texts).toEqual(["m1"]);
+    leave();
+    expect(await own).toBe("done");
+    await settled();
+    expect(a.agent.texts).toEqual(["m1", "m2"]);
+  });
+
+  it("is of the agent that is named, in a conversation that is opened for it", async () => {
+    expect(await a.mapper.inLane(ann, "other", ({ conversationId }) => conversationId)).toBe("c1");
+    expect([other.opened.length, a.agent.opened.length]).toEqual([1, 0]);
+    const run = () => expect.unreachable();
+    await expect(a.mapper.inLane(ann, "nobody", run)).rejects.toMatchObject({ code: "agent-unknown" });
+    await expect(a.mapper.inLane(ann, "other", undefined as never)).rejects.toMatchObject({ field: "run" });
+  });
+
+  it("tells its caller what it failed with, and the lane goes on", async () => {
+    const failure = new Error("own");
+    await expect(a.mapper.inLane(ann, () => Promise.reject(failure))).rejects.toBe(failure);
+    await say("m1");
+    expect(a.platform.shown).toEqual(["m1"]);
+  });
+
+  it("runs operations of its session at once, as long as it runs, and refuses to wait for itself", async () => {
+    let later = async () => {};
+    await a.mapper.inLane(ann, async ({ conversationId }) => {
+      expect(conversationId).toBe("c1");
+      await a.mapper.reset(ann);
+      expect((await a.mapper.resolve(ann)).conversationId).toBe("c1");
+      await expect(a.mapper.handle({ ...ann, id: "m1", text: "m1" }).text()).rejects.toMatchObject({
+        ...{ code: "input-invalid", field: "message" },
+      });
+      later = AsyncResource.bind(() => a.mapper.reset(ann));
+    });
+    expect((await a.mapper.resolve(ann)).conversationId).toBe("c2");
+    await later();
+    expect((await a.mapper.resolve(ann)).conversationId).toBe("c3");
+  });
+
+  it("is given up after turnTimeout, told so by its signal", async () => {
+    let ended: AbortSignal | undefined;
+    const own = a.mapper.inLane(ann, ({ signal }) => {
+      ended = signal;
+      return new Promise<never>(() => {});
+    });
+    await a.receive("m1");
+    await settled();
+    expect(a.agent.texts).toEqual([]);
+    const over = expect(own).rejects.toMatchObject({ code: "turn-timeout" });
+    await clock.pass(600_000);
+    await over;
+    expect(ended?.aborted).toBe(true);
+    expect(a.agent.texts).toEqual(["m1"]);
   });
 });
 
