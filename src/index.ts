@@ -37,7 +37,7 @@ export type { Overlap } from "./lane/machine.ts";
 export type { FieldsFirstLogger, Logger } from "./logger.ts";
 export { type InLane, type Mapping, SessionMapper } from "./mapper.ts";
 export type { MapperOptions } from "./options.ts";
-export type { Erasure, SessionExport, SessionSummary } from "./session/operations.ts";
+export type { Erasure, SessionExport, SessionFilter, SessionSummary } from "./session/operations.ts";
 // Who speaks, and what they say
 export type { Scope, ScopedSpeaker } from "./speaker/scope.ts";
 export type { Speaker } from "./speaker/speaker.ts";

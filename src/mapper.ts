@@ -10,14 +10,17 @@ import { Owner } from "./lane/owner.ts";
 import { leaseLost, type Place } from "./lane/place.ts";
 import { describeError, type Logger } from "./logger.ts";
 import { checkOptions, type MapperOptions, type Settings } from "./options.ts";
-import { conversationId, dropConversation } from "./session/conversation.ts";
+import { conversationId, dropConversation, leaveConversation } from "./session/conversation.ts";
 import {
+  applies,
+  checkFilter,
   clearConversation,
   type Erasure,
   eraseSession,
   exportSession,
   renameConversation,
   type SessionExport,
+  type SessionFilter,
   type SessionSummary,
   summarize,
 } from "./session/operations.ts";
@@ -25,7 +28,8 @@ import { type ConversationRecord, readRecord, type SessionRecord } from "./sessi
 import { Session } from "./session/session.ts";
 import { StoredTokens } from "./session/shared-tokens.ts";
 import { UnfinishedErasures } from "./session/unfinished-erasures.ts";
-import { SessionNames } from "./speaker/session-names.ts";
+import { isSessionName } from "./speaker/session-name.ts";
+import { type SessionIdentity, SessionNames } from "./speaker/session-names.ts";
 import { checkSpeaker, deliveryPlace, type Speaker } from "./speaker/speaker.ts";
 import { memoryRates } from "./stores/rates.ts";
 import { type Store, sessionKey } from "./stores/store.ts";
@@ -264,23 +268,29 @@ export class SessionMapper implements AsyncDisposable {
   /**
    * Lets the agent forget what was said. Where the service can, the conversation stays and its context is
    * cleared; otherwise the next message opens a new one.
+   * @param who a speaker, or a session's name as {@link SessionMapper.sessions} lists it
    * @param agent without it, the one that a message from the speaker would reach; in a middleware, the turn's
+   * @param options.keep the conversation stays as it is at the service, and the next message opens one beside it
    */
-  reset(speaker: Speaker, agent?: string): Promise<void> {
-    return this.#inSession(speaker, "reset", async (session) => {
-      const name = agent ?? (await this.#reached(session.name, session.record.agent, speaker));
-      return clearConversation(session, name, this.#backend(name));
+  reset(who: Speaker | string, agent?: string, options: { readonly keep?: boolean } = {}): Promise<void> {
+    return this.#inSession(who, "reset", async (session) => {
+      const name = agent ?? (await this.#reached(session.name, session.record.agent, who));
+      const backend = this.#backend(name);
+      if (options.keep === true) leaveConversation(session, name, backend, true);
+      else await clearConversation(session, name, backend);
     });
   }
 
   /**
    * Gives the conversation a name at the service, now or when it is opened.
+   * @param who a speaker, or a session's name
    * @param agent without it, the one that a message from the speaker would reach; in a middleware, the turn's
    * @throws {AparteError} `backend-unsupported` where the service knows no names.
    */
-  rename(speaker: Speaker, title: string, agent?: string): Promise<void> {
-    return this.#inSession(speaker, "rename", async (session) => {
-      const name = agent ?? (await this.#reached(session.name, session.record.agent, speaker));
+  rename(who: Speaker | string, title: string, agent?: string): Promise<void> {
+    return this.#inSession(who, "rename", async (session) => {
+      if (typeof who === "string" && session.isNew) throw noSession();
+      const name = agent ?? (await this.#reached(session.name, session.record.agent, who));
       return renameConversation(session, name, this.#backend(name), title);
     });
   }
@@ -295,30 +305,38 @@ export class SessionMapper implements AsyncDisposable {
   /**
    * Erases the session: its conversations at the services where they can, and all that is kept here. A service that
    * fails at this moment is asked again until it is done.
+   * @param who a speaker, or a session's name
    * @param agent only the conversation with this one, which may be one that is no longer configured
    * @returns what was erased, and what was not
    */
-  forget(speaker: Speaker, agent?: string): Promise<Erasure> {
-    return this.#inSession(speaker, "forget", (session) => {
+  forget(who: Speaker | string, agent?: string): Promise<Erasure> {
+    return this.#inSession(who, "forget", (session) => {
       this.#track(this.#unfinished.begin());
       return eraseSession(session, this.#settings.agents, this.#unfinished, agent);
     });
   }
 
-  /** All that is kept of a session, here and at the services. Undefined for a speaker without one. */
-  async export(speaker: Speaker): Promise<SessionExport | undefined> {
-    const { name, record } = await this.#session(speaker);
+  /**
+   * All that is kept of a session, here and at the services. Undefined for a speaker without one.
+   * @param who a speaker, or a session's name
+   */
+  async export(who: Speaker | string): Promise<SessionExport | undefined> {
+    const { name, record } = await this.#session(who);
     const signal = AbortSignal.timeout(this.#settings.turnTimeout);
     return record === undefined ? undefined : exportSession(name, record, this.#settings.agents, signal);
   }
 
-  /** All sessions of the store, in no particular order. Those that cannot be read are logged and left out. */
-  async *sessions(): AsyncGenerator<SessionSummary> {
+  /**
+   * The sessions of the store, in no particular order. Those that cannot be read are logged and left out.
+   * @throws {AparteError} `input-invalid` for a filter that does not exist
+   */
+  async *sessions(filter: SessionFilter = {}): AsyncGenerator<SessionSummary> {
+    checkFilter(filter);
     const prefix = sessionKey("");
     for await (const [key, value] of this.#store.records.entries<unknown>(prefix)) {
       const name = key.slice(prefix.length);
       const record = this.#readable(name, value);
-      if (record !== undefined) yield summarize(name, record);
+      if (record !== undefined && applies(filter, record)) yield summarize(name, record);
     }
   }
 
@@ -375,9 +393,8 @@ export class SessionMapper implements AsyncDisposable {
     this.#track(work);
   }
 
-  async #session(speaker: Speaker): Promise<{ name: string; record: SessionRecord | undefined }> {
-    checkSpeaker(speaker);
-    const { name } = await this.#names.find(speaker);
+  async #session(who: Speaker | string): Promise<{ name: string; record: SessionRecord | undefined }> {
+    const { name } = await this.#find(who);
     return { name, record: readRecord(await this.#store.records.get(sessionKey(name))) };
   }
 
@@ -386,18 +403,17 @@ export class SessionMapper implements AsyncDisposable {
    * as part of the middleware's own turn.
    */
   async #inSession<T>(
-    speaker: Speaker,
+    who: Speaker | string,
     operation: string,
     run: (session: Session) => T | Promise<T>,
   ): Promise<T> {
     this.#assertOpen();
-    checkSpeaker(speaker);
-    const found = this.#names.find(speaker);
+    const found = this.#find(who);
     const { name, speaker: scoped } = found instanceof Promise ? await found : found;
     const current = this.#current.getStore()?.session;
     if (current?.name === name) return run(current);
     const work = this.#inLane(name, operation, async (place, signal) => {
-      const session = new Session(name, scoped, place, signal, place.record);
+      const session = new Session(name, scoped, place, signal, place.record, this.#owner.storeNow());
       const result = await run(session);
       await place.end(session.changed);
       return result;
@@ -453,11 +469,26 @@ export class SessionMapper implements AsyncDisposable {
     }
   }
 
+  /** The session of a speaker, or of a name, whose speaker its record tells if there is one. */
+  #find(who: Speaker | string): SessionIdentity | Promise<SessionIdentity> {
+    if (typeof who !== "string") {
+      checkSpeaker(who);
+      return this.#names.find(who);
+    }
+    if (isSessionName(who)) return { name: who, speaker: { scope: "unknown" } };
+    throw new AparteError("input-invalid", "That is not the name of a session.", { field: "sessionName" });
+  }
+
   /** The agent that a message from the speaker would reach; in a middleware of the session, the turn's. */
-  #reached(session: string, chosen: string | undefined, speaker: Speaker): string | Promise<string> {
+  #reached(session: string, chosen: string | undefined, who: Speaker | string): string | Promise<string> {
     const current = this.#current.getStore();
     if (current?.session?.name === session && current.agent !== undefined) return current.agent;
-    return this.#agentFor(chosen, { id: "", text: "", ...speaker });
+    if (typeof who !== "string") return this.#agentFor(chosen, { id: "", text: "", ...who });
+    const [only, another] = this.#settings.agents.keys();
+    if (only !== undefined && another === undefined) return only;
+    throw new AparteError("input-invalid", "A session's name does not say which agent is meant: name it.", {
+      field: "agent",
+    });
   }
 
   #agentFor(chosen: string | undefined, message: Message): string | Promise<string> {
@@ -530,6 +561,10 @@ export class SessionMapper implements AsyncDisposable {
     this.#underWay.add(tracked);
     void tracked.then(() => this.#underWay.delete(tracked));
   }
+}
+
+function noSession(): AparteError {
+  return new AparteError("input-invalid", "There is no session of that name.", { field: "sessionName" });
 }
 
 /** @param given the session's token, where it is at hand */

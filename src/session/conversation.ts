@@ -25,13 +25,13 @@ export async function conversationId(options: OpenConversation): Promise<string>
   if (known?.id !== undefined) return known.id;
 
   const call: SessionCall = { sessionName: session.name, agent, signal };
-  const wasOpening = known !== undefined;
-  if (!wasOpening) {
-    session.changeConversation(agent, {});
+  const { isUnopened = known === undefined, ...kept } = known ?? {};
+  if (isUnopened) {
+    session.changeConversation(agent, kept);
     await session.save();
   }
-  let id = wasOpening || alwaysFind ? await backend.find?.(call) : undefined;
-  if (id === undefined) {
+  let id = !isUnopened || alwaysFind ? await backend.find?.(call) : undefined;
+  if (id === undefined || known?.earlier?.includes(id)) {
     const name = known?.title ?? title;
     id = await backend.open({ ...call, ...(name === undefined ? {} : { title: name }) });
     if (typeof id !== "string" || id === "") {
@@ -41,15 +41,32 @@ export async function conversationId(options: OpenConversation): Promise<string>
       );
     }
   }
-  session.changeConversation(agent, { ...known, id });
+  session.changeConversation(agent, { ...kept, id });
   await session.save();
   return id;
 }
 
 /** Forgets a conversation that the service has lost. The name its owner gave it is kept for the next one. */
 export function dropConversation(session: Session, agent: string): void {
-  const title = session.conversation(agent)?.title;
-  session.changeConversation(agent, title === undefined ? undefined : { title });
+  const { title, earlier } = session.conversation(agent) ?? {};
+  const kept = {
+    ...(title === undefined ? {} : { title }),
+    ...(earlier === undefined ? {} : { earlier }),
+  };
+  session.changeConversation(agent, Object.keys(kept).length === 0 ? undefined : kept);
+}
+
+/**
+ * Leaves a conversation as it is at the service. The next one is another, even where the service finds this one.
+ * @param isKept its name stays its own; otherwise it is the next one's
+ */
+export function leaveConversation(session: Session, agent: string, backend: Backend, isKept = false): void {
+  const { id, earlier = [], title } = session.conversation(agent) ?? {};
+  dropConversation(session, agent);
+  const isOfUse = backend.find ?? backend.remove ?? backend.history;
+  if (id === undefined || isOfUse === undefined) return;
+  const named = title === undefined || isKept ? {} : { title };
+  session.changeConversation(agent, { ...named, isUnopened: true, earlier: [...earlier, id] });
 }
 
 /** Keeps a backend's own notes with the conversation. */

@@ -6,10 +6,14 @@ import type { ScopedSpeaker } from "../speaker/scope.ts";
 export interface ConversationRecord {
   /** The service's id. Missing while the conversation is being opened, or if the process died doing so. */
   readonly id?: string;
+  /** Nobody has begun to open it: there is nothing to look for at the service. */
+  readonly isUnopened?: true;
   /** The name the application gave; without it the first message named the conversation. */
   readonly title?: string;
   /** What the backend keeps from turn to turn. */
   readonly state?: JsonValue;
+  /** Conversations before this one that the service still has: they are not taken for it, and are forgotten with it. */
+  readonly earlier?: readonly string[];
 }
 
 /** An answer that could not be delivered: the person is told when they come back. */
@@ -29,6 +33,10 @@ export interface SessionRecord {
   /** By agent name. */
   readonly conversations: { readonly [agent: string]: ConversationRecord };
   readonly undelivered?: UndeliveredAnswer;
+  /** When it was first kept, by the store's time in milliseconds. */
+  readonly createdAt: number;
+  /** When an agent was last asked; up to ten minutes earlier than it was. Missing: when it was first kept. */
+  readonly lastTurnAt?: number;
 }
 
 /**

@@ -3,6 +3,9 @@ import type { Place } from "../lane/place.ts";
 import type { ScopedSpeaker } from "../speaker/scope.ts";
 import { type ConversationRecord, readRecord, type SessionRecord, type UndeliveredAnswer } from "./record.ts";
 
+/** How exactly the time of the last turn is kept, in milliseconds. */
+const noteEveryMs = 10 * 60_000;
+
 /** A session whose lane this process runs: nobody else changes its record meanwhile. */
 export class Session {
   readonly name: string;
@@ -14,13 +17,23 @@ export class Session {
   #isChanged = false;
   #isErased = false;
 
-  /** @throws {AparteError} `store-unreadable` when the record is of a newer version, or damaged */
-  constructor(name: string, speaker: ScopedSpeaker, place: Place, signal: AbortSignal, record: unknown) {
+  /**
+   * @param now the store's time
+   * @throws {AparteError} `store-unreadable` when the record is of a newer version, or damaged
+   */
+  constructor(
+    name: string,
+    speaker: ScopedSpeaker,
+    place: Place,
+    signal: AbortSignal,
+    record: unknown,
+    now: number,
+  ) {
     this.name = name;
     this.signal = signal;
     this.#place = place;
     this.isNew = record === null || record === undefined;
-    this.#record = readRecord(record) ?? { v: 1, speaker, conversations: {} };
+    this.#record = readRecord(record) ?? { v: 1, speaker, conversations: {}, createdAt: now };
   }
 
   get record(): SessionRecord {
@@ -42,6 +55,14 @@ export class Session {
     const { [agent]: _, ...others } = this.#record.conversations;
     const conversations = conversation === undefined ? others : { ...others, [agent]: conversation };
     this.#record = { ...this.#record, conversations };
+    this.#isChanged = true;
+  }
+
+  /** An agent is asked. Written with some of the turns only, since most of them change nothing else. */
+  noteTurn(now: number): void {
+    const { createdAt, lastTurnAt = createdAt } = this.#record;
+    if (now - lastTurnAt < noteEveryMs) return;
+    this.#record = { ...this.#record, lastTurnAt: now };
     this.#isChanged = true;
   }
 

@@ -340,7 +340,10 @@ export class Turn {
     this.#begunAt = clock.now();
     this.#tell("start", place);
     try {
-      this.#session = new Session(name, speaker, place, this.#stop.signal, await this.#record(place));
+      this.#session = new Session(
+        ...([name, speaker, place, this.#stop.signal, await this.#record(place)] as const),
+        this.#host.owner.storeNow(),
+      );
       if (!this.#log.hasEnded) {
         if ((place.turn?.attempt ?? 1) > maxAttempts) throw diedTooOften();
         await this.#withinTime(this.#answer(this.#session, place));
@@ -525,6 +528,7 @@ export class Turn {
     };
     if (!this.#host.owner.isAlive) await place.permit();
     signal.throwIfAborted();
+    session.noteTurn(this.#host.owner.storeNow());
     const events = attempt > 1 ? recover(question, known, phase === "asked") : ask(question);
     let hasSpoken = false;
     for await (const event of events) {

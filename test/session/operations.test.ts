@@ -1,5 +1,5 @@
 import { AsyncResource } from "node:async_hooks";
-import { AparteError, type SessionSummary, type Speaker } from "aparte";
+import { AparteError, type SessionFilter, type SessionSummary, type Speaker } from "aparte";
 import { beforeEach, describe, expect, it } from "vitest";
 import { type BotInTest, botOf, TestAgent } from "../support/bot.ts";
 import { settled, TestClock } from "../support/test-clock.ts";
@@ -121,6 +121,113 @@ describe("reset", () => {
   });
 });
 
+describe("reset that keeps the conversation", () => {
+  const keep = { keep: true };
+
+  it("opens another one beside it, also where the service could clear it, or finds the old one", async () => {
+    const cleared: string[] = [];
+    a.agent.clear = async ({ conversationId }) => {
+      cleared.push(conversationId);
+    };
+    a.agent.find = async () => "c1";
+    await say("m1");
+    await a.mapper.rename(ann, "The first", "helper").catch(() => {});
+    await a.mapper.reset(ann, undefined, keep);
+    await say("m2");
+    await a.mapper.reset(ann);
+    await say("m3");
+    expect(conversationsOf(a.agent)).toEqual(["c1", "c2", "c2"]);
+    expect(cleared).toEqual(["c2"]);
+  });
+
+  it("keeps its name for it", async () => {
+    a.agent.rename = async () => {};
+    a.agent.remove = async () => {};
+    await say("m1");
+    await a.mapper.rename(ann, "The first");
+    await a.mapper.reset(ann, undefined, keep);
+    await say("m2");
+    await a.mapper.rename(ann, "The second");
+    await a.mapper.reset(ann);
+    await say("m3");
+    expect(a.agent.opened.map(({ title }) => title)).toEqual(["m1", "m2", "The second"]);
+  });
+
+  it("is forgotten, listed and exported with the session", async () => {
+    const removed: string[] = [];
+    a.agent.remove = async ({ conversationId }) => {
+      if (conversationId === "c1" && removed.length === 0)
+        throw new AparteError("backend-unavailable", "Away.");
+      removed.push(conversationId);
+    };
+    a.agent.history = async ({ conversationId }) => [{ role: "user", text: conversationId }];
+    await say("m1");
+    await a.mapper.reset(ann, undefined, keep);
+    await a.mapper.reset(ann, undefined, keep);
+    expect((await a.mapper.export(ann))?.messages).toEqual({ helper: [{ role: "user", text: "c1" }] });
+    await say("m2");
+    await a.mapper.reset(ann, undefined, keep);
+    await say("m3");
+    const exported = await a.mapper.export(ann);
+    expect(exported).toMatchObject({ conversations: { helper: "c3" }, earlier: { helper: ["c1", "c2"] } });
+    expect(exported?.messages.helper?.map(({ text }) => text)).toEqual(["c1", "c2", "c3"]);
+    expect((await a.mapper.forget(ann)).conversations).toEqual({ helper: "later" });
+    expect(removed).toEqual(["c2", "c3"]);
+  });
+});
+
+describe("A session by its name", () => {
+  async function nameOf(): Promise<string> {
+    for await (const { sessionName } of a.mapper.sessions()) return sessionName;
+    throw new Error("There is none.");
+  }
+
+  it("is reset, renamed, exported and forgotten, also where only the application knows the person", async () => {
+    const renamed: unknown[] = [];
+    a = botOf(clock, store, {
+      agents: { helper: a.agent, other },
+      identify: ({ user }) => (user === "ann" ? "p1" : undefined),
+      scope: "user",
+    });
+    await a.mapper.handle({ ...ann, id: "m1", text: "m1" }).text();
+    const name = await nameOf();
+    other.rename = async ({ title }) => {
+      renamed.push(title);
+    };
+    await a.mapper.rename(name, "Hers", "other");
+    expect(await a.mapper.export(name)).toMatchObject({
+      ...{ sessionName: name, speaker: { identity: "p1" }, conversations: { helper: "c1" } },
+    });
+    await a.mapper.reset(name, "helper");
+    expect((await a.mapper.resolve(ann, "helper")).conversationId).toBe("c2");
+    expect(await a.mapper.forget(name)).toMatchObject({ found: true });
+    expect(await a.mapper.export(ann)).toBeUndefined();
+    expect(await a.mapper.forget(name)).toMatchObject({ found: false });
+    await expect(a.mapper.rename(name, "Hers", "other")).rejects.toMatchObject({ field: "sessionName" });
+  });
+
+  it("does not say which agent is meant where there are several", async () => {
+    await say("m1");
+    const name = await nameOf();
+    const noAgent = { code: "input-invalid", field: "agent" };
+    await expect(a.mapper.reset(name)).rejects.toMatchObject(noAgent);
+    await expect(a.mapper.rename(name, "x")).rejects.toMatchObject(noAgent);
+    const b = botOf(clock, store, { agent: a.agent });
+    await b.mapper.reset(name);
+    await say("m2");
+    expect(conversationsOf(a.agent)).toEqual(["c1", "c2"]);
+  });
+
+  it("must be one", async () => {
+    const [name] = [(await a.mapper.resolve(ann)).sessionName];
+    for (const wrong of ["", "ann", `${name}x`, name.slice(1), name.replace("a1_", "b1_")]) {
+      const refused = { code: "input-invalid", field: "sessionName" };
+      await expect(a.mapper.forget(wrong)).rejects.toMatchObject(refused);
+      await expect(a.mapper.export(wrong)).rejects.toMatchObject(refused);
+    }
+  });
+});
+
 describe("rename", () => {
   it("names the conversation at the service, and the next one too", async () => {
     const renamed: unknown[] = [];
@@ -209,6 +316,7 @@ describe("export", () => {
       ...{ sessionName, speaker: scopedAnn, agent: "other" },
       conversations: { helper: "c1", other: "c1" },
       messages: { helper: [{ role: "user", text: "m1" }] },
+      ...{ createdAt: expect.any(Number), lastTurnAt: expect.any(Number) },
     });
     expect(await a.mapper.export({ ...ann, user: "bob" })).toBeUndefined();
   });
@@ -224,7 +332,7 @@ describe("sessions", () => {
     for await (const session of a.mapper.sessions()) listed.push(session);
     const people = listed.map(({ speaker, conversations }) => [speaker.user, conversations]);
     expect(listed.map((session) => Object.keys(session))).toEqual(
-      Array.from({ length: 2 }, () => ["sessionName", "speaker", "conversations"]),
+      Array.from({ length: 2 }, () => ["sessionName", "speaker", "conversations", "createdAt", "lastTurnAt"]),
     );
     expect(people.sort()).toEqual([
       ["ann", { helper: "c1" }],
@@ -240,6 +348,58 @@ describe("sessions", () => {
     const listed: SessionSummary[] = [];
     for await (const session of a.mapper.sessions()) listed.push(session);
     expect(listed).toMatchObject([{ speaker: scopedAnn, conversations: {} }]);
+  });
+});
+
+describe("sessions that are looked for", () => {
+  async function listed(filter?: SessionFilter): Promise<string[]> {
+    const found: string[] = [];
+    for await (const { speaker } of a.mapper.sessions(filter))
+      found.push(`${speaker.tenant} ${speaker.user}`);
+    return found.sort();
+  }
+
+  it("are those of a tenant, a platform, a user, or idle for a while", async () => {
+    const minute = 60_000;
+    const people = [
+      ["acme", "ann"],
+      ["acme", "bob"],
+      ["other", "ann"],
+    ] as const;
+    for (const [tenant, user] of people) {
+      await a.receive(`first of ${user}`, "hello", { tenant, user });
+      await clock.pass(minute);
+    }
+    let start = Number.POSITIVE_INFINITY;
+    for await (const { createdAt } of a.mapper.sessions()) start = Math.min(start, createdAt);
+    expect(store.now() - start).toBe(3 * minute);
+    expect(await listed()).toEqual(["acme ann", "acme bob", "other ann"]);
+    expect(await listed({ tenant: "acme" })).toEqual(["acme ann", "acme bob"]);
+    expect(await listed({ tenant: "acme", user: "ann" })).toEqual(["acme ann"]);
+    expect(await listed({ platform: "chat", user: "ann" })).toEqual(["acme ann", "other ann"]);
+    expect(await listed({ platform: "slack" })).toEqual([]);
+    expect(await listed({ idleSince: start })).toEqual([]);
+    expect(await listed({ idleSince: start + 1 })).toEqual(["acme ann"]);
+    expect(await listed({ idleSince: new Date(start + minute + 1) })).toEqual(["acme ann", "acme bob"]);
+    // Not told for each turn, but for one in ten minutes.
+    await clock.pass(7 * minute - 1);
+    await a.receive("m2", "again");
+    await settled();
+    expect(await listed({ idleSince: start + 1 })).toEqual(["acme ann"]);
+    await clock.pass(1);
+    await a.receive("m3", "again");
+    await settled();
+    expect(await listed({ idleSince: start + 1 })).toEqual([]);
+    for await (const session of a.mapper.sessions({ tenant: "acme", user: "ann" })) {
+      expect([session.createdAt, session.lastTurnAt]).toEqual([start, start + 10 * minute]);
+    }
+  });
+
+  it("are refused by what does not exist", async () => {
+    for (const filter of [{ team: "acme" }, { tenant: 7 }, { idleSince: "soon" }]) {
+      const refused = { code: "input-invalid", field: Object.keys(filter)[0] };
+      await expect(listed(filter as SessionFilter)).rejects.toMatchObject(refused);
+    }
   });
 });
 
