@@ -38,6 +38,7 @@ export type { FieldsFirstLogger, Logger } from "./logger.ts";
 export { type InLane, type Mapping, SessionMapper } from "./mapper.ts";
 export type { MapperOptions } from "./options.ts";
 export type { Erasure, SessionExport, SessionFilter, SessionSummary } from "./session/operations.ts";
+export type { Rekeyed } from "./speaker/rekeyed.ts";
 // Who speaks, and what they say
 export type { Scope, ScopedSpeaker } from "./speaker/scope.ts";
 export type { Speaker } from "./speaker/speaker.ts";

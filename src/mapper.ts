@@ -28,6 +28,7 @@ import { type ConversationRecord, readRecord, type SessionRecord } from "./sessi
 import { Session } from "./session/session.ts";
 import { StoredTokens } from "./session/shared-tokens.ts";
 import { UnfinishedErasures } from "./session/unfinished-erasures.ts";
+import { type Rekeyed, RekeyedNames } from "./speaker/rekeyed.ts";
 import { isSessionName } from "./speaker/session-name.ts";
 import { type SessionIdentity, SessionNames } from "./speaker/session-names.ts";
 import { checkSpeaker, deliveryPlace, type Speaker } from "./speaker/speaker.ts";
@@ -72,6 +73,7 @@ export class SessionMapper implements AsyncDisposable {
   readonly #store: Store;
   readonly #owner: Owner;
   readonly #names: SessionNames;
+  readonly #rekeyed: RekeyedNames;
   readonly #turns: TurnHost;
   /** By place: the platform, and the bot where there are several. */
   readonly #adapters = new Map<string, Adapter>();
@@ -92,7 +94,11 @@ export class SessionMapper implements AsyncDisposable {
     const { secrets, scope, identify } = this.#settings;
     const { records, rates = memoryRates() } = store;
     this.#store = store;
-    this.#names = new SessionNames({ secrets, scope, identify, records, clock, hookTimeout });
+    const rekeyed = new RekeyedNames(records, secrets[0], clock, storeTimeout);
+    this.#rekeyed = rekeyed;
+    // Known before the first message comes, as a rule; otherwise that one asks again.
+    rekeyed.read().catch(() => {});
+    this.#names = new SessionNames({ secrets, scope, identify, records, rekeyed, clock, hookTimeout });
     const callTimeout = this.#settings.turnTimeout;
     this.#unfinished = new UnfinishedErasures({ records, agents, clock, logger, callTimeout });
     this.#owner = new Owner({
@@ -118,6 +124,7 @@ export class SessionMapper implements AsyncDisposable {
       pace: (key: string, perSecond: number, signal: AbortSignal) => pace(rates, key, perSecond, signal),
     };
     for (const backend of agents.values()) backend.attach?.(host);
+    if (secrets.length > 1) this.#track(this.#tellRotation());
   }
 
   /** Where the mapper logs; its adapters do, too. */
@@ -289,7 +296,6 @@ export class SessionMapper implements AsyncDisposable {
    */
   rename(who: Speaker | string, title: string, agent?: string): Promise<void> {
     return this.#inSession(who, "rename", async (session) => {
-      if (typeof who === "string" && session.isNew) throw noSession();
       const name = agent ?? (await this.#reached(session.name, session.record.agent, who));
       return renameConversation(session, name, this.#backend(name), title);
     });
@@ -332,11 +338,52 @@ export class SessionMapper implements AsyncDisposable {
    */
   async *sessions(filter: SessionFilter = {}): AsyncGenerator<SessionSummary> {
     checkFilter(filter);
+    for await (const [name, record] of this.#records()) {
+      if (applies(filter, record)) yield summarize(name, record);
+    }
+  }
+
+  /**
+   * Ends a rotation of secrets: sessions that another secret named are found without it from now on, under the name that
+   * they have. Call it once all copies have the new secret first, and drop the old one from all of them afterwards.
+   */
+  async rekey(): Promise<Rekeyed> {
+    let rekeyed = 0;
+    let left = 0;
+    for await (const [name, { speaker }] of this.#records()) {
+      if (!(await this.#rekeyed.needsOther(name, speaker))) continue;
+      const hasSession = async (other: string) =>
+        (await this.#store.records.get(sessionKey(other))) !== undefined;
+      if (await this.#rekeyed.keep(name, speaker, hasSession)) rekeyed += 1;
+      else left += 1;
+    }
+    return { rekeyed, left };
+  }
+
+  /** Tells at start how far a rotation is. */
+  async #tellRotation(): Promise<void> {
+    const { logger } = this.#settings;
+    let sessions = 0;
+    try {
+      for await (const [name, { speaker }] of this.#records()) {
+        if (this.#closed !== undefined) return;
+        if (await this.#rekeyed.needsOther(name, speaker)) sessions += 1;
+      }
+    } catch (error) {
+      logger.warn("it is not known how many sessions need an old secret", describeError(error));
+      return;
+    }
+    if (sessions === 0) logger.info("no session needs an old secret: it may be dropped");
+    else logger.warn("sessions still need an old secret: call rekey() before it is dropped", { sessions });
+  }
+
+  /** The records of all sessions, by name. Those that cannot be read are logged and left out. */
+  async *#records(): AsyncGenerator<[name: string, record: SessionRecord]> {
     const prefix = sessionKey("");
     for await (const [key, value] of this.#store.records.entries<unknown>(prefix)) {
       const name = key.slice(prefix.length);
       const record = this.#readable(name, value);
-      if (record !== undefined && applies(filter, record)) yield summarize(name, record);
+      if (record !== undefined) yield [name, record];
     }
   }
 
@@ -412,8 +459,10 @@ export class SessionMapper implements AsyncDisposable {
     const { name, speaker: scoped } = found instanceof Promise ? await found : found;
     const current = this.#current.getStore()?.session;
     if (current?.name === name) return run(current);
+    const isByName = typeof who === "string" && operation !== "forget";
     const work = this.#inLane(name, operation, async (place, signal) => {
       const session = new Session(name, scoped, place, signal, place.record, this.#owner.storeNow());
+      if (isByName && session.isNew) throw noSession();
       const result = await run(session);
       await place.end(session.changed);
       return result;
