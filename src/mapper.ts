@@ -68,7 +68,7 @@ const drainTimeout = 25_000;
  *
  * platform event → adapter → message → speaker → session → lane → turn → conversation → backend → reply → delivery
  */
-export class SessionMapper implements AsyncDisposable {
+export class SessionMapper<Agent extends string = string> implements AsyncDisposable {
   readonly #settings: Settings;
   readonly #store: Store;
   readonly #owner: Owner;
@@ -87,7 +87,7 @@ export class SessionMapper implements AsyncDisposable {
   #closed: Promise<void> | undefined;
 
   /** @throws {AparteError} `option-invalid` with the option's name as `field`. */
-  constructor(options: MapperOptions) {
+  constructor(options: MapperOptions<Agent>) {
     this.#settings = checkOptions(options);
     const { store, storeTimeout, leaseTime, clock, logger, agents, limits } = this.#settings;
     const { turnTimeout: hookTimeout } = this.#settings;
@@ -133,8 +133,8 @@ export class SessionMapper implements AsyncDisposable {
   }
 
   /** The names of all agents that are configured; {@link SessionMapper.agents} says who may talk to which. */
-  get agentNames(): readonly string[] {
-    return [...this.#settings.agents.keys()];
+  get agentNames(): readonly Agent[] {
+    return [...this.#settings.agents.keys()] as Agent[];
   }
 
   /**
@@ -143,7 +143,7 @@ export class SessionMapper implements AsyncDisposable {
    * {@link AparteError} when the message is wrong or the turn failed. The same `id` again, while its turn runs in this
    * process, reads the same reply.
    */
-  handle(message: Message): Reply {
+  handle(message: Message<Agent>): Reply {
     const turn = new Turn(this.#turns, message);
     this.#track(turn.live());
     return turn.reply;
@@ -178,13 +178,13 @@ export class SessionMapper implements AsyncDisposable {
   }
 
   /** Adds a middleware; the first one added is the outermost. */
-  use(middleware: Middleware): this {
+  use(middleware: Middleware<Agent>): this {
     if (typeof middleware !== "function") {
       throw new AparteError("option-invalid", "A middleware must be a function (turn, next).", {
         field: "use",
       });
     }
-    this.#middlewares.push(middleware);
+    this.#middlewares.push(middleware as Middleware);
     return this;
   }
 
@@ -197,7 +197,7 @@ export class SessionMapper implements AsyncDisposable {
    */
   async resolve(
     speaker: Speaker,
-    named?: string,
+    named?: Agent,
     { fresh = false }: { readonly fresh?: boolean } = {},
   ): Promise<Mapping> {
     this.#assertOpen();
@@ -220,7 +220,7 @@ export class SessionMapper implements AsyncDisposable {
    * @param run its result, or what it throws, is the caller's
    */
   inLane<T>(speaker: Speaker, run: (lane: InLane) => T | Promise<T>): Promise<T>;
-  inLane<T>(speaker: Speaker, agent: string | undefined, run: (lane: InLane) => T | Promise<T>): Promise<T>;
+  inLane<T>(speaker: Speaker, agent: Agent | undefined, run: (lane: InLane) => T | Promise<T>): Promise<T>;
   async inLane<T>(
     speaker: Speaker,
     named: string | undefined | ((lane: InLane) => T | Promise<T>),
@@ -262,11 +262,11 @@ export class SessionMapper implements AsyncDisposable {
    * The names of the agents that a person may talk to; the first one answers where none was chosen.
    * @throws {AparteError} `hook-failed` when the option `allow` throws
    */
-  async agents(speaker: Speaker): Promise<readonly string[]> {
-    const { agents, allow } = this.#settings;
+  async agents(speaker: Speaker): Promise<readonly Agent[]> {
+    const { allow } = this.#settings;
     try {
       const allowed = await allow?.(speaker);
-      return [...agents.keys()].filter((name) => allowed?.includes(name) ?? true);
+      return this.agentNames.filter((name) => allowed?.includes(name) ?? true);
     } catch (error) {
       throw asAparteError(error, "hook-failed", "The option allow failed.");
     }
@@ -279,7 +279,7 @@ export class SessionMapper implements AsyncDisposable {
    * @param agent without it, the one that a message from the speaker would reach; in a middleware, the turn's
    * @param options.keep the conversation stays as it is at the service, and the next message opens one beside it
    */
-  reset(who: Speaker | string, agent?: string, options: { readonly keep?: boolean } = {}): Promise<void> {
+  reset(who: Speaker | string, agent?: Agent, options: { readonly keep?: boolean } = {}): Promise<void> {
     return this.#inSession(who, "reset", async (session) => {
       const name = agent ?? (await this.#reached(session.name, session.record.agent, who));
       const backend = this.#backend(name);
@@ -294,7 +294,7 @@ export class SessionMapper implements AsyncDisposable {
    * @param agent without it, the one that a message from the speaker would reach; in a middleware, the turn's
    * @throws {AparteError} `backend-unsupported` where the service knows no names.
    */
-  rename(who: Speaker | string, title: string, agent?: string): Promise<void> {
+  rename(who: Speaker | string, title: string, agent?: Agent): Promise<void> {
     return this.#inSession(who, "rename", async (session) => {
       const name = agent ?? (await this.#reached(session.name, session.record.agent, who));
       return renameConversation(session, name, this.#backend(name), title);
@@ -302,7 +302,7 @@ export class SessionMapper implements AsyncDisposable {
   }
 
   /** The person's own choice of agent, until another one is chosen. */
-  async select(speaker: Speaker, agent: string): Promise<void> {
+  async select(speaker: Speaker, agent: Agent): Promise<void> {
     this.#backend(agent);
     await this.#assertAllowed(speaker, agent);
     await this.#inSession(speaker, "select", (session) => session.choose(agent));
@@ -547,7 +547,7 @@ export class SessionMapper implements AsyncDisposable {
   }
 
   async #allowed(chosen: string | undefined, message: Message): Promise<string> {
-    const names = await this.agents(message);
+    const names: readonly string[] = await this.agents(message);
     const isChosen = message.agent === undefined && this.#settings.route === undefined;
     // A choice that is no longer allowed is as none.
     if (isChosen && (chosen === undefined || !names.includes(chosen))) {
@@ -562,7 +562,7 @@ export class SessionMapper implements AsyncDisposable {
 
   async #assertAllowed(speaker: Speaker, agent: string): Promise<void> {
     if (this.#settings.allow === undefined) return;
-    const names = await this.agents(speaker);
+    const names: readonly string[] = await this.agents(speaker);
     if (!names.includes(agent)) throw notAllowed(agent, names);
   }
 
@@ -586,8 +586,8 @@ export class SessionMapper implements AsyncDisposable {
 
   /** The agent of the person's own choice, if it still exists, else the first one. */
   #existing(chosen: string | undefined): string {
-    const { agents, firstAgent } = this.#settings;
-    return chosen !== undefined && agents.has(chosen) ? chosen : firstAgent;
+    const { agents, defaultAgent } = this.#settings;
+    return chosen !== undefined && agents.has(chosen) ? chosen : defaultAgent;
   }
 
   #backend(agent: string): Backend {

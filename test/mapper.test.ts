@@ -75,7 +75,7 @@ describe("SessionMapper", () => {
           turn.say("Done.");
         } else await next();
       });
-      for (const agent of ["helper", "sales"]) {
+      for (const agent of ["helper", "sales"] as const) {
         await mapper.handle({ ...ada, id: agent, text: "hello", agent }).text();
       }
       await mapper.handle({ ...ada, id: "1", text: "/reset", agent: "sales" }).text();
@@ -89,7 +89,7 @@ describe("SessionMapper", () => {
 
     it("and forgets the conversation with one agent where it is named", async () => {
       const { mapper, helper, sales } = routed();
-      for (const agent of ["helper", "sales"]) {
+      for (const agent of ["helper", "sales"] as const) {
         await mapper.handle({ ...ada, id: agent, text: "hello", agent }).text();
       }
       expect(await mapper.forget(ada, "sales")).toMatchObject({

@@ -6,14 +6,14 @@ import { checkSpeaker, type Speaker, speakerOf } from "../speaker/speaker.ts";
 import { checkContext } from "./context.ts";
 
 /** One message of a speaker. */
-export interface Message extends Speaker {
+export interface Message<Agent extends string = string> extends Speaker {
   /** Names the event: a second delivery with the same id is known and not handled again. Not empty. */
   readonly id: string;
   /** What was said. May be empty when there are files. */
   readonly text: string;
   readonly files?: readonly FileInput[];
   /** The agent to ask, before any route and the person's own choice. */
-  readonly agent?: string;
+  readonly agent?: Agent;
   /**
    * What the agent is to know with this message: name, language, plan, time zone … At most 16 KiB of JSON, kept with the
    * turn. Coze gets it as `custom_variables` and `parameters`, Dialogflow CX as session parameters.

@@ -10,14 +10,14 @@ import { ReplyLog } from "./reply-log.ts";
 export interface TurnLocals {}
 
 /** A turn as a middleware sees it. Used after the turn has ended, it throws. */
-export interface TurnContext {
+export interface TurnContext<Agent extends string = string> {
   readonly message: Message;
   readonly sessionName: string;
   /**
    * The agent that is asked; a middleware may choose another one before `next()`.
    * @throws {AparteError} `agent-unknown` when it is set to one that is not configured
    */
-  agent: string;
+  agent: Agent;
   /** How often this turn was begun: more than 1 where an earlier process died over it. */
   readonly attempt: number;
   /** What the agent is asked; a middleware may change it before `next()`. */
@@ -50,8 +50,8 @@ export interface Answer extends Promise<readonly ReplyEvent[]>, AsyncIterable<Re
  *
  * `mapper.use(async function* (turn, next) { for await (const event of next()) yield masked(event); })`
  */
-export type Middleware = (
-  turn: TurnContext,
+export type Middleware<Agent extends string = string> = (
+  turn: TurnContext<Agent>,
   next: () => Answer,
 ) => Through | Promise<Through> | AsyncIterable<ReplyEvent>;
 
