@@ -167,11 +167,11 @@ export function findTurn(
   return undefined;
 }
 
-/** The owners that have turns in a lane. */
-export function ownersOf(lane: LaneDocument | undefined): ReadonlySet<string> {
-  const owners = new Set<string>();
-  if (lane?.running !== undefined) owners.add(lane.running.owner);
-  for (const { owner } of lane?.waiting ?? []) owners.add(owner);
+/** The owners that have turns in a lane, each once. */
+export function ownersOf(lane: LaneDocument | undefined): readonly string[] {
+  if (lane === undefined) return [];
+  const owners = lane.running === undefined ? [] : [lane.running.owner];
+  for (const { owner } of lane.waiting) if (!owners.includes(owner)) owners.push(owner);
   return owners;
 }
 

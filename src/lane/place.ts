@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import { AparteError } from "../errors.ts";
 import type { JsonValue } from "../json.ts";
 import type { Lane } from "./lane.ts";
@@ -30,6 +31,7 @@ export class Place {
   #stop: (reason: StopReason) => void = () => {};
   #begin: (begun: Begun) => void = () => {};
   #turn: LaneTurn | undefined;
+  #mark: string | undefined;
   #record: JsonValue | null | undefined;
   #state: "waits" | "runs" | "lost" = "waits";
 
@@ -43,6 +45,12 @@ export class Place {
     this.stopped = new Promise((resolve) => {
       this.#stop = resolve;
     });
+  }
+
+  /** The event's name in the store: the same for every delivery of the event and in every process. 22 characters. */
+  get mark(): string {
+    this.#mark ??= markOf(this.#lane.name, this.key);
+    return this.#mark;
   }
 
   /** The session's name. */
@@ -159,6 +167,11 @@ export class Place {
     this.#stop(leaseLost());
     this.#lane.drop(this);
   }
+}
+
+/** A digest, so that it is short and nobody's id is in it. */
+export function markOf(lane: string, key: string): string {
+  return hash("sha256", `${lane} ${key}`, "base64url").slice(0, 22);
 }
 
 export function leaseLost(): AparteError {

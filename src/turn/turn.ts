@@ -4,7 +4,6 @@ import type { Backend, FileInput } from "../backends/backend.ts";
 import { type Clock, timer } from "../clock.ts";
 import { AparteError, asAparteError } from "../errors.ts";
 import type { JsonValue } from "../json.ts";
-import { markOf } from "../lane/lane.ts";
 import type { CarriedTurn } from "../lane/machine.ts";
 import type { Owner } from "../lane/owner.ts";
 import type { Begun, Place, StopReason } from "../lane/place.ts";
@@ -357,7 +356,7 @@ export class Turn {
   #tell(moment: TurnMoment, place: Place, more: Pick<TurnEvent, "usage" | "code"> = {}): void {
     tell(moment, () => ({
       sessionName: place.lane,
-      turnId: markOf(place.lane, place.key),
+      turnId: place.mark,
       platform: this.message.platform,
       attempt: place.turn?.attempt ?? 1,
       ...(this.#agent === undefined ? {} : { agent: this.#agent }),
@@ -486,8 +485,13 @@ export class Turn {
     const backend = backendOf(agent);
     const { known, phase } = place.turn ?? {};
     const question: Question = {
-      ...{ session, agent, backend, text, files, signal },
-      turnId: markOf(place.lane, place.key),
+      session,
+      agent,
+      backend,
+      text,
+      files,
+      signal,
+      turnId: place.mark,
       title: settings.title(this.message),
       alwaysFind: settings.alwaysFind,
       beforeAsk: () => {

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { markOf } from "../../src/lane/lane.ts";
 import type { LaneDocument } from "../../src/lane/machine.ts";
+import { markOf } from "../../src/lane/place.ts";
 import { keysIn, leaseTime, newTurn, type OwnerInTest, ownerOf, storeTimeout } from "../support/owner.ts";
 import { settled, TestClock } from "../support/test-clock.ts";
 import { cut, type Intercept, storeAway, TestStore } from "../support/test-store.ts";
