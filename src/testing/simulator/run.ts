@@ -55,6 +55,8 @@ class Simulation {
   /** By place: a process that has ended is followed by another one. */
   readonly #processes: SimulatedProcess[] = [];
   readonly #trace: ((line: string) => void) | undefined;
+  /** Of servers that nobody reaches: who starts meanwhile does not, either. */
+  readonly #outages: (Step & { readonly do: "cut" })[] = [];
   #started = 0;
 
   constructor(schedule: Schedule, trace: ((line: string) => void) | undefined) {
@@ -144,6 +146,7 @@ class Simulation {
         break;
       }
       case "cut": {
+        if (step.process === "all") this.#outages.push(step);
         const cut = step.process === "all" ? this.#processes : [this.#process(step.process)];
         for (const process of cut) process.cut(step.server, step.ms, step.refuses);
         break;
@@ -189,8 +192,12 @@ class Simulation {
   }
 
   #start(place: number): void {
-    this.#processes[place] = new SimulatedProcess(this.#world, this.#started);
+    const process = new SimulatedProcess(this.#world, this.#started);
+    this.#processes[place] = process;
     this.#started += 1;
+    for (const { at, server, ms, refuses } of this.#outages) {
+      if (at + ms > this.now) process.cut(server, at + ms - this.now, refuses);
+    }
   }
 
   #end(place: number, pauseMs: number, end: (process: SimulatedProcess, ended: () => void) => void): void {
