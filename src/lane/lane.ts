@@ -188,11 +188,13 @@ export class Lane {
     this.#start();
   }
 
-  /** Looks if somebody waits here and nothing was heard for a while: a wake may have been lost. */
+  /** Looks if news is waited for here and none was heard for a while: a wake may have been lost. */
   lookIfOverdue(): void {
     const { clock, leaseTime } = this.#owner;
     if (clock.now() - this.#seenAt < leaseTime) return;
-    if (!this.#hasWaiting && ![...this.#places.values()].some(({ isRunning }) => !isRunning)) return;
+    // One that runs hears nothing more, unless later ones interrupt it.
+    const expectsNews = ({ isRunning, turn }: Place) => !isRunning || turn?.overlap === "interrupt";
+    if (!this.#hasWaiting && ![...this.#places.values()].some(expectsNews)) return;
     const { running } = this.#document ?? {};
     if (running !== undefined && running.owner !== this.#owner.id) this.#owner.suspect(running.owner, this);
     this.look();

@@ -392,6 +392,20 @@ describe("A turn that waits", () => {
     expect(second.isRunning).toBe(true);
   });
 
+  it("is told within a lease that it is interrupted, where the wake was lost", async () => {
+    const running = await take(a, "i1");
+    let reason: unknown;
+    void running.stopped.then((why) => {
+      reason = why;
+    });
+    a.view.isDeaf = true;
+    await take(b, "i2");
+    await clock.pass(leaseTime - 1_000);
+    expect(reason).toBeUndefined();
+    await clock.pass(leaseTime / 3 + 1_000);
+    expect(reason).toBe("interrupted");
+  });
+
   it("looks no more often than once a lease", async () => {
     await take(a, "q1");
     await take(b, "q2");
