@@ -140,6 +140,24 @@ describe("A lane", () => {
     expect(await documentOf("lane")).toBeUndefined();
   });
 
+  it("gives the words of a turn that was stopped before it was sent to the one that stopped it", async () => {
+    const running = await take(a, "i1");
+    const next = await take(b, "i2");
+    await running.end(undefined, true);
+    await settled();
+    expect(await next.begun).toBe("runs");
+    expect(next.turn?.carries?.map(({ key }) => key)).toEqual(["i1"]);
+  });
+
+  it("takes turns together with marks that are put back", async () => {
+    const lane = a.owner.lane("lane");
+    const first = take(a, "q1");
+    const [, second] = await Promise.all([lane.restoreMarks(["a mark"]), take(a, "q2")]);
+    expect(await (await first).begun).toBe("runs");
+    expect(second.isRunning).toBe(false);
+    expect(await second.withdraw()).toBe(true);
+  });
+
   it("asks a running turn of another process to stop", async () => {
     const running = await take(a, "i1");
     await take(b, "i2");
@@ -202,6 +220,7 @@ describe("A commit whose answer is lost", () => {
     const place = await taking;
     expect(await place.begun).toBe("runs");
     expect((await documentOf("lane"))?.running).toMatchObject({ key: "q1", attempt: 1 });
+    expect(a.adopted).toEqual([]);
   });
 
   it("takes its turn once, also where another one carries its words by then", async () => {
@@ -420,7 +439,7 @@ describe("A turn that waits", () => {
     expect(await place.withdraw()).toBe(true);
     expect(await place.begun).toBe("withdrawn");
     expect(await keysIn(store, "lane")).toEqual(["q1"]);
-    expect((await take(b, "q2")).isRunning).toBe(false);
+    expect((await take(a, "q2")).isRunning).toBe(false);
   });
 
   it("cannot be taken back once it runs, or another one carries its words", async () => {

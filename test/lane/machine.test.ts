@@ -130,6 +130,7 @@ const rows: Readonly<Record<string, readonly Row[]>> = {
     ["takeOver A to B", "q1@A, h2@A, q3@D", "runs", "q1@B#2, q3@D", "", "h2"],
     ["takeOver A to B", "q1@D, h2@A, h3@A", "done", "q1@D", "", "h2, h3"],
     ["takeOver A to C", "q1@A, h2@A", "done", "q1@A", "", "h2"],
+    ["takeOver A to B", "q1@D, h2@A, h3@D", "done", "q1@D, h3@D", "", "h2"],
     ["takeOver A to B", "q1@D, h2@A#1", "done", "q1@D, (h2@A)"],
     ["takeOver A to B", "q1@D, h3@A+h2", "done", "q1@D", "", "h2, h3"],
     ["takeOver A to B", "o1@A, o2@A, q3@D", "done", "q3@D", "D"],

@@ -1,5 +1,6 @@
 import type { LaneDocument } from "../../lane/machine.ts";
 import type { Logger } from "../../logger.ts";
+import type { Speaker } from "../../speaker/speaker.ts";
 import type { Commit } from "../../stores/store.ts";
 import type { Message } from "../../turn/message.ts";
 import { AgentServer } from "./agent.ts";
@@ -52,6 +53,7 @@ class Simulation {
   readonly #carriers = new Map<string, Set<string>>();
   readonly #owners = new Map<string, Set<string>>();
   readonly #received = new Set<string>();
+  readonly #resets: { readonly at: number; readonly hasEnded: () => boolean }[] = [];
   /** By place: a process that has ended is followed by another one. */
   readonly #processes: SimulatedProcess[] = [];
   readonly #trace: ((line: string) => void) | undefined;
@@ -78,6 +80,7 @@ class Simulation {
       ...{ schedule, said: this.#said, heard: agent.heard },
       ...{ conversations: agent.conversations, posts: platform.posts },
       ...{ carriers: this.#carriers, owners: this.#owners },
+      ...{ clears: agent.clears, resets: this.#resets },
     };
     for (let place = 0; place < setting.processes; place += 1) this.#start(place);
     for (const step of steps) {
@@ -110,6 +113,7 @@ class Simulation {
 
   /** Whether all that was accepted is settled, and a process has said of each message whether it takes it. */
   #isSettled(): boolean {
+    if (!this.#resets.every(({ hasEnded }) => hasEnded())) return false;
     return this.#said.every(({ word }) => this.#received.has(word)) && isSettled(this.evidence);
   }
 
@@ -127,6 +131,9 @@ class Simulation {
         }
         break;
       }
+      case "reset":
+        this.#reset(step.person, this.#process(step.process));
+        break;
       case "repeat":
         this.#tell(step.word, step.process);
         break;
@@ -163,6 +170,16 @@ class Simulation {
     }
   }
 
+  #reset(person: number, process: SimulatedProcess): void {
+    if (!process.isOpen) return;
+    const reset = { at: this.now, hasEnded: () => isOver || process.clock.isDead };
+    let isOver = false;
+    this.#resets.push(reset);
+    process.reset(speakerOf(person), () => {
+      isOver = true;
+    });
+  }
+
   /** The platform tells a process of a word; where that one is down, another one. */
   #tell(word: string, first: number): void {
     const event = this.#said.find((one) => one.word === word);
@@ -174,10 +191,7 @@ class Simulation {
       this.#timeline.after(1_000, () => this.#tell(word, first));
       return;
     }
-    const user = `p${event.person}`;
-    const message: Message = {
-      ...{ platform: "simulated", tenant: "t", user, channel: user, id: word, text: word, direct: true },
-    };
+    const message: Message = { ...speakerOf(event.person), id: word, text: word };
     event.times += 1;
     process.receive(message, (isAccepted) => {
       this.#received.add(word);
@@ -212,6 +226,7 @@ class Simulation {
   #note({ document }: Commit): void {
     const { running, waiting = [] } = (document ?? {}) as Partial<LaneDocument>;
     for (const turn of running === undefined ? waiting : [running, ...waiting]) {
+      if (turn.isOperation) continue;
       const word = wordOf(turn.key);
       added(this.#owners, word, turn.owner);
       for (const { key } of turn.carries ?? []) added(this.#carriers, wordOf(key), word);
@@ -227,6 +242,11 @@ class Simulation {
       this.#log(`process ${process}: ${message} ${JSON.stringify(fields ?? {})}`);
     return { info: log, warn: log, error: log };
   }
+}
+
+function speakerOf(person: number): Speaker {
+  const user = `p${person}`;
+  return { platform: "simulated", tenant: "t", user, channel: user, direct: true };
 }
 
 const silent: Logger = { info: () => {}, warn: () => {}, error: () => {} };
