@@ -149,9 +149,10 @@ export class Lane {
     command: Command,
     record?: JsonValue | null,
     patienceMs: number = Number.POSITIVE_INFINITY,
-  ): Promise<void> {
+  ): Promise<Outcome> {
     const { outcome } = await this.#apply(command, this.#owner.clock.now() + patienceMs, record);
     if (outcome === "lost") throw leaseLost();
+    return outcome;
   }
 
   /** Takes back a turn that waits. @returns false if it runs, or is not this owner's any more. */
@@ -303,6 +304,7 @@ export class Lane {
       }
       isFresh = true;
       if (!("is" in answer)) this.#mustLook = false;
+      else if (answer.is === "late") this.#giveUp(notAlive());
       else if (answer.is === "duplicate") this.#noteMarks(batch, answer.duplicates);
       else if (answer.is === "changed") {
         conflicts += 1;
@@ -392,7 +394,8 @@ export class Lane {
       lane: this.name,
       version: this.#seen.version,
       document: document as JsonValue | undefined,
-      until: now + Math.max(this.#owner.storeTimeout, 1),
+      // Not done after it was given up: whoever gave it was told so.
+      until: now + Math.max(1, Math.min(this.#owner.storeTimeout, this.#patience())),
       record,
       marks: unlessEmpty(marks),
       restoredMarks: unlessEmpty(restoredMarks),

@@ -2,7 +2,7 @@ import { hash } from "node:crypto";
 import { AparteError } from "../errors.ts";
 import type { JsonValue } from "../json.ts";
 import type { Lane } from "./lane.ts";
-import type { LaneTurn, Progress } from "./machine.ts";
+import type { LaneTurn, Outcome, Progress } from "./machine.ts";
 import type { Owner } from "./owner.ts";
 
 /** How a turn's waiting ended. */
@@ -108,15 +108,21 @@ export class Place {
   /**
    * Ends the turn: the next one runs.
    * @param record the session's, if it changed; null deletes it
-   * @param isUnsent the agent was never asked
+   * @param isUnsent it was interrupted before the agent was asked
    */
   async end(record?: JsonValue | null, isUnsent = false): Promise<void> {
     this.isEnding = true;
+    let outcome: Outcome | undefined;
     try {
-      await this.#lane.change({ do: "end", key: this.key, owner: this.#owner.id, isUnsent }, record);
+      outcome = await this.#lane.change(
+        { do: "end", key: this.key, owner: this.#owner.id, isUnsent },
+        record,
+      );
     } finally {
       this.#lane.drop(this);
     }
+    // It runs again, as a turn that nobody in this process waits for.
+    if (outcome === "runs") this.#lane.look();
   }
 
   /** Takes the turn back while it waits. @returns false if it runs by now */

@@ -110,6 +110,8 @@ export class Turn {
   /** When it began to run, by the clock. */
   #begunAt = 0;
   #isSent = false;
+  /** Interrupted before it had an answer, or a failure to tell of. */
+  #isInterrupted = false;
   /** How much is under way of which it must be known what became of it, before anybody stops the turn. */
   #holds = 0;
   #stopAfterHolds: StopReason | undefined;
@@ -585,6 +587,7 @@ export class Turn {
   #fail(error: unknown, place: Place): void {
     const { reason, aborted } = this.#stop.signal;
     if (reason === "stopped" || reason === "interrupted") {
+      this.#isInterrupted = reason === "interrupted";
       this.#log.push(notice(reason));
       this.#log.end();
       return;
@@ -629,7 +632,7 @@ export class Turn {
     }
     if (outcome === "refused" || outcome === "late") this.#giveUp(session, outcome);
     this.#deliverer?.stopWriting();
-    const isUnsent = !this.#isSent && this.#stop.signal.reason === "interrupted";
+    const isUnsent = !this.#isSent && this.#isInterrupted;
     await place.end(session?.changed, isUnsent);
   }
 

@@ -149,6 +149,19 @@ describe("A lane", () => {
     expect(next.turn?.carries?.map(({ key }) => key)).toEqual(["i1"]);
   });
 
+  it("runs a turn again that was stopped before it was sent, where whoever stopped it was taken back", async () => {
+    const running = await take(a, "i1");
+    const next = await take(b, "i2");
+    expect(await running.stopped).toBe("interrupted");
+    expect(await next.withdraw()).toBe(true);
+    await running.end(undefined, true);
+    await settled();
+    expect(a.adopted.map(({ turn }) => turn)).toMatchObject([{ key: "i1", attempt: 1, phase: "taken" }]);
+    expect(a.adopted[0]?.turn?.isInterrupted).toBeUndefined();
+    await a.adopted[0]?.end();
+    expect(await documentOf("lane")).toBeUndefined();
+  });
+
   it("takes turns together with marks that are put back", async () => {
     const lane = a.owner.lane("lane");
     const first = take(a, "q1");
@@ -390,12 +403,48 @@ describe("A store that is away", () => {
       }
       return run();
     };
-    const taking = take(a, "q1");
+    const taking = take(a, "q1", storeTimeout * 2);
     await clock.pass(storeTimeout);
     expect(await documentOf("lane")).toBeUndefined();
     await clock.pass(10);
     expect(await (await taking).begun).toBe("runs");
     expect(commitsOf(a)).toBe(2);
+  });
+
+  it("refuses a commit that arrives after its turn was given up and taken back", async () => {
+    let arrive: () => Promise<unknown> = async () => {};
+    a.view.intercept = async (call, run) => {
+      if (call.name !== "commit") return run();
+      // The first try is lost, and the second one on its way for long.
+      a.view.intercept = async (_, second) => {
+        arrive = second;
+        a.view.intercept = (_, other) => other();
+        await a.owner.pause(storeTimeout);
+        throw storeAway();
+      };
+      await a.owner.pause(storeTimeout / 2);
+      throw storeAway();
+    };
+    const taking = take(a, "q1").catch((error) => error);
+    await clock.pass(storeTimeout * 1.6);
+    expect(await taking).toMatchObject({ code: "store-failed" });
+    expect(await documentOf("lane")).toBeUndefined();
+    expect(await arrive()).toMatchObject({ is: "late" });
+    await clock.pass(storeTimeout);
+    expect(await documentOf("lane")).toBeUndefined();
+    expect(a.adopted).toEqual([]);
+  });
+
+  it("tells whoever takes a turn when its time is over, where the store only says that it is late", async () => {
+    a.view.intercept = async (call, run) => {
+      if (call.name === "commit") await a.owner.pause(storeTimeout + 1);
+      return run();
+    };
+    const taking = take(a, "q1").catch((error) => error);
+    await clock.pass(storeTimeout + 10);
+    expect(await taking).toMatchObject({ code: "store-timeout" });
+    await clock.pass(storeTimeout * 3);
+    expect(await documentOf("lane")).toBeUndefined();
   });
 });
 
