@@ -200,6 +200,8 @@ export class Turn {
     // Begun before the platform is told that the message was taken.
     void this.#deliver();
     this.#resolveTaken(true);
+    // It came when this process had left to others what waits.
+    if (host.closing.isBegun && !place.isRunning) await host.owner.release([place]);
     const begun = await this.#wait(place);
     if (begun === "runs") await this.#run(place, identity);
     else if (begun === "merged") {

@@ -41,6 +41,8 @@ export interface SaidEvent {
   acceptedAt: number | undefined;
   /** Whether a process said that it was taken before. */
   isKnown: boolean;
+  /** Whether a process said that it could not be taken. */
+  isRefused: boolean;
   /** How often processes were told of it. */
   times: number;
 }
@@ -68,9 +70,12 @@ export function isSettled(evidence: Evidence): boolean {
   return evidence.said.every((event) => !isTaken(event, evidence) || isAnswered(event, evidence));
 }
 
-/** Whether a process said that it will be answered, or that another one has said so. */
-function isTaken({ acceptedAt, isKnown }: SaidEvent, { schedule }: Evidence): boolean {
-  return acceptedAt !== undefined || (isKnown && schedule.setting.overlap !== "reject");
+/**
+ * Whether a process said that it will be answered, or that another one has said so. That other one may have had to take
+ * it back since, and says so.
+ */
+function isTaken({ acceptedAt, isKnown, isRefused }: SaidEvent, { schedule }: Evidence): boolean {
+  return acceptedAt !== undefined || (isKnown && !isRefused && schedule.setting.overlap !== "reject");
 }
 
 function isAnswered({ word }: SaidEvent, { schedule, posts, heard, carriers }: Evidence): boolean {

@@ -122,7 +122,15 @@ class Simulation {
     switch (step.do) {
       case "say": {
         const { person, word, at } = step;
-        this.#said.push({ person, word, at, acceptedAt: undefined, isKnown: false, times: 0 });
+        this.#said.push({
+          person,
+          word,
+          at,
+          acceptedAt: undefined,
+          isKnown: false,
+          isRefused: false,
+          times: 0,
+        });
         this.#tell(word, step.process);
         for (const [index, ms] of retriesMs.entries()) {
           this.#timeline.after(ms, () => {
@@ -197,6 +205,7 @@ class Simulation {
       this.#received.add(word);
       if (isAccepted) event.acceptedAt ??= this.#timeline.now;
       if (isAccepted === false) event.isKnown = true;
+      if (isAccepted === undefined) event.isRefused = true;
       this.#log(`process ${process.number} ${isAccepted ? "accepts" : "does not take"} ${word}`);
     });
   }
