@@ -16,8 +16,8 @@ export interface OpenConversation {
 /**
  * The id of the session's conversation with an agent, opened if there is none.
  *
- * Before it is opened, the intent to do so is written; after it, the id. Whoever finds an intent without an id
- * knows that a process died in between, and looks at the service for a conversation it may have opened.
+ * Before it is opened, the intent to do so is written; after it, the id. Whoever finds the intent knows that it was
+ * not learned what became of it, and looks at the service for a conversation that may have been opened.
  */
 export async function conversationId(options: OpenConversation): Promise<string> {
   const { session, agent, backend, signal, title, alwaysFind } = options;
@@ -25,12 +25,12 @@ export async function conversationId(options: OpenConversation): Promise<string>
   if (known?.id !== undefined) return known.id;
 
   const call: SessionCall = { sessionName: session.name, agent, signal };
-  const { isUnopened = known === undefined, ...kept } = known ?? {};
-  if (isUnopened) {
-    session.changeConversation(agent, kept);
+  const isLookedFor = known === undefined ? alwaysFind : known.isOpening === true;
+  if (!known?.isOpening) {
+    session.changeConversation(agent, { ...known, isOpening: true });
     await session.save();
   }
-  let id = !isUnopened || alwaysFind ? await backend.find?.(call) : undefined;
+  let id = isLookedFor ? await backend.find?.(call) : undefined;
   if (id === undefined || known?.earlier?.includes(id)) {
     const name = known?.title ?? title;
     id = await backend.open({ ...call, ...(name === undefined ? {} : { title: name }) });
@@ -41,19 +41,22 @@ export async function conversationId(options: OpenConversation): Promise<string>
       );
     }
   }
+  const { isOpening: _, ...kept } = known ?? {};
   session.changeConversation(agent, { ...kept, id });
   await session.save();
   return id;
 }
 
-/** Forgets a conversation that the service has lost. The name its owner gave it is kept for the next one. */
+/**
+ * The next conversation is a new one: the service has lost this one, or it is to be forgotten. So it is not looked for.
+ * The name its owner gave it is kept for the next one.
+ */
 export function dropConversation(session: Session, agent: string): void {
   const { title, earlier } = session.conversation(agent) ?? {};
-  const kept = {
+  session.changeConversation(agent, {
     ...(title === undefined ? {} : { title }),
     ...(earlier === undefined ? {} : { earlier }),
-  };
-  session.changeConversation(agent, Object.keys(kept).length === 0 ? undefined : kept);
+  });
 }
 
 /**
@@ -62,11 +65,13 @@ export function dropConversation(session: Session, agent: string): void {
  */
 export function leaveConversation(session: Session, agent: string, backend: Backend, isKept = false): void {
   const { id, earlier = [], title } = session.conversation(agent) ?? {};
-  dropConversation(session, agent);
+  // What is still being opened holds no words, and is looked for by the next turn.
+  if (id === undefined) return;
   const isOfUse = backend.find ?? backend.remove ?? backend.history;
-  if (id === undefined || isOfUse === undefined) return;
-  const named = title === undefined || isKept ? {} : { title };
-  session.changeConversation(agent, { ...named, isUnopened: true, earlier: [...earlier, id] });
+  session.changeConversation(agent, {
+    ...(title === undefined || isKept ? {} : { title }),
+    ...(isOfUse === undefined ? {} : { earlier: [...earlier, id] }),
+  });
 }
 
 /** Keeps a backend's own notes with the conversation. */

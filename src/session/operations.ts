@@ -105,14 +105,13 @@ export async function exportSession(
 export async function clearConversation(session: Session, agent: string, backend: Backend): Promise<void> {
   if (backend.clear === undefined) return leaveConversation(session, agent, backend);
   const conversation = session.conversation(agent);
-  if (conversation === undefined) return;
+  // What is still being opened holds no words, and is looked for by the next turn.
+  if (conversation?.id === undefined) return;
   const { id, state: _, ...kept } = conversation;
   try {
-    if (id !== undefined) {
-      await backend.clear(callOf(session, agent, id));
-      session.changeConversation(agent, { ...kept, id });
-      return;
-    }
+    await backend.clear(callOf(session, agent, id));
+    session.changeConversation(agent, { ...kept, id });
+    return;
   } catch (error) {
     if (!(error instanceof AparteError) || error.code !== "conversation-lost") throw error;
   }
