@@ -20,6 +20,7 @@ const codes = {
   full: { retry: true, say: "Too many of your messages are waiting. Send this one again later." },
   limited: { retry: true, say: "That was a lot in a short time. Please come back later." },
   duplicate: { retry: false, say: "This message was handled before." },
+  paused: { retry: false, say: "A human answers here now." },
   "no-answer": { retry: false, say: "The agent said nothing." },
   "answer-lost": { retry: true, say: "My answer to this message was lost. Please send it again." },
   "backend-auth": { retry: false, say: "The agent does not accept me right now." },

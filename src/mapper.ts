@@ -31,7 +31,7 @@ import { UnfinishedErasures } from "./session/unfinished-erasures.ts";
 import { type Rekeyed, RekeyedNames } from "./speaker/rekeyed.ts";
 import { isSessionName } from "./speaker/session-name.ts";
 import { type SessionIdentity, SessionNames } from "./speaker/session-names.ts";
-import { checkSpeaker, deliveryPlace, type Speaker } from "./speaker/speaker.ts";
+import { checkSpeaker, deliveryPlace, type Speaker, speakerOf } from "./speaker/speaker.ts";
 import { memoryRates } from "./stores/rates.ts";
 import { type Store, sessionKey } from "./stores/store.ts";
 import { Closing } from "./turn/closing.ts";
@@ -156,17 +156,58 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
    * @throws {AparteError} when the message is wrong or the store failed; the adapter has told the person.
    */
   receive(message: Message): Promise<boolean> {
-    const adapter = this.#adapters.get(deliveryPlace(message ?? {}));
-    if (adapter === undefined) {
-      return Promise.reject(
-        new AparteError("input-invalid", "No adapter is connected for this platform and bot.", {
-          field: "platform",
-        }),
-      );
+    let adapter: Adapter;
+    try {
+      adapter = this.#adapterOf(message);
+    } catch (error) {
+      return Promise.reject(error);
     }
     const turn = new Turn(this.#turns, message, adapter);
     this.#track(turn.live());
     return turn.reply.taken;
+  }
+
+  /**
+   * Says something to a person of one's own accord ("your report is ready"): in their place, after the turns before it.
+   * No agent is asked, or learns of it. Resolves when it is recorded; from then on it is delivered as an answer is.
+   * @param to a speaker, with the `replyTo` of an earlier message where the adapter cannot tell the place by itself
+   * @param options.id names what is said, so that it is said once. @default a new one
+   * @returns false where it was said before, or too many turns wait
+   * @throws {AparteError} `input-invalid` where no adapter is connected for the platform, or the place is not known
+   */
+  async send(
+    to: Speaker & { readonly replyTo?: JsonValue },
+    text: string,
+    { id = randomUUID() }: { readonly id?: string } = {},
+  ): Promise<boolean> {
+    this.#assertOpen();
+    checkSpeaker(to);
+    const adapter = this.#adapterOf(to);
+    // Not the address of an answer that was given before, where there is one for this alone.
+    const replyTo = (await adapter.address?.(to)) ?? to.replyTo;
+    if (replyTo === undefined) {
+      throw new AparteError("input-invalid", "It is not known where to post this: give `replyTo`.", {
+        field: "replyTo",
+      });
+    }
+    const message = { ...speakerOf(to), id: `send:${id}`, text, replyTo };
+    const turn = Turn.outgoing(this.#turns, message, adapter);
+    this.#track(turn.live());
+    return turn.reply.taken;
+  }
+
+  /**
+   * Keeps the agents of a session silent, since a human answers; the agent's `handoff` does so, too. Messages still go
+   * through the middlewares; {@link SessionMapper.send} brings the human's words.
+   * @param who a speaker, or a session's name
+   */
+  pause(who: Speaker | string): Promise<void> {
+    return this.#inSession(who, "pause", (session) => session.pause(true));
+  }
+
+  /** Lets the agents answer again, as `reset` does. */
+  resume(who: Speaker | string): Promise<void> {
+    return this.#inSession(who, "resume", (session) => session.pause(false));
   }
 
   /** Registers the adapter that delivers the replies of its platform, and bot. */
@@ -283,6 +324,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
     return this.#inSession(who, "reset", async (session) => {
       const name = agent ?? (await this.#reached(session.name, session.record.agent, who));
       const backend = this.#backend(name);
+      if (session.record.isPaused) session.pause(false);
       if (options.keep === true) leaveConversation(session, name, backend, true);
       else await clearConversation(session, name, backend);
     });
@@ -526,6 +568,14 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
     }
     if (isSessionName(who)) return { name: who, speaker: { scope: "unknown" } };
     throw new AparteError("input-invalid", "That is not the name of a session.", { field: "sessionName" });
+  }
+
+  #adapterOf(speaker: Speaker): Adapter {
+    const adapter = this.#adapters.get(deliveryPlace(speaker ?? {}));
+    if (adapter !== undefined) return adapter;
+    throw new AparteError("input-invalid", "No adapter is connected for this platform and bot.", {
+      field: "platform",
+    });
   }
 
   /** The agent that a message from the speaker would reach; in a middleware of the session, the turn's. */

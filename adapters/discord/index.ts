@@ -8,7 +8,7 @@ import {
   type SessionMapper,
 } from "aparte";
 import type { Client, Message as DiscordMessage, Interaction } from "discord.js";
-import { replyAddress } from "./address.ts";
+import { addressOf, replyAddress } from "./address.ts";
 import { codeOf, DiscordApi, isForbidden, readFailure } from "./api.ts";
 import { Channels } from "./channels.ts";
 import { allCommands, register } from "./commands.ts";
@@ -193,6 +193,10 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
       } finally {
         running.end(address.messageId);
       }
+    },
+    address: (speaker) => {
+      const address = addressOf(speaker);
+      return address && { channelId: address.channelId, messageId: address.messageId };
     },
     failure: readFailure,
     reread: async (message) => {

@@ -1,7 +1,7 @@
 import type { App, Context } from "@slack/bolt";
 import { type Adapter, AparteError, optionInvalid, type SessionMapper } from "aparte";
 import { acknowledgeRecorded } from "./acknowledge.ts";
-import { replyAddress } from "./address.ts";
+import { addressOf, replyAddress } from "./address.ts";
 import { SlackClients } from "./clients.ts";
 import { listenToControls } from "./controls.ts";
 import { deliver } from "./deliver.ts";
@@ -183,6 +183,10 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
         ...(agentView ? { title: message.text } : {}),
       });
       if (isSaid) running.end(message);
+    },
+    address: (speaker) => {
+      const address = addressOf(speaker);
+      return address && { ...address };
     },
     failure: readFailure,
     loadFile: async (ref, signal) => lent().files.load(ref, signal),

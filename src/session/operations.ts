@@ -16,6 +16,8 @@ export interface SessionSummary {
   readonly conversations: { readonly [agent: string]: string };
   /** Those before them that the services still have, by agent name, oldest first. */
   readonly earlier?: { readonly [agent: string]: readonly string[] };
+  /** Whether the agents are silent, since a human answers. */
+  readonly isPaused?: true;
   /** When it was first kept, as Unix time in milliseconds. */
   readonly createdAt: number;
   /** When an agent was last asked; up to ten minutes earlier than it was. If none was: when it was first kept. */
@@ -30,7 +32,7 @@ export interface SessionExport extends SessionSummary {
 
 export function summarize(
   sessionName: string,
-  { speaker, agent, conversations, createdAt, lastTurnAt = createdAt }: SessionRecord,
+  { speaker, agent, conversations, isPaused, createdAt, lastTurnAt = createdAt }: SessionRecord,
 ): SessionSummary {
   const ids: Record<string, string> = {};
   const earlier: Record<string, readonly string[]> = {};
@@ -43,6 +45,7 @@ export function summarize(
     ...(agent === undefined ? {} : { agent }),
     conversations: ids,
     ...(Object.keys(earlier).length === 0 ? {} : { earlier }),
+    ...(isPaused === undefined ? {} : { isPaused }),
     ...{ createdAt, lastTurnAt },
   };
 }

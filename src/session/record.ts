@@ -33,6 +33,8 @@ export interface SessionRecord {
   /** By agent name. */
   readonly conversations: { readonly [agent: string]: ConversationRecord };
   readonly undelivered?: UndeliveredAnswer;
+  /** No agent is asked: a human answers the person. */
+  readonly isPaused?: true;
   /** When it was first kept, by the store's time in milliseconds. */
   readonly createdAt: number;
   /** When an agent was last asked; up to ten minutes earlier than it was. Missing: when it was first kept. */

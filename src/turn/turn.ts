@@ -39,6 +39,8 @@ export interface StoredTurn {
   readonly v: 1;
   readonly speaker: ScopedSpeaker;
   readonly message: StoredMessage;
+  /** The message goes to the person, and no agent is asked. */
+  readonly isOutgoing?: true;
 }
 
 /** The lane in which the calling code runs. */
@@ -109,6 +111,7 @@ export class Turn {
   #resolveTaken: (isTaken: boolean) => void = () => {};
   #rejectTaken: (error: unknown) => void = () => {};
   #place: Place | undefined;
+  #isOutgoing = false;
   #session: Session | undefined;
   /** In {@link LiveTurns}. */
   #name: string | undefined;
@@ -150,10 +153,17 @@ export class Turn {
       });
   }
 
+  /** A turn that says a text to the person, after those before it. */
+  static outgoing(host: TurnHost, message: Message, adapter: Adapter): Turn {
+    const turn = new Turn(host, message, adapter);
+    turn.#isOutgoing = true;
+    return turn;
+  }
+
   /** A turn whose owner died, as its lane has it. Undefined where this process cannot go on with it. */
   static takenOver(host: TurnHost, place: Place): Turn | undefined {
     const { body, place: where, phase, answer } = place.turn ?? {};
-    const { message } = (body ?? {}) as Partial<StoredTurn>;
+    const { message, isOutgoing = false } = (body ?? {}) as Partial<StoredTurn>;
     const adapter = where === undefined ? undefined : host.adapters.get(where);
     if (message === undefined || adapter === undefined) return undefined;
     const restored = restoreMessage(message, adapter);
@@ -161,6 +171,7 @@ export class Turn {
     const turn = new Turn(host, restored ?? { ...message, files: [] }, adapter, stored);
     if (restored === undefined && stored === undefined) turn.#log.fail(filesLost());
     turn.#place = place;
+    turn.#isOutgoing = isOutgoing;
     return turn;
   }
 
@@ -239,7 +250,7 @@ export class Turn {
       // Awaited only where it must be: without hooks, messages enter their lane in the order of the calls.
       const found = names.find(message);
       const identity = found instanceof Promise ? await found : found;
-      if (current.getStore()?.session?.name === identity.name) {
+      if (!this.#isOutgoing && current.getStore()?.session?.name === identity.name) {
         throw new AparteError(
           "input-invalid",
           "A message was handed in from within the lane of its own session: it would wait for itself.",
@@ -254,15 +265,17 @@ export class Turn {
       }
       this.#name = name;
       turns.set(name, this);
-      const waitMs = this.#host.limits?.known(message) ?? 0;
+      const waitMs = this.#isOutgoing ? 0 : (this.#host.limits?.known(message) ?? 0);
       if (waitMs > 0) return await this.#refuse(limited(waitMs));
       const body: StoredTurn = { v: 1, speaker: identity.speaker, message: storeMessage(message) };
+      const isOutgoing = this.#isOutgoing;
       const taken = await owner.lane(identity.name).take(
         {
           key: eventKey(message),
-          overlap: settings.overlap,
-          mergeKey: mergeKey(message),
-          body: body as unknown as JsonValue,
+          overlap: isOutgoing ? "queue" : settings.overlap,
+          // Unlike all others: no message of the person interrupts it.
+          mergeKey: isOutgoing ? "" : mergeKey(message),
+          body: { ...body, ...(isOutgoing ? { isOutgoing } : {}) } as unknown as JsonValue,
           ...(this.#adapter === undefined ? {} : { place: deliveryPlace(message) }),
         },
         settings.queueLimit,
@@ -409,6 +422,10 @@ export class Turn {
   async #answer(session: Session, place: Place): Promise<void> {
     const { settings, middlewares, current, agentFor, limits } = this.#host;
     const attempt = place.turn?.attempt ?? 1;
+    if (this.#isOutgoing) {
+      this.#log.push({ type: "message", text: this.message.text });
+      return;
+    }
     if (this.#hasWaited && !(await this.#reread())) return;
     const { message } = this;
     this.#tellUndelivered(session);
@@ -535,6 +552,10 @@ export class Turn {
       found: (isSent) => this.#found(isSent),
       note: (said) => this.#note(place, said),
     };
+    if (session.record.isPaused) {
+      emit(notice("paused"));
+      return;
+    }
     if (!this.#host.owner.isAlive) await place.permit();
     signal.throwIfAborted();
     session.noteTurn(this.#host.owner.storeNow());
@@ -545,7 +566,8 @@ export class Turn {
       if (event.type === "usage") {
         const { type: _, ...usage } = event;
         this.#tell("usage", place, { usage });
-      } else if (!hasSpoken && (event.type === "text" || event.type === "message")) {
+      } else if (event.type === "handoff") session.pause(true);
+      else if (!hasSpoken && (event.type === "text" || event.type === "message")) {
         hasSpoken = true;
         this.#tell("first-word", place);
       }
