@@ -35,8 +35,9 @@ export { AparteError, type AparteErrorCode, type AparteErrorOptions } from "./er
 export type { JsonObject, JsonValue } from "./json.ts";
 export type { Overlap } from "./lane/machine.ts";
 export type { FieldsFirstLogger, Logger } from "./logger.ts";
-export { type InLane, type Mapping, SessionMapper } from "./mapper.ts";
+export { SessionMapper } from "./mapper.ts";
 export type { MapperOptions } from "./options.ts";
+export type { InLane, Mapping } from "./session/mapping.ts";
 export type { Erasure, SessionExport, SessionFilter, SessionSummary } from "./session/operations.ts";
 export type { Rekeyed } from "./speaker/rekeyed.ts";
 // Who speaks, and what they say

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { randomUUID } from "node:crypto";
 import type { Adapter } from "./adapter/adapter.ts";
-import type { AccessToken, Backend, SessionCall } from "./backends/backend.ts";
+import type { Backend } from "./backends/backend.ts";
 import { pace } from "./backends/http/pace.ts";
 import { timer } from "./clock.ts";
 import { AparteError, asAparteError } from "./errors.ts";
@@ -10,7 +10,8 @@ import { Owner } from "./lane/owner.ts";
 import { leaseLost, type Place } from "./lane/place.ts";
 import { describeError, type Logger } from "./logger.ts";
 import { checkOptions, type MapperOptions, type Settings } from "./options.ts";
-import { conversationId, dropConversation, leaveConversation } from "./session/conversation.ts";
+import { leaveConversation } from "./session/conversation.ts";
+import { type InLane, type Mapping, mappingIn, mappingOf } from "./session/mapping.ts";
 import {
   applies,
   checkFilter,
@@ -24,7 +25,7 @@ import {
   type SessionSummary,
   summarize,
 } from "./session/operations.ts";
-import { type ConversationRecord, readRecord, type SessionRecord } from "./session/record.ts";
+import { readRecord, type SessionRecord } from "./session/record.ts";
 import { Session } from "./session/session.ts";
 import { StoredTokens } from "./session/shared-tokens.ts";
 import { UnfinishedErasures } from "./session/unfinished-erasures.ts";
@@ -40,24 +41,6 @@ import type { Message } from "./turn/message.ts";
 import type { Middleware } from "./turn/middleware.ts";
 import type { Reply } from "./turn/reply.ts";
 import { type CurrentLane, Turn, type TurnHost } from "./turn/turn.ts";
-
-/** What a session is at the agent's service. */
-export interface Mapping {
-  readonly sessionName: string;
-  readonly conversationId: string;
-  /** The session's own token; undefined where the service has none per session. */
-  readonly accessToken: string | undefined;
-  /** Until when the token is used, as Unix time in milliseconds; undefined where there is none, or nobody knows. */
-  readonly expiresAt: number | undefined;
-  /** What the service needs with the next turn beside the id (Dialogflow: page and parameters to begin with). */
-  readonly start?: JsonValue;
-}
-
-/** A session's mapping while its lane is one's own. */
-export interface InLane extends Mapping {
-  /** Aborted when the lane goes on without the call: it took longer than `turnTimeout`, or the process lost the lane. */
-  readonly signal: AbortSignal;
-}
 
 /** How long `close()` waits for running turns, in milliseconds. */
 const drainTimeout = 25_000;
@@ -246,11 +229,14 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
     const agent = named ?? (await this.#reached(name, record?.agent, speaker));
     if (named !== undefined) await this.#assertAllowed(speaker, named);
     const backend = this.#backend(agent);
-    const signal = AbortSignal.timeout(this.#settings.turnTimeout);
+    const { alwaysFind, turnTimeout } = this.#settings;
+    const signal = AbortSignal.timeout(turnTimeout);
     const known = record?.conversations[agent];
     if (known?.id !== undefined && !fresh)
       return mappingOf({ sessionName: name, agent, signal }, backend, known);
-    return this.#inSession(speaker, "resolve", (session) => this.#mapping(session, agent, fresh));
+    return this.#inSession(speaker, "resolve", (session) =>
+      mappingIn(session, agent, backend, { alwaysFind, isFresh: fresh }),
+    );
   }
 
   /**
@@ -274,7 +260,9 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
     if (agentName !== undefined) await this.#assertAllowed(speaker, agentName);
     return this.#inSession(speaker, "inLane", async (session) => {
       const agent = agentName ?? (await this.#reached(session.name, session.record.agent, speaker));
-      const mapping = await this.#mapping(session, agent, false);
+      const { alwaysFind } = this.#settings;
+      const backend = this.#backend(agent);
+      const mapping = await mappingIn(session, agent, backend, { alwaysFind, isFresh: false });
       const current: { session: Session | undefined; agent: string } = { session, agent };
       try {
         return await this.#current.run(current, () => run({ ...mapping, signal: session.signal }));
@@ -282,21 +270,6 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
         current.session = undefined;
       }
     });
-  }
-
-  async #mapping(session: Session, agent: string, isFresh: boolean): Promise<Mapping> {
-    const { name: sessionName, signal } = session;
-    const backend = this.#backend(agent);
-    const { alwaysFind } = this.#settings;
-    const call = { sessionName, agent, signal };
-    // Before the service is asked for the conversation with it.
-    const token = isFresh ? await backend.accessToken?.({ ...call, isFresh }) : undefined;
-    const id = session.conversation(agent)?.id;
-    if (isFresh && id !== undefined && (await backend.exists?.({ ...call, conversationId: id })) === false) {
-      dropConversation(session, agent);
-    }
-    await conversationId({ session, agent, backend, signal, alwaysFind });
-    return mappingOf(call, backend, session.conversation(agent) ?? {}, token);
   }
 
   /**
@@ -394,9 +367,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
     let left = 0;
     for await (const [name, { speaker }] of this.#records()) {
       if (!(await this.#rekeyed.needsOther(name, speaker))) continue;
-      const hasSession = async (other: string) =>
-        (await this.#store.records.get(sessionKey(other))) !== undefined;
-      if (await this.#rekeyed.keep(name, speaker, hasSession)) rekeyed += 1;
+      if (await this.#rekeyed.keep(name, speaker)) rekeyed += 1;
       else left += 1;
     }
     return { rekeyed, left };
@@ -664,24 +635,6 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
 
 function noSession(): AparteError {
   return new AparteError("input-invalid", "There is no session of that name.", { field: "sessionName" });
-}
-
-/** @param given the session's token, where it is at hand */
-async function mappingOf(
-  call: SessionCall,
-  backend: Backend,
-  { id: conversationId = "", state }: ConversationRecord,
-  given?: string | AccessToken,
-): Promise<Mapping> {
-  const token = given ?? (await backend.accessToken?.(call));
-  const { token: accessToken, expiresAt } =
-    typeof token === "object" ? token : { token, expiresAt: undefined };
-  const located = await backend.locate?.({
-    ...call,
-    conversationId,
-    ...(state === undefined ? {} : { state }),
-  });
-  return { sessionName: call.sessionName, conversationId, accessToken, expiresAt, ...located };
 }
 
 function notAllowed(agent: string | undefined, names: readonly string[]): AparteError {

@@ -1,5 +1,5 @@
 import { type Clock, timer } from "../clock.ts";
-import type { Records } from "../stores/store.ts";
+import { type Records, sessionKey } from "../stores/store.ts";
 import type { ScopedSpeaker } from "./scope.ts";
 import { sessionName } from "./session-name.ts";
 
@@ -75,14 +75,10 @@ export class RekeyedNames {
     return first !== name && (await this.#records.get(keyOf(first))) !== name;
   }
 
-  /** @param hasSession whether there is a session of that name */
-  async keep(
-    name: string,
-    speaker: ScopedSpeaker,
-    hasSession: (name: string) => Promise<boolean>,
-  ): Promise<boolean> {
+  /** @returns false where the person has another session under the first secret */
+  async keep(name: string, speaker: ScopedSpeaker): Promise<boolean> {
     const first = sessionName(speaker, this.#first);
-    if (await hasSession(first)) return false;
+    if ((await this.#records.get(sessionKey(first))) !== undefined) return false;
     // First, so that nobody believes that there are none.
     await this.#records.set(marker, true);
     this.#reading = Promise.resolve(true);

@@ -84,7 +84,7 @@ describe("What is sent to a person", () => {
     expect(a.platform.shown).toEqual(["m1", "And one thing more."]);
   });
 
-  it("is not interrupted, merged or limited", async () => {
+  it("is neither interrupted nor merged", async () => {
     for (const overlap of ["merge", "interrupt"] as const) {
       const b = botOf(clock, new TestStore(clock), { overlap });
       let isAway = true;
