@@ -12,7 +12,7 @@ for (const stream of [true, false]) {
       recall: "what is my name?",
       slow: stream ? "wait: 60000" : "fail: hang",
       canLose: false,
-      async start() {
+      async start(deadlineMs) {
         const emulator = await startDialogflowCxEmulator({ maxTextLength: 100_000 });
         const { agent, credentials, baseURL } = emulator;
         const call = stream ? "serverStreamingDetectIntent" : "detectIntent";
@@ -20,7 +20,8 @@ for (const stream of [true, false]) {
         return {
           backend: dialogflowCx({
             ...{ agent, credentials, baseURL, stream, maxTextLength: 100_000 },
-            ...{ requestTimeout: 2_000, retryDelay: 1 },
+            ...(deadlineMs === undefined ? {} : { requestTimeout: deadlineMs }),
+            retryDelay: 1,
           }),
           begun: () => emulator.nextTurn(),
           opened: () => emulator.sessions().length,
