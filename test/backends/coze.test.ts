@@ -292,7 +292,7 @@ describe("coze tokens", () => {
     await Promise.all([said("ada", "my name is Ada"), said("ben", "my name is Ben")]);
     expect(await said("ada", "what is my name?")).toContain("Ada");
     expect(await said("ben", "what is my name?")).not.toContain("Ada");
-    expect(emulator.tokensIssued).toBe(0);
+    expect(emulator.signatures).toBe(0);
     expect(new Set(emulator.chats().map(({ userId }) => userId)).size).toBe(2);
     expect((await mapper.resolve({ platform: "web", tenant: "t", user: "ada" })).accessToken).toBeUndefined();
     await service.probe(call().signal);
@@ -366,7 +366,7 @@ describe("coze conversations", () => {
     const id = await service.open(call());
     expect(emulator.conversations().map((each) => each.id)).toEqual([older, id]);
 
-    emulator.fail({ path: "/v1/conversation/create", status: 502, body: "<html>" });
+    emulator.fail({ path: "/v1/conversation/create", page: 502, body: "<html>" });
     const third = await service.open(call());
     expect(emulator.conversations().map((each) => each.id)).toEqual([older, id, third]);
   });
@@ -467,7 +467,7 @@ describe.each([{ stream: true }, { stream: false }])("coze chat, stream: $stream
     const { service, turn } = await opened(backend({ stream }));
     for (const code of [4009, 4013, 4020]) emulator.fail({ path: "/v3/chat", code });
     expect(messagesOf(await all(service.ask(turn("hello"))))).toHaveLength(1);
-    emulator.fail({ path: "/v3/chat", status: 429, body: "slow down", headers: { "retry-after": "60" } });
+    emulator.fail({ path: "/v3/chat", page: 429, body: "slow down", headers: { "retry-after": "60" } });
     const error = await failure(all(service.ask(turn("hello"))));
     expect(error).toMatchObject({ code: "backend-rate-limited", retryAfterMs: 60_000 });
     expect(emulator.chats()).toHaveLength(1);
@@ -539,7 +539,7 @@ describe.each([{ stream: true }, { stream: false }])("coze chat, stream: $stream
     emulator.fail({ path: "/v3/chat/submit_tool_outputs", afterWork: 503, times: 2 });
     expect(await Promise.all([ada("Ada"), ben("Ben")])).toEqual([["Which size, Ada?"], ["Which size, Ben?"]]);
     // It does not get there: it is sent again.
-    emulator.fail({ path: "/v3/chat/submit_tool_outputs", status: 503, body: "", times: 2 });
+    emulator.fail({ path: "/v3/chat/submit_tool_outputs", page: 503, body: "", times: 2 });
     expect(await Promise.all([ada("L"), ben("S")])).toEqual([
       ['Thank you, Ada. Size L is {"size":"L"} 9 coins.'],
       ['Thank you, Ben. Size S is {"size":"S"} 9 coins.'],
@@ -825,10 +825,10 @@ describe("coze stream", () => {
 
   it("sends a turn again that Coze, when asked, does not have", async () => {
     const { service, turn } = await opened();
-    for (const status of [503, 502]) emulator.fail({ path: "/v3/chat", body: "<html>", status });
+    for (const page of [503, 502]) emulator.fail({ path: "/v3/chat", page });
     expect(messagesOf(await all(service.ask(turn("hello"))))).toEqual(['Turn 1. You said: "hello".']);
     expect(emulator.chats()).toHaveLength(1);
-    const down = emulator.fail({ path: "/v3/chat", status: 503, body: "", times: 99 });
+    const down = emulator.fail({ path: "/v3/chat", page: 503, body: "", times: 99 });
     const error = await failure(all(service.ask(turn("again", { turnId: "turn-2" }))));
     expect([error.code, error.retryable, down.hits]).toEqual(["backend-unavailable", true, 3]);
     expect(emulator.chats()).toHaveLength(1);
@@ -836,8 +836,8 @@ describe("coze stream", () => {
 
   it("never sends a turn again where Coze cannot be asked for it", async () => {
     const { service, turn } = await opened();
-    const chat = emulator.fail({ path: "/v3/chat", status: 503, body: "", times: 99 });
-    emulator.fail({ path: "/v1/conversation/message/list", status: 500, body: "", times: 99 });
+    const chat = emulator.fail({ path: "/v3/chat", page: 503, body: "", times: 99 });
+    emulator.fail({ path: "/v1/conversation/message/list", page: 500, body: "", times: 99 });
     const error = await failure(all(service.ask(turn("hello"))));
     expect([error.code, error.retryable, chat.hits]).toEqual(["backend-stream-cut", false, 1]);
   });

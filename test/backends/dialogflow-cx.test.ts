@@ -807,16 +807,16 @@ describe("dialogflowCx", () => {
 
     it("understands a gateway's page and a foreign service", async () => {
       const ada = await conversation();
-      emulator.fail({ httpStatus: 502, body: "<h1>Bad gateway</h1>" });
+      emulator.fail({ page: 502, body: "<h1>Bad gateway</h1>" });
       expect((await failure(ada.say("hello"))).code).toBe("backend-failed");
-      emulator.fail({ httpStatus: 200, body: "<h1>Welcome</h1>" });
+      emulator.fail({ page: 200, body: "<h1>Welcome</h1>" });
       expect((await failure(ada.say("hello"))).code).toBe("backend-protocol");
-      emulator.fail({ httpStatus: 302, body: "", headers: { location: "https://example.com/" } });
+      emulator.fail({ page: 302, body: "", headers: { location: "https://example.com/" } });
       expect((await failure(ada.say("hello"))).code).toBe("backend-protocol");
-      emulator.fail({ httpStatus: 200, body: "[]" });
+      emulator.fail({ page: 200, body: "[]" });
       expect((await failure(ada.say("hello"))).code).toBe("backend-stream-cut");
       const whole = await conversation(backend({ stream: false }));
-      emulator.fail({ httpStatus: 200, body: "{}" });
+      emulator.fail({ page: 200, body: "{}" });
       expect((await failure(whole.say("hello"))).code).toBe("backend-protocol");
     });
 
@@ -824,8 +824,8 @@ describe("dialogflowCx", () => {
       "never takes an answer that breaks off for a whole one (streamed: %s)",
       async (stream) => {
         const ada = await conversation(backend({ stream }));
-        for (const cut of [1, 50, 300]) {
-          emulator.fail({ cut });
+        for (const endAt of [1, 50, 300]) {
+          emulator.fail({ endAt });
           const error = await failure(ada.say("hello"));
           expect(["backend-stream-cut", "backend-protocol"]).toContain(error.code);
           expect(error.retryable).toBe(false);
@@ -999,7 +999,7 @@ describe("dialogflowCx", () => {
       await Promise.all(people.map((person) => person.say("hello")));
       expect(emulator.requests().filter((request) => request.call === "token")).toHaveLength(3);
       emulator.expireTokens();
-      emulator.fail({ call: "token", httpStatus: 400, body: '{"error":"invalid_grant"}' });
+      emulator.fail({ call: "token", page: 400, body: '{"error":"invalid_grant"}' });
       expect((await failure(ada.say("hello"))).code).toBe("backend-auth");
     });
 
@@ -1030,7 +1030,7 @@ describe("dialogflowCx", () => {
         return new Response("[]");
       });
       closers.push(thief.close);
-      emulator.fail({ httpStatus: 307, body: "", headers: { location: thief.url } });
+      emulator.fail({ page: 307, body: "", headers: { location: thief.url } });
       const ada = await conversation();
       expect((await failure(ada.say("hello"))).code).toBe("backend-protocol");
       expect(seen).toEqual([]);

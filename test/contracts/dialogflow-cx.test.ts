@@ -26,7 +26,7 @@ for (const stream of [true, false]) {
           begun: () => emulator.nextTurn(),
           opened: () => emulator.sessions().length,
           lose: () => {},
-          cutNext: () => faults.push(emulator.fail({ call, cut: 60 })),
+          cutNext: () => faults.push(emulator.fail({ call, endAt: 60 })),
           refuse: () => faults.push(emulator.fail({ call, status: "UNAUTHENTICATED", times: 100 })),
           limit: () => faults.push(emulator.fail({ call, status: "RESOURCE_EXHAUSTED", times: 100 })),
           hangNext: () => faults.push(emulator.fail({ call, hang: true, times: 100 })),

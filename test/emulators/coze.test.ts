@@ -172,7 +172,7 @@ describe("The Coze emulator, judged by the official client", () => {
     expect(token.access_token).toMatch(/^czs_/);
     expect(token.expires_in).toBeGreaterThanOrEqual(before + 3600);
     expect(token.expires_in).toBeLessThanOrEqual(Math.floor(Date.now() / 1000) + 3600);
-    expect(emulator.tokensIssued).toBe(1);
+    expect(emulator.signatures).toBe(1);
     expect(emulator.jwts()).toMatchObject([
       { sessionName: "ada", audience: "api.coze.cn", durationSeconds: 3600 },
     ]);
@@ -850,7 +850,7 @@ describe("A fault", () => {
   it("speaks as the token endpoint there, and as a gateway when it is told to", async () => {
     const emulator = await start();
     emulator.fail({ path: "/api/permission/oauth2*", status: 500, code: "internal_error" });
-    emulator.fail({ method: "post", status: 502, body: "<h1>Bad Gateway</h1>" });
+    emulator.fail({ method: "post", page: 502, body: "<h1>Bad Gateway</h1>" });
     const { status, body } = await exchange(emulator, await signed(emulator));
     expect([status, body.error_code]).toEqual([500, "internal_error"]);
     const gateway = await fetch(`${emulator.baseURL}/v3/chat`, { method: "POST" });

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
+import { Log } from "../kit/log.ts";
 import { type AgentAnswer, answer, type Message } from "./agent.ts";
 import { flowOf, pageNamed, pageOf } from "./flow.ts";
-import { log } from "./log.ts";
 import type { Settings } from "./options.ts";
 import { type Fields, type Query, readQuery } from "./query.ts";
 import { Refusal } from "./refusal.ts";
@@ -42,12 +42,11 @@ interface SessionName {
 }
 
 /** The sessions of one agent, and what a turn does to them. */
-export class Service {
+export class DialogflowCxService {
   readonly agent: string;
-  readonly turns: DialogflowCxTurn[] = [];
+  /** A turn is logged before it is answered. */
+  readonly turns: Log<DialogflowCxTurn> = new Log();
   readonly sessions: Sessions;
-  /** Called with each turn, before it is answered. */
-  onTurn: (turn: DialogflowCxTurn) => void = () => {};
   readonly #settings: Settings;
   readonly #now: () => number;
   #minute = 0;
@@ -164,8 +163,7 @@ export class Service {
       page: displayName,
       parameters: session.parameters,
     };
-    log(this.turns, turn);
-    this.onTurn(turn);
+    this.turns.add(turn);
     return {
       parts: this.#responses(query, given, session, facts.call),
       pauseMs: given.pauseMs ?? 0,
