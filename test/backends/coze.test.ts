@@ -750,7 +750,7 @@ describe("coze stream", () => {
       expect(events).toEqual([
         { type: "status", text: "thinking" },
         { type: "text", delta: "你好" },
-        { type: "message", text: "你好" },
+        { type: "message", text: "你好", id: "m1" },
       ]);
     }
   });
@@ -906,8 +906,8 @@ describe("coze stream", () => {
     expect(await all(backend({ baseURL }).ask(turn("hi")))).toEqual([
       { type: "text", delta: "one " },
       { type: "text", delta: "two" },
-      { type: "message", text: "one two" },
-      { type: "message", text: "drei vier" },
+      { type: "message", text: "one two", id: "a" },
+      { type: "message", text: "drei vier", id: "b" },
       { type: "text", delta: "un " },
       { type: "text", delta: "deux" },
       { type: "message", text: "un deux" },
@@ -1019,4 +1019,38 @@ describe("coze deadlines", () => {
 
 afterAll(() => {
   expect(closers).toEqual([]);
+});
+
+describe("coze feedback", () => {
+  it("tells Coze what a person thinks of an answer", async () => {
+    const { service, turn, conversation } = await opened();
+    const events = await all(service.ask(turn("hello")));
+    const [id] = events.flatMap((event) => (event.type === "message" ? [event.id] : []));
+    if (id === undefined) throw new Error("the answer has no id");
+    const feedback = () =>
+      emulator.conversations()[0]?.messages.find((message) => message.id === id)?.feedback;
+    await service.feedback({ ...conversation, answer: id, rating: "up" });
+    expect(feedback()).toEqual({ type: "like" });
+    await service.feedback({ ...conversation, answer: id, rating: "down", words: "太短 / too short" });
+    expect(feedback()).toEqual({ type: "unlike", comment: "太短 / too short" });
+  });
+
+  it("brings the same id where the answer is fetched or polled", async () => {
+    const { service, turn } = await opened(backend({ stream: false }));
+    const events = await all(service.ask(turn("hello")));
+    const kept = emulator.conversations()[0]?.messages.find(({ type }) => type === "answer");
+    expect(events).toContainEqual({ type: "message", text: 'Turn 1. You said: "hello".', id: kept?.id });
+  });
+
+  it("is refused for an answer of somebody else's, and for an id that would lead elsewhere", async () => {
+    const ada = await opened();
+    const ben = await opened(ada.service, "ben");
+    const events = await all(ada.service.ask(ada.turn("hello")));
+    const answer = events.flatMap((event) => (event.type === "message" ? [event.id] : []))[0] ?? "";
+    const rate = (of: typeof ada, id: string) =>
+      codeOf(ada.service.feedback({ ...of.conversation, answer: id, rating: "up" }));
+    expect(await rate(ben, answer)).toBe("backend-rejected");
+    expect(await rate(ada, "../../clear?")).toBe("backend-rejected");
+    expect(emulator.requests().some(({ path }) => path.endsWith("/clear"))).toBe(false);
+  });
 });

@@ -84,6 +84,11 @@ async function all(events: AsyncIterable<ReplyEvent>): Promise<ReplyEvent[]> {
   return list;
 }
 
+/** Answers' ids are new each time. */
+function withoutId(event: ReplyEvent): ReplyEvent {
+  return event.type === "message" ? { type: "message", text: event.text } : event;
+}
+
 function messagesOf(events: readonly ReplyEvent[]): string[] {
   return events.flatMap((event) => (event.type === "message" ? [event.text] : []));
 }
@@ -320,7 +325,7 @@ describe("dialogflowCx", () => {
     it("moves on when the agent ended it, and takes nothing along", async () => {
       const ada = await conversation();
       await ada.say("my name is Ada");
-      expect(await ada.say("bye")).toEqual([
+      expect((await ada.say("bye")).map(withoutId)).toEqual([
         { type: "text", delta: "Goodbye." },
         { type: "message", text: "Goodbye." },
         { type: "end" },
@@ -687,7 +692,7 @@ describe("dialogflowCx", () => {
       for (const stream of [true, false]) {
         const ada = await conversation(backend({ stream }));
         const events = await ada.say(text);
-        expect(events.filter((event) => event.type !== "text")).toEqual(expected);
+        expect(events.filter((event) => event.type !== "text").map(withoutId)).toEqual(expected);
       }
     });
 
@@ -1096,3 +1101,41 @@ async function closedPort(): Promise<number> {
   await new Promise((resolve) => server.close(resolve));
   return typeof address === "object" && address !== null ? address.port : 0;
 }
+
+describe("dialogflowCx feedback", () => {
+  it.each([true, false])(
+    "tells the service what a person thinks of an answer (streamed: %s)",
+    async (stream) => {
+      const service = backend({ stream, environment: "production" });
+      const ada = await conversation(service);
+      const [id] = (await ada.say("hello")).flatMap((event) => (event.type === "message" ? [event.id] : []));
+      if (id === undefined) throw new Error("the answer has no id");
+      // The session that answered, also after the next one has begun.
+      await ada.say("bye");
+      await ada.say("hello again");
+      const { conversationId } = ada;
+      const session = { sessionName: "ada", agent: "helper", signal: new AbortController().signal };
+      await service.feedback?.({ ...session, conversationId, answer: id, rating: "down", words: "zu kurz" });
+      expect(emulator.turns().map(({ feedback }) => feedback)).toEqual([
+        { rating: "THUMBS_DOWN", ratingReason: { feedback: "zu kurz" } },
+        undefined,
+        undefined,
+      ]);
+      await service.feedback?.({ ...session, conversationId, answer: id, rating: "up" });
+      expect(emulator.turns()[0]?.feedback).toEqual({ rating: "THUMBS_UP" });
+    },
+  );
+
+  it("is refused for an answer that never was", async () => {
+    const service = backend();
+    const { conversationId } = await conversation(service);
+    const session = { sessionName: "ada", agent: "helper", signal: new AbortController().signal };
+    for (const answer of ["", "../agents", "a:b", `${conversationId}:nothing`]) {
+      const error = await failure(
+        Promise.resolve(service.feedback?.({ ...session, conversationId, answer, rating: "up" })),
+      );
+      expect(error.code).toBe("backend-rejected");
+    }
+    expect(emulator.requests().map(({ call }) => call)).toEqual(["submitAnswerFeedback"]);
+  });
+});

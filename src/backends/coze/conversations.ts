@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { AparteError } from "../../errors.ts";
-import type { ConversationCall, HistoryMessage, OpenCall, SessionCall } from "../backend.ts";
+import type { ConversationCall, FeedbackCall, HistoryMessage, OpenCall, SessionCall } from "../backend.ts";
 import { ServiceFailure } from "../http/failure.ts";
 import { type Fields, fieldsOf, listOf, textOf } from "../http/json.ts";
 import type { CozeClient } from "./client.ts";
@@ -98,6 +98,15 @@ export async function history(client: CozeClient, call: ConversationCall): Promi
     if (answer.has_more !== true || !after || messages.size === known) return [...messages.values()];
   }
   throw endless();
+}
+
+/** Replaces what was said of the answer before. */
+export async function feedback(
+  client: CozeClient,
+  { answer, rating, words, ...call }: FeedbackCall,
+): Promise<void> {
+  const body = { feedback_type: rating === "up" ? "like" : "unlike", comment: words };
+  await edit(client, call, "POST", `/messages/${encodeURIComponent(answer)}/feedback`, body);
 }
 
 async function edit(

@@ -7,7 +7,7 @@ import { ChatProgress, cancelChat, chatRequest, freeConversation } from "./chat.
 import { pollChat } from "./chat-poll.ts";
 import { streamChat } from "./chat-stream.ts";
 import { CozeClient } from "./client.ts";
-import { clear, find, history, open, remove, rename } from "./conversations.ts";
+import { clear, feedback, find, history, open, remove, rename } from "./conversations.ts";
 import { upload } from "./files.ts";
 import { type CozeOptions, readOptions } from "./options.ts";
 import { composeQuestion } from "./question.ts";
@@ -50,6 +50,7 @@ export function coze(options: CozeOptions): Omit<CozeBackend, "accessToken"> {
     remove: (call) => remove(client, call),
     forget: ({ sessionName }) => client.forget(sessionName),
     history: (call) => history(client, call),
+    feedback: (call) => feedback(client, call),
     upload: (call) => upload(client, call),
     cancel: (call) => cancelChat(client, call, textOf(fieldsOf(call.facts).chatId)),
     ...accessToken,

@@ -40,6 +40,8 @@ export interface CozeMessage {
   readonly text: string;
   /** The names of its files. */
   readonly files: readonly string[];
+  /** What the person thinks of it, in Coze's words. */
+  readonly feedback?: { readonly type: string; readonly comment?: string };
 }
 
 /** A conversation as the emulator keeps it. */
@@ -258,6 +260,7 @@ function conversationView(state: CozeState, conversation: Conversation): CozeCon
       type: message.type,
       text: said.text,
       files: said.attachments.map((attachment) => attachment.name),
+      ...(message.feedback === undefined ? {} : { feedback: message.feedback }),
     };
   });
   return { id, botId, sessionName, accountId, name, metaData, connectorId, sectionId, messages };

@@ -50,6 +50,11 @@ export function serviceOf(
         service.findSession(url.pathname.slice("/v3/".length, -"/entityTypes".length));
         return Response.json({});
       }
+      if (entry.call === "submitAnswerFeedback" && request.method === "POST") {
+        const path = url.pathname.slice("/v3/".length, -":submitAnswerFeedback".length);
+        service.giveFeedback(path, await readJson(request));
+        return Response.json({});
+      }
       if (request.method !== "POST" || (entry.call !== "detectIntent" && entry.call !== streamingCall)) {
         throw new Refusal("UNIMPLEMENTED", `The emulator has no call ${request.method} ${entry.call}.`);
       }
