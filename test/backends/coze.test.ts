@@ -473,6 +473,14 @@ describe.each([{ stream: true }, { stream: false }])("coze chat, stream: $stream
     expect(emulator.chats()).toHaveLength(1);
   });
 
+  it("comes back when Coze says so, and no sooner", async () => {
+    const { service, turn } = await opened(backend({ stream }));
+    emulator.fail({ path: "/v3/chat", page: 429, headers: { "retry-after": "1" } });
+    expect(messagesOf(await all(service.ask(turn("hello"))))).toHaveLength(1);
+    expect(emulator.requests().filter(({ isEarly }) => isEarly)).toEqual([]);
+    expect(requestsTo("/v3/chat")).toBe(2);
+  });
+
   it("fails with a chat that fails, and never sends it again", async () => {
     const { service, turn } = await opened(backend({ stream }));
     const error = await failure(all(service.ask(turn("fail: 4013"))));

@@ -800,6 +800,16 @@ describe("dialogflowCx", () => {
       });
     });
 
+    it("comes back when the service says so, and no sooner", async () => {
+      emulator.fail({ status: "RESOURCE_EXHAUSTED", headers: { "retry-after": "1" } });
+      const ada = await conversation();
+      expect(messagesOf(await ada.say("hello"))).toHaveLength(1);
+      expect(emulator.requests().map(({ status, isEarly }) => [status, isEarly])).toEqual([
+        [429, undefined],
+        [200, undefined],
+      ]);
+    });
+
     it("tells a quota of a day apart", async () => {
       const details = [
         { "@type": "type.googleapis.com/google.rpc.ErrorInfo", metadata: { quota_unit: "1/d/{project}" } },

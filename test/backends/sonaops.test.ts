@@ -381,6 +381,14 @@ describe("sonaops", () => {
     },
   );
 
+  it("comes back when the service says so, and no sooner", async () => {
+    const { ask } = await opened();
+    emulator.fail({ path: streamPath, page: 429, headers: { "retry-after": "1" } });
+    expect(await answer(ask("hello"))).toBe('Turn 1. You said: "hello".');
+    expect(emulator.requests().filter(({ isEarly }) => isEarly)).toEqual([]);
+    expect(requestsTo(streamPath)).toBe(2);
+  });
+
   it("takes an answer as whole whose stream is cut after message_saved", async () => {
     const { ask } = await opened();
     emulator.fail({ path: streamPath, cut: "after-saved" });

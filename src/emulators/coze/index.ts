@@ -244,8 +244,7 @@ async function readSetup(state: CozeState, { bots, privateKey }: Settings): Prom
 }
 
 function audiencesOf({ host, region }: Settings, port: number): readonly string[] {
-  const regions = region === undefined ? ["api.coze.cn", "api.coze.com"] : [`api.coze.${region}`];
-  return [...regions, ...[host, "localhost"].flatMap((own) => [own, `${own}:${port}`])];
+  return [`api.coze.${region}`, ...[host, "localhost"].flatMap((own) => [own, `${own}:${port}`])];
 }
 
 function conversationView(state: CozeState, conversation: Conversation): CozeConversation {

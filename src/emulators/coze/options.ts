@@ -32,14 +32,14 @@ export interface CozeEmulatorOptions extends EmulatorOptions {
   readonly maxFileBytes?: number;
   /**
    * Whose `aud` the token endpoint takes: `api.coze.cn` or `api.coze.com`. Its own host is always taken.
-   * @default both regions
+   * @default "cn"
    */
   readonly region?: "cn" | "com";
 }
 
 /** The options with their defaults. */
 export type Settings = CozeEmulatorOptions &
-  Required<Omit<CozeEmulatorOptions, "persist" | "privateKey" | "region" | "hostile">>;
+  Required<Omit<CozeEmulatorOptions, "persist" | "privateKey" | "hostile">>;
 
 /** Checks the options at once, so that a wrong one is told by its name. */
 export function readOptions(options: CozeEmulatorOptions): Settings {
@@ -67,6 +67,7 @@ export function readOptions(options: CozeEmulatorOptions): Settings {
   return {
     port: 0,
     host: "127.0.0.1",
+    region: "cn",
     bots: [{}],
     tokenTtlSeconds: 86_399,
     wordDelayMs: 0,

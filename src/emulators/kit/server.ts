@@ -13,6 +13,8 @@ export interface LoggedRequest {
   readonly path: string;
   /** The HTTP status of the answer; undefined while there is none. */
   readonly status?: number;
+  /** It came before the `Retry-After` of an earlier answer was over, and was refused for that. */
+  readonly isEarly?: true;
 }
 
 /** A request on its way through an emulator. */
@@ -58,6 +60,7 @@ export async function startServer<Entry extends LoggedRequest, Fault extends Com
   // Each running chat and held request listens, and there may be thousands.
   setMaxListeners(0, closing.signal);
   const log = new Log<Entry>();
+  const pauses = new Pauses();
   const server = await listen({
     host,
     port,
@@ -65,6 +68,11 @@ export async function startServer<Entry extends LoggedRequest, Fault extends Com
       const url = new URL(request.url);
       const entry = entryOf(request, url);
       log.add(entry);
+      const early = pauses.refusal(request);
+      if (early !== undefined) {
+        Object.assign(entry, { status: early.status, isEarly: true });
+        return early;
+      }
       const hit = faults.take(entry);
       const call: Call<Entry, Fault> = {
         request,
@@ -74,6 +82,7 @@ export async function startServer<Entry extends LoggedRequest, Fault extends Com
         closing: closing.signal,
       };
       const response = await respond(service, call, hit);
+      pauses.begin(request, response);
       Object.assign(entry, { status: response.status });
       return response;
     },
@@ -113,6 +122,35 @@ async function respond<Entry, Fault extends CommonFault>(
   // Before a single byte of the answer: to the client it looks as if the service died at its work.
   if (dropResponse === true) connectionOf(request)?.destroy();
   return hit === undefined ? response : await throughWire(response, hit.fault, request);
+}
+
+/** How much too early a timer may fire, in milliseconds. */
+const toleranceMs = 20;
+
+/** Holds clients to the `Retry-After` that they were sent, for the same call with the same key. */
+class Pauses {
+  readonly #until = new Map<string, number>();
+
+  begin(request: Request, { headers }: Response): void {
+    const seconds = Number(headers.get("retry-after"));
+    if (seconds > 0) this.#until.set(this.#keyOf(request), performance.now() + seconds * 1000 - toleranceMs);
+  }
+
+  refusal(request: Request): Response | undefined {
+    if (this.#until.size === 0) return undefined;
+    const key = this.#keyOf(request);
+    const leftMs = (this.#until.get(key) ?? 0) - performance.now();
+    if (leftMs > 0) {
+      const headers = { "retry-after": String(Math.ceil(leftMs / 1000)) };
+      return new Response("Too early.", { status: 429, headers });
+    }
+    this.#until.delete(key);
+    return undefined;
+  }
+
+  #keyOf({ method, url, headers }: Request): string {
+    return JSON.stringify([method, new URL(url).pathname, headers.get("authorization")]);
+  }
 }
 
 /** False where the client has left meanwhile. */
