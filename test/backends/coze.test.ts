@@ -380,7 +380,14 @@ describe("coze conversations", () => {
   it("renames, clears, and deletes, also what is already gone", async () => {
     const { service, turn, conversation } = await opened();
     await all(service.ask(turn("my name is Ada")));
-    await service.rename({ ...conversation, title: "n".repeat(150) });
+    await service.rename({ ...conversation, title: ` ${"n".repeat(100)}\n` });
+    expect(emulator.conversations()[0]?.name).toBe("n".repeat(100));
+    const error = await failure(service.rename({ ...conversation, title: "n".repeat(101) }));
+    expect([error.code, error.field, error.message]).toEqual([
+      "input-invalid",
+      "title",
+      "The title has 101 characters, and Coze takes 100 at most.",
+    ]);
     expect(emulator.conversations()[0]?.name).toBe("n".repeat(100));
     await service.clear(conversation);
     expect(messagesOf(await all(service.ask(turn("what is my name?"))))[0]).toContain("not told");
@@ -1060,5 +1067,72 @@ describe("coze feedback", () => {
     expect(await rate(ben, answer)).toBe("backend-rejected");
     expect(await rate(ada, "../../clear?")).toBe("backend-rejected");
     expect(emulator.requests().some(({ path }) => path.endsWith("/clear"))).toBe(false);
+  });
+});
+
+describe("coze opening messages", () => {
+  const opening = [
+    { role: "user", text: "my name is Ada" },
+    { role: "agent", text: "Hello, Ada 你好" },
+  ] as const;
+
+  it("stand in a conversation from the beginning, and the agent knows them", async () => {
+    const asked: unknown[] = [];
+    const service = backend({
+      opening: async ({ sessionName, agent: name }) => {
+        asked.push([sessionName, name]);
+        return opening;
+      },
+    });
+    const { turn, conversation } = await opened(service);
+    expect(asked).toEqual([["ada", agent]]);
+    expect((await service.history(conversation)).map(({ role, text }) => ({ role, text }))).toEqual(opening);
+    expect(messagesOf(await all(service.ask(turn("what is my name?"))))).toEqual([
+      "Turn 2. Your name is Ada.",
+    ]);
+  });
+
+  it("are none where the function says so", async () => {
+    for (const none of [undefined, []]) {
+      const service = backend({ opening: () => none });
+      const { conversation } = await opened(service);
+      expect(await service.history(conversation)).toEqual([]);
+    }
+  });
+
+  it("are asked for once where the answer to the opening was lost", async () => {
+    let asked = 0;
+    emulator.fail({ path: "/v1/conversation/create", dropResponse: true });
+    const service = backend({
+      opening() {
+        asked += 1;
+        return opening;
+      },
+    });
+    const { conversation } = await opened(service);
+    expect(asked).toBe(1);
+    expect(emulator.conversations()).toHaveLength(1);
+    expect(await service.history(conversation)).toHaveLength(2);
+  });
+
+  it("are refused where Coze would refuse them, or the function fails", async () => {
+    const many = Array.from({ length: 17 }, () => opening[0]);
+    const wrong: unknown[] = [
+      many,
+      "hello",
+      [{ role: "system", text: "x" }],
+      [{ role: "user", text: " " }],
+      [7],
+    ];
+    for (const messages of wrong) {
+      const error = await failure(opened(backend({ opening: () => messages as never })));
+      expect([error.code, error.field]).toEqual(["input-invalid", "opening"]);
+    }
+    const cause = new Error("the thread is away");
+    const error = await failure(opened(backend({ opening: () => Promise.reject(cause) })));
+    expect([error.code, error.field, error.cause]).toEqual(["input-invalid", "opening", cause]);
+    expect(requestsTo("/v1/conversation/create")).toBe(0);
+    const codes = (await failure((async () => backend({ opening: [] as never }))())).field;
+    expect(codes).toBe("opening");
   });
 });

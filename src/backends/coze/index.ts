@@ -14,7 +14,15 @@ import { composeQuestion } from "./question.ts";
 import { recover } from "./recover.ts";
 
 export { serviceWords } from "../http/failure.ts";
-export type { CozeOptions, CozePerTurn, CozeSessionContext, CozeTool, CozeTurn } from "./options.ts";
+export type {
+  CozeOpening,
+  CozeOptions,
+  CozePerTurn,
+  CozeSession,
+  CozeSessionContext,
+  CozeTool,
+  CozeTurn,
+} from "./options.ts";
 
 /** A backend for Coze: all but what Coze needs not. */
 export type CozeBackend = Required<Omit<Backend, "locate">>;
