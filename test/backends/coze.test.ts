@@ -432,6 +432,16 @@ describe.each([{ stream: true }, { stream: false }])("coze chat, stream: $stream
     const paper: FileInput = { name: "paper.pdf", load: async () => new Uint8Array([3]) };
     const [answer] = messagesOf(await all(service.ask(turn("look", { files: [photo, paper] }))));
     expect(answer).toContain('"photo.png" (image, 2 bytes), "paper.pdf" (file, 1 bytes)');
+    // A platform's voice note, by its type or by its name; a type that is told goes before the name.
+    const notes: FileInput[] = [
+      { name: "note.wav", type: "audio/wav", data: new Uint8Array([1]) },
+      { name: "note.M4A", data: new Uint8Array([1, 2]) },
+      { name: "list.mp3", type: "text/plain", data: new Uint8Array([1]) },
+    ];
+    const [heard] = messagesOf(await all(service.ask(turn("listen", { files: notes }))));
+    expect(heard).toContain(
+      '"note.wav" (audio, 1 bytes), "note.M4A" (audio, 2 bytes), "list.mp3" (file, 1 bytes)',
+    );
     const many = Array.from({ length: 11 }, (_, at) => ({ ...photo, name: `${at}.png` }));
     const [eleven] = messagesOf(await all(service.ask(turn("count", { files: many }))));
     expect(eleven?.match(/\d+\.png/g)).toEqual(many.map((file) => file.name));
