@@ -17,6 +17,7 @@ export type {
   Backend,
   BackendHost,
   ConversationCall,
+  FeedbackCall,
   FileInput,
   HistoryMessage,
   OpenCall,

@@ -16,6 +16,7 @@ import {
   type Erasure,
   eraseSession,
   exportSession,
+  giveFeedback,
   renameConversation,
   type SessionExport,
   type SessionSummary,
@@ -233,6 +234,26 @@ export class SessionMapper implements AsyncDisposable {
     return this.#inSession(speaker, "rename", async (session) => {
       const name = agent ?? (await this.#reached(session.name, session.record.agent, speaker));
       return renameConversation(session, name, this.#backend(name), title);
+    });
+  }
+
+  /**
+   * Tells the agent's service what the person thinks of an answer.
+   * @param answer the `id` of the answer's `message` event
+   * @param options.words what the person says about it
+   * @param options.agent without it, the one that a message from the speaker would reach
+   * @throws {AparteError} `backend-unsupported` where the service takes no feedback.
+   */
+  feedback(
+    speaker: Speaker,
+    answer: string,
+    rating: "up" | "down",
+    { words, agent }: { readonly words?: string; readonly agent?: string } = {},
+  ): Promise<void> {
+    return this.#inSession(speaker, "feedback", async (session) => {
+      const name = agent ?? (await this.#reached(session.name, session.record.agent, speaker));
+      const given = { answer, rating, ...(words === undefined ? {} : { words }) };
+      return giveFeedback(session, name, this.#backend(name), given);
     });
   }
 
