@@ -12,6 +12,7 @@ import { memoryStore } from "./stores/memory.ts";
 import { redisOf, redisStore } from "./stores/redis/index.ts";
 import type { Store } from "./stores/store.ts";
 import type { TurnLimits } from "./turn/limits.ts";
+import { isHost } from "./turn/links.ts";
 import type { Message } from "./turn/message.ts";
 
 export interface MapperOptions {
@@ -44,6 +45,12 @@ export interface MapperOptions {
    * undefined keeps the platform's.
    */
   readonly identify?: (speaker: Speaker) => string | undefined | Promise<string | undefined>;
+  /**
+   * The hosts to which links in an agent's answer may lead: `"docs.example.com"`, or `"*.example.com"` for all below it.
+   * A link to another one is shown as text, on every platform: it could carry away what was said. `[]`: no links at all.
+   * @default every host
+   */
+  readonly linkHosts?: readonly string[];
   /** Names a new conversation. @default the first message's first line; the backend cuts it */
   readonly title?: (message: Message) => string | undefined;
   /**
@@ -90,6 +97,7 @@ export interface Settings {
   readonly route: MapperOptions["route"];
   readonly allow: MapperOptions["allow"];
   readonly identify: MapperOptions["identify"];
+  readonly linkHosts: readonly string[] | undefined;
   readonly title: (message: Message) => string | undefined;
   readonly alwaysFind: boolean;
   readonly limits: TurnLimits | undefined;
@@ -112,6 +120,7 @@ const known = [
   "route",
   "allow",
   "identify",
+  "linkHosts",
   "title",
   "recover",
   "limits",
@@ -154,6 +163,7 @@ export function checkOptions(options: MapperOptions): Settings {
     route,
     allow,
     identify,
+    linkHosts: checkLinkHosts(options.linkHosts),
     title: title ?? firstLine,
     alwaysFind: recover === "always",
     limits: checkLimits(options.limits),
@@ -181,6 +191,12 @@ function checkLimits(limits: MapperOptions["limits"]): TurnLimits | undefined {
     }
   }
   return limits;
+}
+
+function checkLinkHosts(hosts: MapperOptions["linkHosts"]): readonly string[] | undefined {
+  if (hosts === undefined) return undefined;
+  if (Array.isArray(hosts) && hosts.every(isHost)) return hosts;
+  throw optionInvalid("linkHosts", 'must be a list of hosts, e.g. ["docs.example.com", "*.example.org"]');
 }
 
 function checkAgents(agents: MapperOptions["agents"]): ReadonlyMap<string, Backend> {

@@ -18,6 +18,7 @@ import { ask, type Question, recover } from "./ask.ts";
 import type { Closing } from "./closing.ts";
 import { type Delivered, Deliverer } from "./delivery.ts";
 import type { Limits } from "./limits.ts";
+import { withPlainLinks } from "./links.ts";
 import {
   checkMessage,
   eventKey,
@@ -502,7 +503,9 @@ export class Turn {
     };
     if (!this.#host.owner.isAlive) await place.permit();
     signal.throwIfAborted();
-    const events = attempt > 1 ? recover(question, known, phase === "asked") : ask(question);
+    const said = attempt > 1 ? recover(question, known, phase === "asked") : ask(question);
+    const { linkHosts } = settings;
+    const events = linkHosts === undefined ? said : withPlainLinks(said, linkHosts);
     let hasSpoken = false;
     for await (const event of events) {
       signal.throwIfAborted();
