@@ -21,7 +21,7 @@ const authority = /[^\s\\/?#<>|]*/y;
 
 /** An allowed link begins so: a plain host, and behind it nothing that another reader may take for a part of it. */
 const plainStart =
-  /(?:https?:\/\/)?([a-z0-9.-]+)(?::\d{1,5})?(?=(?:(?![@\\])[\p{P}\p{S}])*?(?:[\s/?#<>|[\]]|$))/iuy;
+  /(?:[hH][tT]{2}[pP][sS]?:\/\/)?([a-zA-Z0-9.-]+)(?::\d{1,5})?(?=(?:(?![@\\])[\p{P}\p{S}])*?(?:[\s/?#<>|[\]]|$))/uy;
 
 /**
  * The text with every link to another host shown as text: its address is written as `https[:]//host[.]com/…`, of which
@@ -113,6 +113,6 @@ export async function* withPlainLinks(
 function wholeWords(draft: string): number {
   const space = /\s\S*$/.exec(draft)?.index ?? -1;
   const word = draft.slice(space + 1);
-  const foreign = /^(?:[a-z0-9]|\P{ASCII})*\P{ASCII}/iu.exec(word)?.[0] ?? "";
+  const foreign = /^(?:[a-zA-Z0-9]|\P{ASCII})*\P{ASCII}/u.exec(word)?.[0] ?? "";
   return space + 1 + foreign.length;
 }

@@ -63,6 +63,7 @@ describe("A link to another host", () => {
     "https://docs.acme.com%2eevil.com/",
     "https://docs.acme.com。evil.com/",
     "https://docs.acme.comé/",
+    "https://docſ.acme.com/",
     "https://acme.org/",
     "https://evilacme.org/",
     "https://xdocs.acme.com/",
