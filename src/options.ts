@@ -1,6 +1,6 @@
 import { Keyv } from "keyv";
 import type { Backend } from "./backends/backend.ts";
-import { milliseconds, optionInvalid, refuseUnknown } from "./check.ts";
+import { type Duration, duration, isObject, milliseconds, optionInvalid, refuseUnknown } from "./check.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Overlap } from "./lane/machine.ts";
 import { consoleLogger, type FieldsFirstLogger, type Logger, messageFirst } from "./logger.ts";
@@ -51,6 +51,16 @@ export interface MapperOptions {
    * @default every host
    */
   readonly linkHosts?: readonly string[];
+  /**
+   * After how much silence a person's next message begins a new conversation, e.g. `"24h"`, as `reset` does; they are
+   * told. A number counts milliseconds. @default never
+   */
+  readonly freshAfter?: Duration;
+  /**
+   * After how much silence a session is erased, as `forget` does: `{ idle: "90d" }`. One of the processes looks once an
+   * hour, and erases a hundred a minute. @default never
+   */
+  readonly retention?: { readonly idle: Duration };
   /** Names a new conversation. @default the first message's first line; the backend cuts it */
   readonly title?: (message: Message) => string | undefined;
   /**
@@ -98,6 +108,10 @@ export interface Settings {
   readonly allow: MapperOptions["allow"];
   readonly identify: MapperOptions["identify"];
   readonly linkHosts: readonly string[] | undefined;
+  /** In milliseconds; infinite for never. */
+  readonly freshAfter: number;
+  /** In milliseconds; undefined for never. */
+  readonly idleTime: number | undefined;
   readonly title: (message: Message) => string | undefined;
   readonly alwaysFind: boolean;
   readonly limits: TurnLimits | undefined;
@@ -121,6 +135,8 @@ const known = [
   "allow",
   "identify",
   "linkHosts",
+  "freshAfter",
+  "retention",
   "title",
   "recover",
   "limits",
@@ -164,6 +180,11 @@ export function checkOptions(options: MapperOptions): Settings {
     allow,
     identify,
     linkHosts: checkLinkHosts(options.linkHosts),
+    freshAfter:
+      options.freshAfter === undefined
+        ? Number.POSITIVE_INFINITY
+        : duration("freshAfter", options.freshAfter),
+    idleTime: checkRetention(options.retention),
     title: title ?? firstLine,
     alwaysFind: recover === "always",
     limits: checkLimits(options.limits),
@@ -197,6 +218,13 @@ function checkLinkHosts(hosts: MapperOptions["linkHosts"]): readonly string[] | 
   if (hosts === undefined) return undefined;
   if (Array.isArray(hosts) && hosts.every(isHost)) return hosts;
   throw optionInvalid("linkHosts", 'must be a list of hosts, e.g. ["docs.example.com", "*.example.org"]');
+}
+
+function checkRetention(retention: MapperOptions["retention"]): number | undefined {
+  if (retention === undefined) return undefined;
+  if (!isObject(retention)) throw optionInvalid("retention", 'must be an object, e.g. { idle: "90d" }');
+  refuseUnknown(retention, ["idle"], "retention.");
+  return duration("retention.idle", retention.idle);
 }
 
 function checkAgents(agents: MapperOptions["agents"]): ReadonlyMap<string, Backend> {
