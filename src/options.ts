@@ -10,6 +10,7 @@ import type { Speaker } from "./speaker/speaker.ts";
 import { keyvStore } from "./stores/keyv.ts";
 import { memoryStore } from "./stores/memory.ts";
 import { redisOf, redisStore } from "./stores/redis/index.ts";
+import { sealedStore } from "./stores/sealed.ts";
 import type { Store } from "./stores/store.ts";
 import type { TurnLimits } from "./turn/limits.ts";
 import { isHost } from "./turn/links.ts";
@@ -25,6 +26,11 @@ export interface MapperOptions {
   readonly secret: string | readonly string[];
   /** From `openStore(url)`, or any Keyv 5. @default a store in memory, lost on restart */
   readonly store?: Store | Keyv;
+  /**
+   * Encrypts what the store has of sessions with a key made from the secret: ids of people and places, and words of
+   * turns under way. Without the secret the store is lost. @default false
+   */
+  readonly encrypt?: boolean;
   /** Which parts of a speaker make a session. @default "user" */
   readonly scope?: Scope;
   /** What a message does that arrives while a turn runs. @default "queue" */
@@ -128,6 +134,7 @@ const known = [
   "agents",
   "secret",
   "store",
+  "encrypt",
   "scope",
   "overlap",
   "queueLimit",
@@ -166,13 +173,16 @@ export function checkOptions(options: MapperOptions): Settings {
   for (const [field, hook] of Object.entries({ route, allow, identify, title })) {
     if (hook !== undefined && typeof hook !== "function") throw optionInvalid(field, "must be a function");
   }
+  const { encrypt = false } = options;
+  if (typeof encrypt !== "boolean") throw optionInvalid("encrypt", "must be true or false");
+  const secrets = checkSecrets(options.secret);
   const agents = checkAgents(options.agents);
   const [firstAgent = ""] = agents.keys();
   const storeTimeout = milliseconds("storeTimeout", options.storeTimeout, 5_000);
   return {
     agents,
     firstAgent,
-    secrets: checkSecrets(options.secret),
+    secrets,
     scope,
     overlap,
     queueLimit: checkQueueLimit(options.queueLimit),
@@ -196,7 +206,9 @@ export function checkOptions(options: MapperOptions): Settings {
     clock: options.clock ?? systemClock,
     logger,
     // The last of them: it may connect to a server, which wrong options must not.
-    store: checkStore(options.store, logger),
+    store: encrypt
+      ? sealedStore(checkStore(options.store, logger), secrets)
+      : checkStore(options.store, logger),
   };
 }
 
