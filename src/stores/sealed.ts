@@ -20,20 +20,24 @@ export function sealedStore(store: Store, secrets: readonly [string, ...string[]
   );
   const seal = (name: string, value: JsonValue): string => sealed(keys[0] as Uint8Array, name, value);
   const open = (name: string, value: unknown) => opened(keys, name, value);
+  /** What no secret opens stays as it is: its reader says that it is none of ours. */
+  const openIfPossible = (name: string, value: unknown) => {
+    const plain = open(name, value);
+    return plain === undefined ? value : plain;
+  };
   const found = <Found extends Partial<Pick<FoundLane, "document" | "record">>>(
     lane: string,
     answer: Found,
   ): Found => {
     const { document, record } = answer;
-    // Of a document that no secret opens, the lane says that it is none of ours.
-    const plain = "document" in answer ? { document: open(laneName(lane), document) ?? document } : {};
+    const plain = "document" in answer ? { document: openIfPossible(laneName(lane), document) } : {};
     return { ...answer, ...plain, record: open(sessionKey(lane), record) };
   };
   const { records } = store;
   const isSession = (key: string) => key.startsWith(sessionKey(""));
   const sealRecord = (key: string, value: unknown) =>
     isSession(key) ? seal(key, value as JsonValue) : value;
-  const openRecord = (key: string, value: unknown) => (isSession(key) ? (open(key, value) ?? value) : value);
+  const openRecord = (key: string, value: unknown) => (isSession(key) ? openIfPossible(key, value) : value);
   return {
     name: store.name,
     shared: store.shared,

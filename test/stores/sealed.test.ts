@@ -5,9 +5,7 @@ import { type Backend, openStore, SessionMapper } from "aparte";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { memoryStore } from "../../src/stores/memory.ts";
 import { sealedStore } from "../../src/stores/sealed.ts";
-import type { Store } from "../../src/stores/store.ts";
 import { storeContract } from "../../src/testing/store.ts";
-import { openSqlite } from "../support/opened-stores.ts";
 
 const [secret, oldSecret] = ["the secret of this year", "the secret of last year"];
 
@@ -20,27 +18,6 @@ storeContract(
     open: async () => {
       const store = sealedStore(memoryStore(), [secret]);
       return { store, close: () => store.close() };
-    },
-  },
-);
-
-storeContract(
-  { describe, it },
-  {
-    name: "sqlite",
-    shared: true,
-    durable: true,
-    canSpoil: true,
-    open: async () => {
-      const opened = await openSqlite();
-      const sealed = (store: Store) => sealedStore(store, [secret]);
-      const { again, spoil } = opened;
-      return {
-        store: sealed(opened.store),
-        close: opened.close,
-        ...(again === undefined ? {} : { again: async () => sealed(await again()) }),
-        ...(spoil === undefined ? {} : { spoil }),
-      };
     },
   },
 );
