@@ -246,6 +246,14 @@ describe("Looking for conversations that are yet to be erased", () => {
     expect(await left()).toEqual([]);
   });
 
+  it("is not planned any more once the process ends", async () => {
+    const erasures = process();
+    erasures.close();
+    await erasures.add(one);
+    expect(clock.planned).toEqual([]);
+    expect(await left()).toEqual([one]);
+  });
+
   it("ends with the process, and leaves the rest to the next one", async () => {
     const erasures = process();
     await erasures.add(one);
