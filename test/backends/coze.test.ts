@@ -176,8 +176,9 @@ describe("coze options", () => {
 
 describe("coze tokens", () => {
   it("signs once a session for fifty calls and for two agents of one app", async () => {
-    const first = backend();
-    const second = backend();
+    const [first, second] = [backend(), backend()];
+    const host = { pace: async () => {} };
+    for (const one of [first, second]) one.attach(host);
     const tokens = await Promise.all(
       Array.from({ length: 50 }, (_, at) => (at % 2 ? first : second).accessToken(call())),
     );
@@ -190,6 +191,11 @@ describe("coze tokens", () => {
     });
     await first.accessToken(call("bob"));
     expect(emulator.signatures).toBe(2);
+    // Another mapper's are its own.
+    const third = backend();
+    third.attach({ pace: async () => {} });
+    await third.accessToken(call("bob"));
+    expect(emulator.signatures).toBe(3);
   });
 
   it("asks at the account's or enterprise's path, with scope and session context", async () => {
