@@ -9,6 +9,7 @@ import type { Owner } from "../lane/owner.ts";
 import type { Begun, Place, StopReason } from "../lane/place.ts";
 import { describeError } from "../logger.ts";
 import type { Settings } from "../options.ts";
+import { clearConversation } from "../session/operations.ts";
 import { Session } from "../session/session.ts";
 import type { ScopedSpeaker } from "../speaker/scope.ts";
 import type { SessionIdentity, SessionNames } from "../speaker/session-names.ts";
@@ -17,6 +18,7 @@ import { ask, type Question, recover } from "./ask.ts";
 import type { Closing } from "./closing.ts";
 import { type Delivered, Deliverer } from "./delivery.ts";
 import type { Limits } from "./limits.ts";
+import { withPlainLinks } from "./links.ts";
 import {
   checkMessage,
   eventKey,
@@ -508,9 +510,13 @@ export class Turn {
       found: (isSent) => this.#found(isSent),
       note: (said) => this.#note(place, said),
     };
+    if (session.idleMs >= settings.freshAfter) await this.#startAfresh(session, agent);
+    session.touch();
     if (!this.#host.owner.isAlive) await place.permit();
     signal.throwIfAborted();
-    const events = attempt > 1 ? recover(question, known, phase === "asked") : ask(question);
+    const said = attempt > 1 ? recover(question, known, phase === "asked") : ask(question);
+    const { linkHosts } = settings;
+    const events = linkHosts === undefined ? said : withPlainLinks(said, linkHosts);
     let hasSpoken = false;
     for await (const event of events) {
       signal.throwIfAborted();
@@ -524,6 +530,19 @@ export class Turn {
       this.#log.push(event);
     }
     signal.throwIfAborted();
+  }
+
+  /** After long silence no agent is to know what was said before. Written down before one is asked. */
+  async #startAfresh(session: Session, asked: string): Promise<void> {
+    const { agents } = this.#host.settings;
+    const hadConversation = session.conversation(asked)?.id !== undefined;
+    for (const agent of Object.keys(session.record.conversations)) {
+      const backend = agents.get(agent);
+      if (backend !== undefined) await clearConversation(session, agent, backend);
+    }
+    session.touch();
+    await session.save();
+    if (hadConversation) this.#log.push(notice("new-conversation"));
   }
 
   /** From here on the service may have the turn. */
