@@ -49,6 +49,12 @@ export interface SlackOptions {
    */
   readonly answer?: "all" | "unheard" | "none";
   /**
+   * The slash command by which people begin anew, choose the agent, see and erase what is kept of them …: `/agent new`.
+   * The same works as `!new` in a message, since Slack has no slash commands in threads. `false` for neither.
+   * @default "/agent"
+   */
+  readonly command?: string | false;
+  /**
    * The buttons of answers: `"stop"` while one grows by edits, `"questions"` for follow-up questions, `"new"` for a new
    * conversation, `"feedback"`. The app needs interactivity; `[]` for one without. @default ["stop", "questions"]
    */
@@ -93,6 +99,7 @@ export interface SlackSettings {
   readonly agentView: boolean;
   readonly prompts: readonly string[];
   readonly answer: "all" | "unheard" | "none";
+  readonly command: string | false;
   readonly buttons: readonly Button[];
   readonly onFeedback: SlackOptions["onFeedback"];
   readonly installations: InstallationStore | undefined;
@@ -110,6 +117,7 @@ const known = [
   "agentView",
   "prompts",
   "answer",
+  "command",
   "buttons",
   "onFeedback",
   "installations",
@@ -141,6 +149,10 @@ export function checkOptions(options: SlackOptions): SlackSettings {
     throw optionInvalid("prompts", "must be a list of texts that are not empty");
   }
   const { answer = "all", buttons = ["stop", "questions"], onFeedback } = options;
+  const { command = "/agent" } = options;
+  if (command !== false && (typeof command !== "string" || !/^\/[^\sA-Z]{1,31}$/.test(command))) {
+    throw optionInvalid("command", 'must be like "/agent", in lower case, or false');
+  }
   if (!answers.includes(answer)) throw optionInvalid("answer", `must be one of: ${answers.join(", ")}`);
   if (!Array.isArray(buttons) || buttons.some((one) => !allButtons.includes(one))) {
     throw optionInvalid("buttons", `must be a list of: ${allButtons.join(", ")}`);
@@ -174,6 +186,7 @@ export function checkOptions(options: SlackOptions): SlackSettings {
     agentView,
     prompts,
     answer,
+    command,
     buttons,
     onFeedback,
     installations,

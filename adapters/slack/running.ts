@@ -29,15 +29,20 @@ export class RunningTurns {
   }
 
   /** Stops what this person asked here. @returns whether there was anything to stop */
-  stop({ tenant, bot, user, channel, thread }: Speaker): boolean {
+  stop(here: Speaker): boolean {
+    return this.#stop(here, ["tenant", "bot", "user", "channel", "thread"]);
+  }
+
+  /** The same for all threads of the channel, for who is in none. */
+  stopIn(here: Speaker): boolean {
+    return here.thread === undefined
+      ? this.#stop(here, ["tenant", "bot", "user", "channel"])
+      : this.stop(here);
+  }
+
+  #stop(here: Speaker, parts: readonly (keyof Speaker)[]): boolean {
     const found = [...this.#turns.values()].filter(
-      ({ speaker: one, stop }) =>
-        !stop.signal.aborted &&
-        one.tenant === tenant &&
-        one.bot === bot &&
-        one.user === user &&
-        one.channel === channel &&
-        one.thread === thread,
+      ({ speaker, stop }) => !stop.signal.aborted && parts.every((part) => speaker[part] === here[part]),
     );
     for (const { stop } of found) stop.abort();
     return found.length > 0;

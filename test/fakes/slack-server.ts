@@ -17,7 +17,7 @@ const budgets: Readonly<Record<string, number>> = {
 /** What an app with the adapter's own manifest has. */
 const neededScopes = [
   ...["app_mentions:read", "assistant:write", "channels:history", "channels:read", "chat:write"],
-  ...["files:read", "groups:history", "im:history", "mpim:history", "users:read"],
+  ...["commands", "files:read", "groups:history", "im:history", "mpim:history", "users:read"],
 ];
 
 /** A call of Slack's API that the bot made. */
@@ -301,6 +301,18 @@ export class SlackServer {
     );
   }
 
+  /** A person uses a shortcut of the app on one of its messages. */
+  async shortcut(user: string, message: StoredMessage, callback_id: string): Promise<void> {
+    const { channel, ts, thread, shown } = message;
+    const place = thread === undefined ? {} : { thread_ts: thread };
+    await this.#interact({
+      ...{ type: "message_action", callback_id, is_enterprise_install: false, enterprise: null },
+      ...{ team: { id: this.teamId }, user: { id: user, team_id: this.teamId }, channel: { id: channel } },
+      ...{ message: { type: "message", user: this.botUserId, text: shown, ts, ...place }, message_ts: ts },
+      ...{ trigger_id: "1.2", response_url: `http://${this.host}/api/respond`, action_ts: this.ts() },
+    });
+  }
+
   async #interact(payload: object): Promise<void> {
     if (this.eventsUrl === undefined) return this.#push("interactive", payload, undefined);
     const form = new URLSearchParams({ payload: JSON.stringify(payload) }).toString();
@@ -469,6 +481,9 @@ export class SlackServer {
       case "conversations.replies":
       case "conversations.history":
         return { messages: this.#history(method, body) };
+      case "chat.postEphemeral":
+        if (body.user === undefined) throw new Refusal("user_not_in_channel");
+        return { message_ts: this.ts() };
       case "respond":
       case "assistant.threads.setStatus":
       case "assistant.threads.setSuggestedPrompts":

@@ -20,6 +20,7 @@ describe("slack refuses", () => {
     ["threadTime", { threadTime: 0 }],
     ["agentView", { agentView: "yes" }],
     ["answer", { answer: "some" }],
+    ["command", { command: "agent" }],
     ["buttons", { buttons: ["go"] }],
     ["onFeedback", { buttons: ["feedback"] }],
     ["prompts", { prompts: [""] }],
