@@ -14,6 +14,7 @@ import {
   isUnsure,
   waitOf,
 } from "./failures.ts";
+import { LostStreams } from "./lost-streams.ts";
 import type { Pace } from "./pace.ts";
 import type { Workspace } from "./workspaces.ts";
 
@@ -83,8 +84,7 @@ export class Posts {
   /** Slack took the blocks of this reply for wrong. */
   #isPlain: boolean;
   #conflicts = 0;
-  /** The first words of a stream that may have begun, though its answer was lost. */
-  #orphan: string | undefined;
+  readonly #lostStreams: LostStreams;
   /** When there was something to show first, of `performance.now()`; and what looks again. */
   #firstAt: number | undefined;
   #firstLook: NodeJS.Timeout | undefined;
@@ -96,6 +96,8 @@ export class Posts {
   constructor(options: PostsOptions) {
     this.#options = options;
     this.#isPlain = !options.workspace.markdown.isThere;
+    const { api, delivery, workspace } = options;
+    this.#lostStreams = new LostStreams({ api, delivery, streams: workspace.streams });
   }
 
   get #isComplete(): boolean {
@@ -104,9 +106,10 @@ export class Posts {
 
   /** The thread in which the next message streams; undefined where it does not. */
   get #streamThread(): string | undefined {
-    const { api, workspace } = this.#options;
-    // A whole answer needs no stream.
-    return this.#canStream && !this.#isComplete && workspace.streaming.isThere ? api.thread : undefined;
+    const { api, workspace, delivery } = this.#options;
+    // A whole answer needs no stream. One that is delivered again is posted, since posts bear a mark and streams none.
+    const isWanted = this.#canStream && !this.#isComplete && !delivery.isRepeated;
+    return isWanted && workspace.streaming.isThere ? api.thread : undefined;
   }
 
   /** Read when there is something to show: a reply is handed over before its turn runs. */
@@ -131,7 +134,9 @@ export class Posts {
     }
     for (const { ts } of this.#known ?? []) this.#options.workspace.streams.delete(ts);
     if (this.#failure !== undefined) throw this.#failure.error;
-    await this.#removeOrphan().catch(() => {});
+    const [text = ""] = this.#options.texts(this.#isPlain);
+    const posts = (this.#known ?? []).map(({ ts }) => ts);
+    await this.#lostStreams.remove(posts, text).catch(() => {});
   }
 
   async #catchUp(): Promise<void> {
@@ -263,28 +268,16 @@ export class Posts {
       // This reply is posted and edited; so are all others for a while where the workspace has no streams.
       this.#canStream = false;
       if (isThreadRefusal(error)) throw error;
-      if (isUnsure(error)) this.#orphan = text;
-      else if (!isLimited(error)) workspace.streaming.refused(isStreamRefusal(error));
+      if (isUnsure(error)) {
+        this.#lostStreams.words = text;
+        this.#tellPosts();
+      } else if (!isLimited(error)) workspace.streaming.refused(isStreamRefusal(error));
     }
   }
 
   #showed(index: number, ts: string, { text, isPlain, below }: Content): void {
     if (!isPlain) this.#options.workspace.markdown.worked();
     this.#keep(index, { ts, shown: text, below: JSON.stringify(below), streamsUntil: undefined });
-  }
-
-  /**
-   * Removes the stream that began though its answer was lost. It bears no mark, so it is known by its words: by now all
-   * living streams have others. Were it another person's after all, that reply would be posted anew.
-   */
-  async #removeOrphan(): Promise<void> {
-    const { api, workspace, delivery } = this.#options;
-    if (this.#orphan === undefined || api.thread === undefined) return;
-    const found = (await api.findStreams(this.#orphan)).filter((ts) => !workspace.streams.has(ts));
-    const [orphan] = found;
-    if (orphan === undefined || found.length > 1) return;
-    await delivery.permit();
-    await api.remove(orphan);
   }
 
   /** Looks for the post whose answer was lost; where Slack does not let the bot look, it is posted again. */
@@ -351,8 +344,14 @@ export class Posts {
 
   #keep(index: number, post: Post): void {
     this.#posts[index] = post;
+    this.#tellPosts();
+  }
+
+  #tellPosts(): void {
+    const { words } = this.#lostStreams;
     this.#options.delivery.posted({
       posts: this.#posts.map(({ ts, streamsUntil }) => ({ ts, streams: streamsUntil !== undefined })),
+      ...(words === undefined ? {} : { words }),
     });
   }
 }
