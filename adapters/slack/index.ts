@@ -158,7 +158,7 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
       const directory = new Directory(clients);
       const warn = (message: string, error: unknown) =>
         app.logger.warn(`aparte: ${message} (${codeOf(error)})`);
-      attached = { clients, workspaces: new Workspaces(settings), files, directory, warn };
+      attached = { clients, workspaces: new Workspaces(settings, mapper.rates), files, directory, warn };
       if (app.client.token !== undefined) void checkScopes(app, clients, settings.command);
       const { onFeedback } = settings;
       const speakerOfPlace = async (place: Place) => speakerAt(await certain(place, directory), settings);

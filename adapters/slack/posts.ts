@@ -244,7 +244,7 @@ export class Posts {
     const { api, delivery } = this.#options;
     if (this.#mayBePosted || (delivery.isRepeated && index >= this.#lookedFor)) return this.#find(index);
     const thread = this.#streamThread;
-    if (thread !== undefined && this.#options.workspace.streamStarts.take()) {
+    if (thread !== undefined && (await this.#options.workspace.streamStarts.take())) {
       return this.#stream(index, thread, content.text);
     }
     try {
