@@ -131,6 +131,10 @@ export class SlackServer {
   hasBudgets = false;
   /** When calls were carried out, by what they share a budget with. */
   readonly #spent = new Map<string, number[]>();
+  /** When a stream ends by itself, in milliseconds after its beginning. */
+  streamLife = 300_000;
+  /** When streams began. */
+  readonly #began = new Map<string, number>();
   /** What the token may do. */
   scopes: readonly string[] = neededScopes;
   readonly calls: ApiCall[] = [];
@@ -535,6 +539,7 @@ export class SlackServer {
       if (body.recipient_team_id === undefined) throw new Refusal("missing_recipient_team_id");
     }
     const ts = this.ts();
+    this.#began.set(ts, performance.now());
     this.messages.set(ts, {
       ...{ channel, ts, thread: thread_ts, shown: checkMarkdown(markdown_text), text: "" },
       ...{ isStreaming: true, wasStream: true, metadata: undefined },
@@ -549,6 +554,7 @@ export class SlackServer {
   #streaming({ ts = "" }: ApiBody): StoredMessage {
     const message = this.messages.get(ts);
     if (message === undefined) throw new Refusal("message_not_found");
+    if (performance.now() - (this.#began.get(ts) ?? 0) > this.streamLife) this.expire(ts);
     if (!message.isStreaming) throw new Refusal("message_not_in_streaming_state");
     return message;
   }
