@@ -36,7 +36,7 @@ export function slackManifest(options: ManifestOptions = {}): object {
   const { name = "Agent", description = "Answers you, and keeps what you tell it to itself." } = options;
   const {
     respond = "called",
-    agentView = false,
+    agentView = true,
     command = "/agent",
     buttons = ["stop"],
     prompts = [],

@@ -38,7 +38,8 @@ export interface SlackOptions {
   readonly threadTime?: number;
   /**
    * Whether the app is an agent in Slack's sense (`agent_view` in its manifest): each top-level direct message begins
-   * a thread, and a thread is a conversation of its own. @default false
+   * a thread, and a thread is a conversation of its own. `false` for a classic app, where a person's direct messages are
+   * one conversation. @default true
    */
   readonly agentView?: boolean;
   /** What somebody may ask who opens the agent's messages: Slack shows four at most. @default none */
@@ -136,7 +137,7 @@ const responses: readonly string[] = ["called", "threads", "always", "never"];
 export function checkOptions(options: SlackOptions): SlackSettings {
   refuseUnknown(options, known);
   const { stream = "native", editInterval = 1_200, maxFileBytes = 20_971_520 } = options;
-  const { fileHosts = [], client, bot, agentView = false } = options;
+  const { fileHosts = [], client, bot, agentView = true } = options;
   const { respond = "called", threadTime = 86_400_000 } = options;
   if (typeof respond !== "function" && !responses.includes(respond)) {
     throw optionInvalid("respond", `must be a function or one of: ${responses.join(", ")}`);

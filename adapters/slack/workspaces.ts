@@ -17,6 +17,8 @@ const streamsPerMinute = 20;
 export interface Workspace {
   readonly streaming: Feature;
   readonly markdown: Feature;
+  /** Of agents. */
+  readonly sessions: Feature;
   readonly streamStarts: Allowance;
   /** The streams that this process has open. */
   readonly streams: Set<string>;
@@ -47,6 +49,7 @@ export class Workspaces {
     const workspace = this.#workspaces.get(id) ?? {
       streaming: new Feature(stream === "native"),
       markdown: new Feature(true),
+      sessions: new Feature(true),
       streamStarts: new Allowance(streamsPerMinute, starts),
       streams: new Set(),
       firsts: new Pace(Math.min(editInterval, firstInterval)),

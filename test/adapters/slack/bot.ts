@@ -69,8 +69,9 @@ export async function startBot(server: SlackServer, options: BotOptions = {}): P
     },
     ...options.app,
   });
-  // Short, so that the tests are.
-  const adapter = slack(mapper, { editInterval: 20, fileHosts: [server.host], ...options.slack });
+  // Short, so that the tests are. In a classic app a person's direct messages are one conversation.
+  const given = { editInterval: 20, fileHosts: [server.host], agentView: false, ...options.slack };
+  const adapter = slack(mapper, given);
   adapter.attach(app);
   endings.push(async () => {
     await mapper.close();

@@ -23,6 +23,10 @@ describe("slackManifest", () => {
       features: {
         app_home: { messages_tab_enabled: true, messages_tab_read_only_enabled: false },
         bot_user: { display_name: "Agent", always_online: true },
+        agent_view: {
+          agent_description: "Answers you, and keeps what you tell it to itself.",
+          suggested_prompts: [],
+        },
         slash_commands: [
           {
             command: "/agent",
@@ -44,7 +48,10 @@ describe("slackManifest", () => {
       oauth_config: { scopes: { bot: scopes } },
       settings: {
         event_subscriptions: {
-          bot_events: ["app_mention", "app_uninstalled", "message.im", "tokens_revoked"],
+          bot_events: [
+            ...["agent_session_stopped", "app_home_opened", "app_mention", "app_uninstalled", "message.im"],
+            "tokens_revoked",
+          ],
         },
         interactivity: { is_enabled: true },
         org_deploy_enabled: true,
@@ -107,9 +114,13 @@ describe("slackManifest", () => {
     expect(JSON.parse(await slackManifestText(env))).toMatchObject({ settings });
   });
 
-  it("is printed by the program with the agent view", async () => {
-    const manifest: object = JSON.parse(await slackManifestText({ SLACK_AGENT_VIEW: "true" }));
-    expect(manifest).toHaveProperty("features.agent_view");
+  it("is printed by the program without the agent view for a classic app", async () => {
+    expect(JSON.parse(await slackManifestText({}))).toHaveProperty("features.agent_view");
+    const manifest: object = JSON.parse(await slackManifestText({ SLACK_AGENT_VIEW: "false" }));
+    expect(manifest).not.toHaveProperty("features.agent_view");
+    expect(manifest).toHaveProperty("settings.event_subscriptions.bot_events", [
+      ...["app_mention", "app_uninstalled", "message.im", "tokens_revoked"],
+    ]);
   });
 });
 
