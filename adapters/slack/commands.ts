@@ -40,6 +40,9 @@ export function purposeOf(command: (typeof shortcuts)[number]["command"]): strin
   return usages[command];
 }
 
+/** The longest title of an agent's session at Slack, in characters. */
+const titleLength = 200;
+
 const word = /^!(new|name|use|stop|kept|forget|help)(?:\s+([\s\S]*))?$/i;
 
 interface Command {
@@ -57,6 +60,7 @@ export interface CommandsOptions {
   readonly mapper: SessionMapper;
   readonly running: RunningTurns;
   readonly clients: SlackClients;
+  readonly agentView: boolean;
   readonly speakerOf: (body: object) => Promise<Speaker | undefined>;
 }
 
@@ -115,9 +119,13 @@ export class Commands {
     const at = isDirect ? thread : thread_ts;
     const content = { channel, text, ...(at === undefined ? {} : { thread_ts: at }) };
     try {
-      const { calls } = await this.#options.clients.of(installation);
+      const { calls, side } = await this.#options.clients.of(installation);
       if (isDirect) await calls.apiCall("chat.postMessage", content);
       else await calls.apiCall("chat.postEphemeral", { ...content, user });
+      if (name === "name" && argument !== "" && isDirect && this.#options.agentView) {
+        const session = { channel_id: channel, thread_ts: thread, title: argument.slice(0, titleLength) };
+        await side.apiCall("agents.sessions.rename", session);
+      }
     } catch (error) {
       const { reason } = readFailure(error);
       this.#options.mapper.logger.warn("a command could not be confirmed", { command: name, reason });
@@ -144,13 +152,19 @@ export class Commands {
 
   async #run(speaker: Speaker, name: string, argument: string, lead: string): Promise<string> {
     const { mapper, running } = this.#options;
+    const isAboveThreads = this.#options.agentView && speaker.direct === true && speaker.thread === undefined;
+    if (isAboveThreads && name === "new") return "Here each new message begins a new conversation.";
+    if (isAboveThreads && (name === "name" || name === "use")) {
+      const words = escapeText(`!${name} ${argument}`.trim());
+      return `Here each of our threads is a conversation of its own. In one of them, say: \`${words}\`.`;
+    }
     switch (name) {
       case "new":
         await mapper.reset(speaker);
         return "A new conversation begins.";
       case "name":
         if (argument === "") return usage("name TITLE", lead);
-        await mapper.rename(speaker, argument);
+        await this.#name(speaker, argument);
         return "Our conversation has its name.";
       case "use":
         return this.#use(speaker, argument, lead);
@@ -162,6 +176,16 @@ export class Commands {
         return this.#forget(speaker);
       default:
         return (Object.keys(usages) as Usage[]).map((one) => usage(one, lead)).join("\n");
+    }
+  }
+
+  async #name(speaker: Speaker, title: string): Promise<void> {
+    try {
+      await this.#options.mapper.rename(speaker, title);
+    } catch (error) {
+      // A thread of the agent view has a title at Slack, whatever the service knows.
+      const isTitled = speaker.scope !== undefined && speaker.direct === true;
+      if (!isTitled || !(error instanceof AparteError) || error.code !== "backend-unsupported") throw error;
     }
   }
 

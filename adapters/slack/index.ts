@@ -163,7 +163,7 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
       const { onFeedback } = settings;
       const speakerOfPlace = async (place: Place) => speakerAt(await certain(place, directory), settings);
       listenToControls(app, { mapper, agentView, running, onFeedback, speakerAt: speakerOfPlace });
-      const commands = new Commands({ mapper, running, clients, speakerOf });
+      const commands = new Commands({ mapper, running, clients, agentView, speakerOf });
       if (settings.command !== false) commands.listen(app, settings.command);
       if (settings.installations !== undefined) listenToRemovals(app, settings.installations);
       if (settings.prompts.length > 0) offerPrompts(app, settings.prompts);

@@ -492,6 +492,7 @@ export class SlackServer {
       case "assistant.threads.setStatus":
       case "assistant.threads.setSuggestedPrompts":
         return {};
+      case "agents.sessions.rename":
       case "agents.sessions.setStatus":
         if (body.thread_ts === undefined) throw new Refusal("invalid_thread_ts");
         return {};

@@ -200,6 +200,40 @@ describe("slack's commands", () => {
     expect(removed).toEqual(["c0"]);
   });
 
+  it("name, choose and begin anew one thread of the agent view, where each is a conversation", async () => {
+    const server = await startServer();
+    const rename = async () => {};
+    const bot = await startBot(server, {
+      slack: { agentView: true },
+      mapper: { agents: { helper: { ...backend(elephant), rename }, writer: backend(elephant) } },
+    });
+    const direct = { channel: server.direct };
+    const thread = await server.say("U1", "!use writer", direct);
+    expect(await shows(server, "You talk to writer now.")).toMatchObject({ thread });
+    await server.say("U1", "hi", { ...direct, thread });
+    await shows(server, 'You say "hi" after nothing.');
+    const speaker = { platform: "slack", tenant: "T1", user: "U1", ...direct, direct: true } as const;
+    const inThread = { ...speaker, thread, scope: "user-in-thread" } as const;
+    expect(await bot.mapper.export(inThread)).toMatchObject({ conversations: { writer: "c0" } });
+    const other = await server.say("U1", "!name A trip", direct);
+    await shows(server, "Our conversation has its name.");
+    const { body } = await server.next("agents.sessions.rename");
+    expect(body).toMatchObject({ channel_id: "D1", thread_ts: other, title: "A trip" });
+    // The writer's service knows no names: Slack's thread has one all the same.
+    await server.say("U1", "!name A letter", { ...direct, thread });
+    await server.next("agents.sessions.rename", (call) => call.body.title === "A letter");
+    // Slack has no slash commands in threads.
+    await server.command("U1", "/agent", "use writer", server.direct);
+    expect((await told(server)).text).toBe(
+      "Here each of our threads is a conversation of its own. In one of them, say: `!use writer`.",
+    );
+    await server.command("U1", "/agent", "new", server.direct);
+    expect((await told(server)).text).toBe("Here each new message begins a new conversation.");
+    await settled(bot);
+    expect(await bot.mapper.export(speaker)).toBeUndefined();
+    expect(said(server).filter((text) => text === "Our conversation has its name.")).toHaveLength(2);
+  });
+
   it("have the name that they are given, or none: then words are words", async () => {
     const server = await startServer();
     const named = await startBot(server, { slack: { command: "/helper" } });
