@@ -263,6 +263,52 @@ describe("slack shows replies", () => {
     for (const { body } of notices) expect(Buffer.byteLength(body.text ?? "")).toBeLessThanOrEqual(4_000);
   });
 
+  it.each(["native", "edit"] as const)(
+    "with its head in each message that a long table takes (%s)",
+    async (stream) => {
+      const server = await startServer();
+      const head = ["| who | what |", "|:---|---:|"];
+      const rows = Array.from({ length: 700 }, (_, row) => `| person ${row} | did ${"much ".repeat(4)}|`);
+      const text = `Look:\n\n${[...head, ...rows].join("\n")}\n\nThe end.`;
+      const bot = await startBot(server, {
+        slack: { stream },
+        answer: async function* () {
+          for (const delta of text.match(/[\s\S]{1,200}/gu) ?? []) yield { type: "text", delta };
+          yield { type: "message", text };
+        },
+      });
+      await server.say("U1", `${mention(server)} at length`);
+      await shows(server, /The end\.$/);
+      await settled(bot);
+      const [first = "", ...others] = server.shown().map(({ shown }) => shown.split("\n"));
+      expect(others.length).toBeGreaterThan(1);
+      for (const lines of others) expect(lines.slice(0, 2)).toEqual(head);
+      const all = [...first, ...others.flatMap((lines) => lines.slice(2))];
+      expect(all.filter((line) => line.startsWith("|"))).toEqual([...head, ...rows]);
+    },
+  );
+
+  it.each([
+    ["code", "```", "| a |", "|---|"],
+    ["no table", "words", "| a |", "| b |"],
+    ["a head that is longer than rows", "words", `| ${"a".repeat(1_500)} |`, "|---|"],
+  ])("without a head where it is %s that has bars", async (_, before, ...head) => {
+    const server = await startServer();
+    const rows = Array.from({ length: 1_100 }, (_row, row) => `| row ${row} ${"x".repeat(10)} |`);
+    const text = [before, ...head, ...rows, before].join("\n");
+    const bot = await startBot(server, {
+      slack: patient,
+      answer: async function* () {
+        yield { type: "message", text };
+      },
+    });
+    await server.say("U1", `${mention(server)} at length`);
+    await settled(bot);
+    const lines = server.shown().flatMap(({ shown }) => shown.split("\n"));
+    expect(server.shown().length).toBeGreaterThan(1);
+    expect(lines.filter((line) => head.includes(line))).toEqual(head);
+  });
+
   it("from their first sentence on, which is what a notification shows", async () => {
     const { server, speech, bot } = await conversation({ slack: { editInterval: 60_000 } });
     speech.say("Your ");
