@@ -165,7 +165,11 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
       listenToControls(app, { mapper, agentView, running, onFeedback, speakerAt: speakerOfPlace });
       const commands = new Commands({ mapper, running, clients, agentView, speakerOf });
       if (settings.command !== false) commands.listen(app, settings.command);
-      if (settings.installations !== undefined) listenToRemovals(app, settings.installations);
+      const { installations, eraseRemoved } = settings;
+      if (installations !== undefined || eraseRemoved) {
+        listenToRemovals(app, { mapper, bot, installations, eraseRemoved });
+      }
+      if (settings.answer !== "none") warnOfWaiting(app);
       if (settings.prompts.length > 0) offerPrompts(app, settings.prompts);
       if (settings.answer !== "none") listenToMessages(app, attached, commands);
       mapper.connect(adapter);
@@ -205,6 +209,17 @@ async function checkScopes(app: App, clients: SlackClients, command: string | fa
   } catch {
     // Bolt itself says what is wrong with the token.
   }
+}
+
+/** Says what makes Slack wait for more than that a message is recorded. */
+function warnOfWaiting(app: App): void {
+  const receiver: unknown = Reflect.get(app, "receiver");
+  if (typeof receiver !== "object" || receiver === null) return;
+  if (Reflect.get(receiver, "processBeforeResponse") !== true) return;
+  app.logger.warn(
+    "aparte: `processBeforeResponse` makes Slack wait for the app's slowest listener. Leave it out: messages are " +
+      "acknowledged when they are recorded without it.",
+  );
 }
 
 /** Somebody of another workspace of the own organisation is none of another company. */

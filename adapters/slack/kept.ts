@@ -1,4 +1,5 @@
 import type { SessionExport, SessionMapper, SessionSummary, Speaker } from "aparte";
+import { platform } from "./speaker.ts";
 
 /**
  * Where something may be kept of a person in one installation: here, in private, and in all sessions of theirs that the
@@ -7,20 +8,30 @@ import type { SessionExport, SessionMapper, SessionSummary, Speaker } from "apar
 export async function placesOf(mapper: SessionMapper, here: Speaker): Promise<Speaker[]> {
   const places = here.direct === true ? [here] : [here, { ...here, direct: true }];
   for await (const session of mapper.sessions()) {
-    const speaker = ownSpeaker(session, here);
-    if (speaker !== undefined) places.push(speaker);
+    if (session.speaker.user === here.user && isOf(session, here)) places.push(speakerOf(session));
   }
   return places;
 }
 
-/** Who a session is of, if it is the person's. */
-function ownSpeaker({ speaker }: SessionSummary, here: Speaker): Speaker | undefined {
-  const { platform, user } = here;
-  const { key, identity, direct, scope, ...place } = speaker;
-  const isOwn = (["platform", "bot", "tenant", "user"] as const).every((part) => place[part] === here[part]);
-  if (!isOwn || key !== undefined || identity !== undefined) return undefined;
+/** Erases all that is kept of the people of an installation, and of its channels. */
+export async function eraseAll(mapper: SessionMapper, installed: Omit<Speaker, "user">): Promise<void> {
+  for await (const session of mapper.sessions()) {
+    if (isOf(session, installed)) await mapper.forget(speakerOf(session));
+  }
+}
+
+/** Whether a session belongs to an installation, and is not named by the app itself. */
+function isOf({ speaker }: SessionSummary, { platform, bot, tenant }: Omit<Speaker, "user">): boolean {
+  const isNamed = speaker.key !== undefined || speaker.identity !== undefined;
+  return !isNamed && speaker.platform === platform && speaker.bot === bot && speaker.tenant === tenant;
+}
+
+/** Whoever the session is of. */
+function speakerOf({ speaker }: SessionSummary): Speaker {
+  const { direct, scope, key: _, identity: __, ...place } = speaker;
   return {
-    ...{ ...place, platform, user },
+    // Anybody, where all who are in a place share a session.
+    ...{ ...place, platform, user: place.user ?? "anybody" },
     ...(direct === undefined ? {} : { direct: true }),
     ...(scope === "user-in-thread" ? { scope } : {}),
   };

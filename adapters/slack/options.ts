@@ -68,6 +68,11 @@ export interface SlackOptions {
    */
   readonly installations?: InstallationStore;
   /**
+   * Whether what is kept of a workspace's people is erased when the workspace removes the app, here and at the agents'
+   * services. Needs the event `app_uninstalled`. @default false
+   */
+  readonly eraseRemoved?: boolean;
+  /**
    * How a reply grows: in Slack's own streams where they work (in threads, and where the workspace has them), or
    * by edits of a message. @default "native"
    */
@@ -93,23 +98,12 @@ export interface SlackOptions {
   readonly client?: (tenant: string) => SlackClient | Promise<SlackClient>;
 }
 
-export interface SlackSettings {
-  readonly bot: string | undefined;
-  readonly respond: Respond;
-  readonly threadTime: number;
-  readonly agentView: boolean;
-  readonly prompts: readonly string[];
-  readonly answer: "all" | "unheard" | "none";
-  readonly command: string | false;
-  readonly buttons: readonly Button[];
-  readonly onFeedback: SlackOptions["onFeedback"];
-  readonly installations: InstallationStore | undefined;
-  readonly stream: "native" | "edit";
-  readonly editInterval: number;
-  readonly maxFileBytes: number;
-  readonly fileHosts: readonly string[];
-  readonly client: SlackOptions["client"];
-}
+type Open = "bot" | "onFeedback" | "installations" | "client";
+
+/** The options as they were given, or by default. */
+export type SlackSettings = Required<Omit<SlackOptions, Open>> & {
+  readonly [K in Open]: SlackOptions[K] | undefined;
+};
 
 const known = [
   "bot",
@@ -122,6 +116,7 @@ const known = [
   "buttons",
   "onFeedback",
   "installations",
+  "eraseRemoved",
   "stream",
   "editInterval",
   "maxFileBytes",
@@ -142,7 +137,7 @@ export function checkOptions(options: SlackOptions): SlackSettings {
   if (typeof respond !== "function" && !responses.includes(respond)) {
     throw optionInvalid("respond", `must be a function or one of: ${responses.join(", ")}`);
   }
-  const { prompts = [], installations } = options;
+  const { prompts = [], installations, eraseRemoved = false } = options;
   if (installations !== undefined && typeof installations?.deleteInstallation !== "function") {
     throw optionInvalid("installations", "must be an installation store with deleteInstallation");
   }
@@ -164,7 +159,9 @@ export function checkOptions(options: SlackOptions): SlackSettings {
   if (buttons.includes("feedback") && onFeedback === undefined) {
     throw optionInvalid("onFeedback", 'is needed by the button "feedback"');
   }
-  if (typeof agentView !== "boolean") throw optionInvalid("agentView", "must be true or false");
+  for (const [field, value] of Object.entries({ agentView, eraseRemoved })) {
+    if (typeof value !== "boolean") throw optionInvalid(field, "must be true or false");
+  }
   if (stream !== "native" && stream !== "edit") throw optionInvalid("stream", 'must be "native" or "edit"');
   for (const [field, value] of Object.entries({ editInterval, maxFileBytes, threadTime })) {
     if (typeof value !== "number" || !Number.isFinite(value) || value <= 0) {
@@ -181,21 +178,8 @@ export function checkOptions(options: SlackOptions): SlackSettings {
     throw optionInvalid("client", "must be a function: (tenant) => WebClient");
   }
   return {
-    bot,
-    respond,
-    threadTime,
-    agentView,
-    prompts,
-    answer,
-    command,
-    buttons,
-    onFeedback,
-    installations,
-    stream,
-    editInterval,
-    maxFileBytes,
-    fileHosts,
-    client,
+    ...{ bot, respond, threadTime, agentView, prompts, answer, command, buttons, onFeedback, installations },
+    ...{ eraseRemoved, stream, editInterval, maxFileBytes, fileHosts, client },
   };
 }
 

@@ -19,6 +19,7 @@ describe("slack refuses", () => {
     ["respond", { respond: "sometimes" }],
     ["threadTime", { threadTime: 0 }],
     ["agentView", { agentView: "yes" }],
+    ["eraseRemoved", { eraseRemoved: 1 }],
     ["answer", { answer: "some" }],
     ["command", { command: "agent" }],
     ["buttons", { buttons: ["go"] }],
