@@ -1,4 +1,5 @@
 import type { Message, Speaker } from "aparte";
+import { Recent } from "./recent.ts";
 
 /** How many turns are remembered at most: those of messages that turn out to be known already do not end here. */
 const limit = 10_000;
@@ -12,15 +13,13 @@ interface Running {
 
 /** The turns that this process took, so that the people who asked can stop them. */
 export class RunningTurns {
-  readonly #turns = new Map<string, Running>();
+  readonly #turns = new Recent<string, Running>(limit);
 
   /** The message, to be stopped from here. A mention comes as two events, of which one becomes a turn. */
   begin(message: Message): Message {
     const key = keyOf(message);
     const { stop } = this.#turns.get(key) ?? { stop: new AbortController() };
     this.#turns.set(key, { speaker: message, stop });
-    const [oldest] = this.#turns.keys();
-    if (this.#turns.size > limit && oldest !== undefined) this.#turns.delete(oldest);
     return { ...message, signal: stop.signal };
   }
 
