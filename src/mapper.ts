@@ -31,7 +31,7 @@ import type { ScopedSpeaker } from "./speaker/scope.ts";
 import { SessionNames } from "./speaker/session-names.ts";
 import { checkSpeaker, deliveryPlace, type Speaker } from "./speaker/speaker.ts";
 import { memoryRates } from "./stores/rates.ts";
-import { type Store, sessionKey } from "./stores/store.ts";
+import { type Rates, type Store, sessionKey } from "./stores/store.ts";
 import { Closing } from "./turn/closing.ts";
 import { Limits } from "./turn/limits.ts";
 import type { Message } from "./turn/message.ts";
@@ -124,6 +124,11 @@ export class SessionMapper implements AsyncDisposable {
   /** Where the mapper logs; its adapters do, too. */
   get logger(): Logger {
     return this.#settings.logger;
+  }
+
+  /** Counts uses over all processes that share the store, for adapters' budgets; undefined where it is this one's alone. */
+  get rates(): Rates | undefined {
+    return this.#store.shared ? this.#store.rates : undefined;
   }
 
   /** The names of all agents that are configured; {@link SessionMapper.agents} says who may talk to which. */
