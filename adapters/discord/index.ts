@@ -134,13 +134,9 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
           }
         }
       };
-      const lookBack = async (shardId: number) => {
-        const ready = discordClient as Client<true>;
-        for await (const event of missedMessages(ready, shardId, settings.lookBack)) await take(event);
-      };
       /** The mapper logs what fails once it has the message; what fails before that is logged here. */
       const attempt = (problem: string, work: Promise<void>) =>
-        void work.catch((error: unknown) => {
+        work.catch((error: unknown) => {
           if (error instanceof AparteError) return;
           mapper.logger.error(problem, {
             error: error instanceof Error ? error.name : typeof error,
@@ -151,6 +147,12 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
         mapper.logger.info("people add the bot to their guild by this link", {
           link: inviteLink(application.id, settings.openThreads),
         });
+      const unread = "a message could not be read";
+      const lookBack = async (shardId: number) => {
+        const ready = discordClient as Client<true>;
+        for await (const event of missedMessages(ready, shardId, settings.lookBack))
+          await attempt(unread, take(event));
+      };
       if (discordClient.isReady()) tellSetup(discordClient);
       else discordClient.once("clientReady", tellSetup);
       if (settings.answer === "none") return;
@@ -174,12 +176,11 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
       if (settings.lookBack > 0) {
         discordClient.on("shardReady", (id) => attempt("missed messages could not be read", lookBack(id)));
       }
-      const unread = "a message could not be read";
       discordClient.on("messageCreate", (event) => attempt(unread, take(event)));
       // A mention may come with an edit. What was answered before is known to the mapper, for a day.
       discordClient.on("messageUpdate", (_, event) => {
         const isEdit = event.editedTimestamp !== null && Date.now() - event.createdTimestamp < editableMs;
-        if (isEdit) attempt(unread, take(event));
+        if (isEdit) void attempt(unread, take(event));
       });
     },
     deliver: async (message, delivery) => {
