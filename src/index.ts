@@ -11,6 +11,7 @@ export {
 export { cut } from "./adapter/cut.ts";
 export { type PersonSession, personSession } from "./adapter/person-session.ts";
 export { ReplyText } from "./adapter/reply-text.ts";
+export { tablesAsCode } from "./adapter/tables.ts";
 // Write your own backend
 export type {
   AskCall,

@@ -23,6 +23,7 @@ describe("The package", () => {
       "readAttachment",
       "refuseUnknown",
       "silentNotices",
+      "tablesAsCode",
     ]);
   });
 

@@ -2,9 +2,10 @@ import { AparteError, type DeliveryFailure } from "aparte";
 import type { APIAttachment, APIRequest, RawFile, REST, ResponseLike } from "discord.js";
 import { type InteractionAddress, isExpired, type ReplyAddress } from "./address.ts";
 import type { ButtonRow } from "./buttons.ts";
+import type { DiscordSettings } from "./options.ts";
 
 // Discord's numbers, written here so that only types are imported from discord.js.
-/** MessageFlags.SuppressEmbeds: a link in an answer loads no preview, which could carry the answer's words away. */
+/** MessageFlags.SuppressEmbeds: links load no previews. */
 const suppressEmbeds = 4;
 /** "A thread has already been created for this message." */
 const hasThread = 160_004;
@@ -44,14 +45,16 @@ export interface PostedMessage {
  */
 export class DiscordApi {
   readonly #rest: REST;
+  readonly #flags: number;
   /** The calls under way, each with what to do when it is told 429. */
   readonly #underWay = new Map<unknown, () => void>();
   readonly #onResponse = (request: APIRequest, { status }: ResponseLike): void => {
     if (status === tooMany) this.#underWay.get(request.data.signal)?.();
   };
 
-  constructor(rest: REST) {
+  constructor(rest: REST, { embeds }: Pick<DiscordSettings, "embeds">) {
     this.#rest = rest;
+    this.#flags = embeds ? 0 : suppressEmbeds;
   }
 
   /**
@@ -66,7 +69,7 @@ export class DiscordApi {
     isReply: boolean,
     signal: AbortSignal,
   ): Promise<PostedMessage> {
-    const { body, files } = shownAs(text);
+    const { body, files } = this.#shownAs(text);
     const { interaction, messageId, channelId } = address;
     if (interaction !== undefined && !isExpired(address))
       return this.#respond(address, interaction, text, isReply, signal);
@@ -95,9 +98,9 @@ export class DiscordApi {
     isFirst: boolean,
     signal: AbortSignal,
   ): Promise<PostedMessage> {
-    const request = { ...shownAs(text), ...{ auth: false, signal } };
+    const request = { ...this.#shownAs(text), ...{ auth: false, signal } };
     if (isFirst) return (await this.#rest.patch(messagePath(address, "@original"), request)) as PostedMessage;
-    const body = { ...request.body, flags: suppressEmbeds | (isPrivate ? ephemeral : 0) };
+    const body = { ...request.body, flags: this.#flags | (isPrivate ? ephemeral : 0) };
     return (await this.#rest.post(`/webhooks/${applicationId}/${token}`, {
       ...request,
       body,
@@ -122,7 +125,7 @@ export class DiscordApi {
 
   async edit(address: ReplyAddress, id: string, text: PostText, signal: AbortSignal): Promise<void> {
     const auth = !isByToken(address);
-    await this.#rest.patch(messagePath(address, id), { ...shownAs(text), auth, signal });
+    await this.#rest.patch(messagePath(address, id), { ...this.#shownAs(text), auth, signal });
   }
 
   /** Opens a thread at a message; its id is the message's. False where that is not possible. */
@@ -205,6 +208,18 @@ export class DiscordApi {
       if (this.#underWay.size === 0) this.#rest.off("response", this.#onResponse);
     }
   }
+
+  #shownAs({ content, file, rows = [] }: PostText): { readonly body: object; readonly files: RawFile[] } {
+    const isFile = file !== undefined;
+    return {
+      body: {
+        ...{ content, flags: this.#flags, allowed_mentions: allowedMentions },
+        components: rows,
+        attachments: isFile ? [{ id: 0, filename: fileName }] : [],
+      },
+      files: isFile ? [{ name: fileName, data: file, contentType: "text/markdown" }] : [],
+    };
+  }
 }
 
 function isByToken(address: ReplyAddress): boolean {
@@ -215,21 +230,6 @@ function messagePath(address: ReplyAddress, id: string): `/${string}` {
   const { channelId, interaction } = address;
   if (interaction === undefined || isExpired(address)) return `/channels/${channelId}/messages/${id}`;
   return `/webhooks/${interaction.applicationId}/${interaction.token}/messages/${id}`;
-}
-
-function shownAs({ content, file, rows = [] }: PostText): {
-  readonly body: object;
-  readonly files: RawFile[];
-} {
-  const isFile = file !== undefined;
-  return {
-    body: {
-      ...{ content, flags: suppressEmbeds, allowed_mentions: allowedMentions },
-      components: rows,
-      attachments: isFile ? [{ id: 0, filename: fileName }] : [],
-    },
-    files: isFile ? [{ name: fileName, data: file, contentType: "text/markdown" }] : [],
-  };
 }
 
 const fileName = "answer.md";

@@ -1,4 +1,4 @@
-import { cut, type Delivery, ReplyText } from "aparte";
+import { cut, type Delivery, ReplyText, tablesAsCode } from "aparte";
 import { isExpired, type ReplyAddress } from "./address.ts";
 import type { DiscordApi, PostText } from "./api.ts";
 import { type ButtonRow, doneRows, fitButtons, stopRow } from "./buttons.ts";
@@ -77,7 +77,7 @@ const directMs = 15_000;
 
 function textsOf(text: ReplyText, { isComplete, canAttach }: PostsState, maxMessages: number): PostText[] {
   const status = isComplete || text.status === "" ? "" : `\n\n-# ${text.status} …`;
-  const whole = discloseLinks(text.text + status).trimStart();
+  const whole = discloseLinks(tablesAsCode(text.text) + status).trimStart();
   if (isComplete && !canAttach) return parts(whole);
   // A few messages are all that is shown of it, with one more to see that there is more.
   const shown = parts(whole.slice(0, (maxMessages + 1) * messageLength));

@@ -103,7 +103,7 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
       if (attached !== undefined)
         throw optionInvalid("client", "is set already: one adapter serves one client");
       checkClient(discordClient, settings, mapper.logger);
-      const api = new DiscordApi(discordClient.rest);
+      const api = new DiscordApi(discordClient.rest, settings);
       const files = new AttachmentFiles(api, settings);
       const running = new Running();
       attached = {

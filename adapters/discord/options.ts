@@ -11,6 +11,8 @@ export interface DiscordOptions {
    * MessageContent. @default "mentions"
    */
   readonly respond?: Respond;
+  /** Whether the links of an answer load previews, which could carry its words away to whoever has the link's address. @default false */
+  readonly embeds?: boolean;
   /** Whether each question in a guild's channel gets a thread of its own, named after it. @default false */
   readonly openThreads?: boolean;
   /**
@@ -66,6 +68,7 @@ export type DiscordSettings = Required<DiscordOptions>;
 const known = [
   "respond",
   "openThreads",
+  "embeds",
   "answer",
   "guilds",
   "commands",
@@ -91,8 +94,10 @@ export function checkOptions(options: DiscordOptions): DiscordSettings {
       'must be "mentions", "threads", "all", "never", a list of channels or a function',
     );
   }
-  const { openThreads = false, answer = "all" } = options;
-  if (typeof openThreads !== "boolean") throw optionInvalid("openThreads", "must be true or false");
+  const { openThreads = false, embeds = false, answer = "all" } = options;
+  for (const [field, value] of Object.entries({ openThreads, embeds, directMessages })) {
+    if (typeof value !== "boolean") throw optionInvalid(field, "must be true or false");
+  }
   if (answer !== "all" && answer !== "unheard" && answer !== "none")
     throw optionInvalid("answer", 'must be "all", "unheard" or "none"');
   const { guilds = "apart", commands = false, buttons = false, privacy = privacyText } = options;
@@ -102,7 +107,6 @@ export function checkOptions(options: DiscordOptions): DiscordSettings {
     throw optionInvalid("commands", "must be true, false or a function");
   if (typeof buttons !== "boolean") throw optionInvalid("buttons", "must be true or false");
   if (typeof privacy !== "string" || privacy === "") throw optionInvalid("privacy", "must be a text");
-  if (typeof directMessages !== "boolean") throw optionInvalid("directMessages", "must be true or false");
   for (const [field, value] of Object.entries({ editInterval, maxFileBytes })) {
     if (typeof value !== "number" || !Number.isFinite(value) || value <= 0) {
       throw optionInvalid(field, "must be a number above 0");
@@ -116,7 +120,7 @@ export function checkOptions(options: DiscordOptions): DiscordSettings {
     throw optionInvalid("fileHosts", 'must be a list of hosts, e.g. ["files.example.com", "127.0.0.1:8080"]');
   }
   return {
-    ...{ respond, openThreads, answer, guilds, commands, buttons, privacy },
+    ...{ respond, openThreads, embeds, answer, guilds, commands, buttons, privacy },
     ...{ directMessages, editInterval, maxMessages, lookBack, maxFileBytes, fileHosts },
   };
 }

@@ -71,8 +71,9 @@ export async function startDiscord(mapper: SessionMapper, settings: DiscordSetti
     platform: "discord",
     as: `${client.user?.tag ?? "?"} in ${client.guilds.cache.size} ${client.guilds.cache.size === 1 ? "guild" : "guilds"}`,
     stopListening: async () => {
-      for (const event of [Events.MessageCreate, Events.MessageUpdate, Events.InteractionCreate])
-        client.removeAllListeners(event);
+      client.removeAllListeners(Events.MessageCreate);
+      client.removeAllListeners(Events.MessageUpdate);
+      client.removeAllListeners(Events.InteractionCreate);
     },
     close: () => client.destroy(),
   };

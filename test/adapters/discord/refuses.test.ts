@@ -20,6 +20,7 @@ describe("discord refuses", () => {
       ["respond", ["#general"]],
       ["answer", "heard"],
       ["openThreads", 1],
+      ["embeds", "none"],
       ["guilds", "one"],
       ["commands", "all"],
       ["buttons", "yes"],

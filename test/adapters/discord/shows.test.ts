@@ -176,6 +176,36 @@ describe("discord shows replies", () => {
     expect(server.shown()[0]).toMatchObject({ pings: [], flags: 4 });
   });
 
+  it("with link previews where they are wanted, of commands too", async () => {
+    const server = await startServer();
+    const answer = ended({ type: "message", text: "https://example.com" });
+    await startBot(server, { answer, discord: { embeds: true, commands: true } });
+    const ann = server.person("ann");
+    server.say(ann, `${mention(server)} where?`);
+    expect((await shows(server, "https://example.com")).flags).toBe(0);
+    const options = [
+      { name: "question", type: 3, value: "where?" },
+      { name: "private", type: 5, value: true },
+    ];
+    server.interact(ann, { data: { id: "1", name: "ask", type: 1, options } });
+    const told = await server.until(() =>
+      server.shown().find(({ flags, content }) => flags === 64 && content),
+    );
+    expect(told.content).toBe("https://example.com");
+  });
+
+  it("with tables as code, in which nothing is changed", async () => {
+    const server = await startServer();
+    const table = "| Bank | Link |\n|---|---|\n| B | [bank.example](https://evil.example) |";
+    const bot = await startBot(server, { answer: ended({ type: "message", text: table }) });
+    server.say(server.person("ann"), `${mention(server)} list them`);
+    await shows(server, /bank/);
+    await settled(bot);
+    expect(server.shown().map(({ content }) => content)).toEqual([
+      "```\nBank | Link\n-----|-------------------------------------\nB    | [bank.example](https://evil.example)\n```",
+    ]);
+  });
+
   it("to a question that was deleted", async () => {
     const server = await startServer();
     const speech = new Speech();
