@@ -16,6 +16,7 @@ describe("The package", () => {
       "Transcript",
       "attachmentError",
       "cut",
+      "describeError",
       "fetchAttachment",
       "openStore",
       "optionInvalid",

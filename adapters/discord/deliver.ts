@@ -1,7 +1,7 @@
 import { cut, type Delivery, ReplyText, tablesAsCode } from "aparte";
 import { isExpired, type ReplyAddress } from "./address.ts";
 import type { DiscordApi, PostText } from "./api.ts";
-import { type ButtonRow, doneRows, fitButtons, stopRow } from "./buttons.ts";
+import { answerRows, draftRows, fitButtons } from "./buttons.ts";
 import type { Channels } from "./channels.ts";
 import { discloseLinks } from "./links.ts";
 import type { DiscordSettings } from "./options.ts";
@@ -36,13 +36,14 @@ export async function deliver(options: DeliverOptions): Promise<void> {
   let questions: readonly string[] = [];
   const isByToken = interaction !== undefined;
   const channel = channels.enter(isByToken ? messageId : channelId, () => delivery.permit(), isByToken);
+  const { buttons } = settings;
   const texts = (state: PostsState): PostText[] => {
     const shown = textsOf(text, state, settings.maxMessages);
     // Discord would show for a quarter of an hour that the bot is thinking.
     if (isByToken && state.isComplete && shown.length === 0) return [{ content: saidNothing }];
     const last = shown.at(-1);
-    if (!settings.buttons || last === undefined) return shown;
-    const rows: ButtonRow[] = state.isComplete ? doneRows(userId, questions) : [stopRow(userId)];
+    if (last === undefined) return shown;
+    const rows = state.isComplete ? answerRows(buttons, userId, questions) : draftRows(buttons, userId);
     return [...shown.slice(0, -1), { ...last, rows }];
   };
   const show = (address: ReplyAddress, isMoved: boolean) =>
@@ -50,8 +51,7 @@ export async function deliver(options: DeliverOptions): Promise<void> {
   let posts = show(options.address, false);
   try {
     for await (const event of delivery) {
-      if (event.type === "suggestions" && settings.buttons && fitButtons(event.items))
-        questions = event.items;
+      if (event.type === "suggestions" && fitButtons(buttons, event.items)) questions = event.items;
       else text.add(event);
       if (!isLate(options.address)) posts.changed();
     }

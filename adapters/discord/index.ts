@@ -2,6 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import {
   type Adapter,
   AparteError,
+  describeError,
   optionInvalid,
   type PersonSession,
   personSession,
@@ -25,7 +26,7 @@ import { Running } from "./running.ts";
 import { isUnreadable } from "./words.ts";
 
 export type { DiscordCommand } from "./commands.ts";
-export type { DiscordOptions } from "./options.ts";
+export type { DiscordFeedback, DiscordOptions } from "./options.ts";
 
 /** Answers people on Discord. */
 export interface DiscordAdapter extends Required<Adapter> {
@@ -137,11 +138,8 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
       /** The mapper logs what fails once it has the message; what fails before that is logged here. */
       const attempt = (problem: string, work: Promise<void>) =>
         work.catch((error: unknown) => {
-          if (error instanceof AparteError) return;
-          mapper.logger.error(problem, {
-            error: error instanceof Error ? error.name : typeof error,
-            code: codeOf(error),
-          });
+          if (!(error instanceof AparteError))
+            mapper.logger.error(problem, { code: codeOf(error), ...describeError(error) });
         });
       const tellSetup = ({ application }: Client<true>) =>
         mapper.logger.info("people add the bot to their guild by this link", {
@@ -158,7 +156,7 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
       if (settings.answer === "none") return;
       const interactions = new Interactions(mapper, settings, files, running);
       const { commands } = settings;
-      if (commands !== false || settings.buttons) {
+      if (commands !== false || settings.buttons.length > 0) {
         discordClient.on("interactionCreate", (event) =>
           attempt("a command could not be answered", interactions.take(event)),
         );

@@ -1,6 +1,7 @@
-import { optionInvalid, refuseUnknown } from "aparte";
+import { optionInvalid, refuseUnknown, type Speaker } from "aparte";
 import type { Message as DiscordMessage } from "discord.js";
 import { isSnowflake } from "./address.ts";
+import type { Button } from "./buttons.ts";
 import type { DiscordCommand } from "./commands.ts";
 
 export interface DiscordOptions {
@@ -28,8 +29,13 @@ export interface DiscordOptions {
    * them: translates them (`name_localizations` …), or leaves some out. @default false
    */
   readonly commands?: boolean | ((commands: DiscordCommand[]) => readonly DiscordCommand[]);
-  /** Buttons: to stop the answer, to ask its follow-up questions, to begin anew; for the asker alone. @default false */
-  readonly buttons?: boolean;
+  /**
+   * The buttons of an answer, for its asker alone: to stop it, to ask its follow-up questions, to begin a new
+   * conversation, to say what they think of it (`"feedback"`). @default []
+   */
+  readonly buttons?: readonly Button[];
+  /** Told what people think of answers: needed by the button `"feedback"`. */
+  readonly onFeedback?: (feedback: DiscordFeedback) => unknown;
   /** What `/privacy` says. @default a sentence about names, the agent's service, `/new` and `/forget` */
   readonly privacy?: string;
   /** False for a bot that talks in guilds only. @default true */
@@ -55,6 +61,15 @@ export interface DiscordOptions {
   readonly fileHosts?: readonly string[];
 }
 
+/** What a person thinks of an answer. */
+export interface DiscordFeedback {
+  readonly speaker: Speaker;
+  /** The message that shows the answer, and the channel or thread in which it stands. */
+  readonly channelId: string;
+  readonly messageId: string;
+  readonly isPositive: boolean;
+}
+
 export type Respond =
   | "mentions"
   | "threads"
@@ -63,7 +78,9 @@ export type Respond =
   | readonly string[]
   | ((event: DiscordMessage) => boolean);
 
-export type DiscordSettings = Required<DiscordOptions>;
+export type DiscordSettings = Required<Omit<DiscordOptions, "onFeedback">> & {
+  readonly onFeedback: DiscordOptions["onFeedback"];
+};
 
 const known = [
   "respond",
@@ -73,6 +90,7 @@ const known = [
   "guilds",
   "commands",
   "buttons",
+  "onFeedback",
   "privacy",
   "directMessages",
   "editInterval",
@@ -100,12 +118,17 @@ export function checkOptions(options: DiscordOptions): DiscordSettings {
   }
   if (answer !== "all" && answer !== "unheard" && answer !== "none")
     throw optionInvalid("answer", 'must be "all", "unheard" or "none"');
-  const { guilds = "apart", commands = false, buttons = false, privacy = privacyText } = options;
+  const { guilds = "apart", commands = false, privacy = privacyText, buttons = [], onFeedback } = options;
   if (guilds !== "apart" && guilds !== "together")
     throw optionInvalid("guilds", 'must be "apart" or "together"');
   if (typeof commands !== "boolean" && typeof commands !== "function")
     throw optionInvalid("commands", "must be true, false or a function");
-  if (typeof buttons !== "boolean") throw optionInvalid("buttons", "must be true or false");
+  if (!Array.isArray(buttons) || buttons.some((button) => !allButtons.includes(button)))
+    throw optionInvalid("buttons", `must be a list of ${allButtons.map((name) => `"${name}"`).join(", ")}`);
+  if (onFeedback !== undefined && typeof onFeedback !== "function")
+    throw optionInvalid("onFeedback", "must be a function: (feedback) => …");
+  if (buttons.includes("feedback") && onFeedback === undefined)
+    throw optionInvalid("onFeedback", 'is needed by the button "feedback"');
   if (typeof privacy !== "string" || privacy === "") throw optionInvalid("privacy", "must be a text");
   for (const [field, value] of Object.entries({ editInterval, maxFileBytes })) {
     if (typeof value !== "number" || !Number.isFinite(value) || value <= 0) {
@@ -120,10 +143,12 @@ export function checkOptions(options: DiscordOptions): DiscordSettings {
     throw optionInvalid("fileHosts", 'must be a list of hosts, e.g. ["files.example.com", "127.0.0.1:8080"]');
   }
   return {
-    ...{ respond, openThreads, embeds, answer, guilds, commands, buttons, privacy },
+    ...{ respond, openThreads, embeds, answer, guilds, commands, buttons, onFeedback, privacy },
     ...{ directMessages, editInterval, maxMessages, lookBack, maxFileBytes, fileHosts },
   };
 }
+
+const allButtons: readonly string[] = ["stop", "questions", "new", "feedback"] satisfies Button[];
 
 const privacyText =
   "What you say to me goes to an agent's service, under a name that tells it nothing about you. Nobody else sees our " +

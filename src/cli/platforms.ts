@@ -53,7 +53,7 @@ export async function startDiscord(mapper: SessionMapper, settings: DiscordSetti
     allowedMentions: { parse: [], repliedUser: false },
     ...(settings.apiUrl === undefined ? {} : { rest: { api: settings.apiUrl } }),
   });
-  discord(mapper, { commands: true, buttons: true }).attach(client);
+  discord(mapper, { commands: true, buttons: ["stop", "questions", "new"] }).attach(client);
   const ready = once<void>((resolve) => client.once(Events.ClientReady, () => resolve()));
   const closed = once<number>((resolve) => client.once(Events.ShardDisconnect, ({ code }) => resolve(code)));
   const login = refused("DISCORD_TOKEN", () => client.login(settings.token));
