@@ -10,7 +10,9 @@ import {
   responseKind,
   storedCommand,
   tokenMs,
+  withoutTranslations,
 } from "./discord-interactions.ts";
+import { RouteLimits } from "./discord-limits.ts";
 import { receive } from "./receive.ts";
 import { Watch } from "./watch.ts";
 
@@ -190,6 +192,7 @@ export class DiscordServer {
   readonly hiddenThreadId: string;
   /** How long an interaction waits for its first response, in milliseconds. */
   firstResponseMs = 3_000;
+  readonly limits = new RouteLimits();
   readonly calls: RestCall[] = [];
   /** How a call goes wrong that no {@link fail} meets; asked for each, for programs that run for long. */
   faultOf: (call: RestCall) => Fault | undefined = () => undefined;
@@ -726,29 +729,24 @@ export class DiscordServer {
       process: request.headers["x-process"]?.toString(),
     };
     this.calls.push(call);
-    const fault = this.#faultOf(call) ?? this.faultOf(call);
+    let allowance = this.limits.take(call.method, call.path);
+    const fault = allowance.isRefused ? undefined : (this.#faultOf(call) ?? this.faultOf(call));
     if (fault?.delayMs !== undefined) await sleep(fault.delayMs);
     await fault?.until;
     let status = 200;
     let body: unknown;
     let messageId: string | undefined;
-    const headers: Record<string, string> = { "content-type": "application/json" };
     try {
-      if (fault?.after === true || !isFailure(fault)) {
+      if (!allowance.isRefused && (fault?.after === true || !isFailure(fault))) {
         body = this.#respond(call, bot, searchParams);
         messageId = (body as { id?: string } | undefined)?.id;
       }
       const restFor = fault?.retryAfter ?? fault?.lastFor;
-      if (restFor !== undefined) {
-        headers["x-ratelimit-limit"] = "5";
-        headers["x-ratelimit-remaining"] = "0";
-        headers["x-ratelimit-reset-after"] = String(restFor);
-      }
-      if (fault?.retryAfter !== undefined) {
+      if (restFor !== undefined) allowance = this.limits.rest(call.method, call.path, restFor);
+      if (fault?.retryAfter !== undefined || (allowance.isRefused && fault === undefined)) {
         status = 429;
-        body = { message: "You are being rate limited.", retry_after: fault.retryAfter, global: false };
-        headers["retry-after"] = String(fault.retryAfter);
-        headers["x-ratelimit-scope"] = "user";
+        const { retryAfter } = allowance;
+        body = { message: "You are being rate limited.", retry_after: retryAfter, global: false };
       } else if (fault?.status !== undefined) throw new Refusal(fault.status, fault.code ?? 0, "A fault");
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
@@ -756,8 +754,11 @@ export class DiscordServer {
       body = { code: error.code, message: error.message };
     }
     if (fault?.drop === true) response.destroy();
-    else if (body === undefined) response.writeHead(204).end();
-    else response.writeHead(status, headers).end(JSON.stringify(body));
+    else if (body === undefined) response.writeHead(204, allowance.headers).end();
+    else {
+      const headers = { "content-type": "application/json", ...allowance.headers };
+      response.writeHead(status, headers).end(JSON.stringify(body));
+    }
     call.status = fault?.drop === true ? 0 : body === undefined ? 204 : status;
     this.onCall(call, this.messages.get(messageId ?? ""));
     this.#watch.happened();
@@ -830,8 +831,11 @@ export class DiscordServer {
     return this.#payload(message, reader);
   }
 
-  #command(method: string, bot: ServedBot, body: RestBody): unknown {
-    if (method === "GET") return [...this.#commands.values()];
+  #command(method: string, bot: ServedBot, body: RestBody, query: URLSearchParams): unknown {
+    if (method === "GET") {
+      const commands = [...this.#commands.values()];
+      return query.get("with_localizations") === "true" ? commands : commands.map(withoutTranslations);
+    }
     const command = storedCommand(this.#newId(), bot, body);
     this.#commands.set(String(body.name), command);
     return command;
@@ -843,7 +847,7 @@ export class DiscordServer {
       const session_start_limit = { total: 1_000, remaining: 1_000, reset_after: 0, max_concurrency: 1 };
       return { url: `ws://${this.host}`, shards: 1, session_start_limit };
     }
-    if (path === `/applications/${bot.id}/commands`) return this.#command(method, bot, body);
+    if (path === `/applications/${bot.id}/commands`) return this.#command(method, bot, body, query);
     if (path === "/users/@me/channels") return this.#directChannelOf(String(body.recipient_id));
     const [, parentId = "", starterId] = /^\/channels\/(\d+)\/messages\/(\d+)\/threads$/.exec(path) ?? [];
     if (starterId !== undefined) return this.#openThread(parentId, starterId, body, bot);

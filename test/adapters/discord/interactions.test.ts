@@ -55,16 +55,23 @@ describe("discord's commands", () => {
     await first.client.destroy();
     const count = () =>
       server.calls.filter(({ method, path }) => method === "POST" && path.endsWith("/commands")).length;
-    await startBot(server, {
-      discord: {
-        commands: (all) =>
-          all.map((command) =>
-            command.name === "new" ? { ...command, name_localizations: { de: "neu" } } : command,
-          ),
-      },
-    });
+    const translated: DiscordOptions = {
+      commands: (all) =>
+        all.map((command) =>
+          command.name === "new" ? { ...command, name_localizations: { de: "neu" } } : command,
+        ),
+    };
+    const second = await startBot(server, { discord: translated });
     await server.until(() => count() === 8);
     expect(server.commands.get("new")?.name_localizations).toEqual({ de: "neu" });
+    await second.client.destroy();
+    await startBot(server, { discord: translated });
+    const list = () =>
+      server.calls.filter(({ method, path }) => method === "GET" && path.endsWith("/commands"));
+    await server.until(() => list()[2]?.status === 200);
+    const asked = use(server, server.person("ann"), "privacy");
+    await told(server, asked, /\/forget/);
+    expect(count()).toBe(8);
   });
 
   it("ask in the person's session, and answer where they are used", async () => {
