@@ -37,6 +37,7 @@ export interface PostText {
 export interface PostedMessage {
   readonly id: string;
   readonly content: string;
+  readonly message_reference?: { readonly message_id?: string };
 }
 
 /**
@@ -126,6 +127,23 @@ export class DiscordApi {
   async edit(address: ReplyAddress, id: string, text: PostText, signal: AbortSignal): Promise<void> {
     const auth = !isByToken(address);
     await this.#rest.patch(messagePath(address, id), { ...this.#shownAs(text), auth, signal });
+  }
+
+  /** What a bot has posted since a message came, as far as it is among the first hundred; nothing where that is not to be read. */
+  async postsAfter(
+    { channelId, messageId }: ReplyAddress,
+    botId: string,
+    signal: AbortSignal,
+  ): Promise<PostedMessage[]> {
+    const query = new URLSearchParams({ after: messageId, limit: "100" });
+    try {
+      const found = await this.#rest.get(`/channels/${channelId}/messages`, { query, signal });
+      const all = found as readonly (PostedMessage & { readonly author: { readonly id: string } })[];
+      return all.filter(({ author }) => author.id === botId).reverse();
+    } catch (error) {
+      if (isForbidden(error)) return [];
+      throw error;
+    }
   }
 
   /** Opens a thread at a message; its id is the message's. False where that is not possible. */

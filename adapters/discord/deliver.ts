@@ -23,13 +23,14 @@ export interface DeliverOptions {
   readonly address: ReplyAddress;
   readonly delivery: Delivery;
   readonly settings: DiscordSettings;
+  readonly botId: string;
   /** The person who asked. */
   readonly userId: string;
 }
 
 /** Shows a reply as it comes, and resolves when all of it is on Discord. */
 export async function deliver(options: DeliverOptions): Promise<void> {
-  const { api, channels, delivery, settings, userId } = options;
+  const { api, channels, delivery, settings, botId, userId } = options;
   const { interaction, messageId, channelId } = options.address;
   const isLate = (address: ReplyAddress) => isExpired(address) && interaction?.isPrivate === true;
   const text = new ReplyText();
@@ -47,7 +48,7 @@ export async function deliver(options: DeliverOptions): Promise<void> {
     return [...shown.slice(0, -1), { ...last, rows }];
   };
   const show = (address: ReplyAddress, isMoved: boolean) =>
-    new Posts({ api, channel, address, delivery, texts, isMoved });
+    new Posts({ api, channel, address, delivery, botId, texts, isMoved });
   let posts = show(options.address, false);
   try {
     for await (const event of delivery) {

@@ -185,7 +185,8 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
       const { client: discordClient, api, channels, running } = client();
       const address = replyAddress(message);
       try {
-        await deliver({ api, channels, address, delivery, settings, userId: message.user });
+        const people = { botId: discordClient.user?.id ?? "", userId: message.user };
+        await deliver({ api, channels, address, delivery, settings, ...people });
       } catch (error) {
         if (isForbidden(error)) await tellMissing(discordClient, api, message, mapper.logger);
         throw error;
