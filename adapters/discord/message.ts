@@ -62,9 +62,9 @@ export async function rereadMessage(
   // A command cannot be changed.
   if (interaction !== undefined) return message;
   // The message for which a thread was opened stands outside of it.
-  const channel = await client.channels.fetch(
-    channelId === messageId ? (message.channel ?? channelId) : channelId,
-  );
+  const id = channelId === messageId ? (message.channel ?? channelId) : channelId;
+  // Of a guild of another shard the client knows nothing.
+  const channel = await client.channels.fetch(id, { allowUnknownGuild: true });
   if (channel?.isTextBased() !== true) return message;
   try {
     const event = await channel.messages.fetch({ message: messageId, force: true });
