@@ -88,14 +88,9 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
         const speaker = await speakerOf(event, settings, false);
         return personSession(mapper, speaker, { id: event.id, text: "" });
       }
-      const {
-        text,
-        files: _,
-        replyTo: __,
-        id,
-        ...speaker
-      } = await readMessage(event, settings, client().files);
-      return personSession(mapper, speaker, { id, text });
+      const message = await readMessage(event, settings, client().files);
+      const { id, text, files = [], replyTo: _, ...speaker } = message;
+      return personSession(mapper, speaker, { id, text, files });
     },
     get bot() {
       return client().client.user?.id ?? "";

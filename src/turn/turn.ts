@@ -445,6 +445,7 @@ export class Turn {
     const assertRuns = () => {
       if (this.#isOver) throw new AparteError("turn-over", "The turn has ended: this came too late.");
     };
+    const log = this.#log;
     const asked = { agent, text: words, files };
     const change = (changed: Partial<typeof asked>) => {
       assertRuns();
@@ -457,6 +458,9 @@ export class Turn {
       sessionName: session.name,
       attempt,
       signal: this.#stop.signal,
+      get answer() {
+        return log.answer;
+      },
       get agent() {
         return asked.agent;
       },
