@@ -1,26 +1,16 @@
-import { AparteError, type DeliveryFailure } from "aparte";
 import type { APIAttachment, APIRequest, RawFile, REST, ResponseLike } from "discord.js";
 import { type InteractionAddress, isExpired, type ReplyAddress } from "./address.ts";
 import type { ButtonRow } from "./buttons.ts";
+import { code, codeOf, isForbidden, isGone, tooMany } from "./failures.ts";
 import type { DiscordSettings } from "./options.ts";
 
 // Discord's numbers, written here so that only types are imported from discord.js.
 /** MessageFlags.SuppressEmbeds: links load no previews. */
 const suppressEmbeds = 4;
-/** "A thread has already been created for this message." */
-const hasThread = 160_004;
 /** A thread without new messages for so long is archived. */
 const threadMinutes = 1_440;
 /** MessageFlags.Ephemeral: only the person sees it. */
 const ephemeral = 64;
-/** RESTJSONErrorCodes: replying needs the permission Read Message History, posting does not. */
-const cannotReply = 160_002;
-/** Missing Access, Missing Permissions. */
-const forbidden: readonly number[] = [50_001, 50_013];
-/** Thread is archived: it takes posts, which open it again, and no edits. */
-const archived = 50_083;
-/** Unknown Message: deleted meanwhile. Or older than an hour, and edited too often. */
-const notEditable: readonly number[] = [10_008, 30_046];
 
 /** Goes with every text: without it an agent could be talked into pinging everyone. Edits are parsed again too. */
 const allowedMentions = { parse: [], replied_user: false };
@@ -86,7 +76,7 @@ export class DiscordApi {
     try {
       return await post({ message_reference: { message_id: messageId, fail_if_not_exists: false } });
     } catch (error) {
-      if (codeOf(error) !== cannotReply) throw error;
+      if (codeOf(error) !== code.cannotReply) throw error;
       return post({});
     }
   }
@@ -157,7 +147,7 @@ export class DiscordApi {
       await this.#rest.post(`/channels/${channelId}/messages/${id}/threads`, request);
       return true;
     } catch (error) {
-      return codeOf(error) === hasThread;
+      return codeOf(error) === code.hasThread;
     }
   }
 
@@ -252,50 +242,5 @@ function messagePath(address: ReplyAddress, id: string): `/${string}` {
 
 const fileName = "answer.md";
 
-const tooMany = 429;
-
 /** How long one call may take, in milliseconds, with its waiting for others: then it is the mapper's to try again. */
 const callMs = 60_000;
-
-/** The message can be edited no more: it was deleted, or Discord takes no more edits of it. */
-export function isGone(error: unknown): boolean {
-  return notEditable.includes(codeOf(error) ?? 0);
-}
-
-export function isArchived(error: unknown): boolean {
-  return codeOf(error) === archived;
-}
-
-/** The bot lacks a permission in the channel. */
-export function isForbidden(error: unknown): boolean {
-  return forbidden.includes(codeOf(error) ?? 0);
-}
-
-/** Discord has answered and will answer the same again: no permission, no such channel … */
-export function isFinal(error: unknown): boolean {
-  const status = numberOf(error, "status");
-  return status !== undefined && status >= 400 && status < 500 && status !== tooMany;
-}
-
-/** Whether Discord may take the answer later, and when. */
-export function readFailure(error: unknown): DeliveryFailure {
-  if (error instanceof AparteError) return { passes: error.code !== "input-invalid" };
-  const retryAfterMs = waitOf(error);
-  return { passes: !isFinal(error), ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
-}
-
-/** How long a client that rejects rate limits (`rejectOnRateLimit`) was told to wait, in milliseconds. */
-export function waitOf(error: unknown): number | undefined {
-  return numberOf(error, "retryAfter");
-}
-
-/** Discord's own code, of a DiscordAPIError. */
-export function codeOf(error: unknown): number | undefined {
-  return numberOf(error, "code");
-}
-
-function numberOf(error: unknown, field: string): number | undefined {
-  if (typeof error !== "object" || error === null) return undefined;
-  const value: unknown = Reflect.get(error, field);
-  return typeof value === "number" ? value : undefined;
-}

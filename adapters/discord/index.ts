@@ -10,10 +10,11 @@ import {
 } from "aparte";
 import type { Client, Message as DiscordMessage, Interaction } from "discord.js";
 import { replyAddress } from "./address.ts";
-import { codeOf, DiscordApi, isForbidden, readFailure } from "./api.ts";
+import { DiscordApi } from "./api.ts";
 import { Channels } from "./channels.ts";
 import { allCommands, register } from "./commands.ts";
 import { deliver } from "./deliver.ts";
+import { codeOf, isForbidden, readFailure } from "./failures.ts";
 import { AttachmentFiles } from "./files.ts";
 import { checkClient } from "./intents.ts";
 import { Interactions, speakerOf } from "./interactions.ts";

@@ -1,7 +1,8 @@
 import type { Message } from "aparte";
 import type { Client, Message as DiscordMessage } from "discord.js";
 import { replyAddress } from "./address.ts";
-import { type DiscordApi, isGone } from "./api.ts";
+import type { DiscordApi } from "./api.ts";
+import { isGone } from "./failures.ts";
 import type { AttachmentFiles } from "./files.ts";
 import type { DiscordSettings } from "./options.ts";
 import { directTenant, guildTenant, placeIn } from "./place.ts";

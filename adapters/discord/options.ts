@@ -82,78 +82,81 @@ export type DiscordSettings = Required<Omit<DiscordOptions, "onFeedback">> & {
   readonly onFeedback: DiscordOptions["onFeedback"];
 };
 
-const known = [
-  "respond",
-  "openThreads",
-  "embeds",
-  "answer",
-  "guilds",
-  "commands",
-  "buttons",
-  "onFeedback",
-  "privacy",
-  "directMessages",
-  "editInterval",
-  "maxMessages",
-  "lookBack",
-  "maxFileBytes",
-  "fileHosts",
-] as const satisfies readonly (keyof DiscordOptions)[];
+/** Whether an option's value is right, and what else is wrong with it. */
+type Check = readonly [isRight: (value: unknown) => boolean, problem: string];
+
+const isBoolean: Check = [(value) => typeof value === "boolean", "must be true or false"];
+const isAboveZero: Check = [
+  (value) => Number.isFinite(value) && Number(value) > 0,
+  "must be a number above 0",
+];
+
+function isOneOf(...names: readonly string[]): Check {
+  const list = names.map((name) => `"${name}"`).join(", ");
+  return [(value) => names.includes(value as string), `must be one of ${list}`];
+}
+
+function isListOf(isRight: (item: unknown) => boolean, problem: string): Check {
+  return [(value) => Array.isArray(value) && value.every(isRight), problem];
+}
+
+const [isRespondWord] = isOneOf("mentions", "threads", "all", "never");
+const [isChannels] = isListOf(isSnowflake, "");
+const [isButton, buttonNames] = isOneOf("stop", "questions", "new", "feedback");
+
+const checks: { readonly [Name in keyof DiscordSettings]: Check } = {
+  respond: [
+    (value) => typeof value === "function" || isRespondWord(value) || isChannels(value),
+    'must be "mentions", "threads", "all", "never", a list of channels or a function',
+  ],
+  openThreads: isBoolean,
+  embeds: isBoolean,
+  answer: isOneOf("all", "unheard", "none"),
+  guilds: isOneOf("apart", "together"),
+  commands: [
+    (value) => typeof value === "boolean" || typeof value === "function",
+    "must be true, false or a function",
+  ],
+  buttons: isListOf(isButton, `must be a list, of which each ${buttonNames}`),
+  onFeedback: [
+    (value) => value === undefined || typeof value === "function",
+    "must be a function: (feedback) => …",
+  ],
+  privacy: [(value) => typeof value === "string" && value !== "", "must be a text"],
+  directMessages: isBoolean,
+  editInterval: isAboveZero,
+  maxMessages: [(value) => Number.isInteger(value) && Number(value) >= 1, "must be a whole number above 0"],
+  lookBack: [
+    (value) => Number.isFinite(value) && Number(value) >= 0,
+    "must be a number of milliseconds, or 0",
+  ],
+  maxFileBytes: isAboveZero,
+  fileHosts: isListOf(isHost, 'must be a list of hosts, e.g. ["files.example.com", "127.0.0.1:8080"]'),
+};
+
+const defaults: DiscordSettings = {
+  ...{ respond: "mentions", openThreads: false, embeds: false, answer: "all", guilds: "apart" },
+  ...{ commands: false, buttons: [], onFeedback: undefined, directMessages: true, editInterval: 1_200 },
+  ...{ maxMessages: 5, lookBack: 900_000, maxFileBytes: 20_971_520, fileHosts: [] },
+  privacy:
+    "What you say to me goes to an agent's service, under a name that tells it nothing about you. Nobody else sees " +
+    "our conversation. With /new the agent forgets it, with /forget all that is kept of you here is erased.",
+};
 
 /** @throws {AparteError} `option-invalid` with the option's name as `field`. */
 export function checkOptions(options: DiscordOptions): DiscordSettings {
-  refuseUnknown(options, known);
-  const { respond = "mentions", directMessages = true, fileHosts = [] } = options;
-  const { editInterval = 1_200, maxMessages = 5, lookBack = 900_000, maxFileBytes = 20_971_520 } = options;
-  const isChosen = typeof respond === "function" || (Array.isArray(respond) && respond.every(isSnowflake));
-  if (!isChosen && !["mentions", "threads", "all", "never"].includes(respond as string)) {
-    throw optionInvalid(
-      "respond",
-      'must be "mentions", "threads", "all", "never", a list of channels or a function',
-    );
+  refuseUnknown(options, Object.keys(checks));
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  const settings: DiscordSettings = { ...defaults, ...Object.fromEntries(given) };
+  for (const [name, [isRight, problem]] of Object.entries(checks)) {
+    if (!isRight(settings[name as keyof DiscordSettings])) throw optionInvalid(name, problem);
   }
-  const { openThreads = false, embeds = false, answer = "all" } = options;
-  for (const [field, value] of Object.entries({ openThreads, embeds, directMessages })) {
-    if (typeof value !== "boolean") throw optionInvalid(field, "must be true or false");
-  }
-  if (answer !== "all" && answer !== "unheard" && answer !== "none")
-    throw optionInvalid("answer", 'must be "all", "unheard" or "none"');
-  const { guilds = "apart", commands = false, privacy = privacyText, buttons = [], onFeedback } = options;
-  if (guilds !== "apart" && guilds !== "together")
-    throw optionInvalid("guilds", 'must be "apart" or "together"');
-  if (typeof commands !== "boolean" && typeof commands !== "function")
-    throw optionInvalid("commands", "must be true, false or a function");
-  if (!Array.isArray(buttons) || buttons.some((button) => !allButtons.includes(button)))
-    throw optionInvalid("buttons", `must be a list of ${allButtons.map((name) => `"${name}"`).join(", ")}`);
-  if (onFeedback !== undefined && typeof onFeedback !== "function")
-    throw optionInvalid("onFeedback", "must be a function: (feedback) => …");
-  if (buttons.includes("feedback") && onFeedback === undefined)
+  if (settings.buttons.includes("feedback") && settings.onFeedback === undefined)
     throw optionInvalid("onFeedback", 'is needed by the button "feedback"');
-  if (typeof privacy !== "string" || privacy === "") throw optionInvalid("privacy", "must be a text");
-  for (const [field, value] of Object.entries({ editInterval, maxFileBytes })) {
-    if (typeof value !== "number" || !Number.isFinite(value) || value <= 0) {
-      throw optionInvalid(field, "must be a number above 0");
-    }
-  }
-  if (typeof lookBack !== "number" || !Number.isFinite(lookBack) || lookBack < 0)
-    throw optionInvalid("lookBack", "must be a number of milliseconds, or 0");
-  if (!Number.isInteger(maxMessages) || maxMessages < 1)
-    throw optionInvalid("maxMessages", "must be a whole number above 0");
-  if (!Array.isArray(fileHosts) || fileHosts.some((host) => typeof host !== "string" || !isHost(host))) {
-    throw optionInvalid("fileHosts", 'must be a list of hosts, e.g. ["files.example.com", "127.0.0.1:8080"]');
-  }
-  return {
-    ...{ respond, openThreads, embeds, answer, guilds, commands, buttons, onFeedback, privacy },
-    ...{ directMessages, editInterval, maxMessages, lookBack, maxFileBytes, fileHosts },
-  };
+  return settings;
 }
 
-const allButtons: readonly string[] = ["stop", "questions", "new", "feedback"] satisfies Button[];
-
-const privacyText =
-  "What you say to me goes to an agent's service, under a name that tells it nothing about you. Nobody else sees our " +
-  "conversation. With /new the agent forgets it, with /forget all that is kept of you here is erased.";
-
-function isHost(host: string): boolean {
-  return URL.canParse(`https://${host}`) && new URL(`https://${host}`).host === host;
+function isHost(host: unknown): boolean {
+  if (typeof host !== "string" || !URL.canParse(`https://${host}`)) return false;
+  return new URL(`https://${host}`).host === host;
 }

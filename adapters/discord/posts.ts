@@ -1,17 +1,9 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Delivery, JsonValue } from "aparte";
 import { isSnowflake, type ReplyAddress } from "./address.ts";
-import {
-  type DiscordApi,
-  isArchived,
-  isFinal,
-  isForbidden,
-  isGone,
-  type PostedMessage,
-  type PostText,
-  waitOf,
-} from "./api.ts";
+import type { DiscordApi, PostedMessage, PostText } from "./api.ts";
 import type { ChannelStay } from "./channels.ts";
+import { isArchived, isFinal, isForbidden, isGone, waitOf } from "./failures.ts";
 
 /** The longest pause that is waited here, in milliseconds: a longer one is the mapper's to wait. */
 const maxWaitMs = 15_000;

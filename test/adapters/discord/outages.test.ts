@@ -66,7 +66,7 @@ describe("discord, when REST is away", () => {
     expect(tries).toBeLessThan(2 * (12 + ms / 20_000));
     server.forgetNonces();
     comeBack(server);
-    await pass(server, clock, 60_000, () => contents(server).length === 2);
+    await pass(server, clock, 60_000, () => contents(server).at(-1) === 'You say "two" after one.');
     expect(contents(server)).toEqual(['You say "one" after nothing.', 'You say "two" after one.']);
     expect(bot.messages.map(({ text }) => text)).toEqual(["one", "two"]);
   });
@@ -91,7 +91,7 @@ describe("discord, when REST is away", () => {
       server.forgetNonces();
       comeBack(server);
       const second = await startBot(server, { store: store.view(), mapper: { clock }, answer: elephant });
-      await pass(server, clock, 120_000, () => contents(server).length === 2);
+      await pass(server, clock, 120_000, () => contents(server).join(" ") === `${long}!`);
       expect(contents(server).join(" ")).toBe(`${long}!`);
       server.say(ann, `${mention(server)} and now?`);
       await shows(server, /and now/);
