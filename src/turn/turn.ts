@@ -147,7 +147,7 @@ export class Turn {
 
   /** A turn whose owner died, as its lane has it. Undefined where this process cannot go on with it. */
   static takenOver(host: TurnHost, place: Place): Turn | undefined {
-    const { body, place: where, phase, answer } = place.turn ?? {};
+    const { body, place: where, phase, answer, attempt = 1 } = place.turn ?? {};
     const { message } = (body ?? {}) as Partial<StoredTurn>;
     const adapter = where === undefined ? undefined : host.adapters.get(where);
     if (message === undefined || adapter === undefined) return undefined;
@@ -156,6 +156,8 @@ export class Turn {
     const turn = new Turn(host, restored ?? { ...message, files: [] }, adapter, stored);
     if (restored === undefined && stored === undefined) turn.#log.fail(filesLost());
     turn.#place = place;
+    // It waited when its owner died. Of one that ran, the agent may have been asked already.
+    turn.#hasWaited = attempt === 1;
     return turn;
   }
 
@@ -448,6 +450,7 @@ export class Turn {
     const assertRuns = () => {
       if (this.#isOver) throw new AparteError("turn-over", "The turn has ended: this came too late.");
     };
+    const log = this.#log;
     const asked = { agent, text: words, files };
     const change = (changed: Partial<typeof asked>) => {
       assertRuns();
@@ -460,6 +463,9 @@ export class Turn {
       sessionName: session.name,
       attempt,
       signal: this.#stop.signal,
+      get answer() {
+        return log.answer;
+      },
       get agent() {
         return asked.agent;
       },
