@@ -1,8 +1,8 @@
-import type { Backend, ConversationCall, HistoryMessage } from "../backends/backend.ts";
+import type { Backend, ConversationCall, FeedbackCall, HistoryMessage } from "../backends/backend.ts";
 import { AparteError } from "../errors.ts";
 import type { ScopedSpeaker } from "../speaker/scope.ts";
 import { dropConversation, leaveConversation } from "./conversation.ts";
-import type { SessionRecord } from "./record.ts";
+import { lastSeen, type SessionRecord } from "./record.ts";
 import type { Session } from "./session.ts";
 import type { UnfinishedErasures } from "./unfinished-erasures.ts";
 
@@ -18,10 +18,9 @@ export interface SessionSummary {
   readonly earlier?: { readonly [agent: string]: readonly string[] };
   /** Whether the agents are silent, since a human answers. */
   readonly isPaused?: true;
-  /** When it was first kept, as Unix time in milliseconds. */
-  readonly createdAt: number;
-  /** When an agent was last asked; up to ten minutes earlier than it was. If none was: when it was first kept. */
-  readonly lastTurnAt: number;
+  /** When it began, and when an agent was asked last (to the minute), as Unix time in milliseconds. */
+  readonly createdAt?: number;
+  readonly lastTurnAt?: number;
 }
 
 /** All that is kept of a session, here and at the services. */
@@ -32,7 +31,7 @@ export interface SessionExport extends SessionSummary {
 
 export function summarize(
   sessionName: string,
-  { speaker, agent, conversations, isPaused, createdAt, lastTurnAt = createdAt }: SessionRecord,
+  { speaker, agent, conversations, isPaused, createdAt, lastTurnAt }: SessionRecord,
 ): SessionSummary {
   const ids: Record<string, string> = {};
   const earlier: Record<string, readonly string[]> = {};
@@ -46,7 +45,8 @@ export function summarize(
     conversations: ids,
     ...(Object.keys(earlier).length === 0 ? {} : { earlier }),
     ...(isPaused === undefined ? {} : { isPaused }),
-    ...{ createdAt, lastTurnAt },
+    ...(createdAt === undefined ? {} : { createdAt }),
+    ...(lastTurnAt === undefined ? {} : { lastTurnAt }),
   };
 }
 
@@ -75,14 +75,15 @@ export function checkFilter(filter: SessionFilter): void {
 }
 
 export function applies(
-  { platform, tenant, user, idleSince = Number.POSITIVE_INFINITY }: SessionFilter,
-  { speaker, createdAt, lastTurnAt = createdAt }: SessionRecord,
+  { platform, tenant, user, idleSince }: SessionFilter,
+  record: SessionRecord,
 ): boolean {
+  const { speaker } = record;
   return (
     (platform === undefined || speaker.platform === platform) &&
     (tenant === undefined || speaker.tenant === tenant) &&
     (user === undefined || speaker.user === user) &&
-    lastTurnAt < Number(idleSince)
+    (idleSince === undefined || lastSeen(record) < Number(idleSince))
   );
 }
 
@@ -141,6 +142,35 @@ export async function renameConversation(
   if (conversation?.id !== undefined)
     await backend.rename({ ...callOf(session, agent, conversation.id), title });
   session.changeConversation(agent, { ...conversation, title });
+}
+
+/** @throws {AparteError} `input-invalid`, or `backend-unsupported` where the service takes no feedback. */
+export async function giveFeedback(
+  session: Session,
+  agent: string,
+  backend: Backend,
+  { answer, rating, words }: Pick<FeedbackCall, "answer" | "rating" | "words">,
+): Promise<void> {
+  if (typeof answer !== "string" || answer.trim() === "") {
+    throw new AparteError("input-invalid", "The answer must be the id of a message event.", {
+      field: "answer",
+    });
+  }
+  if (rating !== "up" && rating !== "down") {
+    throw new AparteError("input-invalid", 'The rating must be "up" or "down".', { field: "rating" });
+  }
+  if (backend.feedback === undefined) {
+    throw new AparteError("backend-unsupported", `The service "${backend.name}" takes no feedback.`);
+  }
+  const id = session.conversation(agent)?.id;
+  if (id === undefined) {
+    throw new AparteError("conversation-lost", "There is no conversation with that agent any more.");
+  }
+  await backend.feedback({
+    ...callOf(session, agent, id),
+    ...{ answer, rating },
+    ...(words === undefined ? {} : { words }),
+  });
 }
 
 /** What became of a session that was to be erased. It holds nothing of the person. */

@@ -28,6 +28,9 @@ export interface SessionRecord {
   /** The version of this format. */
   readonly v: 1;
   readonly speaker: ScopedSpeaker;
+  /** When it began, and when an agent was asked last (to the minute), by the store's time in milliseconds. */
+  readonly createdAt?: number;
+  readonly lastTurnAt?: number;
   /** The agent that the person chose; without it the first one or the route decides. */
   readonly agent?: string;
   /** By agent name. */
@@ -35,10 +38,6 @@ export interface SessionRecord {
   readonly undelivered?: UndeliveredAnswer;
   /** No agent is asked: a human answers the person. */
   readonly isPaused?: true;
-  /** When it was first kept, by the store's time in milliseconds. */
-  readonly createdAt: number;
-  /** When an agent was last asked; up to ten minutes earlier than it was. Missing: when it was first kept. */
-  readonly lastTurnAt?: number;
 }
 
 /**
@@ -55,6 +54,11 @@ export function readRecord(value: unknown): SessionRecord | undefined {
     "store-unreadable",
     "What is kept of this session is of a newer version of aparte, or damaged. Update aparte, or forget the session.",
   );
+}
+
+/** When a person was last there, by the store's time in milliseconds. */
+export function lastSeen({ lastTurnAt, createdAt }: SessionRecord): number {
+  return lastTurnAt ?? createdAt ?? Number.POSITIVE_INFINITY;
 }
 
 function isObject(value: unknown): value is object {

@@ -1,10 +1,16 @@
 import type { JsonValue } from "../json.ts";
 import type { Place } from "../lane/place.ts";
 import type { ScopedSpeaker } from "../speaker/scope.ts";
-import { type ConversationRecord, readRecord, type SessionRecord, type UndeliveredAnswer } from "./record.ts";
+import {
+  type ConversationRecord,
+  lastSeen,
+  readRecord,
+  type SessionRecord,
+  type UndeliveredAnswer,
+} from "./record.ts";
 
-/** How exactly the time of the last turn is kept, in milliseconds. */
-const noteEveryMs = 10 * 60_000;
+/** How exact the time of the last turn is, in milliseconds: one that follows soon has nothing to write. */
+const exactness = 60_000;
 
 /** A session whose lane this process runs: nobody else changes its record meanwhile. */
 export class Session {
@@ -17,23 +23,13 @@ export class Session {
   #isChanged = false;
   #isErased = false;
 
-  /**
-   * @param now the store's time
-   * @throws {AparteError} `store-unreadable` when the record is of a newer version, or damaged
-   */
-  constructor(
-    name: string,
-    speaker: ScopedSpeaker,
-    place: Place,
-    signal: AbortSignal,
-    record: unknown,
-    now: number,
-  ) {
+  /** @throws {AparteError} `store-unreadable` when the record is of a newer version, or damaged */
+  constructor(name: string, speaker: ScopedSpeaker, place: Place, signal: AbortSignal, record: unknown) {
     this.name = name;
     this.signal = signal;
     this.#place = place;
     this.isNew = record === null || record === undefined;
-    this.#record = readRecord(record) ?? { v: 1, speaker, conversations: {}, createdAt: now };
+    this.#record = readRecord(record) ?? { v: 1, speaker, createdAt: place.storeNow(), conversations: {} };
   }
 
   get record(): SessionRecord {
@@ -46,6 +42,20 @@ export class Session {
     return this.#isChanged ? (this.#record as unknown as JsonValue) : undefined;
   }
 
+  /** How long ago the last turn was, or the session began where there was none, in milliseconds. */
+  get idleMs(): number {
+    return this.#place.storeNow() - lastSeen(this.#record);
+  }
+
+  /** An agent is asked now. */
+  touch(): void {
+    const { lastTurnAt = Number.NEGATIVE_INFINITY } = this.#record;
+    const now = this.#place.storeNow();
+    if (now - lastTurnAt < exactness) return;
+    this.#record = { ...this.#record, lastTurnAt: now };
+    this.#isChanged = true;
+  }
+
   conversation(agent: string): ConversationRecord | undefined {
     return Object.hasOwn(this.#record.conversations, agent) ? this.#record.conversations[agent] : undefined;
   }
@@ -55,14 +65,6 @@ export class Session {
     const { [agent]: _, ...others } = this.#record.conversations;
     const conversations = conversation === undefined ? others : { ...others, [agent]: conversation };
     this.#record = { ...this.#record, conversations };
-    this.#isChanged = true;
-  }
-
-  /** An agent is asked. Written with some of the turns only, since most of them change nothing else. */
-  noteTurn(now: number): void {
-    const { createdAt, lastTurnAt = createdAt } = this.#record;
-    if (now - lastTurnAt < noteEveryMs) return;
-    this.#record = { ...this.#record, lastTurnAt: now };
     this.#isChanged = true;
   }
 

@@ -24,6 +24,8 @@ export interface TurnContext<Agent extends string = string> {
   text: string;
   /** What the agent gets with the text; a middleware may change them before `next()`. */
   files: readonly FileInput[];
+  /** What the person was answered so far, drafts included; the whole answer behind `await next()`. */
+  readonly answer: string;
   /**
    * What the agent is to know with this turn, to begin with the message's own; a middleware may set another one before
    * `next()`. A turn whose process dies goes through the middlewares again.

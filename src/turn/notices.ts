@@ -10,6 +10,7 @@ const texts = {
   interrupted: "Stopped, since a new message came.",
   stopped: "Stopped.",
   paused: "A human answers here now.",
+  "new-conversation": "It has been a while, so we start a new conversation.",
   "file-lost": "A file of an earlier message was lost. Please send it again.",
 } as const;
 

@@ -9,6 +9,7 @@ import type { Owner } from "../lane/owner.ts";
 import type { Begun, Place, StopReason } from "../lane/place.ts";
 import { describeError } from "../logger.ts";
 import type { Settings } from "../options.ts";
+import { clearConversation } from "../session/operations.ts";
 import { Session } from "../session/session.ts";
 import type { ScopedSpeaker } from "../speaker/scope.ts";
 import type { SessionIdentity, SessionNames } from "../speaker/session-names.ts";
@@ -18,6 +19,7 @@ import type { Closing } from "./closing.ts";
 import { checkContext } from "./context.ts";
 import { type Delivered, Deliverer } from "./delivery.ts";
 import type { Limits } from "./limits.ts";
+import { withPlainLinks } from "./links.ts";
 import {
   checkMessage,
   eventKey,
@@ -162,7 +164,7 @@ export class Turn {
 
   /** A turn whose owner died, as its lane has it. Undefined where this process cannot go on with it. */
   static takenOver(host: TurnHost, place: Place): Turn | undefined {
-    const { body, place: where, phase, answer } = place.turn ?? {};
+    const { body, place: where, phase, answer, attempt = 1 } = place.turn ?? {};
     const { message, isOutgoing = false } = (body ?? {}) as Partial<StoredTurn>;
     const adapter = where === undefined ? undefined : host.adapters.get(where);
     if (message === undefined || adapter === undefined) return undefined;
@@ -172,6 +174,8 @@ export class Turn {
     if (restored === undefined && stored === undefined) turn.#log.fail(filesLost());
     turn.#place = place;
     turn.#isOutgoing = isOutgoing;
+    // It waited when its owner died. Of one that ran, the agent may have been asked already.
+    turn.#hasWaited = attempt === 1;
     return turn;
   }
 
@@ -356,10 +360,7 @@ export class Turn {
     this.#begunAt = clock.now();
     this.#tell("start", place);
     try {
-      this.#session = new Session(
-        ...([name, speaker, place, this.#stop.signal, await this.#record(place)] as const),
-        this.#host.owner.storeNow(),
-      );
+      this.#session = new Session(name, speaker, place, this.#stop.signal, await this.#record(place));
       if (!this.#log.hasEnded) {
         if ((place.turn?.attempt ?? 1) > maxAttempts) throw diedTooOften();
         await this.#withinTime(this.#answer(this.#session, place));
@@ -480,6 +481,7 @@ export class Turn {
     attempt: number,
     asked: Pick<TurnContext, "agent" | "text" | "files" | "context">,
   ): TurnContext {
+    const log = this.#log;
     const change = (changed: Partial<typeof asked>) => {
       if (this.#isOver) throw turnOver();
       if (changed.agent !== undefined) this.#host.backend(changed.agent);
@@ -492,6 +494,9 @@ export class Turn {
       sessionName: session.name,
       attempt,
       signal: this.#stop.signal,
+      get answer() {
+        return log.answer;
+      },
       get agent() {
         return asked.agent;
       },
@@ -556,10 +561,13 @@ export class Turn {
       emit(notice("paused"));
       return;
     }
+    if (session.idleMs >= settings.freshAfter) await this.#startAfresh(session, agent, emit);
+    session.touch();
     if (!this.#host.owner.isAlive) await place.permit();
     signal.throwIfAborted();
-    session.noteTurn(this.#host.owner.storeNow());
-    const events = attempt > 1 ? recover(question, known, phase === "asked") : ask(question);
+    const said = attempt > 1 ? recover(question, known, phase === "asked") : ask(question);
+    const { linkHosts } = settings;
+    const events = linkHosts === undefined ? said : withPlainLinks(said, linkHosts);
     let hasSpoken = false;
     for await (const event of events) {
       signal.throwIfAborted();
@@ -574,6 +582,19 @@ export class Turn {
       emit(event);
     }
     signal.throwIfAborted();
+  }
+
+  /** After long silence no agent is to know what was said before. Written down before one is asked. */
+  async #startAfresh(session: Session, asked: string, emit: Emit): Promise<void> {
+    const { agents } = this.#host.settings;
+    const hadConversation = session.conversation(asked)?.id !== undefined;
+    for (const agent of Object.keys(session.record.conversations)) {
+      const backend = agents.get(agent);
+      if (backend !== undefined) await clearConversation(session, agent, backend);
+    }
+    session.touch();
+    await session.save();
+    if (hadConversation) emit(notice("new-conversation"));
   }
 
   /** From here on the service may have the turn. */

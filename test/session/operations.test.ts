@@ -263,6 +263,40 @@ describe("rename", () => {
   });
 });
 
+describe("feedback", () => {
+  it("goes to the service of the conversation's agent", async () => {
+    const given: unknown[] = [];
+    a.agent.feedback = async ({ conversationId, answer, rating, words }) => {
+      given.push([conversationId, answer, rating, words]);
+    };
+    await say("m1");
+    await a.mapper.feedback(ann, "answer-1", "down", { words: "too short" });
+    await a.mapper.feedback(ann, "answer-1", "up");
+    expect(given).toEqual([
+      ["c1", "answer-1", "down", "too short"],
+      ["c1", "answer-1", "up", undefined],
+    ]);
+  });
+
+  it("needs an answer, a rating, a conversation, and a service that takes feedback", async () => {
+    const code = (promise: Promise<void>) =>
+      promise.catch((error: { code: string; field?: string }) => [error.code, error.field]);
+    expect(await code(a.mapper.feedback(ann, "answer-1", "up"))).toEqual(["backend-unsupported", undefined]);
+    a.agent.feedback = async () => {};
+    expect(await code(a.mapper.feedback(ann, "answer-1", "up"))).toEqual(["conversation-lost", undefined]);
+    await say("m1");
+    expect(await code(a.mapper.feedback(ann, " ", "up"))).toEqual(["input-invalid", "answer"]);
+    expect(await code(a.mapper.feedback(ann, "answer-1", "good" as "up"))).toEqual([
+      "input-invalid",
+      "rating",
+    ]);
+    expect(await code(a.mapper.feedback(ann, "answer-1", "up", { agent: "nobody" }))).toEqual([
+      "agent-unknown",
+      "agent",
+    ]);
+  });
+});
+
 describe("select", () => {
   it("is the person's choice until another one is made, or its agent is gone", async () => {
     await a.mapper.select(ann, "other");
@@ -371,7 +405,7 @@ describe("sessions that are looked for", () => {
       await clock.pass(minute);
     }
     let start = Number.POSITIVE_INFINITY;
-    for await (const { createdAt } of a.mapper.sessions()) start = Math.min(start, createdAt);
+    for await (const { createdAt } of a.mapper.sessions()) start = Math.min(start, createdAt ?? start);
     expect(store.now() - start).toBe(3 * minute);
     expect(await listed()).toEqual(["acme ann", "acme bob", "other ann"]);
     expect(await listed({ tenant: "acme" })).toEqual(["acme ann", "acme bob"]);
@@ -381,18 +415,18 @@ describe("sessions that are looked for", () => {
     expect(await listed({ idleSince: start })).toEqual([]);
     expect(await listed({ idleSince: start + 1 })).toEqual(["acme ann"]);
     expect(await listed({ idleSince: new Date(start + minute + 1) })).toEqual(["acme ann", "acme bob"]);
-    // Not told for each turn, but for one in ten minutes.
-    await clock.pass(7 * minute - 1);
+    // To the minute: a turn that follows soon writes nothing.
     await a.receive("m2", "again");
-    await settled();
-    expect(await listed({ idleSince: start + 1 })).toEqual(["acme ann"]);
-    await clock.pass(1);
+    await clock.pass(minute - 1);
     await a.receive("m3", "again");
     await settled();
-    expect(await listed({ idleSince: start + 1 })).toEqual([]);
     for await (const session of a.mapper.sessions({ tenant: "acme", user: "ann" })) {
-      expect([session.createdAt, session.lastTurnAt]).toEqual([start, start + 10 * minute]);
+      expect([session.createdAt, session.lastTurnAt]).toEqual([start, start + 3 * minute]);
     }
+    expect(await listed({ idleSince: start + 3 * minute, user: "ann" })).toEqual(["other ann"]);
+    expect(await listed({ idleSince: start + 3 * minute + 1, tenant: "acme", user: "ann" })).toEqual([
+      "acme ann",
+    ]);
   });
 
   it("are refused by what does not exist", async () => {

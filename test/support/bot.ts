@@ -42,6 +42,7 @@ export class TestAgent implements Backend {
   exists?: NonNullable<Backend["exists"]>;
   accessToken?: NonNullable<Backend["accessToken"]>;
   history?: NonNullable<Backend["history"]>;
+  feedback?: NonNullable<Backend["feedback"]>;
 
   async open(call: OpenCall): Promise<string> {
     this.opened.push(call);
