@@ -140,6 +140,21 @@ describe("reset that keeps the conversation", () => {
     expect(cleared).toEqual(["c2"]);
   });
 
+  it("is not taken for the new one, whose opening's answer was lost", async () => {
+    await say("m1");
+    a.agent.find = async () => "c1";
+    await a.mapper.reset(ann, undefined, keep);
+    const { open } = a.agent;
+    a.agent.open = async (call) => {
+      await open.call(a.agent, call);
+      throw new AparteError("backend-timeout", "No answer.");
+    };
+    await say("m2");
+    a.agent.open = open;
+    await say("m3");
+    expect(conversationsOf(a.agent)).toEqual(["c1", "c3"]);
+  });
+
   it("keeps its name for it", async () => {
     a.agent.rename = async () => {};
     a.agent.remove = async () => {};
