@@ -27,7 +27,7 @@ export type ReplyEvent =
 
 /**
  * Why a notice is given:
- * - `new-conversation`: the service had lost the conversation, a new one began.
+ * - `new-conversation`: a new conversation began: the service had lost the old one, or it was silent for `freshAfter`.
  * - `busy`: a turn runs and `overlap` is `reject`. `full`: too many turns wait. Neither was taken.
  * - `duplicate`: this event was handled before. Adapters stay silent.
  * - `merged`: a later message carries this one's words; its reply answers both. Adapters stay silent.

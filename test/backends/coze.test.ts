@@ -176,8 +176,9 @@ describe("coze options", () => {
 
 describe("coze tokens", () => {
   it("signs once a session for fifty calls and for two agents of one app", async () => {
-    const first = backend();
-    const second = backend();
+    const [first, second] = [backend(), backend()];
+    const host = { pace: async () => {} };
+    for (const one of [first, second]) one.attach(host);
     const tokens = await Promise.all(
       Array.from({ length: 50 }, (_, at) => (at % 2 ? first : second).accessToken(call())),
     );
@@ -190,6 +191,11 @@ describe("coze tokens", () => {
     });
     await first.accessToken(call("bob"));
     expect(emulator.signatures).toBe(2);
+    // Another mapper's are its own.
+    const third = backend();
+    third.attach({ pace: async () => {} });
+    await third.accessToken(call("bob"));
+    expect(emulator.signatures).toBe(3);
   });
 
   it("asks at the account's or enterprise's path, with scope and session context", async () => {
@@ -257,6 +263,28 @@ describe("coze tokens", () => {
     const error = await failure(backend({ keyId: "other" }).probe(call().signal));
     expect(error.code).toBe("backend-auth");
     expect(error.message).toContain("coze.com is unknown at coze.cn");
+  });
+
+  it.each([
+    ["does not exist", { botId: "7399999999999999999" }, 0, /botId.*does not exist.*code 4006/],
+    ["is not published", {}, 4015, /botId.*not published.*code 4015/],
+    ["is not to be found", {}, 4200, /botId.*does not exist.*code 4200/],
+  ])("finds out at once, by a probe, that the agent %s", async (_, options, code, message) => {
+    if (code !== 0) emulator.fail({ path: "/v1/conversations", code });
+    const error = await failure(backend(options).probe(call().signal));
+    expect(error).toMatchObject({ code: "option-invalid", field: "botId" });
+    expect(error.message).toMatch(message);
+    expect(emulator.conversations()).toEqual([]);
+    expect(emulator.chats()).toEqual([]);
+  });
+
+  it.each([
+    [4101, "backend-auth"],
+    [5000, "backend-unavailable"],
+    [4009, "backend-rate-limited"],
+  ])("tells by a probe of what is no wrong agent: %d", async (code, told) => {
+    emulator.fail({ path: "/v1/conversations", code, times: 99 });
+    expect(await codeOf(backend().probe(call().signal))).toBe(told);
   });
 
   it("mints a token anew once where it lacks a right, and not for each request", async () => {

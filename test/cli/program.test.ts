@@ -247,6 +247,7 @@ describe("The program with Coze keys", () => {
       [/SLACK_APP_TOKEN is missing/, { ...good, SLACK_BOT_TOKEN: "xoxb-secret" }],
       [/COZE_PRIVATE_KEY_FILE.*cannot be read/, { ...good, COZE_PRIVATE_KEY_FILE: join(folder, "nowhere") }],
       [/privateKey/, { ...good, COZE_PRIVATE_KEY_FILE: noKey }],
+      [/botId.*does not exist/, { ...good, COZE_BOT_ID: "7399999999999999999" }],
       [/coze\.com.*coze\.cn/, { ...good, COZE_KEY_ID: "a-key-of-the-other-region" }],
       [/PORT .* another/, { ...good, PORT: port }],
       [/look whether HOST/, { ...good, HOST: "192.0.2.1" }],

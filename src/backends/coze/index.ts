@@ -1,3 +1,4 @@
+import { optionInvalid } from "../../check.ts";
 import { AparteError } from "../../errors.ts";
 import type { ReplyEvent } from "../../turn/reply-event.ts";
 import type { AskCall, Backend } from "../backend.ts";
@@ -62,13 +63,23 @@ export function coze(options: CozeOptions): Omit<CozeBackend, "accessToken"> {
     upload: (call) => upload(client, call),
     cancel: (call) => cancelChat(client, call, textOf(fieldsOf(call.facts).chatId)),
     ...accessToken,
-    // A token that is given is tried by a look at the agent's conversations, one that is made by making it.
-    probe: async (signal) => {
-      if (options.accessToken === undefined) await client.token(probeSession, signal);
-      else await find(client, { sessionName: probeSession, agent: "", signal });
-    },
+    probe: (signal) => probe(client, options, signal),
     attach: (host) => client.attach(host),
   };
+}
+
+/**
+ * Tries the key, and whether it opens the agent: both are needed to list the agent's conversations.
+ * @throws {AparteError} `backend-auth`, or `option-invalid` where the agent is none that may be asked
+ */
+async function probe(client: CozeClient, options: CozeOptions, signal: AbortSignal): Promise<void> {
+  if (options.accessToken === undefined) await client.token(probeSession, signal);
+  try {
+    await find(client, { sessionName: probeSession, agent: "", signal });
+  } catch (error) {
+    if (!(error instanceof AparteError) || error.code !== "backend-rejected") throw error;
+    throw optionInvalid("botId", `names no agent that can be asked. ${error.message}`, error);
+  }
 }
 
 async function* ask(client: CozeClient, turn: AskCall): AsyncGenerator<ReplyEvent> {
