@@ -345,7 +345,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
     speaker: Speaker,
     answer: string,
     rating: "up" | "down",
-    { words, agent }: { readonly words?: string; readonly agent?: string } = {},
+    { words, agent }: { readonly words?: string; readonly agent?: Agent } = {},
   ): Promise<void> {
     return this.#inSession(speaker, "feedback", async (session) => {
       const name = agent ?? (await this.#reached(session.name, session.record.agent, speaker));
