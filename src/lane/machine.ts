@@ -178,12 +178,16 @@ export function ownersOf(lane: LaneDocument | undefined): readonly string[] {
   return owners;
 }
 
-/** How many of the turns that wait, from the first on, become one turn that the last of them runs. At least 1. */
+/**
+ * How many of the turns that wait, from the first on, become one turn that the last of them runs. At least 1. One that
+ * was begun before is asked for by itself: the agent may have its words.
+ */
 function countMerged(waiting: readonly LaneTurn[]): number {
   const [head] = waiting;
   if (head?.overlap !== "merge" && head?.overlap !== "interrupt") return 1;
+  if (head.attempt > 0) return 1;
   const end = waiting.findIndex(
-    ({ overlap, mergeKey }) => overlap !== head.overlap || mergeKey !== head.mergeKey,
+    ({ overlap, mergeKey, attempt }) => overlap !== head.overlap || mergeKey !== head.mergeKey || attempt > 0,
   );
   return end < 0 ? waiting.length : end;
 }
