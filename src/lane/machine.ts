@@ -81,8 +81,17 @@ export type Command =
   /** @param limit how many turns may wait */
   | { readonly do: "take"; readonly turn: LaneTurn; readonly limit: number }
   | { readonly do: "advance"; readonly key: string; readonly owner: string; readonly progress: Progress }
-  /** @param isUnsent the agent was never asked: the words go to the turn that interrupted this one, if one did */
-  | { readonly do: "end"; readonly key: string; readonly owner: string; readonly isUnsent?: boolean }
+  /**
+   * @param isUnsent the agent was never asked: the words go to the turn that interrupted this one, if one did
+   * @param mayComeAgain it was refused for now, and its caller may send it again
+   */
+  | {
+      readonly do: "end";
+      readonly key: string;
+      readonly owner: string;
+      readonly isUnsent?: boolean;
+      readonly mayComeAgain?: boolean;
+    }
   /** Takes a turn back that was not run: while it waits, or if its owner never learned that it was to run. */
   | { readonly do: "withdraw"; readonly key: string; readonly owner: string }
   /** @param canDeliver whether the new owner can deliver to a place */
@@ -139,7 +148,7 @@ export function transition(lane: LaneDocument | undefined, command: Command, now
     case "advance":
       return advance(lane, before, command.key, command.owner, command.progress);
     case "end":
-      return end(lane, before, command.key, command.owner, command.isUnsent ?? false);
+      return end(lane, before, command);
     case "withdraw":
       return withdraw(lane, before, command.key, command.owner);
     case "takeOver":
@@ -230,12 +239,11 @@ function advance(
 function end(
   lane: LaneDocument | undefined,
   before: LaneDocument,
-  key: string,
-  owner: string,
-  isUnsent: boolean,
+  { key, owner, isUnsent, mayComeAgain }: Command & { readonly do: "end" },
 ): Transition {
   const { running, ...rest } = before;
   if (running === undefined || running.key !== key || running.owner !== owner) return unchanged(lane, "lost");
+  if (mayComeAgain) return { ...next(rest), freed: carriedOf(running).map((turn) => turn.key) };
   return next(isUnsent && running.isInterrupted ? carriedOn(rest, running) : rest);
 }
 

@@ -105,12 +105,15 @@ export class Place {
   /**
    * Ends the turn: the next one runs.
    * @param record the session's, if it changed; null deletes it
-   * @param isUnsent the agent was never asked
+   * @param how whether the agent was never asked, and whether the event may come again
    */
-  async end(record?: JsonValue | null, isUnsent = false): Promise<void> {
+  async end(
+    record?: JsonValue | null,
+    how: { readonly isUnsent?: boolean; readonly mayComeAgain?: boolean } = {},
+  ): Promise<void> {
     this.isEnding = true;
     try {
-      await this.#lane.change({ do: "end", key: this.key, owner: this.#owner.id, isUnsent }, record);
+      await this.#lane.change({ do: "end", key: this.key, owner: this.#owner.id, ...how }, record);
     } finally {
       this.#lane.drop(this);
     }
