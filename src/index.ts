@@ -11,12 +11,14 @@ export {
 export { cut } from "./adapter/cut.ts";
 export { type PersonSession, personSession } from "./adapter/person-session.ts";
 export { ReplyText } from "./adapter/reply-text.ts";
+export { tablesAsCode } from "./adapter/tables.ts";
 // Write your own backend
 export type {
   AskCall,
   Backend,
   BackendHost,
   ConversationCall,
+  FeedbackCall,
   FileInput,
   HistoryMessage,
   OpenCall,
@@ -33,7 +35,7 @@ export type { Clock } from "./clock.ts";
 export { AparteError, type AparteErrorCode, type AparteErrorOptions } from "./errors.ts";
 export type { JsonValue } from "./json.ts";
 export type { Overlap } from "./lane/machine.ts";
-export type { FieldsFirstLogger, Logger } from "./logger.ts";
+export { describeError, type FieldsFirstLogger, type Logger } from "./logger.ts";
 export { type Mapping, SessionMapper } from "./mapper.ts";
 export type { MapperOptions } from "./options.ts";
 export type { Erasure, SessionExport, SessionSummary } from "./session/operations.ts";

@@ -16,6 +16,7 @@ import {
   type Erasure,
   eraseSession,
   exportSession,
+  giveFeedback,
   renameConversation,
   type SessionExport,
   type SessionSummary,
@@ -30,7 +31,7 @@ import type { ScopedSpeaker } from "./speaker/scope.ts";
 import { SessionNames } from "./speaker/session-names.ts";
 import { checkSpeaker, deliveryPlace, type Speaker } from "./speaker/speaker.ts";
 import { memoryRates } from "./stores/rates.ts";
-import { type Store, sessionKey } from "./stores/store.ts";
+import { type Rates, type Store, sessionKey } from "./stores/store.ts";
 import { Closing } from "./turn/closing.ts";
 import { Limits } from "./turn/limits.ts";
 import type { Message } from "./turn/message.ts";
@@ -123,6 +124,11 @@ export class SessionMapper implements AsyncDisposable {
   /** Where the mapper logs; its adapters do, too. */
   get logger(): Logger {
     return this.#settings.logger;
+  }
+
+  /** Counts uses over all processes that share the store, for adapters' budgets; undefined where it is this one's alone. */
+  get rates(): Rates | undefined {
+    return this.#store.shared ? this.#store.rates : undefined;
   }
 
   /** The names of all agents that are configured; {@link SessionMapper.agents} says who may talk to which. */
@@ -248,6 +254,26 @@ export class SessionMapper implements AsyncDisposable {
     });
   }
 
+  /**
+   * Tells the agent's service what the person thinks of an answer.
+   * @param answer the `id` of the answer's `message` event
+   * @param options.words what the person says about it
+   * @param options.agent without it, the one that a message from the speaker would reach
+   * @throws {AparteError} `backend-unsupported` where the service takes no feedback.
+   */
+  feedback(
+    speaker: Speaker,
+    answer: string,
+    rating: "up" | "down",
+    { words, agent }: { readonly words?: string; readonly agent?: string } = {},
+  ): Promise<void> {
+    return this.#inSession(speaker, "feedback", async (session) => {
+      const name = agent ?? (await this.#reached(session.name, session.record.agent, speaker));
+      const given = { answer, rating, ...(words === undefined ? {} : { words }) };
+      return giveFeedback(session, name, this.#backend(name), given);
+    });
+  }
+
   /** The person's own choice of agent, until another one is chosen. */
   async select(speaker: Speaker, agent: string): Promise<void> {
     this.#backend(agent);
@@ -311,11 +337,11 @@ export class SessionMapper implements AsyncDisposable {
   async #close(withinMs: number): Promise<void> {
     const { logger, clock } = this.#settings;
     this.#unfinished.close();
+    if (this.#store.durable) this.#closing.begin();
     this.#retention?.close();
     await this.#owner
       .leave()
       .catch((error) => logger.warn("waiting turns could not be left", describeError(error)));
-    if (this.#store.durable) this.#closing.begin();
     const wait = timer(clock, withinMs);
     await Promise.race([this.#drained(), wait.over]);
     wait.end();

@@ -16,6 +16,7 @@ describe("The package", () => {
       "Transcript",
       "attachmentError",
       "cut",
+      "describeError",
       "fetchAttachment",
       "openStore",
       "optionInvalid",
@@ -23,6 +24,7 @@ describe("The package", () => {
       "readAttachment",
       "refuseUnknown",
       "silentNotices",
+      "tablesAsCode",
     ]);
   });
 

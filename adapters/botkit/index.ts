@@ -1,4 +1,4 @@
-import { type Adapter, AparteError, type Message, optionInvalid, type SessionMapper } from "aparte";
+import { type Adapter, AparteError, cut, type Message, optionInvalid, type SessionMapper } from "aparte";
 import type { Botkit, BotkitMessage, BotkitPlugin, BotWorker } from "botkit";
 import { type Controller, isWebAdapter } from "./controller.ts";
 import { deliver } from "./deliver.ts";
@@ -8,12 +8,12 @@ import { withoutMentions } from "./mentions.ts";
 import { type BotkitOptions, type BotkitSettings, checkOptions } from "./options.ts";
 import { isBareMention, isSaid } from "./said.ts";
 import { type OpenTurn, senderFor } from "./sender.ts";
-import { eventId, getSession, giveSession, hasSession } from "./session.ts";
+import { answerOf, eventId, getSession, giveSession, hasSession } from "./session.ts";
 import { platform, speakerOf } from "./speaker.ts";
 import { WebGate } from "./web.ts";
 
 export type { BotkitOptions } from "./options.ts";
-export { type BotkitSession, getSession } from "./session.ts";
+export { agentSays, type BotkitSession, getSession } from "./session.ts";
 
 /** What `controller.plugins.aparte` offers. */
 export interface BotkitExtension {
@@ -92,6 +92,11 @@ function plugin(mapper: SessionMapper, settings: BotkitSettings, controller: Con
     if (!hasSession(message)) return;
     if (isBareMention(message)) await bot.reply(message, "Yes? Write your question behind my name.");
     if (!isSaid(message)) return;
+    const answer = await answerOf(message);
+    if (answer !== undefined) {
+      for (const part of cut(answer, settings.maxLength)) await bot.reply(message, part);
+      return;
+    }
     const said: Message = {
       ...getSession(message).speaker,
       ...{ id: eventId(message), text: message.text ?? "", files: filesOf(message, settings) },
@@ -139,7 +144,12 @@ function plugin(mapper: SessionMapper, settings: BotkitSettings, controller: Con
           const who = speaker?.(message) ?? speakerOf(message, gate?.user, settings.trustedChannels);
           const { bot: name } = settings;
           if (who !== undefined)
-            giveSession(message, name === undefined ? who : { bot: name, ...who }, mapper);
+            giveSession(
+              message,
+              name === undefined ? who : { bot: name, ...who },
+              mapper,
+              filesOf(message, settings),
+            );
           guardDialog(bot, message, failed);
         },
       ],

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { AparteError, type FileInput, type SessionMapper, type Speaker } from "aparte";
+import { AparteError, describeError, type FileInput, type SessionMapper, type Speaker } from "aparte";
 import type {
   AutocompleteInteraction,
   ButtonInteraction,
@@ -124,6 +124,16 @@ export class Interactions {
       return this.#operate(interaction, "A new conversation begins.", (speaker) =>
         this.#mapper.reset(speaker),
       );
+    const { onFeedback } = this.#settings;
+    if (press.action === "good" || press.action === "bad") {
+      const isPositive = press.action === "good";
+      return this.#tell(interaction, async () => {
+        const isPrivate = interaction.message.flags.has(ephemeral);
+        const speaker = await speakerOf(interaction, this.#settings, isPrivate);
+        await onFeedback?.({ speaker, channelId, messageId: interaction.message.id, isPositive });
+        return "Thank you: I have passed it on.";
+      });
+    }
     if (press.action === "ask") {
       const isPrivate = interaction.message.flags.has(ephemeral);
       return this.#ask(interaction, "label" in component ? (component.label ?? "") : "", [], isPrivate);
@@ -159,11 +169,23 @@ export class Interactions {
     done: string | (() => string),
     run: (speaker: Speaker) => Promise<void>,
   ): Promise<void> {
+    await this.#tell(interaction, async () => {
+      const shared = await speakerOf(interaction, this.#settings, false);
+      await run(shared);
+      if (shared.direct !== true) await run({ ...shared, direct: true });
+      return typeof done === "string" ? done : done();
+    });
+  }
+
+  /** Tells the person alone what came of some work, or that it failed. */
+  async #tell(interaction: RepliableInteraction, work: () => Promise<string>): Promise<void> {
     await this.#acknowledge(interaction, true);
-    const content = await this.#both(interaction, run).then(
-      () => (typeof done === "string" ? done : done()),
-      (error: unknown) => failure(error),
-    );
+    const content = await work().catch((cause: unknown) => {
+      const failure =
+        cause instanceof AparteError ? cause : new AparteError("hook-failed", "onFeedback threw.", { cause });
+      this.#mapper.logger.error("a command failed", describeError(failure));
+      return failure.say;
+    });
     await interaction.editReply({ content, allowedMentions: { parse: [] } });
   }
 
@@ -185,12 +207,6 @@ export class Interactions {
       ]);
       if (isLate) break;
     }
-  }
-
-  async #both(interaction: RepliableInteraction, run: (speaker: Speaker) => Promise<void>): Promise<void> {
-    const shared = await speakerOf(interaction, this.#settings, false);
-    await run(shared);
-    if (shared.direct !== true) await run({ ...shared, direct: true });
   }
 }
 
@@ -219,8 +235,4 @@ export async function speakerOf(
 
 async function answer(interaction: RepliableInteraction, content: string): Promise<void> {
   await interaction.reply({ content, flags: ephemeral, allowedMentions: { parse: [] } });
-}
-
-function failure(error: unknown): string {
-  return error instanceof AparteError ? error.say : new AparteError("hook-failed", "A command failed.").say;
 }

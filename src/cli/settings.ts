@@ -17,7 +17,7 @@ export interface SlackSettings {
   /** HTTP. */
   readonly signingSecret?: string;
   /** The app is an agent in Slack's sense: each thread is a conversation. */
-  readonly agentView?: true;
+  readonly agentView: boolean;
   readonly port: number;
   readonly apiUrl?: string;
 }
@@ -243,7 +243,7 @@ function readSlack(env: Variables): SlackSettings | undefined {
     botToken,
     ...(appToken === undefined ? {} : { appToken }),
     ...(signingSecret === undefined ? {} : { signingSecret }),
-    ...(env.oneOf("SLACK_AGENT_VIEW", ["false", "true"]) === "true" ? { agentView: true } : {}),
+    agentView: env.oneOf("SLACK_AGENT_VIEW", ["true", "false"]) !== "false",
     port: env.port("SLACK_PORT", 3001),
     ...(apiUrl === undefined ? {} : { apiUrl }),
   };

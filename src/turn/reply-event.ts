@@ -2,8 +2,11 @@
 export type ReplyEvent =
   /** More of the answer. The deltas since the last `message` are a draft of the next one. */
   | { readonly type: "text"; readonly delta: string }
-  /** One answer is complete; a turn may have several. Replaces the draft that the deltas made. */
-  | { readonly type: "message"; readonly text: string }
+  /**
+   * One answer is complete; a turn may have several. Replaces the draft that the deltas made. `id` names it for
+   * feedback, where the service takes any.
+   */
+  | { readonly type: "message"; readonly text: string; readonly id?: string }
   /** Follow-up questions the person may ask next. */
   | { readonly type: "suggestions"; readonly items: readonly string[] }
   /** What the agent is doing, e.g. the name of a tool that runs. Not part of the answer. */

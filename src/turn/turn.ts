@@ -4,7 +4,6 @@ import type { Backend, FileInput } from "../backends/backend.ts";
 import { type Clock, timer } from "../clock.ts";
 import { AparteError, asAparteError } from "../errors.ts";
 import type { JsonValue } from "../json.ts";
-import { markOf } from "../lane/lane.ts";
 import type { CarriedTurn } from "../lane/machine.ts";
 import type { Owner } from "../lane/owner.ts";
 import type { Begun, Place, StopReason } from "../lane/place.ts";
@@ -114,6 +113,8 @@ export class Turn {
   #begunAt = 0;
   #isSent = false;
   #mayComeAgain = false;
+  /** Interrupted before it had an answer, or a failure to tell of. */
+  #isInterrupted = false;
   /** How much is under way of which it must be known what became of it, before anybody stops the turn. */
   #holds = 0;
   #stopAfterHolds: StopReason | undefined;
@@ -147,7 +148,7 @@ export class Turn {
 
   /** A turn whose owner died, as its lane has it. Undefined where this process cannot go on with it. */
   static takenOver(host: TurnHost, place: Place): Turn | undefined {
-    const { body, place: where, phase, answer } = place.turn ?? {};
+    const { body, place: where, phase, answer, attempt = 1 } = place.turn ?? {};
     const { message } = (body ?? {}) as Partial<StoredTurn>;
     const adapter = where === undefined ? undefined : host.adapters.get(where);
     if (message === undefined || adapter === undefined) return undefined;
@@ -156,6 +157,8 @@ export class Turn {
     const turn = new Turn(host, restored ?? { ...message, files: [] }, adapter, stored);
     if (restored === undefined && stored === undefined) turn.#log.fail(filesLost());
     turn.#place = place;
+    // It waited when its owner died. Of one that ran, the agent may have been asked already.
+    turn.#hasWaited = attempt === 1;
     return turn;
   }
 
@@ -202,6 +205,8 @@ export class Turn {
     // Begun before the platform is told that the message was taken.
     void this.#deliver();
     this.#resolveTaken(true);
+    // It came when this process had left to others what waits.
+    if (host.closing.isBegun && !place.isRunning) await host.owner.release([place]);
     const begun = await this.#wait(place);
     if (begun === "runs") await this.#run(place, identity);
     else if (begun === "merged") {
@@ -360,7 +365,7 @@ export class Turn {
   #tell(moment: TurnMoment, place: Place, more: Pick<TurnEvent, "usage" | "code"> = {}): void {
     tell(moment, () => ({
       sessionName: place.lane,
-      turnId: markOf(place.lane, place.key),
+      turnId: place.mark,
       platform: this.message.platform,
       attempt: place.turn?.attempt ?? 1,
       ...(this.#agent === undefined ? {} : { agent: this.#agent }),
@@ -448,6 +453,7 @@ export class Turn {
     const assertRuns = () => {
       if (this.#isOver) throw new AparteError("turn-over", "The turn has ended: this came too late.");
     };
+    const log = this.#log;
     const asked = { agent, text: words, files };
     const change = (changed: Partial<typeof asked>) => {
       assertRuns();
@@ -460,6 +466,9 @@ export class Turn {
       sessionName: session.name,
       attempt,
       signal: this.#stop.signal,
+      get answer() {
+        return log.answer;
+      },
       get agent() {
         return asked.agent;
       },
@@ -491,8 +500,13 @@ export class Turn {
     const backend = backendOf(agent);
     const { known, phase } = place.turn ?? {};
     const question: Question = {
-      ...{ session, agent, backend, text, files, signal },
-      turnId: markOf(place.lane, place.key),
+      session,
+      agent,
+      backend,
+      text,
+      files,
+      signal,
+      turnId: place.mark,
       title: settings.title(this.message),
       alwaysFind: settings.alwaysFind,
       beforeAsk: () => {
@@ -603,6 +617,7 @@ export class Turn {
   #fail(error: unknown, place: Place): void {
     const { reason, aborted } = this.#stop.signal;
     if (reason === "stopped" || reason === "interrupted") {
+      this.#isInterrupted = reason === "interrupted";
       this.#log.push(notice(reason));
       this.#log.end();
       return;
@@ -647,7 +662,7 @@ export class Turn {
     }
     if (outcome === "refused" || outcome === "late") this.#giveUp(session, outcome);
     this.#deliverer?.stopWriting();
-    const isUnsent = !this.#isSent && this.#stop.signal.reason === "interrupted";
+    const isUnsent = !this.#isSent && this.#isInterrupted;
     await place.end(session?.changed, { isUnsent, mayComeAgain: this.#mayComeAgain });
   }
 

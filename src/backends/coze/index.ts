@@ -8,14 +8,22 @@ import { ChatProgress, cancelChat, chatRequest, freeConversation } from "./chat.
 import { pollChat } from "./chat-poll.ts";
 import { streamChat } from "./chat-stream.ts";
 import { CozeClient } from "./client.ts";
-import { clear, find, history, open, remove, rename } from "./conversations.ts";
+import { clear, feedback, find, history, open, remove, rename } from "./conversations.ts";
 import { upload } from "./files.ts";
 import { type CozeOptions, readOptions } from "./options.ts";
 import { composeQuestion } from "./question.ts";
 import { recover } from "./recover.ts";
 
 export { serviceWords } from "../http/failure.ts";
-export type { CozeOptions, CozePerTurn, CozeSessionContext, CozeTool, CozeTurn } from "./options.ts";
+export type {
+  CozeOpening,
+  CozeOptions,
+  CozePerTurn,
+  CozeSession,
+  CozeSessionContext,
+  CozeTool,
+  CozeTurn,
+} from "./options.ts";
 
 /** A backend for Coze: all but what Coze needs not. */
 export type CozeBackend = Required<Omit<Backend, "locate">>;
@@ -51,6 +59,7 @@ export function coze(options: CozeOptions): Omit<CozeBackend, "accessToken"> {
     remove: (call) => remove(client, call),
     forget: ({ sessionName }) => client.forget(sessionName),
     history: (call) => history(client, call),
+    feedback: (call) => feedback(client, call),
     upload: (call) => upload(client, call),
     cancel: (call) => cancelChat(client, call, textOf(fieldsOf(call.facts).chatId)),
     ...accessToken,
