@@ -122,6 +122,7 @@ export class Turn {
   /** When it began to run, by the clock. */
   #begunAt = 0;
   #isSent = false;
+  #mayComeAgain = false;
   /** Interrupted before it had an answer, or a failure to tell of. */
   #isInterrupted = false;
   /** How much is under way of which it must be known what became of it, before anybody stops the turn. */
@@ -434,6 +435,8 @@ export class Turn {
     const waitMs = limits === undefined || attempt > 1 ? 0 : await limits.take(message);
     if (waitMs > 0) {
       this.#log.push(limited(waitMs));
+      // A caller sends it again; a platform may bring it twice, and the person is told once.
+      this.#mayComeAgain = this.#adapter === undefined;
       return;
     }
     const found = agentFor(session.record.agent, message);
@@ -706,7 +709,7 @@ export class Turn {
     if (outcome === "refused" || outcome === "late") this.#giveUp(session, outcome);
     this.#deliverer?.stopWriting();
     const isUnsent = !this.#isSent && this.#isInterrupted;
-    await place.end(session?.changed, isUnsent);
+    await place.end(session?.changed, { isUnsent, mayComeAgain: this.#mayComeAgain });
   }
 
   /** Waits for the platform. An answer that it refused for now, or does not have within a moment, is written down. */
