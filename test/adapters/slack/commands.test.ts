@@ -221,17 +221,16 @@ describe("slack's commands", () => {
   it("are confirmed once also where two processes hear of one mention", async () => {
     const server = await startServer();
     const store = memoryStore();
-    const one = await startBot(server, { store });
-    const urls = [server.eventsUrl ?? ""];
-    const another = await startBot(server, { store });
-    urls.push(server.eventsUrl ?? "");
+    const first = await startBot(server, { store });
     const ts = server.ts();
-    for (const [index, type] of (["message", "app_mention"] as const).entries()) {
-      const eventsUrl = urls[index] ?? "";
-      await server.say("U1", `${mention(server)} !help`, { ts, as: [type], eventsUrl });
-    }
+    await server.say("U1", `${mention(server)} !help`, { ts, as: ["message"] });
+    await server.command("U1", "/agent");
+    await told(server);
+    expect(count(server, "chat.postEphemeral")).toBe(0);
+    const second = await startBot(server, { store });
+    await server.say("U1", `${mention(server)} !help`, { ts, as: ["app_mention"] });
     await told(server, "chat.postEphemeral");
-    await Promise.all([settled(one), settled(another)]);
+    await Promise.all([settled(first), settled(second)]);
     expect(count(server, "chat.postEphemeral")).toBe(1);
   });
 
