@@ -11,7 +11,7 @@ describe("discord shows a long answer", () => {
   it.each([
     ["50,000 characters", sentences(1_850)],
     ["300,000 characters", sentences(11_000)],
-    ["a line of 300,000 characters", "x".repeat(300_000)],
+    ["a line of 1,000,000 characters", "x".repeat(1_000_000)],
   ])("of %s as a file, with its beginning in five messages", async (_, text) => {
     const server = await startServer();
     const bot = await startBot(server, { answer: ended({ type: "message", text }) });

@@ -58,13 +58,20 @@ describe("discord answers", () => {
     await shows(server, /^You say "no thread"/);
   });
 
-  it("a person as the same in all guilds only where it is told so", async () => {
+  it.each([
+    ["apart", 'You say "two" after nothing.'],
+    ["together", 'You say "two" after one.'],
+  ] as const)("a person in two guilds as %s, and in private apart", async (guilds, second) => {
     const server = await startServer();
-    const bot = await startBot(server, { discord: { guilds: "together" } });
-    server.say(server.person("ann"), `${mention(server)} one`);
+    const other = server.addGuild();
+    await startBot(server, { discord: { guilds } });
+    const ann = server.person("ann");
+    server.say(ann, `${mention(server)} one`);
     await shows(server, 'You say "one" after nothing.');
-    expect(bot.messages[0]?.tenant).toBe("guilds");
-    expect(bot.messages[0]?.direct).toBeUndefined();
+    server.say(ann, `${mention(server)} two`, {}, other.channelId);
+    await shows(server, second, other.channelId);
+    server.sayDirectly(ann, "three");
+    await shows(server, 'You say "three" after nothing.', server.directChannel(ann));
   });
 
   it("beside listeners of one's own what they do not take, in one session", async () => {
