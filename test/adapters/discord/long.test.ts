@@ -53,6 +53,7 @@ describe("discord shows a long answer", () => {
 
   it("in messages alone where it may not attach files", async () => {
     const server = await startServer();
+    server.limits.windowMs = 500;
     const text = sentences(500);
     const bot = await startBot(server, { answer: ended({ type: "message", text }) });
     server.deny(server.channelId, "AttachFiles");
@@ -69,6 +70,7 @@ describe("discord shows a long answer", () => {
 
   it("in order with the person's next answer", async () => {
     const server = await startServer();
+    server.limits.windowMs = 500;
     const bot = await startBot(server, {
       answer: async function* ({ text }) {
         yield { type: "message", text: text === "short" ? "Short." : sentences(1_000) };
