@@ -32,7 +32,8 @@ function buttonsOf(message: { readonly [key: string]: unknown }): ReadonlyMap<st
 
 function press(server: DiscordServer, person: Person, messageId: string, customId: string): Interaction {
   const data = { custom_id: customId, component_type: 2 };
-  return server.interact(person, { type: 3, data, message: server.messagePayload(messageId) });
+  const channelId = server.messages.get(messageId)?.channel_id ?? "";
+  return server.interact(person, { type: 3, data, channelId, message: server.messagePayload(messageId) });
 }
 
 /** Resolves when an interaction is answered with this text. */
@@ -249,6 +250,19 @@ describe("discord's buttons", () => {
     expect(buttonsOf(message ?? {}).has("Stop")).toBe(false);
     await settled(bot);
     await told(server, press(server, ann, message?.id ?? "", stop), "Nothing runs for you here.");
+  });
+
+  it("stop an answer in a thread that was opened for it", async () => {
+    const server = await startServer();
+    const speech = new Speech();
+    await startBot(server, { discord: { ...discord, openThreads: true }, answer: speech.answer });
+    const ann = server.person("ann");
+    const thread = server.say(ann, `${mention(server)} tell me`);
+    speech.say("one ");
+    const message = await shows(server, "one", thread);
+    press(server, ann, message.id, buttonsOf(message).get("Stop") ?? "");
+    await server.until(() => message.content.endsWith("Stopped."));
+    speech.end();
   });
 
   it("ask follow-up questions, and begin anew", async () => {
