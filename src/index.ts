@@ -18,6 +18,7 @@ export type {
   Backend,
   BackendHost,
   ConversationCall,
+  FeedbackCall,
   FileInput,
   HistoryMessage,
   OpenCall,

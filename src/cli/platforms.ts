@@ -17,7 +17,7 @@ export interface RunningBot {
 export async function startSlack(mapper: SessionMapper, settings: SlackSettings): Promise<RunningBot> {
   const { App, LogLevel } = await needed("@slack/bolt", () => import("@slack/bolt"));
   const { slack } = await import("aparte/slack");
-  const { botToken, appToken, signingSecret, port, apiUrl, agentView = false } = settings;
+  const { botToken, appToken, signingSecret, port, apiUrl, agentView } = settings;
   const app = new App({
     token: botToken,
     ...(appToken === undefined ? { signingSecret: signingSecret ?? "" } : { appToken, socketMode: true }),

@@ -4,8 +4,10 @@ import type { ScopedSpeaker } from "../speaker/scope.ts";
 
 /** What is kept of one conversation of a session. */
 export interface ConversationRecord {
-  /** The service's id. Missing while the conversation is being opened, or if the process died doing so. */
+  /** The service's id. Missing before the conversation is opened. */
   readonly id?: string;
+  /** It was begun to open the conversation, and is not known what came of it. */
+  readonly isOpening?: true;
   /** The name the application gave; without it the first message named the conversation. */
   readonly title?: string;
   /** What the backend keeps from turn to turn. */
@@ -24,6 +26,9 @@ export interface SessionRecord {
   /** The version of this format. */
   readonly v: 1;
   readonly speaker: ScopedSpeaker;
+  /** When it began, and when an agent was asked last (to the minute), by the store's time in milliseconds. */
+  readonly createdAt?: number;
+  readonly lastTurnAt?: number;
   /** The agent that the person chose; without it the first one or the route decides. */
   readonly agent?: string;
   /** By agent name. */
@@ -45,6 +50,11 @@ export function readRecord(value: unknown): SessionRecord | undefined {
     "store-unreadable",
     "What is kept of this session is of a newer version of aparte, or damaged. Update aparte, or forget the session.",
   );
+}
+
+/** When a person was last there, by the store's time in milliseconds. */
+export function lastSeen({ lastTurnAt, createdAt }: SessionRecord): number {
+  return lastTurnAt ?? createdAt ?? Number.POSITIVE_INFINITY;
 }
 
 function isObject(value: unknown): value is object {

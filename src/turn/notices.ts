@@ -9,6 +9,7 @@ const texts = {
   full: "One moment, please: too many of your messages are waiting. Send this one again later.",
   interrupted: "Stopped, since a new message came.",
   stopped: "Stopped.",
+  "new-conversation": "It has been a while, so we start a new conversation.",
   "file-lost": "A file of an earlier message was lost. Please send it again.",
 } as const;
 

@@ -4,12 +4,12 @@ import type { Backend, FileInput } from "../backends/backend.ts";
 import { type Clock, timer } from "../clock.ts";
 import { AparteError, asAparteError } from "../errors.ts";
 import type { JsonValue } from "../json.ts";
-import { markOf } from "../lane/lane.ts";
 import type { CarriedTurn } from "../lane/machine.ts";
 import type { Owner } from "../lane/owner.ts";
 import type { Begun, Place, StopReason } from "../lane/place.ts";
 import { describeError } from "../logger.ts";
 import type { Settings } from "../options.ts";
+import { clearConversation } from "../session/operations.ts";
 import { Session } from "../session/session.ts";
 import type { ScopedSpeaker } from "../speaker/scope.ts";
 import type { SessionIdentity, SessionNames } from "../speaker/session-names.ts";
@@ -18,6 +18,7 @@ import { ask, type Question, recover } from "./ask.ts";
 import type { Closing } from "./closing.ts";
 import { type Delivered, Deliverer } from "./delivery.ts";
 import type { Limits } from "./limits.ts";
+import { withPlainLinks } from "./links.ts";
 import {
   checkMessage,
   eventKey,
@@ -111,6 +112,8 @@ export class Turn {
   /** When it began to run, by the clock. */
   #begunAt = 0;
   #isSent = false;
+  /** Interrupted before it had an answer, or a failure to tell of. */
+  #isInterrupted = false;
   /** How much is under way of which it must be known what became of it, before anybody stops the turn. */
   #holds = 0;
   #stopAfterHolds: StopReason | undefined;
@@ -201,6 +204,8 @@ export class Turn {
     // Begun before the platform is told that the message was taken.
     void this.#deliver();
     this.#resolveTaken(true);
+    // It came when this process had left to others what waits.
+    if (host.closing.isBegun && !place.isRunning) await host.owner.release([place]);
     const begun = await this.#wait(place);
     if (begun === "runs") await this.#run(place, identity);
     else if (begun === "merged") {
@@ -359,7 +364,7 @@ export class Turn {
   #tell(moment: TurnMoment, place: Place, more: Pick<TurnEvent, "usage" | "code"> = {}): void {
     tell(moment, () => ({
       sessionName: place.lane,
-      turnId: markOf(place.lane, place.key),
+      turnId: place.mark,
       platform: this.message.platform,
       attempt: place.turn?.attempt ?? 1,
       ...(this.#agent === undefined ? {} : { agent: this.#agent }),
@@ -492,8 +497,13 @@ export class Turn {
     const backend = backendOf(agent);
     const { known, phase } = place.turn ?? {};
     const question: Question = {
-      ...{ session, agent, backend, text, files, signal },
-      turnId: markOf(place.lane, place.key),
+      session,
+      agent,
+      backend,
+      text,
+      files,
+      signal,
+      turnId: place.mark,
       title: settings.title(this.message),
       alwaysFind: settings.alwaysFind,
       beforeAsk: () => {
@@ -506,9 +516,13 @@ export class Turn {
       found: (isSent) => this.#found(isSent),
       note: (said) => this.#note(place, said),
     };
+    if (session.idleMs >= settings.freshAfter) await this.#startAfresh(session, agent);
+    session.touch();
     if (!this.#host.owner.isAlive) await place.permit();
     signal.throwIfAborted();
-    const events = attempt > 1 ? recover(question, known, phase === "asked") : ask(question);
+    const said = attempt > 1 ? recover(question, known, phase === "asked") : ask(question);
+    const { linkHosts } = settings;
+    const events = linkHosts === undefined ? said : withPlainLinks(said, linkHosts);
     let hasSpoken = false;
     for await (const event of events) {
       signal.throwIfAborted();
@@ -522,6 +536,19 @@ export class Turn {
       this.#log.push(event);
     }
     signal.throwIfAborted();
+  }
+
+  /** After long silence no agent is to know what was said before. Written down before one is asked. */
+  async #startAfresh(session: Session, asked: string): Promise<void> {
+    const { agents } = this.#host.settings;
+    const hadConversation = session.conversation(asked)?.id !== undefined;
+    for (const agent of Object.keys(session.record.conversations)) {
+      const backend = agents.get(agent);
+      if (backend !== undefined) await clearConversation(session, agent, backend);
+    }
+    session.touch();
+    await session.save();
+    if (hadConversation) this.#log.push(notice("new-conversation"));
   }
 
   /** From here on the service may have the turn. */
@@ -587,6 +614,7 @@ export class Turn {
   #fail(error: unknown, place: Place): void {
     const { reason, aborted } = this.#stop.signal;
     if (reason === "stopped" || reason === "interrupted") {
+      this.#isInterrupted = reason === "interrupted";
       this.#log.push(notice(reason));
       this.#log.end();
       return;
@@ -631,7 +659,7 @@ export class Turn {
     }
     if (outcome === "refused" || outcome === "late") this.#giveUp(session, outcome);
     this.#deliverer?.stopWriting();
-    const isUnsent = !this.#isSent && this.#stop.signal.reason === "interrupted";
+    const isUnsent = !this.#isSent && this.#isInterrupted;
     await place.end(session?.changed, isUnsent);
   }
 

@@ -1,10 +1,11 @@
 import type { LaneDocument } from "../../lane/machine.ts";
 import type { Logger } from "../../logger.ts";
+import type { Speaker } from "../../speaker/speaker.ts";
 import type { Commit } from "../../stores/store.ts";
 import type { Message } from "../../turn/message.ts";
 import { AgentServer } from "./agent.ts";
 import { type Evidence, isSettled, judge, type SaidEvent, type Violation } from "./judge.ts";
-import { PlatformServer } from "./platform.ts";
+import { PlatformServer, toldPrefix } from "./platform.ts";
 import { SimulatedProcess, type World } from "./process.ts";
 import { leaseMs, type Schedule, type Step } from "./schedule.ts";
 import { postsIn, StoreServer } from "./store.ts";
@@ -27,6 +28,10 @@ const tailMs = leaseMs + 1_500;
 
 /** How often it is looked whether all is settled, in milliseconds. */
 const lookMs = 500;
+
+/** After how long a caller that has no answer asks again, in milliseconds, and how often. */
+const askAgainMs = 4_000;
+const asks = 8;
 
 /** When a platform tells another process of a message, if nobody has said that it was received, in milliseconds. */
 const retriesMs = [3_000, 7_000, 20_000];
@@ -52,9 +57,12 @@ class Simulation {
   readonly #carriers = new Map<string, Set<string>>();
   readonly #owners = new Map<string, Set<string>>();
   readonly #received = new Set<string>();
+  readonly #resets: { readonly at: number; readonly hasEnded: () => boolean }[] = [];
   /** By place: a process that has ended is followed by another one. */
   readonly #processes: SimulatedProcess[] = [];
   readonly #trace: ((line: string) => void) | undefined;
+  /** Of servers that nobody reaches: who starts meanwhile does not, either. */
+  readonly #outages: (Step & { readonly do: "cut" })[] = [];
   #started = 0;
 
   constructor(schedule: Schedule, trace: ((line: string) => void) | undefined) {
@@ -76,6 +84,7 @@ class Simulation {
       ...{ schedule, said: this.#said, heard: agent.heard },
       ...{ conversations: agent.conversations, posts: platform.posts },
       ...{ carriers: this.#carriers, owners: this.#owners },
+      ...{ clears: agent.clears, resets: this.#resets },
     };
     for (let place = 0; place < setting.processes; place += 1) this.#start(place);
     for (const step of steps) {
@@ -108,6 +117,7 @@ class Simulation {
 
   /** Whether all that was accepted is settled, and a process has said of each message whether it takes it. */
   #isSettled(): boolean {
+    if (!this.#resets.every(({ hasEnded }) => hasEnded())) return false;
     return this.#said.every(({ word }) => this.#received.has(word)) && isSettled(this.evidence);
   }
 
@@ -116,7 +126,19 @@ class Simulation {
     switch (step.do) {
       case "say": {
         const { person, word, at } = step;
-        this.#said.push({ person, word, at, acceptedAt: undefined, isKnown: false, times: 0 });
+        this.#said.push({
+          person,
+          word,
+          at,
+          acceptedAt: undefined,
+          isKnown: false,
+          isRefused: false,
+          times: 0,
+        });
+        if (this.#schedule.setting.isRead) {
+          this.#ask(word, step.process, 1);
+          break;
+        }
         this.#tell(word, step.process);
         for (const [index, ms] of retriesMs.entries()) {
           this.#timeline.after(ms, () => {
@@ -125,8 +147,11 @@ class Simulation {
         }
         break;
       }
+      case "reset":
+        this.#reset(step.person, this.#process(step.process));
+        break;
       case "repeat":
-        this.#tell(step.word, step.process);
+        if (!this.#schedule.setting.isRead) this.#tell(step.word, step.process);
         break;
       case "crash":
         this.#end(step.process, step.ms, (process, ended) => {
@@ -144,6 +169,7 @@ class Simulation {
         break;
       }
       case "cut": {
+        if (step.process === "all") this.#outages.push(step);
         const cut = step.process === "all" ? this.#processes : [this.#process(step.process)];
         for (const process of cut) process.cut(step.server, step.ms, step.refuses);
         break;
@@ -160,6 +186,37 @@ class Simulation {
     }
   }
 
+  /** A caller asks until it is answered, or told that it is not. */
+  #ask(word: string, first: number, times: number): void {
+    const event = this.#said.find((one) => one.word === word);
+    if (event === undefined || this.#received.has(word)) return;
+    if (times > asks) this.#received.add(word);
+    else this.#timeline.after(askAgainMs, () => this.#ask(word, first + 1, times + 1));
+    const process = this.#processes
+      .map((_, index) => this.#process(first + index))
+      .find(({ isOpen }) => isOpen);
+    event.times += 1;
+    process?.ask({ ...speakerOf(event.person), id: word, text: word }, (answer) => {
+      if (this.#received.has(word)) return;
+      const isAnswered = typeof answer === "string";
+      this.#log(`process ${process.number} answers ${word}: ${isAnswered ? answer : answer.code}`);
+      if (!isAnswered && (answer.code === "duplicate" || answer.code === "closed")) return;
+      this.#received.add(word);
+      const text = isAnswered ? answer : `${toldPrefix}${answer.code}`;
+      this.#world.platform.post(`p${event.person}`, word, text, process.number);
+    });
+  }
+
+  #reset(person: number, process: SimulatedProcess): void {
+    if (!process.isOpen) return;
+    const reset = { at: this.now, hasEnded: () => isOver || process.clock.isDead };
+    let isOver = false;
+    this.#resets.push(reset);
+    process.reset(speakerOf(person), () => {
+      isOver = true;
+    });
+  }
+
   /** The platform tells a process of a word; where that one is down, another one. */
   #tell(word: string, first: number): void {
     const event = this.#said.find((one) => one.word === word);
@@ -171,15 +228,13 @@ class Simulation {
       this.#timeline.after(1_000, () => this.#tell(word, first));
       return;
     }
-    const user = `p${event.person}`;
-    const message: Message = {
-      ...{ platform: "simulated", tenant: "t", user, channel: user, id: word, text: word, direct: true },
-    };
+    const message: Message = { ...speakerOf(event.person), id: word, text: word };
     event.times += 1;
     process.receive(message, (isAccepted) => {
       this.#received.add(word);
       if (isAccepted) event.acceptedAt ??= this.#timeline.now;
       if (isAccepted === false) event.isKnown = true;
+      if (isAccepted === undefined) event.isRefused = true;
       this.#log(`process ${process.number} ${isAccepted ? "accepts" : "does not take"} ${word}`);
     });
   }
@@ -189,8 +244,12 @@ class Simulation {
   }
 
   #start(place: number): void {
-    this.#processes[place] = new SimulatedProcess(this.#world, this.#started);
+    const process = new SimulatedProcess(this.#world, this.#started);
+    this.#processes[place] = process;
     this.#started += 1;
+    for (const { at, server, ms, refuses } of this.#outages) {
+      if (at + ms > this.now) process.cut(server, at + ms - this.now, refuses);
+    }
   }
 
   #end(place: number, pauseMs: number, end: (process: SimulatedProcess, ended: () => void) => void): void {
@@ -205,6 +264,7 @@ class Simulation {
   #note({ document }: Commit): void {
     const { running, waiting = [] } = (document ?? {}) as Partial<LaneDocument>;
     for (const turn of running === undefined ? waiting : [running, ...waiting]) {
+      if (turn.isOperation) continue;
       const word = wordOf(turn.key);
       added(this.#owners, word, turn.owner);
       for (const { key } of turn.carries ?? []) added(this.#carriers, wordOf(key), word);
@@ -220,6 +280,11 @@ class Simulation {
       this.#log(`process ${process}: ${message} ${JSON.stringify(fields ?? {})}`);
     return { info: log, warn: log, error: log };
   }
+}
+
+function speakerOf(person: number): Speaker {
+  const user = `p${person}`;
+  return { platform: "simulated", tenant: "t", user, channel: user, direct: true };
 }
 
 const silent: Logger = { info: () => {}, warn: () => {}, error: () => {} };

@@ -13,6 +13,11 @@ export interface Setting {
   readonly platformFinds: boolean;
   /** Whether an answer is shown as it comes: a draft is posted first. */
   readonly streams: boolean;
+  /**
+   * Whether answers are read by whoever brings the messages, over a connection that ends with the process, and are not
+   * delivered: such a caller asks again until it is answered.
+   */
+  readonly isRead?: boolean;
   /** How long the agent takes for an answer at most, in milliseconds. */
   readonly slowestMs: number;
 }
@@ -22,6 +27,8 @@ export type Step = {
   readonly at: number;
 } /** A person says a word, and the platform tells a process of it. */ & (
   | { readonly do: "say"; readonly person: number; readonly word: string; readonly process: number }
+  /** Somebody has the agent forget what a person said. */
+  | { readonly do: "reset"; readonly person: number; readonly process: number }
   /** The platform tells of a word once more. */
   | { readonly do: "repeat"; readonly word: string; readonly process: number }
   /** The process ends without a word. After `ms` another one begins in its place. */
@@ -91,6 +98,8 @@ export function scheduleOf(seed: number): Schedule {
     streams: random() < 0.5,
     slowestMs: one([50, 500, 3_000]),
   };
+  // Drawn apart, so that the seeds of other schedules stay what they were.
+  const kinds = randomOf(seed + 0.25);
   const steps: Step[] = [];
   const process = () => below(setting.processes);
   let at = 100;
@@ -105,6 +114,14 @@ export function scheduleOf(seed: number): Schedule {
       steps.push({ at: at + random() ** 2 * 6_000, do: "repeat", word, process: process() });
     }
   }
+  // Drawn apart, so that the seeds of schedules without any stay what they were.
+  const resets = randomOf(seed + 0.5);
+  for (const step of [...steps]) {
+    if (step.do !== "say" || resets() >= 0.1) continue;
+    const after = resets() ** 2 * 3_000;
+    const process = Math.floor(resets() * setting.processes);
+    steps.push({ at: step.at + after, do: "reset", person: step.person, process });
+  }
   const told = steps.map((step) => ({ at: step.at, process: "process" in step ? step.process : 0 }));
   const weather = 1 + below(5);
   for (let index = 0; index < weather; index += 1) {
@@ -115,7 +132,11 @@ export function scheduleOf(seed: number): Schedule {
     const process = isNear && random() < 0.7 ? (near.process as number) : below(setting.processes);
     steps.push(befalling(when, process, random));
   }
-  return { seed, setting, steps: inOrder(steps) };
+  return {
+    seed,
+    setting: kinds() < 0.1 ? { ...setting, isRead: true } : setting,
+    steps: inOrder(steps),
+  };
 }
 
 function befalling(at: number, process: number, random: Random): Step {

@@ -568,6 +568,10 @@ describe("Botkit on its Slack adapter", () => {
     expect(emulator.chats()).toHaveLength(3);
     expect(emulator.conversations()).toHaveLength(3);
     expect(shown()).toHaveLength(4);
+    const posts = slack.calls.filter(({ method }) => method === "chat.postMessage").slice(0, 3);
+    // A preview would be loaded from where a link leads.
+    for (const { body } of posts)
+      expect(body).toMatchObject({ unfurl_links: "false", unfurl_media: "false" });
   });
 
   it("tells the log of a reply that Slack refused, and the person when they come back", async () => {
