@@ -130,6 +130,8 @@ export class Interactions {
       return this.#tell(interaction, async () => {
         const isPrivate = interaction.message.flags.has(ephemeral);
         const speaker = await speakerOf(interaction, this.#settings, isPrivate);
+        if (press.answer !== undefined)
+          await this.#mapper.feedback(speaker, press.answer, isPositive ? "up" : "down");
         await onFeedback?.({ speaker, channelId, messageId: interaction.message.id, isPositive });
         return "Thank you: I have passed it on.";
       });

@@ -1,5 +1,6 @@
 import type { DiscordFeedback, DiscordOptions } from "aparte/discord";
 import { describe, expect, it } from "vitest";
+import type { FeedbackCall } from "../../../src/backends/backend.ts";
 import type { Interaction, InteractionData } from "../../fakes/discord-interactions.ts";
 import type { DiscordServer, Person } from "../../fakes/discord-server.ts";
 import { backend, elephant, Speech } from "../agent.ts";
@@ -323,6 +324,33 @@ describe("discord's buttons", () => {
     await told(server, bad, /^Thank you/);
     expect(rated).toHaveLength(3);
     expect(rated[2]).toMatchObject({ speaker: { ...speaker, direct: true }, messageId: answer.id });
+  });
+
+  it("tell the agent's service what the asker thinks, and are not there where nobody is to be told", async () => {
+    const server = await startServer();
+    const given: unknown[] = [];
+    let id: { readonly id?: string } = { id: "answer-1" };
+    const agent = backend(async function* () {
+      yield { type: "message", text: "One." };
+      yield { type: "message", text: "Two.", ...id };
+    });
+    const feedback = async ({ answer, rating }: FeedbackCall) => void given.push([answer, rating]);
+    const agents = { helper: { ...agent, feedback } };
+    await startBot(server, { discord: { buttons: ["feedback"] }, mapper: { agents } });
+    const ann = server.person("ann");
+    server.say(ann, `${mention(server)} one`);
+    const message = await server.until(() => server.shown().find((one) => buttonsOf(one).size > 0));
+    const bad = press(server, ann, message.id, buttonsOf(message).get("Bad answer") ?? "");
+    await told(server, bad, /^Thank you/);
+    expect(given).toEqual([["answer-1", "down"]]);
+    for (id of [{}, { id: "x".repeat(100) }]) {
+      const shown = server.shown().length;
+      server.say(ann, `${mention(server)} two`);
+      const without = await server.until(
+        () => server.shown()[shown]?.content === "One.\n\nTwo." && server.shown()[shown],
+      );
+      expect(without.components).toEqual([]);
+    }
   });
 
   it("say so when what the asker thinks could not be passed on", async () => {
