@@ -35,6 +35,7 @@ export async function deliver(options: DeliverOptions): Promise<void> {
   const isLate = (address: ReplyAddress) => isExpired(address) && interaction?.isPrivate === true;
   const text = new ReplyText();
   let questions: readonly string[] = [];
+  let answer: string | undefined;
   const isByToken = interaction !== undefined;
   const channel = channels.enter(isByToken ? messageId : channelId, () => delivery.permit(), isByToken);
   const { buttons } = settings;
@@ -44,7 +45,9 @@ export async function deliver(options: DeliverOptions): Promise<void> {
     if (isByToken && state.isComplete && shown.length === 0) return [{ content: saidNothing }];
     const last = shown.at(-1);
     if (last === undefined) return shown;
-    const rows = state.isComplete ? answerRows(buttons, userId, questions) : draftRows(buttons, userId);
+    const rows = state.isComplete
+      ? answerRows(settings, userId, questions, answer)
+      : draftRows(buttons, userId);
     return [...shown.slice(0, -1), { ...last, rows }];
   };
   const show = (address: ReplyAddress, isMoved: boolean) =>
@@ -54,6 +57,7 @@ export async function deliver(options: DeliverOptions): Promise<void> {
     for await (const event of delivery) {
       if (event.type === "suggestions" && fitButtons(buttons, event.items)) questions = event.items;
       else text.add(event);
+      if (event.type === "message") answer = event.id;
       if (!isLate(options.address)) posts.changed();
     }
   } catch (error) {
