@@ -176,3 +176,96 @@ describe("A Keyv that is slow", () => {
     expect(order).toEqual(["other lane", "first", "read", "second"]);
   });
 });
+
+describe("A Keyv that is handed over", () => {
+  const invalid = (message: string) =>
+    expect.objectContaining({
+      ...{ code: "option-invalid", field: "store" },
+      message: expect.stringContaining(message),
+    });
+  const thrownBy = (run: () => unknown): unknown => {
+    try {
+      run();
+    } catch (error) {
+      return error;
+    }
+    return undefined;
+  };
+
+  it("is told to throw, and refused where it cannot be, or where its adapter hides failures", () => {
+    const keyv = new Keyv();
+    expect(keyv.throwOnErrors).toBe(false);
+    expect(keyvStore(keyv)).toMatchObject({ name: "keyv", shared: false, durable: false });
+    expect(keyv.throwOnErrors).toBe(true);
+    const six = { get() {}, set() {}, delete() {}, store: new Map() } as unknown as Keyv;
+    expect(thrownBy(() => keyvStore(six))).toEqual(invalid("Use keyv 5.6.0."));
+    const on = (adapter: unknown) => () =>
+      keyvStore({ throwOnErrors: false, store: adapter } as unknown as Keyv);
+    expect(thrownBy(on({ throwOnErrors: false }))).toEqual(invalid("adapter hides failures"));
+    for (const adapter of [{ throwOnErrors: true }, {}, null, undefined, () => {}, "x"]) {
+      expect(thrownBy(on(adapter))).toBeUndefined();
+    }
+  });
+
+  it("stays open when the store is closed", async () => {
+    const keyv = new Keyv();
+    const store = keyvStore(keyv);
+    await store.close();
+    await keyv.set("key", 1);
+    expect(await store.records.get("key")).toBe(1);
+  });
+
+  it("keeps times in whole milliseconds, and at least one", async () => {
+    const set: [string, number | undefined][] = [];
+    const database = new Database();
+    const { keyv } = database;
+    const plain = keyv.set.bind(keyv);
+    keyv.set = async (key: string, value: unknown, ttl?: number) => {
+      set.push([key, ttl]);
+      return plain(key, value, ttl);
+    };
+    const { records } = keyvStore(keyv);
+    await records.set("a", 1, 1_500.7);
+    await records.set("b", 1, 0.2);
+    await records.set("c", 1, -5);
+    await records.set("d", 1);
+    await records.setIfAbsent("e", 1, 2.5);
+    expect(set).toEqual([
+      ["a", 1_500],
+      ["b", 1],
+      ["c", 1],
+      ["d", undefined],
+      ["e", 2],
+    ]);
+  });
+
+  it("says that it cannot list where its adapter cannot", async () => {
+    const { keyv } = new Database();
+    const listing = keyvStore(keyv).records.entries("")[Symbol.asyncIterator]().next();
+    await expect(listing).rejects.toMatchObject({
+      code: "backend-unsupported",
+      message: "This Keyv's adapter cannot list its keys.",
+    });
+  });
+
+  it("is written by one of those that write at once only if nothing is there, also after one that failed", async () => {
+    const database = new Database();
+    const { records } = keyvStore(database.keyv);
+    let isFirst = true;
+    const run = () => {
+      if (!isFirst) return undefined;
+      isFirst = false;
+      return throwing();
+    };
+    database.fault = { name: "set", run };
+    const writes = await Promise.allSettled([1, 2, 3].map((value) => records.setIfAbsent("key", value)));
+    expect(writes).toMatchObject([
+      { status: "rejected", reason: { code: "store-failed" } },
+      { status: "fulfilled", value: true },
+      { status: "fulfilled", value: false },
+    ]);
+    expect(await records.get("key")).toBe(2);
+    await records.delete("key");
+    expect(await records.setIfAbsent("key", 4)).toBe(true);
+  });
+});

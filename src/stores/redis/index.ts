@@ -68,9 +68,9 @@ export async function openRedisStore(
     // The cause is not kept: it holds the URL, and that the password.
     throw invalid("store", 'The store\'s URL is wrong. It looks like "redis://user:password@host:6379/0".');
   }
-  const adapter = new KeyvRedis(client as RedisClientType, { throwOnErrors: true });
+  const adapter = new KeyvRedis(client as RedisClientType);
   const keyv = new Keyv(adapter, {
-    ...{ namespace, useKeyPrefix: false, throwOnErrors: true },
+    ...{ namespace, useKeyPrefix: false },
     ...{ serialize: JSON.stringify, deserialize: JSON.parse },
   });
   const { store, connected } = redisStore(keyv, adapter, client, { isOwn, logger });

@@ -109,13 +109,7 @@ export class SqliteFile {
    * @returns false while another process, or a reader, keeps it
    */
   emptyLog(): boolean {
-    if (this.isInMemory || !this.#isOpen) return true;
-    try {
-      return this.#pragma("wal_checkpoint(TRUNCATE)") === 0;
-    } catch (error) {
-      if (isLocked(error)) return false;
-      throw error;
-    }
+    return this.isInMemory || !this.#isOpen || this.#pragma("wal_checkpoint(TRUNCATE)") === 0;
   }
 
   rollBack(): void {
@@ -128,7 +122,7 @@ export class SqliteFile {
     try {
       // All is in the file itself then, as those who copy or delete it expect: libsql goes on having a file open until
       // the last statement is collected as garbage, and SQLite would do this only then.
-      if (!this.#database.inTransaction) this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+      this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
     } catch {
       // Others have it open, and the last one of them does it.
     }

@@ -1,5 +1,6 @@
 import { copyFile } from "node:fs/promises";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { machineTime } from "../../../src/stores/sqlite/clock.ts";
 import { burialMs, eventMemoryMs } from "../../../src/stores/store.ts";
 import { commit, onFile, type TestFile } from "../../support/sqlite.ts";
 
@@ -12,6 +13,7 @@ function setWallClock(by: number): void {
 
 afterEach(() => {
   vi.useRealTimers();
+  vi.restoreAllMocks();
 });
 
 /** An owner, and whether it lives to the end of its lease and no longer, whatever `happens` meanwhile. */
@@ -219,4 +221,16 @@ describe("What is out of date in a SQLite file", () => {
       file.advance(6_000);
       expect([await take(), await take(), await take()]).toEqual([0, 0, 10_000]);
     }));
+});
+
+describe("The machine's clock", () => {
+  it("counts whole microseconds, and cannot be set", () => {
+    vi.spyOn(Date, "now").mockImplementation(() => 0);
+    const before = process.hrtime.bigint() / 1_000n;
+    const time = machineTime();
+    const after = process.hrtime.bigint() / 1_000n;
+    expect(Number.isInteger(time)).toBe(true);
+    expect(BigInt(time)).toBeGreaterThanOrEqual(before);
+    expect(BigInt(time)).toBeLessThanOrEqual(after);
+  });
 });
