@@ -49,7 +49,7 @@ export function chatAdapter({ platform, url, hasNonces, headers }: ChatOptions):
   return {
     platform,
     async deliver({ id: about, user }, delivery) {
-      const text = new ReplyText();
+      const text = new ReplyText(delivery.texts);
       let id: string | undefined;
       const show = async () => {
         if (text.text === "") return;

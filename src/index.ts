@@ -9,6 +9,7 @@ export {
   readAttachment,
 } from "./adapter/attachment.ts";
 export { cut } from "./adapter/cut.ts";
+export { failureText } from "./adapter/failure-text.ts";
 export { type PersonSession, personSession } from "./adapter/person-session.ts";
 export { ReplyText } from "./adapter/reply-text.ts";
 // Write your own backend
@@ -54,6 +55,8 @@ export type {
   Records,
   Store,
 } from "./stores/store.ts";
+export type { TextCode, TextTable } from "./texts/english.ts";
+export type { TextFacts, Texts, TextsOption } from "./texts/texts.ts";
 export type { Delivery } from "./turn/delivery.ts";
 export type { TurnLimits } from "./turn/limits.ts";
 export type { Message } from "./turn/message.ts";

@@ -29,6 +29,7 @@ import { SessionNames } from "./speaker/session-names.ts";
 import { checkSpeaker, deliveryPlace, type Speaker } from "./speaker/speaker.ts";
 import { memoryRates } from "./stores/rates.ts";
 import { type Store, sessionKey } from "./stores/store.ts";
+import { type Texts, textsFor } from "./texts/texts.ts";
 import { Closing } from "./turn/closing.ts";
 import { Limits } from "./turn/limits.ts";
 import type { Message } from "./turn/message.ts";
@@ -156,6 +157,11 @@ export class SessionMapper implements AsyncDisposable {
     this.#track(this.#unfinished.begin());
     this.#adapters.set(deliveryPlace(adapter), adapter);
     this.#owner.start();
+  }
+
+  /** What aparte itself says, for a person: in their language, and in the words of the option `texts`. */
+  texts(speaker: Partial<Speaker>): Texts {
+    return textsFor(speaker, this.#settings.texts);
   }
 
   /** Adds a middleware; the first one added is the outermost. */

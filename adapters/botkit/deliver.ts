@@ -21,7 +21,7 @@ export interface DeliveryOptions {
 export async function deliver(sender: Sender, delivery: Delivery, options: DeliveryOptions): Promise<void> {
   const posts = new Posts(sender, delivery, options);
   const events = delivery[Symbol.asyncIterator]();
-  let text = new ReplyText();
+  let text = new ReplyText(delivery.texts);
   let questions: readonly string[] = [];
   for (;;) {
     const event = await next(events, text);
@@ -34,7 +34,7 @@ export async function deliver(sender: Sender, delivery: Delivery, options: Deliv
     if (event.type === "text") posts.draft(text.text);
     if (event.type !== "message") continue;
     await posts.finish(text.text);
-    text = new ReplyText();
+    text = new ReplyText(delivery.texts);
   }
   await posts.finish(text.text);
   if (questions.length > 0) await posts.suggest(questions);
@@ -99,7 +99,10 @@ class Posts {
     this.#finished += 1;
     if (this.#posts[index] !== undefined) return;
     await this.#delivery.permit();
-    this.#posts[index] = { id: await this.#sender.suggest?.(questions), shown: undefined };
+    this.#posts[index] = {
+      id: await this.#sender.suggest?.(questions, this.#delivery.texts("you-could-ask")),
+      shown: undefined,
+    };
     this.#delivery.posted({ posts: this.#posts.map(({ id }) => id ?? "") } satisfies JsonValue);
   }
 

@@ -1,4 +1,11 @@
-import { type Adapter, AparteError, type Message, optionInvalid, type SessionMapper } from "aparte";
+import {
+  type Adapter,
+  AparteError,
+  failureText,
+  type Message,
+  optionInvalid,
+  type SessionMapper,
+} from "aparte";
 import type { Botkit, BotkitMessage, BotkitPlugin, BotWorker } from "botkit";
 import { type Controller, isWebAdapter } from "./controller.ts";
 import { deliver } from "./deliver.ts";
@@ -59,9 +66,8 @@ function plugin(mapper: SessionMapper, settings: BotkitSettings, controller: Con
   const failed: Failed = (error, bot, message) => {
     onError(error);
     if (bot === undefined || message === undefined || !hasSession(message)) return;
-    const failure =
-      error instanceof AparteError ? error : new AparteError("backend-failed", "A handler of the bot threw.");
-    bot.reply(message, failure.say).catch(onError);
+    const texts = mapper.texts(getSession(message).speaker);
+    bot.reply(message, failureText(error, texts)).catch(onError);
   };
   const { adapter } = controller;
   const gate = isWebAdapter(adapter) ? webGate(authenticate, failed) : undefined;
@@ -90,10 +96,11 @@ function plugin(mapper: SessionMapper, settings: BotkitSettings, controller: Con
 
   async function ask(bot: BotWorker, message: BotkitMessage): Promise<void> {
     if (!hasSession(message)) return;
-    if (isBareMention(message)) await bot.reply(message, "Yes? Write your question behind my name.");
+    const { speaker: who } = getSession(message);
+    if (isBareMention(message)) await bot.reply(message, mapper.texts(who)("bare-mention"));
     if (!isSaid(message)) return;
     const said: Message = {
-      ...getSession(message).speaker,
+      ...who,
       ...{ id: eventId(message), text: message.text ?? "", files: filesOf(message, settings) },
       replyTo: { reference: JSON.parse(JSON.stringify(message.reference)) },
     };

@@ -21,7 +21,7 @@ export interface Sender {
   /** Missing where the platform's messages stay as they are. */
   readonly edit?: (id: string, text: string) => Promise<void>;
   /** Offers questions to choose from; missing where the platform shows none. */
-  readonly suggest?: (questions: readonly string[]) => Promise<string | undefined>;
+  readonly suggest?: (questions: readonly string[], invitation: string) => Promise<string | undefined>;
   readonly remove?: (id: string) => Promise<void>;
 }
 
@@ -73,10 +73,10 @@ export async function senderFor(
     }
     return sent?.id;
   };
-  const suggest: Sender["suggest"] = async (questions) => {
+  const suggest: Sender["suggest"] = async (questions, text) => {
     const actions = questions.map((title) => ({ type: "imBack", title, value: title }));
     const sent = await bot.say({
-      text: "You could ask:",
+      text,
       suggestedActions: { actions, to: user === undefined ? [] : [user.id] },
     });
     return (sent as { readonly id?: string } | undefined)?.id;

@@ -1,3 +1,5 @@
+import type { Texts } from "aparte";
+
 /** A row of buttons, as Discord takes it. */
 export type ButtonRow = object;
 
@@ -14,16 +16,16 @@ export interface Press {
   readonly userId: string;
 }
 
-export function stopRow(userId: string): ButtonRow {
-  return row([button("stop", userId, "Stop", style.danger)]);
+export function stopRow(userId: string, texts: Texts): ButtonRow {
+  return row([button("stop", userId, texts("button-stop"), style.danger)]);
 }
 
 /** Follow-up questions, and a new conversation. */
-export function doneRows(userId: string, questions: readonly string[]): ButtonRow[] {
+export function doneRows(userId: string, questions: readonly string[], texts: Texts): ButtonRow[] {
   const asked = questions
     .slice(0, rowLength)
     .map((question, index) => button("ask", userId, question, style.primary, index));
-  const further = row([button("new", userId, "New conversation", style.secondary)]);
+  const further = row([button("new", userId, texts("button-new"), style.secondary)]);
   return asked.length === 0 ? [further] : [row(asked), further];
 }
 

@@ -117,11 +117,11 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
         if (!isToAnswer(event, settings)) return;
         if (settings.answer === "unheard" && (await isClaimed(event))) return;
         if (isUnreadable(event))
-          await api.tell(event, "I cannot read this message. Please mention me in it.");
+          await api.tell(event, mapper.texts({ platform, user: event.author.id })("words-unreadable"));
         else {
           const message = await readMessage(event, settings, files);
           const isBareMention = message.text === "" && message.files?.length === 0;
-          if (isBareMention) await api.tell(event, "Yes? Write your question behind my name.");
+          if (isBareMention) await api.tell(event, mapper.texts(message)("bare-mention"));
           else {
             // A second delivery must not part the first one from its button.
             if (running.has(event.id)) return;
@@ -162,7 +162,7 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
         );
       }
       if (commands !== false) {
-        const all = allCommands(mapper.agentNames);
+        const all = allCommands(mapper);
         const wanted = typeof commands === "function" ? commands(all) : all;
         const tryRegister = (ready: Client<true>) =>
           register(ready.rest, ready.application.id, wanted).catch((error: unknown) =>
@@ -188,7 +188,8 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
       try {
         await deliver({ api, channels, address, delivery, settings, userId: message.user });
       } catch (error) {
-        if (isForbidden(error)) await tellMissing(discordClient, api, message, mapper.logger);
+        if (isForbidden(error))
+          await tellMissing(discordClient, api, message, { logger: mapper.logger, texts: delivery.texts });
         throw error;
       } finally {
         running.end(address.messageId);

@@ -23,13 +23,11 @@ export interface DiscordOptions {
   /**
    * Commands: `/ask`, `/new`, `/title`, `/agent`, `/stop`, `/privacy`, `/forget`, and "Ask about this" on messages.
    * They are registered when the client is ready, where Discord does not have them as they are. A function changes
-   * them: translates them (`name_localizations` …), or leaves some out. @default false
+   * them: gives their names in other languages (`name_localizations`), or leaves some out. @default false
    */
   readonly commands?: boolean | ((commands: DiscordCommand[]) => readonly DiscordCommand[]);
   /** Buttons: to stop the answer, to ask its follow-up questions, to begin anew; for the asker alone. @default false */
   readonly buttons?: boolean;
-  /** What `/privacy` says. @default a sentence about names, the agent's service, `/new` and `/forget` */
-  readonly privacy?: string;
   /** False for a bot that talks in guilds only. @default true */
   readonly directMessages?: boolean;
   /**
@@ -70,7 +68,6 @@ const known = [
   "guilds",
   "commands",
   "buttons",
-  "privacy",
   "directMessages",
   "editInterval",
   "maxMessages",
@@ -95,13 +92,12 @@ export function checkOptions(options: DiscordOptions): DiscordSettings {
   if (typeof openThreads !== "boolean") throw optionInvalid("openThreads", "must be true or false");
   if (answer !== "all" && answer !== "unheard" && answer !== "none")
     throw optionInvalid("answer", 'must be "all", "unheard" or "none"');
-  const { guilds = "apart", commands = false, buttons = false, privacy = privacyText } = options;
+  const { guilds = "apart", commands = false, buttons = false } = options;
   if (guilds !== "apart" && guilds !== "together")
     throw optionInvalid("guilds", 'must be "apart" or "together"');
   if (typeof commands !== "boolean" && typeof commands !== "function")
     throw optionInvalid("commands", "must be true, false or a function");
   if (typeof buttons !== "boolean") throw optionInvalid("buttons", "must be true or false");
-  if (typeof privacy !== "string" || privacy === "") throw optionInvalid("privacy", "must be a text");
   if (typeof directMessages !== "boolean") throw optionInvalid("directMessages", "must be true or false");
   for (const [field, value] of Object.entries({ editInterval, maxFileBytes })) {
     if (typeof value !== "number" || !Number.isFinite(value) || value <= 0) {
@@ -116,14 +112,10 @@ export function checkOptions(options: DiscordOptions): DiscordSettings {
     throw optionInvalid("fileHosts", 'must be a list of hosts, e.g. ["files.example.com", "127.0.0.1:8080"]');
   }
   return {
-    ...{ respond, openThreads, answer, guilds, commands, buttons, privacy },
+    ...{ respond, openThreads, answer, guilds, commands, buttons },
     ...{ directMessages, editInterval, maxMessages, lookBack, maxFileBytes, fileHosts },
   };
 }
-
-const privacyText =
-  "What you say to me goes to an agent's service, under a name that tells it nothing about you. Nobody else sees our " +
-  "conversation. With /new the agent forgets it, with /forget all that is kept of you here is erased.";
 
 function isHost(host: string): boolean {
   return URL.canParse(`https://${host}`) && new URL(`https://${host}`).host === host;

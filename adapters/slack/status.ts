@@ -4,8 +4,6 @@ import type { SlackApi } from "./api.ts";
 /** Slack takes a status away after two minutes. In milliseconds. */
 const repeatMs = 90_000;
 
-const thinking = "is thinking…";
-
 /** The line that says what the bot is doing, until its answer is there. */
 export class Status {
   readonly #api: SlackApi;
@@ -30,7 +28,7 @@ export class Status {
       this.#told = undefined;
       this.#send();
     }, repeatMs);
-    this.show(thinking);
+    this.show(delivery.texts("thinking"));
     this.#session("processing");
   }
 
@@ -51,7 +49,7 @@ export class Status {
 
   /** The agent does something; "" for nothing that it tells of. */
   doing(text: string): void {
-    this.show(text === "" ? thinking : text);
+    this.show(text === "" ? this.#delivery.texts("thinking") : text);
   }
 
   /** Resolves when it is gone: it must not take away the status of the turn that follows. */

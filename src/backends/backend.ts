@@ -1,4 +1,5 @@
 import type { JsonValue } from "../json.ts";
+import type { Texts } from "../texts/texts.ts";
 import type { ReplyEvent } from "../turn/reply-event.ts";
 
 export type { JsonValue };
@@ -43,6 +44,8 @@ export interface AskCall extends ConversationCall {
   /** What the person said. May be empty when there are files. */
   readonly text: string;
   readonly files: readonly FileInput[];
+  /** aparte's own sentences in the person's language, for notices. @default English */
+  readonly texts?: Texts;
   /** What the backend kept of this conversation's last turn, see {@link AskCall.keep}. */
   readonly state?: JsonValue;
   /** Keeps a backend's own notes (a page, parameters …) with the conversation's record when the turn ends. */

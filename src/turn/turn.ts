@@ -14,6 +14,7 @@ import { Session } from "../session/session.ts";
 import type { ScopedSpeaker } from "../speaker/scope.ts";
 import type { SessionIdentity, SessionNames } from "../speaker/session-names.ts";
 import { deliveryPlace } from "../speaker/speaker.ts";
+import { type Texts, textsFor } from "../texts/texts.ts";
 import { ask, type Question, recover } from "./ask.ts";
 import type { Closing } from "./closing.ts";
 import { type Delivered, Deliverer } from "./delivery.ts";
@@ -28,7 +29,7 @@ import {
   storeMessage,
 } from "./message.ts";
 import { type Middleware, type TurnContext, through } from "./middleware.ts";
-import { limited, type Notice, notice, undelivered } from "./notices.ts";
+import { fileLost, limited, type Notice, notice, undelivered } from "./notices.ts";
 import { Reply } from "./reply.ts";
 import { Transcript } from "./reply-event.ts";
 import { ReplyLog, type StoredAnswer } from "./reply-log.ts";
@@ -92,6 +93,8 @@ export class Turn {
   /** As its person has it: it may be read again when its turn has waited. */
   message: Message;
   readonly #host: TurnHost;
+  /** In the person's language. */
+  readonly #texts: Texts;
   readonly #log: ReplyLog;
   readonly #adapter: Adapter | undefined;
   readonly #deliverer: Deliverer | undefined;
@@ -122,7 +125,8 @@ export class Turn {
     this.#host = host;
     this.message = message;
     this.#adapter = adapter;
-    this.#log = answer === undefined ? new ReplyLog() : ReplyLog.of(answer);
+    this.#texts = textsFor(message ?? {}, host.settings.texts);
+    this.#log = answer === undefined ? new ReplyLog(this.#texts) : ReplyLog.of(answer, this.#texts);
     this.#stopped = new Promise((resolve) => {
       this.#resolveStopped = resolve;
     });
@@ -138,6 +142,7 @@ export class Turn {
         ...{ adapter, message, taken, clock, closing },
         log: this.#log,
         logger: settings.logger,
+        texts: this.#texts,
         turnTimeout: settings.turnTimeout,
       });
   }
@@ -202,13 +207,13 @@ export class Turn {
     const begun = await this.#wait(place);
     if (begun === "runs") await this.#run(place, identity);
     else if (begun === "merged") {
-      this.#log.push(notice("merged"));
+      this.#log.push(notice("merged", this.#texts));
       this.#log.end();
       // The turn that carries it may still want its files.
       this.#name = undefined;
       host.clock.after(host.settings.turnTimeout, () => host.turns.delete(name), true);
     } else if (begun === "withdrawn") {
-      if (!this.#log.hasEnded) this.#log.push(notice("stopped"));
+      if (!this.#log.hasEnded) this.#log.push(notice("stopped", this.#texts));
       this.#log.end();
       await this.#delivered;
     } else this.#log.fail(new AparteError("closed", "Another process goes on with the turn."));
@@ -245,7 +250,7 @@ export class Turn {
       this.#name = name;
       turns.set(name, this);
       const waitMs = this.#host.limits?.known(message) ?? 0;
-      if (waitMs > 0) return await this.#refuse(limited(waitMs));
+      if (waitMs > 0) return await this.#refuse(limited(waitMs, this.#texts));
       const body: StoredTurn = { v: 1, speaker: identity.speaker, message: storeMessage(message) };
       const taken = await owner.lane(identity.name).take(
         {
@@ -262,7 +267,7 @@ export class Turn {
         this.#place = taken.place;
         return identity;
       }
-      return await this.#refuse(notice(taken.is));
+      return await this.#refuse(notice(taken.is, this.#texts));
     } catch (error) {
       const failure = turnFailed(error);
       settings.logger.error("a message was not taken", describeError(failure));
@@ -402,7 +407,7 @@ export class Turn {
     // A turn that is taken up again was counted before.
     const waitMs = limits === undefined || attempt > 1 ? 0 : await limits.take(message);
     if (waitMs > 0) {
-      this.#log.push(limited(waitMs));
+      this.#log.push(limited(waitMs, this.#texts));
       return;
     }
     const found = agentFor(session.record.agent, message);
@@ -490,6 +495,7 @@ export class Turn {
       turnId: markOf(place.lane, place.key),
       title: settings.title(this.message),
       alwaysFind: settings.alwaysFind,
+      texts: this.#texts,
       beforeAsk: () => {
         const before = this.#beforeAsk(place, backend);
         if (before !== undefined) return before.then(() => this.#send(place));
@@ -571,7 +577,7 @@ export class Turn {
       const live = turns.get(name)?.message;
       turns.delete(name);
       const restored = live ?? restoreMessage((body as unknown as StoredTurn).message, this.#adapter);
-      if (restored === undefined) this.#log.push(notice("file-lost"));
+      if (restored === undefined) this.#log.push(fileLost(this.#texts));
       return restored?.files ?? [];
     });
     return [...earlier, ...files];
@@ -581,7 +587,7 @@ export class Turn {
   #fail(error: unknown, place: Place): void {
     const { reason, aborted } = this.#stop.signal;
     if (reason === "stopped" || reason === "interrupted") {
-      this.#log.push(notice(reason));
+      this.#log.push(notice(reason, this.#texts));
       this.#log.end();
       return;
     }
@@ -669,7 +675,7 @@ export class Turn {
   #tellUndelivered(session: Session): void {
     const { undelivered: lost } = session.record;
     if (lost === undefined || this.#adapter === undefined) return;
-    this.#log.push(undelivered(lost.place === whereTo(this.message) ? lost.text : undefined));
+    this.#log.push(undelivered(lost.place === whereTo(this.message) ? lost.text : undefined, this.#texts));
     session.keepUndelivered(undefined);
   }
 

@@ -113,7 +113,7 @@ describe("discord delivers for another process", () => {
     await first.client.destroy();
     server.forgetNonces();
     await startBot(server, { store, mapper });
-    await shows(server, /^I was interrupted, and my answer to your last message is lost/);
+    await shows(server, /^My answer to this message was lost/);
     expect(server.shown()).toHaveLength(1);
   });
 
