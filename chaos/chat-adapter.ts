@@ -1,5 +1,5 @@
 import { Agent, request } from "node:http";
-import { type Adapter, ReplyText } from "aparte";
+import { type Adapter, ReplyText } from "aparte/adapter";
 
 /** What the adapter sends to its platform: a new post, or another text of one. */
 export interface ChatPost {

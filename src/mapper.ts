@@ -152,10 +152,11 @@ export class SessionMapper implements AsyncDisposable {
   }
 
   /** Registers the adapter that delivers the replies of its platform, and bot. */
-  connect(adapter: Adapter): void {
+  connect<ReplyTo>(adapter: Adapter<ReplyTo>): void {
     // Those of an earlier process.
     this.#track(this.#unfinished.begin());
-    this.#adapters.set(deliveryPlace(adapter), adapter);
+    // What it finds in `replyTo` is what it put there.
+    this.#adapters.set(deliveryPlace(adapter), adapter as unknown as Adapter);
     this.#owner.start();
   }
 

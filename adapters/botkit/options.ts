@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
-import { optionInvalid, refuseUnknown, type Speaker } from "aparte";
+import type { Speaker } from "aparte";
+import { optionInvalid, refuseUnknown } from "aparte/adapter";
 import type { BotkitMessage } from "botkit";
 
 export interface BotkitOptions {

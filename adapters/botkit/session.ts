@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { AparteError, type PersonSession, personSession, type SessionMapper, type Speaker } from "aparte";
+import { AparteError, type SessionMapper, type Speaker } from "aparte";
+import { type PersonSession, personSession } from "aparte/adapter";
 import type { BotkitMessage } from "botkit";
 
 export type BotkitSession = PersonSession;

@@ -1,4 +1,5 @@
-import { AparteError, type JsonValue, type Message } from "aparte";
+import { AparteError, type Message } from "aparte";
+import type { JsonValue } from "aparte/adapter";
 
 /** Where a reply goes: all that a process needs to deliver it. */
 export interface ReplyAddress {

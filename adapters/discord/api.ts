@@ -1,4 +1,5 @@
-import { AparteError, type DeliveryFailure } from "aparte";
+import { AparteError } from "aparte";
+import type { DeliveryFailure } from "aparte/adapter";
 import type { APIAttachment, APIRequest, RawFile, REST, ResponseLike } from "discord.js";
 import { type InteractionAddress, isExpired, type ReplyAddress } from "./address.ts";
 import type { ButtonRow } from "./buttons.ts";

@@ -1,4 +1,4 @@
-import type { Texts } from "aparte";
+import type { Texts } from "aparte/adapter";
 
 /** A row of buttons, as Discord takes it. */
 export type ButtonRow = object;

@@ -1,4 +1,4 @@
-import { cut, type Delivery, ReplyText, type Texts } from "aparte";
+import { cut, type Delivery, ReplyText, type Texts } from "aparte/adapter";
 import { isExpired, type ReplyAddress } from "./address.ts";
 import type { DiscordApi, PostText } from "./api.ts";
 import { type ButtonRow, doneRows, fitButtons, stopRow } from "./buttons.ts";

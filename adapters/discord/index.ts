@@ -1,12 +1,6 @@
 import { setImmediate } from "node:timers/promises";
-import {
-  type Adapter,
-  AparteError,
-  optionInvalid,
-  type PersonSession,
-  personSession,
-  type SessionMapper,
-} from "aparte";
+import { AparteError, type SessionMapper } from "aparte";
+import { type Adapter, optionInvalid, type PersonSession, personSession } from "aparte/adapter";
 import type { Client, Message as DiscordMessage, Interaction } from "discord.js";
 import { replyAddress } from "./address.ts";
 import { codeOf, DiscordApi, isForbidden, readFailure } from "./api.ts";

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { type FileInput, failureText, type SessionMapper, type Speaker, type Texts } from "aparte";
+import type { FileInput, SessionMapper, Speaker } from "aparte";
+import { failureText, type Texts } from "aparte/adapter";
 import type {
   AutocompleteInteraction,
   ButtonInteraction,

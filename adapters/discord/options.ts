@@ -1,4 +1,4 @@
-import { optionInvalid, refuseUnknown } from "aparte";
+import { optionInvalid, refuseUnknown } from "aparte/adapter";
 import type { Message as DiscordMessage } from "discord.js";
 import { isSnowflake } from "./address.ts";
 import type { DiscordCommand } from "./commands.ts";

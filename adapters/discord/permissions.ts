@@ -1,4 +1,5 @@
-import type { Logger, Message, Texts } from "aparte";
+import type { Logger, Message } from "aparte";
+import type { Texts } from "aparte/adapter";
 import type { Client, PermissionsString } from "discord.js";
 import { replyAddress } from "./address.ts";
 import type { DiscordApi } from "./api.ts";

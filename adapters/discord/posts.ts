@@ -1,5 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
-import type { Delivery, JsonValue } from "aparte";
+import type { Delivery, JsonValue } from "aparte/adapter";
 import { isSnowflake, type ReplyAddress } from "./address.ts";
 import { type DiscordApi, isArchived, isFinal, isForbidden, isGone, type PostText, waitOf } from "./api.ts";
 import type { ChannelStay } from "./channels.ts";

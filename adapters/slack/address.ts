@@ -1,4 +1,5 @@
-import { AparteError, type JsonValue, type Message } from "aparte";
+import { AparteError, type Message } from "aparte";
+import type { JsonValue } from "aparte/adapter";
 
 /** Where the app is installed: all that is needed to find its token. */
 export interface Installation {

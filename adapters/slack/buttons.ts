@@ -1,4 +1,4 @@
-import type { Texts } from "aparte";
+import type { Texts } from "aparte/adapter";
 
 /** The buttons that an answer may have. */
 export type Button = "stop" | "questions" | "new" | "feedback";

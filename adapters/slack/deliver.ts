@@ -1,4 +1,5 @@
-import { AparteError, type Delivery, ReplyText, silentNotices } from "aparte";
+import { AparteError } from "aparte";
+import { type Delivery, ReplyText, silentNotices } from "aparte/adapter";
 import type { ReplyAddress } from "./address.ts";
 import { SlackApi } from "./api.ts";
 import { answerBlocks, type Button, draftBlocks } from "./buttons.ts";

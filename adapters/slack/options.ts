@@ -1,5 +1,6 @@
 import type { App, InstallationStore } from "@slack/bolt";
-import { optionInvalid, refuseUnknown, type Speaker } from "aparte";
+import type { Speaker } from "aparte";
+import { optionInvalid, refuseUnknown } from "aparte/adapter";
 import type { Button } from "./buttons.ts";
 
 /** `@slack/web-api`'s WebClient, of the version that Bolt uses. */

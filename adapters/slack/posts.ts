@@ -1,5 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
-import type { Delivery, JsonValue } from "aparte";
+import type { Delivery, JsonValue } from "aparte/adapter";
 import { isId } from "./address.ts";
 import type { Content, SlackApi } from "./api.ts";
 import {

@@ -1,4 +1,4 @@
-import { cut } from "aparte";
+import { cut } from "aparte/adapter";
 
 /** The longest text of one message, in characters after escaping: Slack takes 12,000 in a markdown block or a stream. */
 const markdownLength = 11_000;

@@ -1,5 +1,5 @@
 import type { JsonWebKey, KeyObject, webcrypto } from "node:crypto";
-import { optionInvalid, refuseUnknown } from "aparte";
+import { optionInvalid, refuseUnknown } from "aparte/adapter";
 import { type JWTVerifyGetKey, jwtVerify } from "jose";
 import type { WebSpeaker } from "./options.ts";
 import { KeysUnavailable, remoteKeys } from "./remote-keys.ts";

@@ -1,4 +1,5 @@
-import { type Reply, type ReplyEvent, type Texts, Transcript } from "aparte";
+import type { Reply, ReplyEvent } from "aparte";
+import { type Texts, Transcript } from "aparte/adapter";
 import { type FailureBody, failureBody } from "./refusal.ts";
 import { later } from "./timer.ts";
 

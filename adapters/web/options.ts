@@ -1,4 +1,5 @@
-import { type Logger, optionInvalid, refuseUnknown, type Speaker } from "aparte";
+import type { Logger, Speaker } from "aparte";
+import { optionInvalid, refuseUnknown } from "aparte/adapter";
 
 /** Who speaks, as the host application vouches for it. */
 export type WebSpeaker = Omit<Speaker, "platform">;

@@ -1,4 +1,5 @@
-import { AparteError, type AparteErrorCode, failureText, type Logger, type Texts } from "aparte";
+import { AparteError, type AparteErrorCode, type Logger } from "aparte";
+import { failureText, type Texts } from "aparte/adapter";
 
 /** Every `error.code` that a response can carry: the core's, and those of HTTP itself. */
 export type WebErrorCode = AparteErrorCode | keyof typeof statuses;

@@ -1,4 +1,5 @@
-import type { Reply, Texts } from "aparte";
+import type { Reply } from "aparte";
+import type { Texts } from "aparte/adapter";
 import { KeptReply, type ReplyName } from "./kept-reply.ts";
 import type { Settings } from "./options.ts";
 import { Refusal } from "./refusal.ts";

@@ -430,7 +430,7 @@ export class Turn {
     try {
       const read =
         this.#adapter?.reread === undefined ? message : await this.#adapter.reread(message, signal);
-      this.message = read ?? message;
+      if (read !== undefined) this.message = { ...message, ...read };
       return read !== undefined;
     } catch (error) {
       this.#host.settings.logger.warn("a message could not be read again", describeError(error));

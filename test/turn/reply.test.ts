@@ -1,4 +1,5 @@
-import { AparteError, type NoticeCode, type ReplyEvent, silentNotices, Transcript } from "aparte";
+import { AparteError, type NoticeCode, type ReplyEvent } from "aparte";
+import { silentNotices, Transcript } from "aparte/adapter";
 import { describe, expect, it } from "vitest";
 import { plainTexts } from "../../src/texts/texts.ts";
 import { limited } from "../../src/turn/notices.ts";

@@ -263,7 +263,11 @@ describe("discord's buttons", () => {
     expect(message?.content).toBe("one \n\nStopped.");
     expect(buttonsOf(message ?? {}).has("Stop")).toBe(false);
     await settled(bot);
-    await told(server, press(server, ann, message?.id ?? "", stop), "There is nothing of yours that I could stop here.");
+    await told(
+      server,
+      press(server, ann, message?.id ?? "", stop),
+      "There is nothing of yours that I could stop here.",
+    );
   });
 
   it("ask follow-up questions, and begin anew", async () => {
