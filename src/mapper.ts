@@ -27,7 +27,7 @@ import { StoredTokens } from "./session/shared-tokens.ts";
 import { UnfinishedErasures } from "./session/unfinished-erasures.ts";
 import { SessionNames } from "./speaker/session-names.ts";
 import { checkSpeaker, deliveryPlace, type Speaker } from "./speaker/speaker.ts";
-import { memoryRates } from "./stores/rates.ts";
+import { checkRates, memoryRates } from "./stores/rates.ts";
 import { type Store, sessionKey } from "./stores/store.ts";
 import { type Texts, textsFor } from "./texts/texts.ts";
 import { Closing } from "./turn/closing.ts";
@@ -80,6 +80,7 @@ export class SessionMapper implements AsyncDisposable {
     const { turnTimeout: hookTimeout } = this.#settings;
     const { secrets, scope, identify } = this.#settings;
     const { records, rates = memoryRates() } = store;
+    if (limits !== undefined) checkRates(rates);
     this.#store = store;
     this.#names = new SessionNames({ secrets, scope, identify, records, clock, hookTimeout });
     const callTimeout = this.#settings.turnTimeout;

@@ -33,9 +33,7 @@ class Board implements PostingPlatform<number> {
   }
 
   failure(error: unknown) {
-    return error instanceof TooMany
-      ? { passes: true, retryAfterMs: error.retryAfterMs }
-      : { passes: false };
+    return error instanceof TooMany ? { passes: true, retryAfterMs: error.retryAfterMs } : { passes: false };
   }
 
   #call(name: string): void {

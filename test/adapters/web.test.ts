@@ -116,7 +116,12 @@ const answerOf = (events: readonly Sent[]) =>
 interface Answer {
   readonly text: string;
   readonly events: readonly object[];
-  readonly error: { readonly code: string; readonly message: string; readonly field?: string; readonly reference: string };
+  readonly error: {
+    readonly code: string;
+    readonly message: string;
+    readonly field?: string;
+    readonly reference: string;
+  };
 }
 
 const json = async (response: Response) => (await response.json()) as Answer;
