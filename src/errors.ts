@@ -41,6 +41,7 @@ const isRetryable = {
 /** The closed set of codes; `switch` on `error.code`, never on the message. */
 export type AparteErrorCode = keyof typeof isRetryable;
 
+/** What an error may hold beside its code and message. */
 export interface AparteErrorOptions {
   /** What was thrown underneath. Kept as `error.cause`; never printed by aparte, since it may hold anything. */
   readonly cause?: unknown;

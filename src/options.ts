@@ -17,6 +17,7 @@ import type { TextsOption, TextsSettings } from "./texts/texts.ts";
 import type { TurnLimits } from "./turn/limits.ts";
 import type { Message } from "./turn/message.ts";
 
+/** What `new SessionMapper` takes. */
 export interface MapperOptions {
   /** The agents by name; the first one answers unless a message is routed elsewhere. */
   readonly agents: { readonly [name: string]: Backend };

@@ -3,6 +3,7 @@ import type { Speaker } from "aparte";
 import { optionInvalid, refuseUnknown } from "aparte/adapter";
 import type { BotkitMessage } from "botkit";
 
+/** What `botkit` takes. */
 export interface BotkitOptions {
   /**
    * What the agent answers by itself: what no `hears` or `on` took, all that people say (handlers run, too), or

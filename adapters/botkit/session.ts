@@ -3,6 +3,7 @@ import { AparteError, type SessionMapper, type Speaker } from "aparte";
 import { type PersonSession, personSession } from "aparte/adapter";
 import type { BotkitMessage } from "botkit";
 
+/** A person's session, as handlers get it. */
 export type BotkitSession = PersonSession;
 
 const sessions = new WeakMap<object, BotkitSession>();

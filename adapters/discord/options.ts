@@ -3,6 +3,7 @@ import type { Message as DiscordMessage } from "discord.js";
 import { isSnowflake } from "./address.ts";
 import type { DiscordCommand } from "./commands.ts";
 
+/** What `discord` takes. */
 export interface DiscordOptions {
   /**
    * Which messages of a guild's channels and threads are for the bot: those that mention it or reply to it; these and

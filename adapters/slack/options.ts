@@ -22,6 +22,7 @@ export interface Feedback {
   readonly isPositive: boolean;
 }
 
+/** What `slack` takes. */
 export interface SlackOptions {
   /**
    * A name for this bot, e.g. its app's id, where several Slack apps share a mapper or a store: each person has a

@@ -16,6 +16,7 @@ export interface JwtClaims {
   readonly [claim: string]: unknown;
 }
 
+/** What `jwtSpeaker` takes. */
 export interface JwtSpeakerOptions {
   /** The secret that the host application signs with, at least 32 bytes. Either this, or `key`, or `jwksUrl`. */
   readonly secret?: string | Uint8Array;

@@ -12,6 +12,7 @@ export interface Wanted {
   readonly thread?: string;
 }
 
+/** What `web` takes. */
 export interface WebOptions {
   /**
    * Who makes this request, by the host application's own session or token; undefined for nobody (401).

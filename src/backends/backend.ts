@@ -26,15 +26,18 @@ export interface SessionCall {
   readonly signal: AbortSignal;
 }
 
+/** A conversation that is to be opened. */
 export interface OpenCall extends SessionCall {
   /** A name for the conversation where the service has one. The backend cuts it to the service's limit. */
   readonly title?: string;
 }
 
+/** A call about one conversation. */
 export interface ConversationCall extends SessionCall {
   readonly conversationId: string;
 }
 
+/** One turn, as a backend is asked for it. */
 export interface AskCall extends ConversationCall {
   /**
    * Names the turn: ASCII, 22 characters, the same when another process goes on with it. Where the service keeps it,
@@ -57,6 +60,7 @@ export interface AskCall extends ConversationCall {
   readonly note?: (facts: JsonValue) => void;
 }
 
+/** A turn whose process died, as a backend is asked for what became of it. */
 export interface RecoverCall extends AskCall {
   /** What {@link AskCall.note} kept, if the turn got that far. */
   readonly facts?: JsonValue;
@@ -107,6 +111,7 @@ export interface SharedTokens {
   once(key: string, mint: () => Promise<SharedToken>): Promise<SharedToken>;
 }
 
+/** A token on the shelf that all processes share. */
 export interface SharedToken {
   readonly token: string;
   /** How long the token may still be used, in milliseconds from now. */

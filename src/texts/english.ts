@@ -117,4 +117,5 @@ export const english = {
 /** The closed set of our sentences; the errors' codes among them. */
 export type TextCode = keyof typeof english;
 
+/** All sentences of one language. */
 export type TextTable = { readonly [Code in TextCode]: string };

@@ -32,6 +32,7 @@ export type CozeTool = (
   turn: CozeTurn & { readonly signal: AbortSignal },
 ) => JsonValue | undefined | Promise<JsonValue | undefined>;
 
+/** What `coze` takes. */
 export interface CozeOptions {
   /** The OAuth app's id (type "normal", client "service"). */
   readonly appId?: string;

@@ -39,6 +39,7 @@ export interface CozeFault extends WireFault {
   readonly chatFailed?: { readonly code: number; readonly msg: string };
 }
 
+/** A fault that was ordered of the emulated Coze. */
 export type CozeFaultHandle = FaultHandle;
 export type CozeHit = Hit<CozeFault>;
 

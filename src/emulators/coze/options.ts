@@ -2,6 +2,7 @@ import { createPrivateKey } from "node:crypto";
 import { AparteError } from "../../errors.ts";
 import { type Hostile, isHostile } from "../kit/chance.ts";
 
+/** A bot of the emulated Coze. */
 export interface CozeBot {
   /** Decimal digits. Without it the emulator makes one up (and keeps it, with `persist`). */
   readonly id?: string;
@@ -9,6 +10,7 @@ export interface CozeBot {
   readonly published?: boolean;
 }
 
+/** What `startCozeEmulator` takes. */
 export interface CozeEmulatorOptions {
   /** The port; 0 takes a free one. @default 0 */
   readonly port?: number;

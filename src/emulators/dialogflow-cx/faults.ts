@@ -31,6 +31,7 @@ export interface DialogflowCxFault extends WireFault {
   readonly midway?: GrpcStatus;
 }
 
+/** A fault that was ordered of the emulated Dialogflow CX. */
 export type DialogflowCxFaultHandle = FaultHandle;
 export type DialogflowCxFaults = Faults<DialogflowCxFault, string>;
 

@@ -2,6 +2,7 @@ import { createPrivateKey } from "node:crypto";
 import { optionInvalid, refuseUnknown } from "../../check.ts";
 import { type Hostile, isHostile } from "../kit/chance.ts";
 
+/** What `startDialogflowCxEmulator` takes. */
 export interface DialogflowCxEmulatorOptions {
   /** The port; 0 takes a free one. @default 0 */
   readonly port?: number;

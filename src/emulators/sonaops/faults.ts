@@ -27,6 +27,7 @@ export interface SonaopsFault extends WireFault {
   readonly cut?: (typeof cuts)[number];
 }
 
+/** A fault that was ordered of the emulated Sonaops. */
 export type SonaopsFaultHandle = FaultHandle;
 export type SonaopsFaults = Faults<SonaopsFault, string>;
 

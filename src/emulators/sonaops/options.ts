@@ -1,6 +1,7 @@
 import { optionInvalid, refuseUnknown } from "../../check.ts";
 import { type Hostile, isHostile } from "../kit/chance.ts";
 
+/** What `startSonaopsEmulator` takes. */
 export interface SonaopsEmulatorOptions {
   /** The port on 127.0.0.1; 0 takes a free one. @default 0 */
   readonly port?: number;
