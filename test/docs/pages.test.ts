@@ -1,0 +1,81 @@
+import { execFile } from "node:child_process";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { afterAll, describe, expect, it, vi } from "vitest";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+// Below test/, so that the package's name leads to the sources; begins with a dot, so that no test file is found twice.
+const folder = join(root, "test/docs/.pages");
+rmSync(folder, { recursive: true, force: true });
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+interface Block {
+  /** Its file, where its first line names one; a program of its own otherwise. */
+  readonly file: string;
+  readonly isProgram: boolean;
+  readonly code: string;
+}
+
+/** The pages whose every block of TypeScript is whole. */
+const pages = ["errors", "adapter", "backend"];
+
+function blocksOf(page: string): Block[] {
+  const text = readFileSync(join(root, "docs", `${page}.md`), "utf8");
+  return [...text.matchAll(/^```ts\n([\s\S]*?)^```/gm)].map(([, code = ""], index) => {
+    const named = /^\/\/ (\S+\.ts)\n/.exec(code)?.[1];
+    return { file: named ?? `program-${index}.ts`, isProgram: named === undefined, code };
+  });
+}
+
+/** What a program's comments say that it prints: `console.log(…); // this`. `…` stands for anything. */
+function told(code: string): (string | RegExp)[] {
+  return [...code.matchAll(/^\s*console\.log\(.*\); \/\/ (.*)$/gm)].map(([, line = ""]) =>
+    line.includes("…") ? new RegExp(`^${line.split("…").map(escaped).join(".*")}$`) : line,
+  );
+}
+
+function escaped(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+}
+
+for (const page of pages) {
+  const blocks = blocksOf(page);
+  mkdirSync(join(folder, page), { recursive: true });
+  for (const { file, code } of blocks) writeFileSync(join(folder, page, file), code);
+
+  describe(`The page docs/${page}.md`, () => {
+    for (const { file, code } of blocks.filter(({ isProgram }) => isProgram)) {
+      it(`does what its program says: ${file}`, async () => {
+        const log = vi.spyOn(console, "log").mockImplementation(() => {});
+        try {
+          await import(join(folder, page, file));
+          const printed = log.mock.calls.map((values) => values.join(" "));
+          const expected = told(code);
+          expect(printed).toEqual(
+            expected.map((line) => (typeof line === "string" ? line : expect.stringMatching(line))),
+          );
+        } finally {
+          log.mockRestore();
+        }
+      });
+    }
+  });
+  for (const { file } of blocks) if (file.endsWith(".test.ts")) await import(join(folder, page, file));
+}
+
+describe("The pages' examples", () => {
+  it("compile", async () => {
+    const settings = {
+      extends: "../../tsconfig.json",
+      compilerOptions: { rootDir: "../../..", noEmit: true },
+      include: pages.map((page) => `${page}/*.ts`),
+    };
+    writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(settings));
+    const tsc = join(root, "node_modules/typescript/bin/tsc");
+    const run = promisify(execFile)(process.execPath, [tsc, "-p", folder]);
+    const { stdout } = await run.catch((error) => error as { stdout: string });
+    expect(stdout).toBe("");
+  });
+});
