@@ -307,10 +307,10 @@ export class SessionMapper implements AsyncDisposable {
   async #close(withinMs: number): Promise<void> {
     const { logger, clock } = this.#settings;
     this.#unfinished.close();
+    if (this.#store.durable) this.#closing.begin();
     await this.#owner
       .leave()
       .catch((error) => logger.warn("waiting turns could not be left", describeError(error)));
-    if (this.#store.durable) this.#closing.begin();
     const wait = timer(clock, withinMs);
     await Promise.race([this.#drained(), wait.over]);
     wait.end();

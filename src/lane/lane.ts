@@ -1,4 +1,3 @@
-import { hash } from "node:crypto";
 import { AparteError } from "../errors.ts";
 import type { JsonValue } from "../json.ts";
 import type { Commit, Committed, FoundLane } from "../stores/store.ts";
@@ -12,7 +11,7 @@ import {
   transition,
 } from "./machine.ts";
 import type { Owner } from "./owner.ts";
-import { leaseLost, Place } from "./place.ts";
+import { leaseLost, markOf, Place } from "./place.ts";
 
 /** A turn as it is handed to a lane. */
 export type NewTurn = Omit<LaneTurn, "owner" | "attempt" | "phase">;
@@ -30,8 +29,8 @@ export type Taken =
 interface Pending {
   /** Undefined: only what is written beside the document. */
   readonly command: Command | undefined;
-  readonly record?: JsonValue | null;
-  readonly restoredMarks?: readonly string[];
+  readonly record: JsonValue | null | undefined;
+  readonly restoredMarks: readonly string[] | undefined;
   /** The owner's clock, from which on the command is given up while the store fails. */
   readonly giveUpAt: number;
   /** It was sent to the store, which may have done it. */
@@ -150,9 +149,10 @@ export class Lane {
     command: Command,
     record?: JsonValue | null,
     patienceMs: number = Number.POSITIVE_INFINITY,
-  ): Promise<void> {
+  ): Promise<Outcome> {
     const { outcome } = await this.#apply(command, this.#owner.clock.now() + patienceMs, record);
     if (outcome === "lost") throw leaseLost();
+    return outcome;
   }
 
   /** Takes back a turn that waits. @returns false if it runs, or is not this owner's any more. */
@@ -189,11 +189,13 @@ export class Lane {
     this.#start();
   }
 
-  /** Looks if somebody waits here and nothing was heard for a while: a wake may have been lost. */
+  /** Looks if news is waited for here and none was heard for a while: a wake may have been lost. */
   lookIfOverdue(): void {
     const { clock, leaseTime } = this.#owner;
     if (clock.now() - this.#seenAt < leaseTime) return;
-    if (!this.#hasWaiting && ![...this.#places.values()].some(({ isRunning }) => !isRunning)) return;
+    // One that runs hears nothing more, unless later ones interrupt it.
+    const expectsNews = ({ isRunning, turn }: Place) => !isRunning || turn?.overlap === "interrupt";
+    if (!this.#hasWaiting && ![...this.#places.values()].some(expectsNews)) return;
     const { running } = this.#document ?? {};
     if (running !== undefined && running.owner !== this.#owner.id) this.#owner.suspect(running.owner, this);
     this.look();
@@ -222,10 +224,15 @@ export class Lane {
     if (this.#isLost) return Promise.reject(leaseLost());
     return new Promise((resolve, reject) => {
       const pending: Pending = {
-        ...{ command, giveUpAt, resolve, reject },
-        ...{ wasSent: false, isUnsure: false, isMarked: false },
-        ...(record === undefined ? {} : { record }),
-        ...(restoredMarks === undefined ? {} : { restoredMarks }),
+        command,
+        record,
+        restoredMarks,
+        giveUpAt,
+        wasSent: false,
+        isUnsure: false,
+        isMarked: false,
+        resolve,
+        reject,
       };
       const at = goesFirst(pending)
         ? this.#pending.findIndex(({ command }) => command?.do !== "restore")
@@ -297,6 +304,7 @@ export class Lane {
       }
       isFresh = true;
       if (!("is" in answer)) this.#mustLook = false;
+      else if (answer.is === "late") this.#giveUp(notAlive());
       else if (answer.is === "duplicate") this.#noteMarks(batch, answer.duplicates);
       else if (answer.is === "changed") {
         conflicts += 1;
@@ -339,15 +347,15 @@ export class Lane {
     const before = this.#document;
     const now = this.#owner.storeNow();
     const outcomes: Outcome[] = [];
-    const marks = new Set<string>();
-    const removedMarks = new Set<string>();
-    const restoredMarks = new Set<string>();
-    const wakes = new Set<string>();
+    const marks: string[] = [];
+    const removedMarks: string[] = [];
+    const restoredMarks: string[] = [];
+    const wakes: string[] = [];
     let record: JsonValue | null | undefined;
     let document = before;
     for (const pending of batch) {
       const { command } = pending;
-      for (const mark of pending.restoredMarks ?? []) restoredMarks.add(mark);
+      if (pending.restoredMarks !== undefined) restoredMarks.push(...pending.restoredMarks);
       if (command === undefined) {
         outcomes.push("done");
         continue;
@@ -361,34 +369,41 @@ export class Lane {
       const step = transition(document, command, now);
       outcomes.push(step.outcome);
       if (pending.record !== undefined && step.outcome !== "lost") record = pending.record;
-      if (isNew && step.lane !== document) marks.add(markOf(this.name, command.turn.key));
+      if (isNew && step.lane !== document) {
+        const mark = markOf(this.name, command.turn.key);
+        if (!marks.includes(mark)) marks.push(mark);
+      }
       for (const key of step.freed) {
         const mark = markOf(this.name, key);
-        if (!marks.delete(mark)) removedMarks.add(mark);
+        const at = marks.indexOf(mark);
+        if (at >= 0) marks.splice(at, 1);
+        else removedMarks.push(mark);
       }
-      for (const owner of step.wakes) if (owner !== id) wakes.add(owner);
+      for (const owner of step.wakes) if (owner !== id && !wakes.includes(owner)) wakes.push(owner);
       document = step.lane;
     }
-    if (document === before && record === undefined && restoredMarks.size === 0 && removedMarks.size === 0) {
+    if (
+      document === before &&
+      record === undefined &&
+      restoredMarks.length === 0 &&
+      removedMarks.length === 0
+    ) {
       return { outcomes, commit: undefined };
     }
-    const [was, is] = [ownersOf(before), ownersOf(document)];
-    const entering = [...is].filter((owner) => !was.has(owner));
-    const leaving = [...was].filter((owner) => !is.has(owner));
-    const ttlMs = lifeOf(document, now);
     const commit: Commit = {
       lane: this.name,
       version: this.#seen.version,
       document: document as JsonValue | undefined,
-      until: now + Math.max(this.#owner.storeTimeout, 1),
-      ...(record === undefined ? {} : { record }),
-      ...(marks.size === 0 ? {} : { marks: [...marks] }),
-      ...(restoredMarks.size === 0 ? {} : { restoredMarks: [...restoredMarks] }),
-      ...(removedMarks.size === 0 ? {} : { removedMarks: [...removedMarks] }),
-      ...(entering.length === 0 ? {} : { entering }),
-      ...(leaving.length === 0 ? {} : { leaving }),
-      ...(wakes.size === 0 ? {} : { wakes: [...wakes] }),
-      ...(ttlMs === undefined ? {} : { ttlMs }),
+      // Not done after it was given up: whoever gave it was told so.
+      until: now + Math.max(1, Math.min(this.#owner.storeTimeout, this.#patience())),
+      record,
+      marks: unlessEmpty(marks),
+      restoredMarks: unlessEmpty(restoredMarks),
+      removedMarks: unlessEmpty(removedMarks),
+      entering: unlessEmpty(ownersAdded(before, document)),
+      leaving: unlessEmpty(ownersAdded(document, before)),
+      wakes: unlessEmpty(wakes),
+      ttlMs: lifeOf(document, now),
     };
     return { outcomes, commit };
   }
@@ -402,7 +417,7 @@ export class Lane {
         const { key } = command.turn;
         const place = new Place(key, this, this.#owner);
         this.#places.set(key, place);
-        this.#owner.remember(this.name, markOf(this.name, key));
+        this.#owner.remember(place);
         resolve({ outcome, place });
         continue;
       }
@@ -525,9 +540,14 @@ function keyOf(command: Command | undefined): string | undefined {
   return isTaking(command) ? command.turn.key : undefined;
 }
 
-/** The event's name in the store: a digest, so that it is short and nobody's id is in it. */
-export function markOf(lane: string, key: string): string {
-  return hash("sha256", `${lane} ${key}`, "base64url").slice(0, 22);
+/** The owners that a lane has and another one has not. */
+function ownersAdded(before: LaneDocument | undefined, after: LaneDocument | undefined): readonly string[] {
+  const had = ownersOf(before);
+  return ownersOf(after).filter((owner) => !had.includes(owner));
+}
+
+function unlessEmpty(list: readonly string[]): readonly string[] | undefined {
+  return list.length === 0 ? undefined : list;
 }
 
 /** How long a document lives in which nothing runs or waits, in milliseconds. */

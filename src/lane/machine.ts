@@ -81,7 +81,10 @@ export type Command =
   /** @param limit how many turns may wait */
   | { readonly do: "take"; readonly turn: LaneTurn; readonly limit: number }
   | { readonly do: "advance"; readonly key: string; readonly owner: string; readonly progress: Progress }
-  /** @param isUnsent the agent was never asked: the words go to the turn that interrupted this one, if one did */
+  /**
+   * @param isUnsent it was interrupted before the agent was asked: the words go to the turn that interrupted it. Where
+   * that one was taken back, this one runs again.
+   */
   | { readonly do: "end"; readonly key: string; readonly owner: string; readonly isUnsent?: boolean }
   /** Takes a turn back that was not run: while it waits, or if its owner never learned that it was to run. */
   | { readonly do: "withdraw"; readonly key: string; readonly owner: string }
@@ -167,11 +170,11 @@ export function findTurn(
   return undefined;
 }
 
-/** The owners that have turns in a lane. */
-export function ownersOf(lane: LaneDocument | undefined): ReadonlySet<string> {
-  const owners = new Set<string>();
-  if (lane?.running !== undefined) owners.add(lane.running.owner);
-  for (const { owner } of lane?.waiting ?? []) owners.add(owner);
+/** The owners that have turns in a lane, each once. */
+export function ownersOf(lane: LaneDocument | undefined): readonly string[] {
+  if (lane === undefined) return [];
+  const owners = lane.running === undefined ? [] : [lane.running.owner];
+  for (const { owner } of lane.waiting) if (!owners.includes(owner)) owners.push(owner);
   return owners;
 }
 
@@ -236,12 +239,18 @@ function end(
 ): Transition {
   const { running, ...rest } = before;
   if (running === undefined || running.key !== key || running.owner !== owner) return unchanged(lane, "lost");
-  return next(isUnsent && running.isInterrupted ? carriedOn(rest, running) : rest);
+  const carried = isUnsent ? carriedOn(rest, running) : rest;
+  if (carried !== undefined) return next(carried);
+  // Whoever interrupted it was taken back meanwhile. Where only its caller could read it, that one has been told.
+  if (running.place === undefined) return next(rest);
+  const { isInterrupted: _, ...again } = running;
+  return changed({ ...before, running: again }, "runs");
 }
 
-/** The words of a turn that was stopped before it was sent go with the next one to the same place. */
-function carriedOn(rest: LaneDocument, stopped: LaneTurn): LaneDocument {
+/** The words of a turn that was stopped before it was sent go with the next one to the same place, if there is one. */
+function carriedOn(rest: LaneDocument, stopped: LaneTurn): LaneDocument | undefined {
   const at = rest.waiting.findIndex(({ mergeKey }) => mergeKey === stopped.mergeKey);
+  if (at < 0) return undefined;
   const waiting = rest.waiting.map((turn, index) =>
     index === at ? { ...turn, carries: [...carriedOf(stopped), ...(turn.carries ?? [])] } : turn,
   );
@@ -276,9 +285,20 @@ function withdraw(
     after = left === undefined ? next(rest) : changed({ ...rest, running: left }, "done");
   } else if (found.is === "waits") {
     const waiting = before.waiting.flatMap((turn) => (turn.key === key ? (left ?? []) : turn));
-    after = changed({ ...before, waiting }, "done");
+    after = changed(stillInterrupted({ ...before, waiting }), "done");
   } else return unchanged(lane, "lost");
   return { ...after, freed: [key] };
+}
+
+/** Where whoever interrupted the running turn was taken back, it is not interrupted any more. */
+function stillInterrupted(lane: LaneDocument): LaneDocument {
+  const { running, waiting } = lane;
+  if (!running?.isInterrupted) return lane;
+  const interrupts = ({ overlap, mergeKey }: LaneTurn) =>
+    overlap === "interrupt" && mergeKey === running.mergeKey;
+  if (waiting.some(interrupts)) return lane;
+  const { isInterrupted: _, ...left } = running;
+  return { ...lane, running: left };
 }
 
 /** What a turn carried that is taken back: the last of those others stands in its place, and carries the rest. */

@@ -137,10 +137,10 @@ export class Owner {
   }
 
   /** An event's mark was written a moment ago: should the store lose it, it is put back. */
-  remember(lane: string, mark: string): void {
+  remember(place: Place): void {
     if (!this.store.durable) return;
     const remembered = this.#remembered;
-    remembered.push({ lane, mark, at: this.clock.now() });
+    remembered.push({ lane: place.lane, mark: place.mark, at: this.clock.now() });
     if (remembered.length > rememberedMarks) remembered.splice(0, rememberedMarks / 2);
   }
 

@@ -1,7 +1,8 @@
+import { hash } from "node:crypto";
 import { AparteError } from "../errors.ts";
 import type { JsonValue } from "../json.ts";
 import type { Lane } from "./lane.ts";
-import type { LaneTurn, Progress } from "./machine.ts";
+import type { LaneTurn, Outcome, Progress } from "./machine.ts";
 import type { Owner } from "./owner.ts";
 
 /** How a turn's waiting ended. */
@@ -30,6 +31,7 @@ export class Place {
   #stop: (reason: StopReason) => void = () => {};
   #begin: (begun: Begun) => void = () => {};
   #turn: LaneTurn | undefined;
+  #mark: string | undefined;
   #record: JsonValue | null | undefined;
   #state: "waits" | "runs" | "lost" = "waits";
 
@@ -43,6 +45,12 @@ export class Place {
     this.stopped = new Promise((resolve) => {
       this.#stop = resolve;
     });
+  }
+
+  /** The event's name in the store: the same for every delivery of the event and in every process. 22 characters. */
+  get mark(): string {
+    this.#mark ??= markOf(this.#lane.name, this.key);
+    return this.#mark;
   }
 
   /** The session's name. */
@@ -100,15 +108,21 @@ export class Place {
   /**
    * Ends the turn: the next one runs.
    * @param record the session's, if it changed; null deletes it
-   * @param isUnsent the agent was never asked
+   * @param isUnsent it was interrupted before the agent was asked
    */
   async end(record?: JsonValue | null, isUnsent = false): Promise<void> {
     this.isEnding = true;
+    let outcome: Outcome | undefined;
     try {
-      await this.#lane.change({ do: "end", key: this.key, owner: this.#owner.id, isUnsent }, record);
+      outcome = await this.#lane.change(
+        { do: "end", key: this.key, owner: this.#owner.id, isUnsent },
+        record,
+      );
     } finally {
       this.#lane.drop(this);
     }
+    // It runs again, as a turn that nobody in this process waits for.
+    if (outcome === "runs") this.#lane.look();
   }
 
   /** Takes the turn back while it waits. @returns false if it runs by now */
@@ -159,6 +173,11 @@ export class Place {
     this.#stop(leaseLost());
     this.#lane.drop(this);
   }
+}
+
+/** A digest, so that it is short and nobody's id is in it. */
+export function markOf(lane: string, key: string): string {
+  return hash("sha256", `${lane} ${key}`, "base64url").slice(0, 22);
 }
 
 export function leaseLost(): AparteError {

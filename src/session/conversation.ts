@@ -16,8 +16,8 @@ export interface OpenConversation {
 /**
  * The id of the session's conversation with an agent, opened if there is none.
  *
- * Before it is opened, the intent to do so is written; after it, the id. Whoever finds an intent without an id
- * knows that a process died in between, and looks at the service for a conversation it may have opened.
+ * Before it is opened, the intent to do so is written; after it, the id. Whoever finds the intent knows that it was
+ * not learned what became of it, and looks at the service for a conversation that may have been opened.
  */
 export async function conversationId(options: OpenConversation): Promise<string> {
   const { session, agent, backend, signal, title, alwaysFind } = options;
@@ -25,12 +25,12 @@ export async function conversationId(options: OpenConversation): Promise<string>
   if (known?.id !== undefined) return known.id;
 
   const call: SessionCall = { sessionName: session.name, agent, signal };
-  const wasOpening = known !== undefined;
-  if (!wasOpening) {
-    session.changeConversation(agent, {});
+  const isLookedFor = known === undefined ? alwaysFind : known.isOpening === true;
+  if (!known?.isOpening) {
+    session.changeConversation(agent, { ...known, isOpening: true });
     await session.save();
   }
-  let id = wasOpening || alwaysFind ? await backend.find?.(call) : undefined;
+  let id = isLookedFor ? await backend.find?.(call) : undefined;
   if (id === undefined) {
     const name = known?.title ?? title;
     id = await backend.open({ ...call, ...(name === undefined ? {} : { title: name }) });
@@ -41,15 +41,19 @@ export async function conversationId(options: OpenConversation): Promise<string>
       );
     }
   }
-  session.changeConversation(agent, { ...known, id });
+  const { isOpening: _, ...kept } = known ?? {};
+  session.changeConversation(agent, { ...kept, id });
   await session.save();
   return id;
 }
 
-/** Forgets a conversation that the service has lost. The name its owner gave it is kept for the next one. */
+/**
+ * The next conversation is a new one: the service has lost this one, or it is to be forgotten. So it is not looked for.
+ * The name its owner gave it is kept for the next one.
+ */
 export function dropConversation(session: Session, agent: string): void {
   const title = session.conversation(agent)?.title;
-  session.changeConversation(agent, title === undefined ? undefined : { title });
+  session.changeConversation(agent, title === undefined ? {} : { title });
 }
 
 /** Keeps a backend's own notes with the conversation. */

@@ -50,10 +50,11 @@ export async function exportSession(
 /** The agent forgets: the service clears the context, or the conversation is left for a new one. */
 export async function clearConversation(session: Session, agent: string, backend: Backend): Promise<void> {
   const conversation = session.conversation(agent);
-  if (conversation === undefined) return;
+  // What is still being opened holds no words, and is looked for by the next turn.
+  if (conversation?.id === undefined) return;
   const { id, state: _, ...kept } = conversation;
   try {
-    if (id !== undefined && backend.clear !== undefined) {
+    if (backend.clear !== undefined) {
       await backend.clear(callOf(session, agent, id));
       session.changeConversation(agent, { ...kept, id });
       return;

@@ -4,8 +4,10 @@ import type { ScopedSpeaker } from "../speaker/scope.ts";
 
 /** What is kept of one conversation of a session. */
 export interface ConversationRecord {
-  /** The service's id. Missing while the conversation is being opened, or if the process died doing so. */
+  /** The service's id. Missing before the conversation is opened. */
   readonly id?: string;
+  /** It was begun to open the conversation, and is not known what came of it. */
+  readonly isOpening?: true;
   /** The name the application gave; without it the first message named the conversation. */
   readonly title?: string;
   /** What the backend keeps from turn to turn. */

@@ -33,21 +33,21 @@ export interface Commit {
   /** The new document. Undefined: the lane is idle from now on and has none. */
   readonly document: JsonValue | undefined;
   /** The session's record is written, or deleted (null), or left as it is (undefined). */
-  readonly record?: JsonValue | null;
+  readonly record?: JsonValue | null | undefined;
   /** Marks of events that are taken now. Where one of them is there already, nothing is done. */
-  readonly marks?: readonly string[];
+  readonly marks?: readonly string[] | undefined;
   /** Marks that are put back into a store which lost them. They may be there. */
-  readonly restoredMarks?: readonly string[];
+  readonly restoredMarks?: readonly string[] | undefined;
   /** Marks of events that were taken and not run: they may come again. */
-  readonly removedMarks?: readonly string[];
+  readonly removedMarks?: readonly string[] | undefined;
   /** How long the document lives, in milliseconds. Without it, until it is replaced. */
-  readonly ttlMs?: number;
+  readonly ttlMs?: number | undefined;
   /** Owners whose list of lanes gains this one. */
-  readonly entering?: readonly string[];
+  readonly entering?: readonly string[] | undefined;
   /** Owners whose list of lanes loses this one. */
-  readonly leaving?: readonly string[];
+  readonly leaving?: readonly string[] | undefined;
   /** Owners that are told that this lane has news. */
-  readonly wakes?: readonly string[];
+  readonly wakes?: readonly string[] | undefined;
   /**
    * The store's time from which on the commit is not done any more, in milliseconds. So nothing is done long after it
    * was given up.

@@ -4,7 +4,6 @@ import type { Backend, FileInput } from "../backends/backend.ts";
 import { type Clock, timer } from "../clock.ts";
 import { AparteError, asAparteError } from "../errors.ts";
 import type { JsonValue } from "../json.ts";
-import { markOf } from "../lane/lane.ts";
 import type { CarriedTurn } from "../lane/machine.ts";
 import type { Owner } from "../lane/owner.ts";
 import type { Begun, Place, StopReason } from "../lane/place.ts";
@@ -114,6 +113,8 @@ export class Turn {
   /** When it began to run, by the clock. */
   #begunAt = 0;
   #isSent = false;
+  /** Interrupted before it had an answer, or a failure to tell of. */
+  #isInterrupted = false;
   /** How much is under way of which it must be known what became of it, before anybody stops the turn. */
   #holds = 0;
   #stopAfterHolds: StopReason | undefined;
@@ -204,6 +205,8 @@ export class Turn {
     // Begun before the platform is told that the message was taken.
     void this.#deliver();
     this.#resolveTaken(true);
+    // It came when this process had left to others what waits.
+    if (host.closing.isBegun && !place.isRunning) await host.owner.release([place]);
     const begun = await this.#wait(place);
     if (begun === "runs") await this.#run(place, identity);
     else if (begun === "merged") {
@@ -362,7 +365,7 @@ export class Turn {
   #tell(moment: TurnMoment, place: Place, more: Pick<TurnEvent, "usage" | "code"> = {}): void {
     tell(moment, () => ({
       sessionName: place.lane,
-      turnId: markOf(place.lane, place.key),
+      turnId: place.mark,
       platform: this.message.platform,
       attempt: place.turn?.attempt ?? 1,
       ...(this.#agent === undefined ? {} : { agent: this.#agent }),
@@ -491,8 +494,13 @@ export class Turn {
     const backend = backendOf(agent);
     const { known, phase } = place.turn ?? {};
     const question: Question = {
-      ...{ session, agent, backend, text, files, signal },
-      turnId: markOf(place.lane, place.key),
+      session,
+      agent,
+      backend,
+      text,
+      files,
+      signal,
+      turnId: place.mark,
       title: settings.title(this.message),
       alwaysFind: settings.alwaysFind,
       texts: this.#texts,
@@ -587,6 +595,7 @@ export class Turn {
   #fail(error: unknown, place: Place): void {
     const { reason, aborted } = this.#stop.signal;
     if (reason === "stopped" || reason === "interrupted") {
+      this.#isInterrupted = reason === "interrupted";
       this.#log.push(notice(reason, this.#texts));
       this.#log.end();
       return;
@@ -631,7 +640,7 @@ export class Turn {
     }
     if (outcome === "refused" || outcome === "late") this.#giveUp(session, outcome);
     this.#deliverer?.stopWriting();
-    const isUnsent = !this.#isSent && this.#stop.signal.reason === "interrupted";
+    const isUnsent = !this.#isSent && this.#isInterrupted;
     await place.end(session?.changed, isUnsent);
   }
 

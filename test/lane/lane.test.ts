@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { markOf } from "../../src/lane/lane.ts";
 import type { LaneDocument } from "../../src/lane/machine.ts";
+import { markOf } from "../../src/lane/place.ts";
 import { keysIn, leaseTime, newTurn, type OwnerInTest, ownerOf, storeTimeout } from "../support/owner.ts";
 import { settled, TestClock } from "../support/test-clock.ts";
 import { cut, type Intercept, storeAway, TestStore } from "../support/test-store.ts";
@@ -140,6 +140,37 @@ describe("A lane", () => {
     expect(await documentOf("lane")).toBeUndefined();
   });
 
+  it("gives the words of a turn that was stopped before it was sent to the one that stopped it", async () => {
+    const running = await take(a, "i1");
+    const next = await take(b, "i2");
+    await running.end(undefined, true);
+    await settled();
+    expect(await next.begun).toBe("runs");
+    expect(next.turn?.carries?.map(({ key }) => key)).toEqual(["i1"]);
+  });
+
+  it("runs a turn again that was stopped before it was sent, where whoever stopped it was taken back", async () => {
+    const running = await take(a, "i1");
+    const next = await take(b, "i2");
+    expect(await running.stopped).toBe("interrupted");
+    expect(await next.withdraw()).toBe(true);
+    await running.end(undefined, true);
+    await settled();
+    expect(a.adopted.map(({ turn }) => turn)).toMatchObject([{ key: "i1", attempt: 1, phase: "taken" }]);
+    expect(a.adopted[0]?.turn?.isInterrupted).toBeUndefined();
+    await a.adopted[0]?.end();
+    expect(await documentOf("lane")).toBeUndefined();
+  });
+
+  it("takes turns together with marks that are put back", async () => {
+    const lane = a.owner.lane("lane");
+    const first = take(a, "q1");
+    const [, second] = await Promise.all([lane.restoreMarks(["a mark"]), take(a, "q2")]);
+    expect(await (await first).begun).toBe("runs");
+    expect(second.isRunning).toBe(false);
+    expect(await second.withdraw()).toBe(true);
+  });
+
   it("asks a running turn of another process to stop", async () => {
     const running = await take(a, "i1");
     await take(b, "i2");
@@ -202,6 +233,7 @@ describe("A commit whose answer is lost", () => {
     const place = await taking;
     expect(await place.begun).toBe("runs");
     expect((await documentOf("lane"))?.running).toMatchObject({ key: "q1", attempt: 1 });
+    expect(a.adopted).toEqual([]);
   });
 
   it("takes its turn once, also where another one carries its words by then", async () => {
@@ -371,12 +403,48 @@ describe("A store that is away", () => {
       }
       return run();
     };
-    const taking = take(a, "q1");
+    const taking = take(a, "q1", storeTimeout * 2);
     await clock.pass(storeTimeout);
     expect(await documentOf("lane")).toBeUndefined();
     await clock.pass(10);
     expect(await (await taking).begun).toBe("runs");
     expect(commitsOf(a)).toBe(2);
+  });
+
+  it("refuses a commit that arrives after its turn was given up and taken back", async () => {
+    let arrive: () => Promise<unknown> = async () => {};
+    a.view.intercept = async (call, run) => {
+      if (call.name !== "commit") return run();
+      // The first try is lost, and the second one on its way for long.
+      a.view.intercept = async (_, second) => {
+        arrive = second;
+        a.view.intercept = (_, other) => other();
+        await a.owner.pause(storeTimeout);
+        throw storeAway();
+      };
+      await a.owner.pause(storeTimeout / 2);
+      throw storeAway();
+    };
+    const taking = take(a, "q1").catch((error) => error);
+    await clock.pass(storeTimeout * 1.6);
+    expect(await taking).toMatchObject({ code: "store-failed" });
+    expect(await documentOf("lane")).toBeUndefined();
+    expect(await arrive()).toMatchObject({ is: "late" });
+    await clock.pass(storeTimeout);
+    expect(await documentOf("lane")).toBeUndefined();
+    expect(a.adopted).toEqual([]);
+  });
+
+  it("tells whoever takes a turn when its time is over, where the store only says that it is late", async () => {
+    a.view.intercept = async (call, run) => {
+      if (call.name === "commit") await a.owner.pause(storeTimeout + 1);
+      return run();
+    };
+    const taking = take(a, "q1").catch((error) => error);
+    await clock.pass(storeTimeout + 10);
+    expect(await taking).toMatchObject({ code: "store-timeout" });
+    await clock.pass(storeTimeout * 3);
+    expect(await documentOf("lane")).toBeUndefined();
   });
 });
 
@@ -390,6 +458,20 @@ describe("A turn that waits", () => {
     expect(second.isRunning).toBe(false);
     await clock.pass(leaseTime / 3 + 1_000);
     expect(second.isRunning).toBe(true);
+  });
+
+  it("is told within a lease that it is interrupted, where the wake was lost", async () => {
+    const running = await take(a, "i1");
+    let reason: unknown;
+    void running.stopped.then((why) => {
+      reason = why;
+    });
+    a.view.isDeaf = true;
+    await take(b, "i2");
+    await clock.pass(leaseTime - 1_000);
+    expect(reason).toBeUndefined();
+    await clock.pass(leaseTime / 3 + 1_000);
+    expect(reason).toBe("interrupted");
   });
 
   it("looks no more often than once a lease", async () => {
@@ -406,7 +488,7 @@ describe("A turn that waits", () => {
     expect(await place.withdraw()).toBe(true);
     expect(await place.begun).toBe("withdrawn");
     expect(await keysIn(store, "lane")).toEqual(["q1"]);
-    expect((await take(b, "q2")).isRunning).toBe(false);
+    expect((await take(a, "q2")).isRunning).toBe(false);
   });
 
   it("cannot be taken back once it runs, or another one carries its words", async () => {

@@ -382,6 +382,26 @@ describe("An owner that leaves", () => {
     await settled();
     expect(b.adopted.map(({ key }) => key)).toEqual(["q2"]);
     expect((await documentOf("other"))?.running?.owner).toBe(a.owner.id);
+    expect(a.log.said).toEqual([]);
+  });
+
+  it("has left them when it says so", async () => {
+    await take(a, "q1");
+    await take(a, "q2");
+    let leave = () => {};
+    a.view.intercept = async (call, run) => {
+      if (call.name === "commit") await new Promise<void>((resolve) => (leave = resolve));
+      return run();
+    };
+    let hasLeft = false;
+    const leaving = a.owner.leave().then(() => {
+      hasLeft = true;
+    });
+    await settled();
+    expect(hasLeft).toBe(false);
+    leave();
+    await leaving;
+    expect((await documentOf("lane"))?.waiting.map(({ owner }) => owner)).toEqual([`${a.owner.id}~`]);
   });
 
   it("takes nothing over any more", async () => {

@@ -268,7 +268,7 @@ describe("A conversation", () => {
     expect(found).toEqual([]);
     const { sessionName } = await a.mapper.resolve({ ...ann, user: "bob" });
     await store.direct.records.set(`session:${sessionName}`, {
-      ...{ v: 1, speaker: { ...scopedAnn, user: "bob" }, conversations: { helper: {} } },
+      ...{ v: 1, speaker: { ...scopedAnn, user: "bob" }, conversations: { helper: { isOpening: true } } },
     });
     await a.receive("m1", "m1", { user: "bob" });
     await settled();
@@ -280,10 +280,12 @@ describe("A conversation", () => {
     a.agent.find = async () => undefined;
     const { sessionName } = await a.mapper.resolve(ann);
     await store.direct.records.set(`session:${sessionName}`, {
-      ...{ v: 1, speaker: scopedAnn, conversations: { helper: {} } },
+      ...{ v: 1, speaker: scopedAnn, conversations: { helper: { isOpening: true } } },
     });
     await say("m1");
     expect(a.agent.last.call.conversationId).toBe("c2");
+    expect(await record()).toMatchObject({ conversations: { helper: { id: "c2" } } });
+    expect(JSON.stringify(await record())).not.toContain("isOpening");
   });
 
   it("is looked for always where that is wanted", async () => {
@@ -314,7 +316,33 @@ describe("A conversation", () => {
       { v: 1, speaker: scopedAnn, conversations: { helper: {} } },
       { v: 1, speaker: scopedAnn, conversations: { helper: { id: "c1" } } },
     ]);
-    expect((written[0] as { conversations: { helper: object } }).conversations.helper).toEqual({});
+    expect((written[0] as { conversations: { helper: object } }).conversations.helper).toEqual({
+      isOpening: true,
+    });
+  });
+
+  it("is still looked for after a reset, where its opening's answer was lost", async () => {
+    let opened = 0;
+    a.agent.open = async () => {
+      opened += 1;
+      throw new AparteError("backend-timeout", "No answer.");
+    };
+    a.agent.find = async () => "c1";
+    await say("m1");
+    await a.mapper.reset(ann);
+    await say("m2");
+    expect(opened).toBe(1);
+    expect(conversationsOf(a.agent)).toEqual(["c1"]);
+  });
+
+  it("is a new one after a reset, even where it has a name and the service could find the old one", async () => {
+    a.agent.find = async () => "c1";
+    await say("m1");
+    a.agent.rename = async () => {};
+    await a.mapper.rename(ann, "Holidays");
+    await a.mapper.reset(ann);
+    await say("m2");
+    expect(conversationsOf(a.agent)).toEqual(["c1", "c2"]);
   });
 
   it("is not opened before the intent is written", async () => {

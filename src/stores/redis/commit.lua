@@ -52,18 +52,22 @@ elseif change == '-' then
 end
 
 local key = 2
-local function each(kind, run)
-  for _ = 1, counts[kind] do
-    key = key + 1
-    run(KEYS[key])
-  end
+for _ = 1, counts[1] + counts[2] do
+  key = key + 1
+  redis.call('SET', KEYS[key], 1, 'PX', ARGV[7])
 end
-local function mark(name) redis.call('SET', name, 1, 'PX', ARGV[7]) end
-each(1, mark)
-each(2, mark)
-each(3, function(name) redis.call('DEL', name) end)
-each(4, function(name) redis.call('SADD', name, ARGV[3]) end)
-each(5, function(name) redis.call('SREM', name, ARGV[3]) end)
+for _ = 1, counts[3] do
+  key = key + 1
+  redis.call('DEL', KEYS[key])
+end
+for _ = 1, counts[4] do
+  key = key + 1
+  redis.call('SADD', KEYS[key], ARGV[3])
+end
+for _ = 1, counts[5] do
+  key = key + 1
+  redis.call('SREM', KEYS[key], ARGV[3])
+end
 
 local unheard = {}
 for index = 13, #ARGV do

@@ -124,17 +124,18 @@ export class RedisLanes implements Pick<Store, "commit" | "read" | "beat" | "bur
   async dead(): Promise<readonly DeadOwner[]> {
     const { client, commands, keys } = this.#parts;
     const answer = await this.#run("dead", [keys.owners], [`${burialMs}`]);
-    const dead: DeadOwner[] = [];
-    for (let index = 0; index < answer.length; index += 2) {
-      const owner = answer[index] ?? "";
-      const list = () => client.sRandMemberCount(keys.list(owner), listedLanes);
-      const lanes = await commands.run("list lanes", list);
-      if (lanes.length > 0) dead.push({ owner, lanes });
-      else if (answer[index + 1] === "1") {
-        await commands.run("forget an owner", () => client.zRem(keys.owners, owner));
-      }
-    }
-    return dead;
+    const owners = answer.filter((_, index) => index % 2 === 0) as readonly string[];
+    const dead = await Promise.all(
+      owners.map(async (owner, index): Promise<DeadOwner> => {
+        const list = () => client.sRandMemberCount(keys.list(owner), listedLanes);
+        const lanes = await commands.run("list lanes", list);
+        if (lanes.length === 0 && answer[index * 2 + 1] === "1") {
+          await commands.run("forget an owner", () => client.zRem(keys.owners, owner));
+        }
+        return { owner, lanes };
+      }),
+    );
+    return dead.filter(({ lanes }) => lanes.length > 0);
   }
 
   listen(owner: string, wake: (lane: string | undefined) => void): Promise<() => void> {

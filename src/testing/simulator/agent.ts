@@ -23,6 +23,8 @@ export interface Heard {
 /** The agent's service: it remembers all that it was told, in which conversation. */
 export class AgentServer {
   readonly heard: Heard[] = [];
+  /** When it was told to forget what was said, in which conversation. */
+  readonly clears: { readonly conversation: string; readonly at: number }[] = [];
   /** The session of each conversation. */
   readonly conversations: Map<string, string> = new Map();
   readonly #timeline: Timeline;
@@ -70,6 +72,10 @@ export class AgentServer {
     const left = heard.until - this.#timeline.now;
     if (left > 0) await new Promise<void>((resolve) => this.#timeline.after(left, resolve));
     return heard.answer;
+  }
+
+  clear(conversation: string): void {
+    this.clears.push({ conversation, at: this.#timeline.now });
   }
 
   cancel(turnId: string): void {
@@ -162,6 +168,11 @@ export function simulatedBackend(
         link.call("open", () => server.open(sessionName)),
       ),
     ask,
+    clear: ({ conversationId, signal }) =>
+      until(
+        signal,
+        link.call("clear", () => server.clear(conversationId)),
+      ),
     ...(finds
       ? {
           find: ({ sessionName, signal }) =>

@@ -7,7 +7,7 @@ import type { Schedule } from "./schedule.ts";
 export type ViolationKind =
   /** The agent got the same words twice. */
   | "asked-twice"
-  /** The agent got words of a conversation while it worked on others of it. */
+  /** The agent got words of a conversation, or was told to forget it, while it worked on others of it. */
   | "asked-at-once"
   /** Words of one person came to another, or into another's conversation. */
   | "mixed"
@@ -21,6 +21,8 @@ export type ViolationKind =
   | "lost"
   /** A message was accepted, and the person told to send it again, though the service could be asked. */
   | "told-to-send-again"
+  /** An operation never ended, though its process lived. */
+  | "operation-hung"
   /** A message was answered, and the process that was told of it said that it was not taken. */
   | "answered-and-told";
 
@@ -41,6 +43,8 @@ export interface SaidEvent {
   acceptedAt: number | undefined;
   /** Whether a process said that it was taken before. */
   isKnown: boolean;
+  /** Whether a process said that it could not be taken. */
+  isRefused: boolean;
   /** How often processes were told of it. */
   times: number;
 }
@@ -55,6 +59,10 @@ export interface Evidence {
   readonly posts: readonly Post[];
   /** Which words were to be answered with others, by these. */
   readonly carriers: ReadonlyMap<string, ReadonlySet<string>>;
+  /** When the agent was told to forget a conversation. */
+  readonly clears: readonly { readonly conversation: string; readonly at: number }[];
+  /** When somebody wanted an agent to forget, and whether that has ended or died with its process. */
+  readonly resets: readonly { readonly at: number; readonly hasEnded: () => boolean }[];
   /** Which owners had the turn of a word. */
   readonly owners: ReadonlyMap<string, ReadonlySet<string>>;
 }
@@ -64,9 +72,12 @@ export function isSettled(evidence: Evidence): boolean {
   return evidence.said.every((event) => !isTaken(event, evidence) || isAnswered(event, evidence));
 }
 
-/** Whether a process said that it will be answered, or that another one has said so. */
-function isTaken({ acceptedAt, isKnown }: SaidEvent, { schedule }: Evidence): boolean {
-  return acceptedAt !== undefined || (isKnown && schedule.setting.overlap !== "reject");
+/**
+ * Whether a process said that it will be answered, or that another one has said so. That other one may have had to take
+ * it back since, and says so.
+ */
+function isTaken({ acceptedAt, isKnown, isRefused }: SaidEvent, { schedule }: Evidence): boolean {
+  return acceptedAt !== undefined || (isKnown && !isRefused && schedule.setting.overlap !== "reject");
 }
 
 function isAnswered({ word }: SaidEvent, { schedule, posts, heard, carriers }: Evidence): boolean {
@@ -160,7 +171,18 @@ export function judge(evidence: Evidence): Violation[] {
     }
   }
 
+  for (const { at, hasEnded } of evidence.resets) {
+    if (!hasEnded()) found("operation-hung", `what began at ${at.toFixed(0)} ms has not ended`);
+  }
+
   if (agentRecovers && overlap === "queue") {
+    for (const { conversation, at } of evidence.clears) {
+      const busy = heard.find(
+        (turn) => turn.conversation === conversation && turn.at < at && turn.until > at,
+      );
+      if (busy !== undefined)
+        found("asked-at-once", `${conversation} was cleared while ${busy.words} was answered`);
+    }
     for (const [index, { conversation, at, words }] of heard.entries()) {
       const busy = heard
         .slice(0, index)

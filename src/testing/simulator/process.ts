@@ -1,6 +1,7 @@
 import { AparteError } from "../../errors.ts";
 import type { Logger } from "../../logger.ts";
 import { SessionMapper } from "../../mapper.ts";
+import type { Speaker } from "../../speaker/speaker.ts";
 import type { Message } from "../../turn/message.ts";
 import { type AgentServer, agentCallMs, simulatedBackend } from "./agent.ts";
 import { Link, type Server } from "./link.ts";
@@ -91,6 +92,13 @@ export class SimulatedProcess {
         if (!this.clock.isDead) timeline.after(1, () => told(isAccepted));
       };
       this.#mapper.receive(message).then(tell, () => tell(undefined));
+    });
+  }
+
+  /** @param ended called when it is done, or has failed */
+  reset(speaker: Speaker, ended: () => void): void {
+    this.clock.enter(() => {
+      if (this.isOpen) this.#mapper.reset(speaker).then(ended, ended);
     });
   }
 

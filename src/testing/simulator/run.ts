@@ -1,5 +1,6 @@
 import type { LaneDocument } from "../../lane/machine.ts";
 import type { Logger } from "../../logger.ts";
+import type { Speaker } from "../../speaker/speaker.ts";
 import type { Commit } from "../../stores/store.ts";
 import type { Message } from "../../turn/message.ts";
 import { AgentServer } from "./agent.ts";
@@ -52,9 +53,12 @@ class Simulation {
   readonly #carriers = new Map<string, Set<string>>();
   readonly #owners = new Map<string, Set<string>>();
   readonly #received = new Set<string>();
+  readonly #resets: { readonly at: number; readonly hasEnded: () => boolean }[] = [];
   /** By place: a process that has ended is followed by another one. */
   readonly #processes: SimulatedProcess[] = [];
   readonly #trace: ((line: string) => void) | undefined;
+  /** Of servers that nobody reaches: who starts meanwhile does not, either. */
+  readonly #outages: (Step & { readonly do: "cut" })[] = [];
   #started = 0;
 
   constructor(schedule: Schedule, trace: ((line: string) => void) | undefined) {
@@ -76,6 +80,7 @@ class Simulation {
       ...{ schedule, said: this.#said, heard: agent.heard },
       ...{ conversations: agent.conversations, posts: platform.posts },
       ...{ carriers: this.#carriers, owners: this.#owners },
+      ...{ clears: agent.clears, resets: this.#resets },
     };
     for (let place = 0; place < setting.processes; place += 1) this.#start(place);
     for (const step of steps) {
@@ -108,6 +113,7 @@ class Simulation {
 
   /** Whether all that was accepted is settled, and a process has said of each message whether it takes it. */
   #isSettled(): boolean {
+    if (!this.#resets.every(({ hasEnded }) => hasEnded())) return false;
     return this.#said.every(({ word }) => this.#received.has(word)) && isSettled(this.evidence);
   }
 
@@ -116,7 +122,15 @@ class Simulation {
     switch (step.do) {
       case "say": {
         const { person, word, at } = step;
-        this.#said.push({ person, word, at, acceptedAt: undefined, isKnown: false, times: 0 });
+        this.#said.push({
+          person,
+          word,
+          at,
+          acceptedAt: undefined,
+          isKnown: false,
+          isRefused: false,
+          times: 0,
+        });
         this.#tell(word, step.process);
         for (const [index, ms] of retriesMs.entries()) {
           this.#timeline.after(ms, () => {
@@ -125,6 +139,9 @@ class Simulation {
         }
         break;
       }
+      case "reset":
+        this.#reset(step.person, this.#process(step.process));
+        break;
       case "repeat":
         this.#tell(step.word, step.process);
         break;
@@ -144,6 +161,7 @@ class Simulation {
         break;
       }
       case "cut": {
+        if (step.process === "all") this.#outages.push(step);
         const cut = step.process === "all" ? this.#processes : [this.#process(step.process)];
         for (const process of cut) process.cut(step.server, step.ms, step.refuses);
         break;
@@ -160,6 +178,16 @@ class Simulation {
     }
   }
 
+  #reset(person: number, process: SimulatedProcess): void {
+    if (!process.isOpen) return;
+    const reset = { at: this.now, hasEnded: () => isOver || process.clock.isDead };
+    let isOver = false;
+    this.#resets.push(reset);
+    process.reset(speakerOf(person), () => {
+      isOver = true;
+    });
+  }
+
   /** The platform tells a process of a word; where that one is down, another one. */
   #tell(word: string, first: number): void {
     const event = this.#said.find((one) => one.word === word);
@@ -171,15 +199,13 @@ class Simulation {
       this.#timeline.after(1_000, () => this.#tell(word, first));
       return;
     }
-    const user = `p${event.person}`;
-    const message: Message = {
-      ...{ platform: "simulated", tenant: "t", user, channel: user, id: word, text: word, direct: true },
-    };
+    const message: Message = { ...speakerOf(event.person), id: word, text: word };
     event.times += 1;
     process.receive(message, (isAccepted) => {
       this.#received.add(word);
       if (isAccepted) event.acceptedAt ??= this.#timeline.now;
       if (isAccepted === false) event.isKnown = true;
+      if (isAccepted === undefined) event.isRefused = true;
       this.#log(`process ${process.number} ${isAccepted ? "accepts" : "does not take"} ${word}`);
     });
   }
@@ -189,8 +215,12 @@ class Simulation {
   }
 
   #start(place: number): void {
-    this.#processes[place] = new SimulatedProcess(this.#world, this.#started);
+    const process = new SimulatedProcess(this.#world, this.#started);
+    this.#processes[place] = process;
     this.#started += 1;
+    for (const { at, server, ms, refuses } of this.#outages) {
+      if (at + ms > this.now) process.cut(server, at + ms - this.now, refuses);
+    }
   }
 
   #end(place: number, pauseMs: number, end: (process: SimulatedProcess, ended: () => void) => void): void {
@@ -205,6 +235,7 @@ class Simulation {
   #note({ document }: Commit): void {
     const { running, waiting = [] } = (document ?? {}) as Partial<LaneDocument>;
     for (const turn of running === undefined ? waiting : [running, ...waiting]) {
+      if (turn.isOperation) continue;
       const word = wordOf(turn.key);
       added(this.#owners, word, turn.owner);
       for (const { key } of turn.carries ?? []) added(this.#carriers, wordOf(key), word);
@@ -220,6 +251,11 @@ class Simulation {
       this.#log(`process ${process}: ${message} ${JSON.stringify(fields ?? {})}`);
     return { info: log, warn: log, error: log };
   }
+}
+
+function speakerOf(person: number): Speaker {
+  const user = `p${person}`;
+  return { platform: "simulated", tenant: "t", user, channel: user, direct: true };
 }
 
 const silent: Logger = { info: () => {}, warn: () => {}, error: () => {} };

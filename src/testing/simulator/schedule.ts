@@ -22,6 +22,8 @@ export type Step = {
   readonly at: number;
 } /** A person says a word, and the platform tells a process of it. */ & (
   | { readonly do: "say"; readonly person: number; readonly word: string; readonly process: number }
+  /** Somebody has the agent forget what a person said. */
+  | { readonly do: "reset"; readonly person: number; readonly process: number }
   /** The platform tells of a word once more. */
   | { readonly do: "repeat"; readonly word: string; readonly process: number }
   /** The process ends without a word. After `ms` another one begins in its place. */
@@ -105,6 +107,14 @@ export function scheduleOf(seed: number): Schedule {
     if (random() < 0.2) {
       steps.push({ at: at + random() ** 2 * 6_000, do: "repeat", word, process: process() });
     }
+  }
+  // Drawn apart, so that the seeds of schedules without any stay what they were.
+  const resets = randomOf(seed + 0.5);
+  for (const step of [...steps]) {
+    if (step.do !== "say" || resets() >= 0.1) continue;
+    const after = resets() ** 2 * 3_000;
+    const process = Math.floor(resets() * setting.processes);
+    steps.push({ at: step.at + after, do: "reset", person: step.person, process });
   }
   const told = steps.map((step) => ({ at: step.at, process: "process" in step ? step.process : 0 }));
   const weather = 1 + below(5);
