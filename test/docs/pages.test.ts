@@ -18,14 +18,16 @@ interface Block {
   readonly code: string;
 }
 
-/** The pages whose every block of TypeScript is whole. */
-const pages = ["errors", "adapter", "backend", "store", "web"];
+/** The pages whose every block of TypeScript is whole; of the README, those that are a file. */
+const pages = ["errors", "adapter", "backend", "store", "web", "README"];
 
 function blocksOf(page: string): Block[] {
-  const text = readFileSync(join(root, "docs", `${page}.md`), "utf8");
-  return [...text.matchAll(/^```ts\n([\s\S]*?)^```/gm)].map(([, code = ""], index) => {
+  const isReadme = page === "README";
+  const text = readFileSync(join(root, isReadme ? "." : "docs", `${page}.md`), "utf8");
+  return [...text.matchAll(/^```ts\n([\s\S]*?)^```/gm)].flatMap(([, code = ""], index) => {
     const named = /^\/\/ (\S+\.ts)\n/.exec(code)?.[1];
-    return { file: named ?? `program-${index}.ts`, isProgram: named === undefined, code };
+    if (named === undefined && isReadme) return [];
+    return [{ file: named ?? `program-${index}.ts`, isProgram: named === undefined || isReadme, code }];
   });
 }
 
