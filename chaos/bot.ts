@@ -66,7 +66,7 @@ const app = new App({
   clientOptions: { slackApiUrl: settings.slack.apiUrl, retryConfig: { retries: 0 }, headers },
   logLevel: LogLevel.ERROR,
 });
-slack(mapper, { editInterval: 100 }).attach(app);
+slack(mapper, { editInterval: 100, agentView: false }).attach(app);
 
 const { Guilds, GuildMessages, DirectMessages } = GatewayIntentBits;
 const client = new Client({

@@ -39,6 +39,22 @@ export function milliseconds(field: string, value: number | undefined, otherwise
   return value;
 }
 
+/** A span of time: `"90d"`, `"24h"`, `"30m"`, `"10s"`, or a number of milliseconds. */
+export type Duration = number | `${number}${"d" | "h" | "m" | "s"}`;
+
+const units = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000 };
+
+/**
+ * @returns milliseconds
+ * @throws {AparteError} `option-invalid` unless it is a span above 0
+ */
+export function duration(field: string, value: Duration): number {
+  const [, count = "", unit] = /^([1-9]\d{0,8})([dhms])$/.exec(String(value)) ?? [];
+  const ms = unit === undefined ? value : Number(count) * units[unit as keyof typeof units];
+  if (typeof ms === "number" && Number.isFinite(ms) && ms > 0) return ms;
+  throw optionInvalid(field, 'must be a span of time such as "90d", "24h", "30m" or "10s", or milliseconds');
+}
+
 /**
  * The address of a service, without a slash at its end.
  * @param example of such an address

@@ -45,6 +45,7 @@ export type {
   Backend,
   BackendHost,
   ConversationCall,
+  FeedbackCall,
   HistoryMessage,
   Located,
   OpenCall,

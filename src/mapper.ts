@@ -16,19 +16,22 @@ import {
   type Erasure,
   eraseSession,
   exportSession,
+  giveFeedback,
   renameConversation,
   type SessionExport,
   type SessionSummary,
   summarize,
 } from "./session/operations.ts";
 import { readRecord, type SessionRecord } from "./session/record.ts";
+import { Retention } from "./session/retention.ts";
 import { Session } from "./session/session.ts";
 import { StoredTokens } from "./session/shared-tokens.ts";
 import { UnfinishedErasures } from "./session/unfinished-erasures.ts";
+import type { ScopedSpeaker } from "./speaker/scope.ts";
 import { SessionNames } from "./speaker/session-names.ts";
 import { checkSpeaker, deliveryPlace, type Speaker } from "./speaker/speaker.ts";
 import { checkRates, memoryRates } from "./stores/rates.ts";
-import { type Store, sessionKey } from "./stores/store.ts";
+import { type Rates, type Store, sessionKey } from "./stores/store.ts";
 import { type Texts, textsFor } from "./texts/texts.ts";
 import { Closing } from "./turn/closing.ts";
 import { Limits } from "./turn/limits.ts";
@@ -71,6 +74,7 @@ export class SessionMapper implements AsyncDisposable {
   readonly #underWay = new Set<Promise<unknown>>();
   readonly #closing = new Closing();
   readonly #unfinished: UnfinishedErasures;
+  readonly #retention: Retention | undefined;
   #closed: Promise<void> | undefined;
 
   /** @throws {AparteError} `option-invalid` with the option's name as `field`. */
@@ -100,6 +104,15 @@ export class SessionMapper implements AsyncDisposable {
       backend: (agent) => this.#backend(agent),
       agentFor: (chosen, message) => this.#agentFor(chosen, message),
     };
+    const { idleTime: idleMs } = this.#settings;
+    this.#retention =
+      idleMs === undefined
+        ? undefined
+        : new Retention({
+            ...{ records, clock, logger, idleMs },
+            storeNow: () => this.#owner.storeNow(),
+            erase: (name, record) => this.#eraseIdle(name, record, idleMs),
+          });
     if (store.name === "keyv") {
       logger.warn("this Keyv offers no atomic steps: run one process only; turns under way end with it");
     }
@@ -113,6 +126,11 @@ export class SessionMapper implements AsyncDisposable {
   /** Where the mapper logs; its adapters do, too. */
   get logger(): Logger {
     return this.#settings.logger;
+  }
+
+  /** Counts uses over all processes that share the store, for adapters' budgets; undefined where it is this one's alone. */
+  get rates(): Rates | undefined {
+    return this.#store.shared ? this.#store.rates : undefined;
   }
 
   /** The names of all agents that are configured; {@link SessionMapper.agents} says who may talk to which. */
@@ -244,6 +262,26 @@ export class SessionMapper implements AsyncDisposable {
     });
   }
 
+  /**
+   * Tells the agent's service what the person thinks of an answer.
+   * @param answer the `id` of the answer's `message` event
+   * @param options.words what the person says about it
+   * @param options.agent without it, the one that a message from the speaker would reach
+   * @throws {AparteError} `backend-unsupported` where the service takes no feedback.
+   */
+  feedback(
+    speaker: Speaker,
+    answer: string,
+    rating: "up" | "down",
+    { words, agent }: { readonly words?: string; readonly agent?: string } = {},
+  ): Promise<void> {
+    return this.#inSession(speaker, "feedback", async (session) => {
+      const name = agent ?? (await this.#reached(session.name, session.record.agent, speaker));
+      const given = { answer, rating, ...(words === undefined ? {} : { words }) };
+      return giveFeedback(session, name, this.#backend(name), given);
+    });
+  }
+
   /** The person's own choice of agent, until another one is chosen. */
   async select(speaker: Speaker, agent: string): Promise<void> {
     this.#backend(agent);
@@ -308,6 +346,7 @@ export class SessionMapper implements AsyncDisposable {
     const { logger, clock } = this.#settings;
     this.#unfinished.close();
     if (this.#store.durable) this.#closing.begin();
+    this.#retention?.close();
     await this.#owner
       .leave()
       .catch((error) => logger.warn("waiting turns could not be left", describeError(error)));
@@ -355,14 +394,30 @@ export class SessionMapper implements AsyncDisposable {
     const { name, speaker: scoped } = found instanceof Promise ? await found : found;
     const current = this.#current.getStore()?.session;
     if (current?.name === name) return run(current);
+    return this.#operate(name, scoped, operation, run);
+  }
+
+  #operate<T>(
+    name: string,
+    speaker: ScopedSpeaker,
+    operation: string,
+    run: (session: Session) => T | Promise<T>,
+  ): Promise<T> {
     const work = this.#inLane(name, operation, async (place, signal) => {
-      const session = new Session(name, scoped, place, signal, place.record);
+      const session = new Session(name, speaker, place, signal, place.record);
       const result = await run(session);
       await place.end(session.changed);
       return result;
     });
     this.#track(work);
     return work;
+  }
+
+  /** The person may have come back meanwhile. */
+  async #eraseIdle(name: string, { speaker }: SessionRecord, idleMs: number): Promise<void> {
+    await this.#operate(name, speaker, "retention", (session) =>
+      session.idleMs < idleMs ? undefined : eraseSession(session, this.#settings.agents, this.#unfinished),
+    );
   }
 
   async #inLane<T>(

@@ -1,6 +1,6 @@
 import { Keyv } from "keyv";
 import type { Backend } from "./backends/backend.ts";
-import { milliseconds, optionInvalid, refuseUnknown } from "./check.ts";
+import { type Duration, duration, isObject, milliseconds, optionInvalid, refuseUnknown } from "./check.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { AparteError } from "./errors.ts";
 import type { Overlap } from "./lane/machine.ts";
@@ -11,10 +11,12 @@ import type { Speaker } from "./speaker/speaker.ts";
 import { keyvStore } from "./stores/keyv.ts";
 import { memoryStore } from "./stores/memory.ts";
 import { redisOf, redisStore } from "./stores/redis/index.ts";
+import { sealedStore } from "./stores/sealed.ts";
 import type { Store } from "./stores/store.ts";
 import { english, type TextCode } from "./texts/english.ts";
 import type { TextsOption, TextsSettings } from "./texts/texts.ts";
 import type { TurnLimits } from "./turn/limits.ts";
+import { isHost } from "./turn/links.ts";
 import type { Message } from "./turn/message.ts";
 
 /** What `new SessionMapper` takes. */
@@ -28,6 +30,11 @@ export interface MapperOptions {
   readonly secret: string | readonly string[];
   /** From `openStore(url)`, or any Keyv 5. @default a store in memory, lost on restart */
   readonly store?: Store | Keyv;
+  /**
+   * Encrypts what the store has of sessions with a key made from the secret: ids of people and places, and words of
+   * turns under way. Without the secret the store is lost. @default false
+   */
+  readonly encrypt?: boolean;
   /** Which parts of a speaker make a session. @default "user" */
   readonly scope?: Scope;
   /** What a message does that arrives while a turn runs. @default "queue" */
@@ -48,6 +55,22 @@ export interface MapperOptions {
    * undefined keeps the platform's.
    */
   readonly identify?: (speaker: Speaker) => string | undefined | Promise<string | undefined>;
+  /**
+   * The hosts to which links in an agent's answer may lead: `"docs.example.com"`, or `"*.example.com"` for all below it.
+   * A link to another one is shown as text, on every platform: it could carry away what was said. `[]`: no links at all.
+   * @default every host
+   */
+  readonly linkHosts?: readonly string[];
+  /**
+   * After how much silence a person's next message begins a new conversation, e.g. `"24h"`, as `reset` does; they are
+   * told. A number counts milliseconds. @default never
+   */
+  readonly freshAfter?: Duration;
+  /**
+   * After how much silence a session is erased, as `forget` does: `{ idle: "90d" }`. One of the processes looks once an
+   * hour, and erases a hundred a minute. @default never
+   */
+  readonly retention?: { readonly idle: Duration };
   /** Names a new conversation. @default the first message's first line; the backend cuts it */
   readonly title?: (message: Message) => string | undefined;
   /**
@@ -98,6 +121,11 @@ export interface Settings {
   readonly route: MapperOptions["route"];
   readonly allow: MapperOptions["allow"];
   readonly identify: MapperOptions["identify"];
+  readonly linkHosts: readonly string[] | undefined;
+  /** In milliseconds; infinite for never. */
+  readonly freshAfter: number;
+  /** In milliseconds; undefined for never. */
+  readonly idleTime: number | undefined;
   readonly title: (message: Message) => string | undefined;
   readonly alwaysFind: boolean;
   readonly limits: TurnLimits | undefined;
@@ -115,12 +143,16 @@ const known = [
   "agents",
   "secret",
   "store",
+  "encrypt",
   "scope",
   "overlap",
   "queueLimit",
   "route",
   "allow",
   "identify",
+  "linkHosts",
+  "freshAfter",
+  "retention",
   "title",
   "recover",
   "limits",
@@ -152,19 +184,28 @@ export function checkOptions(options: MapperOptions): Settings {
   for (const [field, hook] of Object.entries({ route, allow, identify, title })) {
     if (hook !== undefined && typeof hook !== "function") throw optionInvalid(field, "must be a function");
   }
+  const { encrypt = false } = options;
+  if (typeof encrypt !== "boolean") throw optionInvalid("encrypt", "must be true or false");
+  const secrets = checkSecrets(options.secret);
   const agents = checkAgents(options.agents);
   const [firstAgent = ""] = agents.keys();
   const storeTimeout = milliseconds("storeTimeout", options.storeTimeout, 5_000);
   return {
     agents,
     firstAgent,
-    secrets: checkSecrets(options.secret),
+    secrets,
     scope,
     overlap,
     queueLimit: checkQueueLimit(options.queueLimit),
     route,
     allow,
     identify,
+    linkHosts: checkLinkHosts(options.linkHosts),
+    freshAfter:
+      options.freshAfter === undefined
+        ? Number.POSITIVE_INFINITY
+        : duration("freshAfter", options.freshAfter),
+    idleTime: checkRetention(options.retention),
     title: title ?? firstLine,
     alwaysFind: recover === "always",
     limits: checkLimits(options.limits),
@@ -177,7 +218,9 @@ export function checkOptions(options: MapperOptions): Settings {
     logger,
     texts: checkTexts(options, logger),
     // The last of them: it may connect to a server, which wrong options must not.
-    store: checkStore(options.store, logger),
+    store: encrypt
+      ? sealedStore(checkStore(options.store, logger), secrets)
+      : checkStore(options.store, logger),
   };
 }
 
@@ -221,6 +264,19 @@ function isLocale(tag: unknown): boolean {
   } catch {
     return false;
   }
+}
+
+function checkLinkHosts(hosts: MapperOptions["linkHosts"]): readonly string[] | undefined {
+  if (hosts === undefined) return undefined;
+  if (Array.isArray(hosts) && hosts.every(isHost)) return hosts;
+  throw optionInvalid("linkHosts", 'must be a list of hosts, e.g. ["docs.example.com", "*.example.org"]');
+}
+
+function checkRetention(retention: MapperOptions["retention"]): number | undefined {
+  if (retention === undefined) return undefined;
+  if (!isObject(retention)) throw optionInvalid("retention", 'must be an object, e.g. { idle: "90d" }');
+  refuseUnknown(retention, ["idle"], "retention.");
+  return duration("retention.idle", retention.idle);
 }
 
 function checkAgents(agents: MapperOptions["agents"]): ReadonlyMap<string, Backend> {

@@ -4,7 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { type CozeEmulator, startCozeEmulator } from "aparte/testing";
+import {
+  type CozeEmulator,
+  startCozeEmulator,
+  startDialogflowCxEmulator,
+  startSonaopsEmulator,
+} from "aparte/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { builtRoot } from "./build.ts";
 import { describeWithRedis, RedisServer } from "./support/redis.ts";
@@ -31,15 +36,14 @@ interface Answer {
   readonly code?: string;
 }
 
-/** A real process with a mapper on the store that all of them share. */
-async function start(store: string) {
+function ours() {
   const { appId, keyId, privateKey, botId, baseURL } = emulator;
-  const settings = {
-    root: await builtRoot(),
-    store,
-    agent: { appId, keyId, privateKey, botId, baseURL },
-    options: { leaseTime: 500 },
-  };
+  return { service: "coze", agent: { appId, keyId, privateKey, botId, baseURL, pollInterval: 50 } };
+}
+
+/** A real process with a mapper on the store that all of them share. */
+async function start(store: string, service: { readonly service: string; readonly agent: object } = ours()) {
+  const settings = { root: await builtRoot(), store, ...service, options: { leaseTime: 500 } };
   const child = spawn(process.execPath, [fileURLToPath(new URL("processes/mapper.mjs", import.meta.url))], {
     env: { ...process.env, SETTINGS: JSON.stringify(settings) },
     stdio: ["pipe", "pipe", "inherit"],
@@ -51,8 +55,8 @@ async function start(store: string) {
     waiting.get(answer.id)?.(answer);
   });
   return {
-    say(id: string, text: string): Promise<Answer> {
-      child.stdin.write(`${JSON.stringify({ id, platform: "web", tenant: "t", user: "ada", text })}\n`);
+    say(id: string, text: string, user = "ada"): Promise<Answer> {
+      child.stdin.write(`${JSON.stringify({ id, platform: "web", tenant: "t", user, text })}\n`);
       return new Promise((resolve) => waiting.set(id, resolve));
     },
     kill(): Promise<void> {
@@ -98,6 +102,42 @@ function killed(store: () => string): void {
     await expect.poll(again, { timeout: 10_000 }).toContain("one two three");
     expect(emulator.chats()).toHaveLength(2);
   });
+
+  it("between two questions of a workflow, and while its tool is asked for: two people go on where they were", async () => {
+    const first = await start(store());
+    const people = [
+      { user: "ada", size: "large", price: "12" },
+      { user: "ben", size: "small", price: "8" },
+    ];
+    const all = async (
+      process: typeof first,
+      id: string,
+      words: (person: (typeof people)[number]) => string,
+    ) =>
+      (
+        await Promise.all(people.map((each) => process.say(`${each.user}-${id}`, words(each), each.user)))
+      ).map(({ text }) => text);
+    expect(await all(first, "1", () => "survey")).toEqual(["What is your name?", "What is your name?"]);
+    expect(await all(first, "2", ({ user }) => user)).toEqual(["Which size, ada?", "Which size, ben?"]);
+    await first.kill();
+
+    const second = await start(store());
+    const path = "/v3/chat/submit_tool_outputs";
+    // The answer to the question goes through; what the tool said is held.
+    const through = emulator.fail({ path, times: 2, delayMs: 1 });
+    const held = emulator.fail({ path, times: 2, hang: true });
+    void all(second, "3", ({ size }) => size);
+    await expect.poll(() => [through.hits, held.hits], { timeout: 20_000 }).toEqual([2, 2]);
+    await second.kill();
+    held.lift();
+
+    const third = await start(store());
+    const answers = () => all(third, "3", ({ size }) => size);
+    await expect
+      .poll(answers, { timeout: 20_000 })
+      .toEqual(people.map(({ user, size, price }) => `Thank you, ${user}. Size ${size} is ${price}.`));
+    expect(emulator.chats().map(({ status }) => status)).toEqual(["completed", "completed"]);
+  });
 }
 
 describe("A process on a SQLite file that is killed", () => {
@@ -112,3 +152,112 @@ describeWithRedis("A process on Redis that is killed", () => {
   afterEach(() => redis.close());
   killed(() => redis.url);
 });
+
+/** A service, and the moments of a turn in which the process may die. */
+interface Victim {
+  readonly agent: object;
+  /** A message that takes some time to answer. */
+  readonly text: string;
+  /** Each resolves when the turn has come to that moment. */
+  readonly moments: Readonly<Record<string, () => Promise<unknown>>>;
+  /** How often the message ran. */
+  runs(): number;
+  close(): Promise<void>;
+}
+
+const services: Readonly<Record<string, () => Promise<Victim>>> = {
+  async coze() {
+    const held = (path: string) => () => emulator.fail({ path, hang: true }).hit;
+    return {
+      agent: ours().agent,
+      text: "slow: 30 one two three four",
+      moments: {
+        "before the token is made": held("/api/permission/oauth2/token"),
+        "before the conversation is opened": held("/v1/conversation/create"),
+        "when the conversation is opened": () => emulator.once("conversation"),
+        "before the turn is taken": held("/v3/chat"),
+        "when the turn is taken": () => emulator.once("chat"),
+        "when the turn is answered": () => emulator.once("chat-ended"),
+      },
+      runs: () => emulator.chats().length,
+      close: async () => {},
+    };
+  },
+  async sonaops() {
+    const service = await startSonaopsEmulator({ profile: "A" });
+    const { apiKey, apiSecret, agentId, baseURL } = service;
+    const held = (path: string) => () => service.fail({ path, hang: true }).hit;
+    return {
+      agent: { apiKey, apiSecret, agentId, baseURL },
+      text: "slow: 30 one two three four",
+      moments: {
+        "before the conversation is opened": held("/v1/chat/conversation"),
+        "before the turn is taken": held("/v1/chat/stream"),
+        "when the turn is taken": () => service.nextTurn(),
+      },
+      runs: () => service.turnsTaken,
+      close: () => service.close(),
+    };
+  },
+  async "dialogflow-cx"() {
+    const service = await startDialogflowCxEmulator();
+    const { agent, credentials, baseURL } = service;
+    return {
+      agent: { agent, credentials, baseURL },
+      text: "wait: 200, one two three four",
+      moments: {
+        "before the turn is taken": () => service.fail({ hang: true }).hit,
+        "when the turn is taken": () => service.nextTurn(),
+      },
+      runs: () => service.turns().length,
+      close: () => service.close(),
+    };
+  },
+};
+
+/** In these moments the service that cannot be asked for a turn may have it. */
+const doubtful = ["before the turn is taken", "when the turn is taken"];
+
+describe("A process that is killed at each step of a turn", () => {
+  it.each(Object.keys(services))(
+    "runs it once at most on %s, and the person is answered or told",
+    async (name) => {
+      const moments = Object.keys((await victimOf(name)).moments);
+      const told: unknown[] = [];
+      for (const [index, moment] of moments.entries()) {
+        const victim = await victimOf(name);
+        const before = victim.runs();
+        const store = `sqlite:${join(folder, `step-${name}-${index}.db`)}`;
+        const reached = victim.moments[moment]?.();
+        const first = await start(store, { service: name, agent: victim.agent });
+        void first.say("m1", victim.text, `person ${index}`);
+        await reached;
+        await first.kill();
+        const second = await start(store, { service: name, agent: victim.agent });
+        let last: Answer | undefined;
+        const again = async () => {
+          last = await second.say("m1", victim.text, `person ${index}`);
+          return last.code === "busy" || last.code === "duplicate" ? undefined : last;
+        };
+        await expect.poll(again, { timeout: 20_000 }).toBeDefined();
+        await second.kill();
+        told.push([moment, victim.runs() - before, last?.text?.includes("one two three") ?? last?.code]);
+        await victim.close();
+      }
+      const isAsked = name === "coze";
+      expect(told).toEqual(
+        moments.map((moment) =>
+          isAsked || !doubtful.includes(moment)
+            ? [moment, 1, true]
+            : [moment, moment.startsWith("before") ? 0 : 1, "answer-lost"],
+        ),
+      );
+    },
+  );
+});
+
+async function victimOf(name: string): Promise<Victim> {
+  const victim = await services[name]?.();
+  if (victim === undefined) throw new Error(name);
+  return victim;
+}

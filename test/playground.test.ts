@@ -10,6 +10,7 @@ import { type PlaygroundOptions, playground } from "../src/page/index.ts";
 import { page } from "../src/page/page.ts";
 import { keyvStore } from "../src/stores/keyv.ts";
 import { type Loopback, listen } from "./fakes/loopback.ts";
+import { settled } from "./support/test-clock.ts";
 
 let emulator: CozeEmulator;
 const closers: (() => Promise<void>)[] = [];
@@ -39,13 +40,14 @@ async function start(
   const [helper, sales] = botIds.map((botId) => coze({ appId, keyId, privateKey, botId, baseURL }));
   if (helper === undefined || sales === undefined) throw new Error("The emulator needs two bots.");
   const mapper = new SessionMapper({ agents: { helper, sales }, store, secret, logger });
-  const server = await listen(playground(mapper, { token, agents, store, ...options }));
+  const handler = playground(mapper, { token, agents, store, ...options });
+  const server = await listen(handler);
   const close = async () => {
     await mapper.close();
     await server.close();
   };
   closers.push(close);
-  return { server, mapper, close };
+  return { server, handler, mapper, close };
 }
 
 function call(
@@ -165,20 +167,34 @@ describe("playground", () => {
 
   it("loses no change when several come at once", async () => {
     const { records } = keyvStore(new Keyv());
-    // A write that takes a moment: the next change must not read what was there before it.
+    // Writes that wait until all have come: a change must not read what was there before the one that came first.
+    let write = () => {};
+    const allCame = new Promise<void>((resolve) => {
+      write = resolve;
+    });
     const slow: Records = {
       get: (key) => records.get(key),
       set: async (key, value) => {
-        await new Promise((resolve) => setTimeout(resolve, 5));
+        await allCame;
         await records.set(key, value);
       },
       setIfAbsent: (key, value) => records.setIfAbsent(key, value),
       delete: (key) => records.delete(key),
       entries: (prefix) => records.entries(prefix),
     };
-    const { server } = await start(new Map(), { store: { records: slow } });
+    const { server, handler } = await start(new Map(), { store: { records: slow } });
     const names = Array.from({ length: 20 }, (_, index) => `P${index}`);
-    await Promise.all(names.map((name) => call(server, "POST", `/people?name=${name}`)));
+    const added = names.map((name) =>
+      handler(
+        new Request(new URL(`/people?name=${name}`, server.url), {
+          method: "POST",
+          headers: { authorization, "x-aparte": "1" },
+        }),
+      ),
+    );
+    await settled();
+    write();
+    await Promise.all(added);
     expect((await namesOf(server)).sort()).toEqual(["Ada", "Ben", ...names].sort());
   });
 

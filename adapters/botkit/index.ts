@@ -1,5 +1,5 @@
 import { AparteError, type Message, type SessionMapper } from "aparte";
-import { type Adapter, deliverPosts, failureText, optionInvalid } from "aparte/adapter";
+import { type Adapter, cut, deliverPosts, failureText, optionInvalid } from "aparte/adapter";
 import type { Botkit, BotkitMessage, BotkitPlugin, BotWorker } from "botkit";
 import { type Controller, isWebAdapter } from "./controller.ts";
 import { filesOf, loadFile } from "./files.ts";
@@ -8,12 +8,12 @@ import { withoutMentions } from "./mentions.ts";
 import { type BotkitOptions, type BotkitSettings, checkOptions } from "./options.ts";
 import { isBareMention, isSaid } from "./said.ts";
 import { type OpenTurn, type ReplyAddress, senderFor } from "./sender.ts";
-import { eventId, getSession, giveSession, hasSession } from "./session.ts";
+import { answerOf, eventId, getSession, giveSession, hasSession } from "./session.ts";
 import { platform, speakerOf } from "./speaker.ts";
 import { WebGate } from "./web.ts";
 
 export type { BotkitOptions } from "./options.ts";
-export { type BotkitSession, getSession } from "./session.ts";
+export { agentSays, type BotkitSession, getSession } from "./session.ts";
 
 /** What `controller.plugins.aparte` offers. */
 export interface BotkitExtension {
@@ -92,6 +92,11 @@ function plugin(mapper: SessionMapper, settings: BotkitSettings, controller: Con
     const { speaker: who } = getSession(message);
     if (isBareMention(message)) await bot.reply(message, mapper.texts(who)("bare-mention"));
     if (!isSaid(message)) return;
+    const answer = await answerOf(message);
+    if (answer !== undefined) {
+      for (const part of cut(answer, settings.maxLength)) await bot.reply(message, part);
+      return;
+    }
     const said: Message = {
       ...who,
       ...{ id: eventId(message), text: message.text ?? "", files: filesOf(message, settings) },
@@ -139,7 +144,12 @@ function plugin(mapper: SessionMapper, settings: BotkitSettings, controller: Con
           const who = speaker?.(message) ?? speakerOf(message, gate?.user, settings.trustedChannels);
           const { bot: name } = settings;
           if (who !== undefined)
-            giveSession(message, name === undefined ? who : { bot: name, ...who }, mapper);
+            giveSession(
+              message,
+              name === undefined ? who : { bot: name, ...who },
+              mapper,
+              filesOf(message, settings),
+            );
           guardDialog(bot, message, failed);
         },
       ],

@@ -32,6 +32,9 @@ const suggestingChannels: ReadonlySet<string> = new Set([
  */
 const editChannels: ReadonlySet<string> = new Set(["msteams"]);
 
+/** Of Slack's posts: a link loads no preview, which could carry the answer's words away. */
+const noPreviews = { unfurl_links: false, unfurl_media: false };
+
 /** @param drafts whether messages are edited; undefined where the channel tells */
 export async function senderFor(
   controller: Controller,
@@ -60,7 +63,9 @@ export async function senderFor(
     if (channelId === "websocket" && !controller.adapter.isConnected?.(user?.id ?? "")) {
       throw new AparteError("answer-lost", "The person's web socket is closed, or is another process's.");
     }
-    const sent = (await bot.say(text)) as { readonly id?: string } | undefined;
+    const sent = (await bot.say(channelId === "slack" ? { text, channelData: noPreviews } : text)) as
+      | { readonly id?: string }
+      | undefined;
     // Slack's adapter only prints what Slack refused.
     if (channelId === "slack" && sent === undefined) {
       throw new AparteError("answer-lost", "Slack did not take the message; Botkit's adapter printed why.");

@@ -1,10 +1,43 @@
 import { randomUUID } from "node:crypto";
-import { AparteError, type SessionMapper, type Speaker } from "aparte";
+import { AparteError, type FileInput, type SessionMapper, type Speaker } from "aparte";
 import { type PersonSession, personSession } from "aparte/adapter";
 import type { BotkitMessage } from "botkit";
 
 /** A person's session, as handlers get it. */
-export type BotkitSession = PersonSession;
+export interface BotkitSession extends PersonSession {
+  /**
+   * What the agent answers to the message, asked once for all handlers.
+   * @throws {AparteError} what the turn failed with
+   */
+  answer(): Promise<string>;
+}
+
+/** The answers that handlers asked for. */
+const answers = new WeakMap<object, Promise<string>>();
+
+/** Undefined where no handler asked for it. */
+export function answerOf(message: BotkitMessage): Promise<string> | undefined {
+  return answers.get(message);
+}
+
+/**
+ * For `controller.hears`: hears what the agent answers in place of what the person said. The agent is asked once for
+ * all such handlers; where none takes the message, the answer is shown.
+ * @param patterns words, in any case, or regular expressions, whose match is the message's `matches`
+ */
+export function agentSays(
+  ...patterns: readonly (string | RegExp)[]
+): (message: BotkitMessage) => Promise<boolean> {
+  return async (message) => {
+    const answer = await getSession(message).answer();
+    return patterns.some((pattern) => {
+      if (typeof pattern === "string") return answer.toLowerCase().includes(pattern.toLowerCase());
+      const matches = answer.match(pattern);
+      if (matches !== null) message.matches = matches;
+      return matches !== null;
+    });
+  };
+}
 
 const sessions = new WeakMap<object, BotkitSession>();
 
@@ -32,8 +65,21 @@ export function eventId(message: BotkitMessage): string {
   return typeof own === "string" && own !== "" ? own : randomUUID();
 }
 
-export function giveSession(message: BotkitMessage, speaker: Speaker, mapper: SessionMapper): void {
-  const session = personSession(mapper, speaker, { id: eventId(message), text: message.text ?? "" });
+export function giveSession(
+  message: BotkitMessage,
+  speaker: Speaker,
+  mapper: SessionMapper,
+  files: readonly FileInput[],
+): void {
+  const person = personSession(mapper, speaker, { id: eventId(message), text: message.text ?? "", files });
+  const session: BotkitSession = {
+    ...person,
+    answer() {
+      const asked = answers.get(message) ?? person.ask().text();
+      answers.set(message, asked);
+      return asked;
+    },
+  };
   sessions.set(message, session);
   // A client may have sent a field of this name.
   message.session = session;

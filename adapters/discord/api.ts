@@ -1,26 +1,16 @@
-import { AparteError } from "aparte";
-import type { DeliveryFailure } from "aparte/adapter";
 import type { APIAttachment, APIRequest, RawFile, REST, ResponseLike } from "discord.js";
 import { type InteractionAddress, isExpired, type ReplyAddress } from "./address.ts";
 import type { ButtonRow } from "./buttons.ts";
+import { code, codeOf, isForbidden, isGone, tooMany } from "./failures.ts";
+import type { DiscordSettings } from "./options.ts";
 
 // Discord's numbers, written here so that only types are imported from discord.js.
-/** MessageFlags.SuppressEmbeds: a link in an answer loads no preview, which could carry the answer's words away. */
+/** MessageFlags.SuppressEmbeds: links load no previews. */
 const suppressEmbeds = 4;
-/** "A thread has already been created for this message." */
-const hasThread = 160_004;
 /** A thread without new messages for so long is archived. */
 const threadMinutes = 1_440;
 /** MessageFlags.Ephemeral: only the person sees it. */
 const ephemeral = 64;
-/** RESTJSONErrorCodes: replying needs the permission Read Message History, posting does not. */
-const cannotReply = 160_002;
-/** Missing Access, Missing Permissions. */
-const forbidden: readonly number[] = [50_001, 50_013];
-/** Thread is archived: it takes posts, which open it again, and no edits. */
-const archived = 50_083;
-/** Unknown Message: deleted meanwhile. Or older than an hour, and edited too often. */
-const notEditable: readonly number[] = [10_008, 30_046];
 
 /** Goes with every text: without it an agent could be talked into pinging everyone. Edits are parsed again too. */
 const allowedMentions = { parse: [], replied_user: false };
@@ -37,6 +27,7 @@ export interface PostText {
 export interface PostedMessage {
   readonly id: string;
   readonly content: string;
+  readonly message_reference?: { readonly message_id?: string };
 }
 
 /**
@@ -45,14 +36,16 @@ export interface PostedMessage {
  */
 export class DiscordApi {
   readonly #rest: REST;
+  readonly #flags: number;
   /** The calls under way, each with what to do when it is told 429. */
   readonly #underWay = new Map<unknown, () => void>();
   readonly #onResponse = (request: APIRequest, { status }: ResponseLike): void => {
     if (status === tooMany) this.#underWay.get(request.data.signal)?.();
   };
 
-  constructor(rest: REST) {
+  constructor(rest: REST, { embeds }: Pick<DiscordSettings, "embeds">) {
     this.#rest = rest;
+    this.#flags = embeds ? 0 : suppressEmbeds;
   }
 
   /**
@@ -67,7 +60,7 @@ export class DiscordApi {
     isReply: boolean,
     signal: AbortSignal,
   ): Promise<PostedMessage> {
-    const { body, files } = shownAs(text);
+    const { body, files } = this.#shownAs(text);
     const { interaction, messageId, channelId } = address;
     if (interaction !== undefined && !isExpired(address))
       return this.#respond(address, interaction, text, isReply, signal);
@@ -83,7 +76,7 @@ export class DiscordApi {
     try {
       return await post({ message_reference: { message_id: messageId, fail_if_not_exists: false } });
     } catch (error) {
-      if (codeOf(error) !== cannotReply) throw error;
+      if (codeOf(error) !== code.cannotReply) throw error;
       return post({});
     }
   }
@@ -96,9 +89,9 @@ export class DiscordApi {
     isFirst: boolean,
     signal: AbortSignal,
   ): Promise<PostedMessage> {
-    const request = { ...shownAs(text), ...{ auth: false, signal } };
+    const request = { ...this.#shownAs(text), ...{ auth: false, signal } };
     if (isFirst) return (await this.#rest.patch(messagePath(address, "@original"), request)) as PostedMessage;
-    const body = { ...request.body, flags: suppressEmbeds | (isPrivate ? ephemeral : 0) };
+    const body = { ...request.body, flags: this.#flags | (isPrivate ? ephemeral : 0) };
     return (await this.#rest.post(`/webhooks/${applicationId}/${token}`, {
       ...request,
       body,
@@ -123,7 +116,24 @@ export class DiscordApi {
 
   async edit(address: ReplyAddress, id: string, text: PostText, signal: AbortSignal): Promise<void> {
     const auth = !isByToken(address);
-    await this.#rest.patch(messagePath(address, id), { ...shownAs(text), auth, signal });
+    await this.#rest.patch(messagePath(address, id), { ...this.#shownAs(text), auth, signal });
+  }
+
+  /** What a bot has posted since a message came, as far as it is among the first hundred; nothing where that is not to be read. */
+  async postsAfter(
+    { channelId, messageId }: ReplyAddress,
+    botId: string,
+    signal: AbortSignal,
+  ): Promise<PostedMessage[]> {
+    const query = new URLSearchParams({ after: messageId, limit: "100" });
+    try {
+      const found = await this.#rest.get(`/channels/${channelId}/messages`, { query, signal });
+      const all = found as readonly (PostedMessage & { readonly author: { readonly id: string } })[];
+      return all.filter(({ author }) => author.id === botId).reverse();
+    } catch (error) {
+      if (isForbidden(error)) return [];
+      throw error;
+    }
   }
 
   /** Opens a thread at a message; its id is the message's. False where that is not possible. */
@@ -137,7 +147,7 @@ export class DiscordApi {
       await this.#rest.post(`/channels/${channelId}/messages/${id}/threads`, request);
       return true;
     } catch (error) {
-      return codeOf(error) === hasThread;
+      return codeOf(error) === code.hasThread;
     }
   }
 
@@ -206,6 +216,18 @@ export class DiscordApi {
       if (this.#underWay.size === 0) this.#rest.off("response", this.#onResponse);
     }
   }
+
+  #shownAs({ content, file, rows = [] }: PostText): { readonly body: object; readonly files: RawFile[] } {
+    const isFile = file !== undefined;
+    return {
+      body: {
+        ...{ content, flags: this.#flags, allowed_mentions: allowedMentions },
+        components: rows,
+        attachments: isFile ? [{ id: 0, filename: fileName }] : [],
+      },
+      files: isFile ? [{ name: fileName, data: file, contentType: "text/markdown" }] : [],
+    };
+  }
 }
 
 function isByToken(address: ReplyAddress): boolean {
@@ -218,67 +240,7 @@ function messagePath(address: ReplyAddress, id: string): `/${string}` {
   return `/webhooks/${interaction.applicationId}/${interaction.token}/messages/${id}`;
 }
 
-function shownAs({ content, file, rows = [] }: PostText): {
-  readonly body: object;
-  readonly files: RawFile[];
-} {
-  const isFile = file !== undefined;
-  return {
-    body: {
-      ...{ content, flags: suppressEmbeds, allowed_mentions: allowedMentions },
-      components: rows,
-      attachments: isFile ? [{ id: 0, filename: fileName }] : [],
-    },
-    files: isFile ? [{ name: fileName, data: file, contentType: "text/markdown" }] : [],
-  };
-}
-
 const fileName = "answer.md";
-
-const tooMany = 429;
 
 /** How long one call may take, in milliseconds, with its waiting for others: then it is the mapper's to try again. */
 const callMs = 60_000;
-
-/** The message can be edited no more: it was deleted, or Discord takes no more edits of it. */
-export function isGone(error: unknown): boolean {
-  return notEditable.includes(codeOf(error) ?? 0);
-}
-
-export function isArchived(error: unknown): boolean {
-  return codeOf(error) === archived;
-}
-
-/** The bot lacks a permission in the channel. */
-export function isForbidden(error: unknown): boolean {
-  return forbidden.includes(codeOf(error) ?? 0);
-}
-
-/** Discord has answered and will answer the same again: no permission, no such channel … */
-export function isFinal(error: unknown): boolean {
-  const status = numberOf(error, "status");
-  return status !== undefined && status >= 400 && status < 500 && status !== tooMany;
-}
-
-/** Whether Discord may take the answer later, and when. */
-export function readFailure(error: unknown): DeliveryFailure {
-  if (error instanceof AparteError) return { passes: error.code !== "input-invalid" };
-  const retryAfterMs = waitOf(error);
-  return { passes: !isFinal(error), ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
-}
-
-/** How long a client that rejects rate limits (`rejectOnRateLimit`) was told to wait, in milliseconds. */
-export function waitOf(error: unknown): number | undefined {
-  return numberOf(error, "retryAfter");
-}
-
-/** Discord's own code, of a DiscordAPIError. */
-export function codeOf(error: unknown): number | undefined {
-  return numberOf(error, "code");
-}
-
-function numberOf(error: unknown, field: string): number | undefined {
-  if (typeof error !== "object" || error === null) return undefined;
-  const value: unknown = Reflect.get(error, field);
-  return typeof value === "number" ? value : undefined;
-}

@@ -1,4 +1,6 @@
 import type { Texts } from "aparte/adapter";
+/** The buttons that an answer may have. */
+export type Button = "stop" | "questions" | "new" | "feedback";
 
 /** A row of buttons, as Discord takes it. */
 export type ButtonRow = object;
@@ -11,39 +13,53 @@ const style = { primary: 1, secondary: 2, danger: 4 };
 
 /** What a button does, for whom. */
 export interface Press {
-  readonly action: "stop" | "new" | "ask";
+  readonly action: "stop" | "new" | "ask" | "good" | "bad";
   /** The person whose answer it stands below: nobody else may press it. */
   readonly userId: string;
 }
 
-export function stopRow(userId: string, texts: Texts): ButtonRow {
-  return row([button("stop", userId, texts("button-stop"), style.danger)]);
+/** What stands below an answer that grows. */
+export function draftRows(buttons: readonly Button[], userId: string, texts: Texts): ButtonRow[] {
+  return rows([buttons.includes("stop") ? [button("stop", userId, texts("button-stop"), style.danger)] : []]);
 }
 
-/** Follow-up questions, and a new conversation. */
-export function doneRows(userId: string, questions: readonly string[], texts: Texts): ButtonRow[] {
-  const asked = questions
-    .slice(0, rowLength)
-    .map((question, index) => button("ask", userId, question, style.primary, index));
-  const further = row([button("new", userId, texts("button-new"), style.secondary)]);
-  return asked.length === 0 ? [further] : [row(asked), further];
+/** What stands below a whole answer: its follow-up questions, and what can be done about it. */
+export function answerRows(
+  buttons: readonly Button[],
+  userId: string,
+  questions: readonly string[],
+  texts: Texts,
+): ButtonRow[] {
+  const asked = questions.map((question, index) => button("ask", userId, question, style.primary, index));
+  const further = [
+    ...(buttons.includes("new") ? [button("new", userId, texts("button-new"), style.secondary)] : []),
+    ...(buttons.includes("feedback")
+      ? [
+          button("good", userId, texts("button-good"), style.secondary),
+          button("bad", userId, texts("button-bad"), style.secondary),
+        ]
+      : []),
+  ];
+  return rows([asked, further]);
 }
 
 /** Whether all questions can be buttons; a label that is cut would ask something else. */
-export function fitButtons(questions: readonly string[]): boolean {
+export function fitButtons(buttons: readonly Button[], questions: readonly string[]): boolean {
   return (
-    questions.length <= rowLength && questions.every(({ length }) => length > 0 && length <= labelLength)
+    buttons.includes("questions") &&
+    questions.length <= rowLength &&
+    questions.every(({ length }) => length > 0 && length <= labelLength)
   );
 }
 
 /** Undefined for a button that is not the adapter's. */
 export function readPress(customId: string): Press | undefined {
-  const [, action, userId = ""] = /^aparte:(stop|new|ask):(\d+)(?::\d)?$/.exec(customId) ?? [];
+  const [, action, userId = ""] = /^aparte:(stop|new|ask|good|bad):(\d+)(?::\d)?$/.exec(customId) ?? [];
   return action === undefined ? undefined : { action: action as Press["action"], userId };
 }
 
-function row(components: readonly object[]): ButtonRow {
-  return { type: 1, components };
+function rows(all: readonly (readonly object[])[]): ButtonRow[] {
+  return all.filter(({ length }) => length > 0).map((components) => ({ type: 1, components }));
 }
 
 function button(

@@ -1,5 +1,3 @@
-import { setTimeout as pause } from "node:timers/promises";
-
 /** The typing sign lasts ten seconds at Discord. */
 const typingMs = 8_000;
 
@@ -65,7 +63,7 @@ class Channel {
     const now = performance.now();
     const at = Math.max(now, this.#nextEdit);
     this.#nextEdit = at + this.#editInterval;
-    if (at > now) await pause(at - now);
+    if (at > now) await new Promise((resolve) => setTimeout(resolve, at - now));
   }
 
   type(permit: () => Promise<void>): void {

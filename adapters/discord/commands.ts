@@ -72,7 +72,11 @@ export async function register(
   commands: readonly DiscordCommand[],
 ): Promise<void> {
   const path = `/applications/${applicationId}/commands` as const;
-  const known = (await rest.get(path)) as readonly { readonly name: string; readonly type?: number }[];
+  const query = new URLSearchParams({ with_localizations: "true" });
+  const known = (await rest.get(path, { query })) as readonly {
+    readonly name: string;
+    readonly type?: number;
+  }[];
   for (const command of commands) {
     const same = known.find(({ name, type }) => name === command.name && (type ?? 1) === (command.type ?? 1));
     if (same === undefined || !contains(same, command)) await rest.post(path, { body: command });

@@ -1,7 +1,7 @@
-import { cut, type Delivery, ReplyText, type Texts } from "aparte/adapter";
+import { cut, type Delivery, ReplyText, type Texts, tablesAsCode } from "aparte/adapter";
 import { isExpired, type ReplyAddress } from "./address.ts";
 import type { DiscordApi, PostText } from "./api.ts";
-import { type ButtonRow, doneRows, fitButtons, stopRow } from "./buttons.ts";
+import { answerRows, draftRows, fitButtons } from "./buttons.ts";
 import type { Channels } from "./channels.ts";
 import { discloseLinks } from "./links.ts";
 import type { DiscordSettings } from "./options.ts";
@@ -22,38 +22,39 @@ export interface DeliverOptions {
   readonly address: ReplyAddress;
   readonly delivery: Delivery;
   readonly settings: DiscordSettings;
+  readonly botId: string;
   /** The person who asked. */
   readonly userId: string;
 }
 
 /** Shows a reply as it comes, and resolves when all of it is on Discord. */
 export async function deliver(options: DeliverOptions): Promise<void> {
-  const { api, channels, delivery, settings, userId } = options;
+  const { api, channels, delivery, settings, botId, userId } = options;
   const { interaction, messageId, channelId } = options.address;
   const isLate = (address: ReplyAddress) => isExpired(address) && interaction?.isPrivate === true;
   const text = new ReplyText(delivery.texts);
   let questions: readonly string[] = [];
   const isByToken = interaction !== undefined;
   const channel = channels.enter(isByToken ? messageId : channelId, () => delivery.permit(), isByToken);
+  const { buttons } = settings;
   const texts = (state: PostsState): PostText[] => {
     const shown = textsOf(text, state, settings.maxMessages, delivery.texts);
     // Discord would show for a quarter of an hour that the bot is thinking.
     if (isByToken && state.isComplete && shown.length === 0)
       return [{ content: subtext + delivery.texts("no-answer") }];
     const last = shown.at(-1);
-    if (!settings.buttons || last === undefined) return shown;
-    const rows: ButtonRow[] = state.isComplete
-      ? doneRows(userId, questions, delivery.texts)
-      : [stopRow(userId, delivery.texts)];
+    if (last === undefined) return shown;
+    const rows = state.isComplete
+      ? answerRows(buttons, userId, questions, delivery.texts)
+      : draftRows(buttons, userId, delivery.texts);
     return [...shown.slice(0, -1), { ...last, rows }];
   };
   const show = (address: ReplyAddress, isMoved: boolean) =>
-    new Posts({ api, channel, address, delivery, texts, isMoved });
+    new Posts({ api, channel, address, delivery, botId, texts, isMoved });
   let posts = show(options.address, false);
   try {
     for await (const event of delivery) {
-      if (event.type === "suggestions" && settings.buttons && fitButtons(event.items))
-        questions = event.items;
+      if (event.type === "suggestions" && fitButtons(buttons, event.items)) questions = event.items;
       else text.add(event);
       if (!isLate(options.address)) posts.changed();
     }
@@ -85,7 +86,7 @@ function textsOf(
 ): PostText[] {
   const inFile = `\n\n${subtext}${texts("whole-in-file")}`;
   const status = isComplete || text.status === "" ? "" : `\n\n${subtext}${text.status} …`;
-  const whole = discloseLinks(text.text + status).trimStart();
+  const whole = discloseLinks(tablesAsCode(text.text) + status).trimStart();
   if (isComplete && !canAttach) return parts(whole);
   // A few messages are all that is shown of it, with one more to see that there is more.
   const shown = parts(whole.slice(0, (maxMessages + 1) * messageLength));

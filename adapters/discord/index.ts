@@ -1,12 +1,19 @@
 import { setImmediate } from "node:timers/promises";
 import { AparteError, type SessionMapper } from "aparte";
-import { type Adapter, optionInvalid, type PersonSession, personSession } from "aparte/adapter";
+import {
+  type Adapter,
+  describeError,
+  optionInvalid,
+  type PersonSession,
+  personSession,
+} from "aparte/adapter";
 import type { Client, Message as DiscordMessage, Interaction } from "discord.js";
 import { replyAddress } from "./address.ts";
-import { codeOf, DiscordApi, isForbidden, readFailure } from "./api.ts";
+import { DiscordApi } from "./api.ts";
 import { Channels } from "./channels.ts";
 import { allCommands, register } from "./commands.ts";
 import { deliver } from "./deliver.ts";
+import { codeOf, isForbidden, readFailure } from "./failures.ts";
 import { AttachmentFiles } from "./files.ts";
 import { checkClient } from "./intents.ts";
 import { Interactions, speakerOf } from "./interactions.ts";
@@ -19,7 +26,7 @@ import { Running } from "./running.ts";
 import { isUnreadable } from "./words.ts";
 
 export type { DiscordCommand } from "./commands.ts";
-export type { DiscordOptions } from "./options.ts";
+export type { DiscordFeedback, DiscordOptions } from "./options.ts";
 
 /** Answers people on Discord. */
 export interface DiscordAdapter extends Required<Adapter> {
@@ -81,14 +88,9 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
         const speaker = await speakerOf(event, settings, false);
         return personSession(mapper, speaker, { id: event.id, text: "" });
       }
-      const {
-        text,
-        files: _,
-        replyTo: __,
-        id,
-        ...speaker
-      } = await readMessage(event, settings, client().files);
-      return personSession(mapper, speaker, { id, text });
+      const message = await readMessage(event, settings, client().files);
+      const { id, text, files = [], replyTo: _, ...speaker } = message;
+      return personSession(mapper, speaker, { id, text, files });
     },
     get bot() {
       return client().client.user?.id ?? "";
@@ -97,7 +99,7 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
       if (attached !== undefined)
         throw optionInvalid("client", "is set already: one adapter serves one client");
       checkClient(discordClient, settings, mapper.logger);
-      const api = new DiscordApi(discordClient.rest);
+      const api = new DiscordApi(discordClient.rest, settings);
       const files = new AttachmentFiles(api, settings);
       const running = new Running();
       attached = {
@@ -128,29 +130,28 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
           }
         }
       };
-      const lookBack = async (shardId: number) => {
-        const ready = discordClient as Client<true>;
-        for await (const event of missedMessages(ready, shardId, settings.lookBack)) await take(event);
-      };
       /** The mapper logs what fails once it has the message; what fails before that is logged here. */
       const attempt = (problem: string, work: Promise<void>) =>
-        void work.catch((error: unknown) => {
-          if (error instanceof AparteError) return;
-          mapper.logger.error(problem, {
-            error: error instanceof Error ? error.name : typeof error,
-            code: codeOf(error),
-          });
+        work.catch((error: unknown) => {
+          if (!(error instanceof AparteError))
+            mapper.logger.error(problem, { code: codeOf(error), ...describeError(error) });
         });
       const tellSetup = ({ application }: Client<true>) =>
         mapper.logger.info("people add the bot to their guild by this link", {
           link: inviteLink(application.id, settings.openThreads),
         });
+      const unread = "a message could not be read";
+      const lookBack = async (shardId: number) => {
+        const ready = discordClient as Client<true>;
+        for await (const event of missedMessages(ready, shardId, settings.lookBack))
+          await attempt(unread, take(event));
+      };
       if (discordClient.isReady()) tellSetup(discordClient);
       else discordClient.once("clientReady", tellSetup);
       if (settings.answer === "none") return;
       const interactions = new Interactions(mapper, settings, files, running);
       const { commands } = settings;
-      if (commands !== false || settings.buttons) {
+      if (commands !== false || settings.buttons.length > 0) {
         discordClient.on("interactionCreate", (event) =>
           attempt("a command could not be answered", interactions.take(event)),
         );
@@ -168,19 +169,19 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
       if (settings.lookBack > 0) {
         discordClient.on("shardReady", (id) => attempt("missed messages could not be read", lookBack(id)));
       }
-      const unread = "a message could not be read";
       discordClient.on("messageCreate", (event) => attempt(unread, take(event)));
       // A mention may come with an edit. What was answered before is known to the mapper, for a day.
       discordClient.on("messageUpdate", (_, event) => {
         const isEdit = event.editedTimestamp !== null && Date.now() - event.createdTimestamp < editableMs;
-        if (isEdit) attempt(unread, take(event));
+        if (isEdit) void attempt(unread, take(event));
       });
     },
     deliver: async (message, delivery) => {
       const { client: discordClient, api, channels, running } = client();
       const address = replyAddress(message);
       try {
-        await deliver({ api, channels, address, delivery, settings, userId: message.user });
+        const people = { botId: discordClient.user?.id ?? "", userId: message.user };
+        await deliver({ api, channels, address, delivery, settings, ...people });
       } catch (error) {
         if (isForbidden(error))
           await tellMissing(discordClient, api, message, { logger: mapper.logger, texts: delivery.texts });

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
-import type { FileInput, SessionMapper, Speaker } from "aparte";
-import { failureText, type Texts } from "aparte/adapter";
+import { AparteError, type FileInput, type SessionMapper, type Speaker } from "aparte";
+import { describeError, failureText, type Texts } from "aparte/adapter";
 import type {
   AutocompleteInteraction,
   ButtonInteraction,
@@ -124,6 +124,16 @@ export class Interactions {
     if (press.userId !== user.id) return answer(interaction, texts("not-yours"));
     if (press.action === "new")
       return this.#operate(interaction, texts("begun-anew"), (speaker) => this.#mapper.reset(speaker));
+    const { onFeedback } = this.#settings;
+    if (press.action === "good" || press.action === "bad") {
+      const isPositive = press.action === "good";
+      return this.#tell(interaction, async () => {
+        const isPrivate = interaction.message.flags.has(ephemeral);
+        const speaker = await speakerOf(interaction, this.#settings, isPrivate);
+        await onFeedback?.({ speaker, channelId, messageId: interaction.message.id, isPositive });
+        return texts("feedback-thanks");
+      });
+    }
     if (press.action === "ask") {
       const isPrivate = interaction.message.flags.has(ephemeral);
       return this.#ask(interaction, "label" in component ? (component.label ?? "") : "", [], isPrivate);
@@ -157,11 +167,23 @@ export class Interactions {
     done: string | (() => string),
     run: (speaker: Speaker) => Promise<void>,
   ): Promise<void> {
+    await this.#tell(interaction, async () => {
+      const shared = await speakerOf(interaction, this.#settings, false);
+      await run(shared);
+      if (shared.direct !== true) await run({ ...shared, direct: true });
+      return typeof done === "string" ? done : done();
+    });
+  }
+
+  /** Tells the person alone what came of some work, or that it failed. */
+  async #tell(interaction: RepliableInteraction, work: () => Promise<string>): Promise<void> {
     await this.#acknowledge(interaction, true);
-    const content = await this.#both(interaction, run).then(
-      () => (typeof done === "string" ? done : done()),
-      (error: unknown) => failureText(error, this.#texts(interaction)),
-    );
+    const content = await work().catch((cause: unknown) => {
+      const failure =
+        cause instanceof AparteError ? cause : new AparteError("hook-failed", "onFeedback threw.", { cause });
+      this.#mapper.logger.error("a command failed", describeError(failure));
+      return failureText(failure, this.#texts(interaction));
+    });
     await interaction.editReply({ content, allowedMentions: { parse: [] } });
   }
 
@@ -183,12 +205,6 @@ export class Interactions {
       ]);
       if (isLate) break;
     }
-  }
-
-  async #both(interaction: RepliableInteraction, run: (speaker: Speaker) => Promise<void>): Promise<void> {
-    const shared = await speakerOf(interaction, this.#settings, false);
-    await run(shared);
-    if (shared.direct !== true) await run({ ...shared, direct: true });
   }
 }
 

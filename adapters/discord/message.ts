@@ -1,7 +1,8 @@
 import type { Message } from "aparte";
 import type { Client, Message as DiscordMessage } from "discord.js";
 import { replyAddress } from "./address.ts";
-import { type DiscordApi, isGone } from "./api.ts";
+import type { DiscordApi } from "./api.ts";
+import { isGone } from "./failures.ts";
 import type { AttachmentFiles } from "./files.ts";
 import type { DiscordSettings } from "./options.ts";
 import { directTenant, guildTenant, placeIn } from "./place.ts";
@@ -62,9 +63,9 @@ export async function rereadMessage(
   // A command cannot be changed.
   if (interaction !== undefined) return message;
   // The message for which a thread was opened stands outside of it.
-  const channel = await client.channels.fetch(
-    channelId === messageId ? (message.channel ?? channelId) : channelId,
-  );
+  const id = channelId === messageId ? (message.channel ?? channelId) : channelId;
+  // Of a guild of another shard the client knows nothing.
+  const channel = await client.channels.fetch(id, { allowUnknownGuild: true });
   if (channel?.isTextBased() !== true) return message;
   try {
     const event = await channel.messages.fetch({ message: messageId, force: true });

@@ -1,6 +1,8 @@
+import type { Speaker } from "aparte";
 import { optionInvalid, refuseUnknown } from "aparte/adapter";
 import type { Message as DiscordMessage } from "discord.js";
 import { isSnowflake } from "./address.ts";
+import type { Button } from "./buttons.ts";
 import type { DiscordCommand } from "./commands.ts";
 
 /** What `discord` takes. */
@@ -12,6 +14,8 @@ export interface DiscordOptions {
    * MessageContent. @default "mentions"
    */
   readonly respond?: Respond;
+  /** Whether the links of an answer load previews, which could carry its words away to whoever has the link's address. @default false */
+  readonly embeds?: boolean;
   /** Whether each question in a guild's channel gets a thread of its own, named after it. @default false */
   readonly openThreads?: boolean;
   /**
@@ -27,8 +31,13 @@ export interface DiscordOptions {
    * them: gives their names in other languages (`name_localizations`), or leaves some out. @default false
    */
   readonly commands?: boolean | ((commands: DiscordCommand[]) => readonly DiscordCommand[]);
-  /** Buttons: to stop the answer, to ask its follow-up questions, to begin anew; for the asker alone. @default false */
-  readonly buttons?: boolean;
+  /**
+   * The buttons of an answer, for its asker alone: to stop it, to ask its follow-up questions, to begin a new
+   * conversation, to say what they think of it (`"feedback"`). @default []
+   */
+  readonly buttons?: readonly Button[];
+  /** Told what people think of answers: needed by the button `"feedback"`. */
+  readonly onFeedback?: (feedback: DiscordFeedback) => unknown;
   /** False for a bot that talks in guilds only. @default true */
   readonly directMessages?: boolean;
   /**
@@ -52,6 +61,15 @@ export interface DiscordOptions {
   readonly fileHosts?: readonly string[];
 }
 
+/** What a person thinks of an answer. */
+export interface DiscordFeedback {
+  readonly speaker: Speaker;
+  /** The message that shows the answer, and the channel or thread in which it stands. */
+  readonly channelId: string;
+  readonly messageId: string;
+  readonly isPositive: boolean;
+}
+
 export type Respond =
   | "mentions"
   | "threads"
@@ -60,64 +78,81 @@ export type Respond =
   | readonly string[]
   | ((event: DiscordMessage) => boolean);
 
-export type DiscordSettings = Required<DiscordOptions>;
+export type DiscordSettings = Required<Omit<DiscordOptions, "onFeedback">> & {
+  readonly onFeedback: DiscordOptions["onFeedback"];
+};
 
-const known = [
-  "respond",
-  "openThreads",
-  "answer",
-  "guilds",
-  "commands",
-  "buttons",
-  "directMessages",
-  "editInterval",
-  "maxMessages",
-  "lookBack",
-  "maxFileBytes",
-  "fileHosts",
-] as const satisfies readonly (keyof DiscordOptions)[];
+/** Whether an option's value is right, and what else is wrong with it. */
+type Check = readonly [isRight: (value: unknown) => boolean, problem: string];
+
+const isBoolean: Check = [(value) => typeof value === "boolean", "must be true or false"];
+const isAboveZero: Check = [
+  (value) => Number.isFinite(value) && Number(value) > 0,
+  "must be a number above 0",
+];
+
+function isOneOf(...names: readonly string[]): Check {
+  const list = names.map((name) => `"${name}"`).join(", ");
+  return [(value) => names.includes(value as string), `must be one of ${list}`];
+}
+
+function isListOf(isRight: (item: unknown) => boolean, problem: string): Check {
+  return [(value) => Array.isArray(value) && value.every(isRight), problem];
+}
+
+const [isRespondWord] = isOneOf("mentions", "threads", "all", "never");
+const [isChannels] = isListOf(isSnowflake, "");
+const [isButton, buttonNames] = isOneOf("stop", "questions", "new", "feedback");
+
+const checks: { readonly [Name in keyof DiscordSettings]: Check } = {
+  respond: [
+    (value) => typeof value === "function" || isRespondWord(value) || isChannels(value),
+    'must be "mentions", "threads", "all", "never", a list of channels or a function',
+  ],
+  openThreads: isBoolean,
+  embeds: isBoolean,
+  answer: isOneOf("all", "unheard", "none"),
+  guilds: isOneOf("apart", "together"),
+  commands: [
+    (value) => typeof value === "boolean" || typeof value === "function",
+    "must be true, false or a function",
+  ],
+  buttons: isListOf(isButton, `must be a list, of which each ${buttonNames}`),
+  onFeedback: [
+    (value) => value === undefined || typeof value === "function",
+    "must be a function: (feedback) => …",
+  ],
+  directMessages: isBoolean,
+  editInterval: isAboveZero,
+  maxMessages: [(value) => Number.isInteger(value) && Number(value) >= 1, "must be a whole number above 0"],
+  lookBack: [
+    (value) => Number.isFinite(value) && Number(value) >= 0,
+    "must be a number of milliseconds, or 0",
+  ],
+  maxFileBytes: isAboveZero,
+  fileHosts: isListOf(isHost, 'must be a list of hosts, e.g. ["files.example.com", "127.0.0.1:8080"]'),
+};
+
+const defaults: DiscordSettings = {
+  ...{ respond: "mentions", openThreads: false, embeds: false, answer: "all", guilds: "apart" },
+  ...{ commands: false, buttons: [], onFeedback: undefined, directMessages: true, editInterval: 1_200 },
+  ...{ maxMessages: 5, lookBack: 900_000, maxFileBytes: 20_971_520, fileHosts: [] },
+};
 
 /** @throws {AparteError} `option-invalid` with the option's name as `field`. */
 export function checkOptions(options: DiscordOptions): DiscordSettings {
-  refuseUnknown(options, known);
-  const { respond = "mentions", directMessages = true, fileHosts = [] } = options;
-  const { editInterval = 1_200, maxMessages = 5, lookBack = 900_000, maxFileBytes = 20_971_520 } = options;
-  const isChosen = typeof respond === "function" || (Array.isArray(respond) && respond.every(isSnowflake));
-  if (!isChosen && !["mentions", "threads", "all", "never"].includes(respond as string)) {
-    throw optionInvalid(
-      "respond",
-      'must be "mentions", "threads", "all", "never", a list of channels or a function',
-    );
+  refuseUnknown(options, Object.keys(checks));
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  const settings: DiscordSettings = { ...defaults, ...Object.fromEntries(given) };
+  for (const [name, [isRight, problem]] of Object.entries(checks)) {
+    if (!isRight(settings[name as keyof DiscordSettings])) throw optionInvalid(name, problem);
   }
-  const { openThreads = false, answer = "all" } = options;
-  if (typeof openThreads !== "boolean") throw optionInvalid("openThreads", "must be true or false");
-  if (answer !== "all" && answer !== "unheard" && answer !== "none")
-    throw optionInvalid("answer", 'must be "all", "unheard" or "none"');
-  const { guilds = "apart", commands = false, buttons = false } = options;
-  if (guilds !== "apart" && guilds !== "together")
-    throw optionInvalid("guilds", 'must be "apart" or "together"');
-  if (typeof commands !== "boolean" && typeof commands !== "function")
-    throw optionInvalid("commands", "must be true, false or a function");
-  if (typeof buttons !== "boolean") throw optionInvalid("buttons", "must be true or false");
-  if (typeof directMessages !== "boolean") throw optionInvalid("directMessages", "must be true or false");
-  for (const [field, value] of Object.entries({ editInterval, maxFileBytes })) {
-    if (typeof value !== "number" || !Number.isFinite(value) || value <= 0) {
-      throw optionInvalid(field, "must be a number above 0");
-    }
-  }
-  if (typeof lookBack !== "number" || !Number.isFinite(lookBack) || lookBack < 0)
-    throw optionInvalid("lookBack", "must be a number of milliseconds, or 0");
-  if (!Number.isInteger(maxMessages) || maxMessages < 1)
-    throw optionInvalid("maxMessages", "must be a whole number above 0");
-  if (!Array.isArray(fileHosts) || fileHosts.some((host) => typeof host !== "string" || !isHost(host))) {
-    throw optionInvalid("fileHosts", 'must be a list of hosts, e.g. ["files.example.com", "127.0.0.1:8080"]');
-  }
-  return {
-    ...{ respond, openThreads, answer, guilds, commands, buttons },
-    ...{ directMessages, editInterval, maxMessages, lookBack, maxFileBytes, fileHosts },
-  };
+  if (settings.buttons.includes("feedback") && settings.onFeedback === undefined)
+    throw optionInvalid("onFeedback", 'is needed by the button "feedback"');
+  return settings;
 }
 
-function isHost(host: string): boolean {
-  return URL.canParse(`https://${host}`) && new URL(`https://${host}`).host === host;
+function isHost(host: unknown): boolean {
+  if (typeof host !== "string" || !URL.canParse(`https://${host}`)) return false;
+  return new URL(`https://${host}`).host === host;
 }

@@ -1,8 +1,9 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Delivery, JsonValue } from "aparte/adapter";
 import { isSnowflake, type ReplyAddress } from "./address.ts";
-import { type DiscordApi, isArchived, isFinal, isForbidden, isGone, type PostText, waitOf } from "./api.ts";
+import type { DiscordApi, PostedMessage, PostText } from "./api.ts";
 import type { ChannelStay } from "./channels.ts";
+import { isArchived, isFinal, isForbidden, isGone, waitOf } from "./failures.ts";
 
 /** The longest pause that is waited here, in milliseconds: a longer one is the mapper's to wait. */
 const maxWaitMs = 15_000;
@@ -19,9 +20,11 @@ export interface PostsOptions {
   readonly channel: ChannelStay;
   readonly address: ReplyAddress;
   readonly delivery: Delivery;
-  /** The texts that the messages are to show, as far as the reply has come. */
+  /** The bot that posts. */
+  readonly botId: string;
   /** Whether the reply goes elsewhere than it began: what stands there stays. */
   readonly isMoved: boolean;
+  /** The texts that the messages are to show, as far as the reply has come. */
   readonly texts: (state: PostsState) => readonly PostText[];
 }
 
@@ -44,6 +47,7 @@ export class Posts {
   #isReposted = false;
   #isReopened = false;
   #canAttach = true;
+  #found: PostedMessage[] | undefined;
 
   constructor(options: PostsOptions) {
     this.#options = options;
@@ -126,11 +130,25 @@ export class Posts {
     // What is said in place of an answer, where the message was not taken here, is no part of the answer that another
     // process may give.
     const isTaken = await delivery.taken.catch(() => false);
+    const lost = isTaken && !this.#isReposted ? await this.#find(index, text, signal) : undefined;
     const nonce = `${address.messageId}-${index}${isTaken ? "" : "n"}${this.#isReposted ? "r" : ""}`;
-    const { id, content } = await api.post(address, text, nonce, index === 0, signal);
+    const { id, content } = lost ?? (await api.post(address, text, nonce, index === 0, signal));
     // Where the post is found again it may show an earlier text. Discord trims what it is given.
     this.#posts[index] = { id, shown: content.trim() === text.content.trim() ? text : undefined };
     delivery.posted({ posts: this.#posts.map((post) => post.id) });
+  }
+
+  /** A post whose answer was lost, or that nobody could note. Discord knows a nonce for some minutes only. */
+  async #find(index: number, text: PostText, signal: AbortSignal): Promise<PostedMessage | undefined> {
+    const { api, address, delivery, botId } = this.#options;
+    if (!delivery.isRepeated || address.interaction !== undefined) return undefined;
+    this.#found ??= await api.postsAfter(address, botId, signal);
+    const isKnown = (found: PostedMessage) => this.#posts.some(({ id }) => id === found.id);
+    return this.#found.find((found) => {
+      const { message_reference: reference, content } = found;
+      const isFirst = index === 0 && reference?.message_id === address.messageId;
+      return !isKnown(found) && (isFirst || (!reference && content === text.content.trim()));
+    });
   }
 
   async #edit(index: number, { id }: Post, text: PostText, signal: AbortSignal): Promise<void> {

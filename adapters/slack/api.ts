@@ -32,6 +32,10 @@ export class SlackApi {
     return this.#thread;
   }
 
+  get isDirect(): boolean {
+    return this.#address.channel.startsWith("D");
+  }
+
   /** Slack takes no answer in the thread: from now on they go to the channel. */
   leaveThread(): void {
     this.#thread = undefined;
@@ -64,10 +68,11 @@ export class SlackApi {
   /** Begins a stream and returns its timestamp. Slack has streams in threads only. */
   async startStream(thread: string, text: string): Promise<string> {
     const { channel, user, userTeam } = this.#address;
+    const to = this.isDirect ? {} : { recipient_user_id: user, recipient_team_id: userTeam };
     const { ts }: Answer = await this.#client.apiCall("chat.startStream", {
       ...{ channel, thread_ts: thread, markdown_text: text },
       // Outside of direct messages: to whom it is shown. The author's own workspace, not the bot's.
-      ...(channel.startsWith("D") ? {} : { recipient_user_id: user, recipient_team_id: userTeam }),
+      ...to,
     });
     return timestamp(ts);
   }
@@ -89,11 +94,10 @@ export class SlackApi {
     return (await this.#later()).find(({ metadata }) => metadata?.event_payload?.part === key)?.ts;
   }
 
-  /** The streams in the thread that show this text and grow no more, though they have not ended. */
-  async findStreams(text: string): Promise<string[]> {
-    const found = await this.#later();
-    return found.flatMap(({ ts, text: shown, streaming_state }) =>
-      ts !== undefined && streaming_state === "in_progress" && shown === text ? [ts] : [],
+  /** The streams in the thread that have not ended. */
+  async openStreams(): Promise<{ readonly ts: string; readonly shown: string }[]> {
+    return (await this.#later()).flatMap(({ ts, text: shown = "", streaming_state }) =>
+      ts !== undefined && streaming_state === "in_progress" ? [{ ts, shown }] : [],
     );
   }
 

@@ -1,6 +1,7 @@
 import type { App, BlockAction, ButtonAction } from "@slack/bolt";
 import type { SessionMapper, Speaker } from "aparte";
 import { actions } from "./buttons.ts";
+import { privately } from "./commands.ts";
 import type { Feedback } from "./options.ts";
 import type { RunningTurns } from "./running.ts";
 import { type Place, readPlace } from "./speaker.ts";
@@ -67,9 +68,4 @@ export function listenToControls(app: App, options: ControlsOptions): void {
     const { speaker } = (await whoActed(body)) ?? {};
     if (speaker !== undefined) running.stop(speaker);
   });
-}
-
-/** Told to the person alone, and in place of nothing. */
-function privately(text: string) {
-  return { text, response_type: "ephemeral", replace_original: false } as const;
 }

@@ -5,7 +5,7 @@ import { SlackApi } from "./api.ts";
 import { answerBlocks, type Button, draftBlocks } from "./buttons.ts";
 import type { Clients } from "./clients.ts";
 import { Posts } from "./posts.ts";
-import { Status } from "./status.ts";
+import { type AgentSession, Status } from "./status.ts";
 import { messageTexts } from "./text.ts";
 import type { Workspace } from "./workspaces.ts";
 
@@ -40,7 +40,7 @@ export async function deliver(delivery: Delivery, options: DeliverOptions): Prom
   const below = (isWhole: boolean) =>
     isWhole ? answerBlocks(buttons, questions, delivery.texts) : draftBlocks(buttons, delivery.texts);
   const posts = new Posts({ api, workspace, delivery, firstWait, texts, below, warn });
-  const status = new Status(api, delivery, title);
+  const status = new Status(api, delivery, title === undefined ? undefined : sessionOf(title, options));
   let isSilent = false;
   try {
     for await (const event of delivery) {
@@ -63,4 +63,9 @@ export async function deliver(delivery: Delivery, options: DeliverOptions): Prom
     await status.end();
   }
   return !isSilent;
+}
+
+function sessionOf(title: string, { workspace, warn }: DeliverOptions): AgentSession {
+  const hint = "Slack shows no session of an agent here. An app that is no agent needs `agentView: false`";
+  return { title, feature: workspace.sessions, refused: (error) => warn(hint, error) };
 }

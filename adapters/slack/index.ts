@@ -4,6 +4,7 @@ import { type Adapter, optionInvalid } from "aparte/adapter";
 import { acknowledgeRecorded } from "./acknowledge.ts";
 import { replyAddress } from "./address.ts";
 import { SlackClients } from "./clients.ts";
+import { Commands } from "./commands.ts";
 import { listenToControls } from "./controls.ts";
 import { deliver } from "./deliver.ts";
 import { rememberEvent } from "./event.ts";
@@ -76,7 +77,7 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
   };
   const running = new RunningTurns();
 
-  function listenToMessages(app: App, { clients, files, directory }: Attached): void {
+  function listenToMessages(app: App, { clients, files, directory }: Attached, commands: Commands): void {
     const responding = new Responding(settings.respond, settings.threadTime, clients);
     const reading = new InOrder();
     const seen = new WeakSet<object>();
@@ -99,6 +100,7 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
       const message = await read(heard, botUserId);
       if (message === undefined) return;
       if (isStop(message.text) && running.stop(message)) return;
+      if (settings.command !== false && commands.obey(message, heard)) return;
       const stoppable = running.begin(message);
       rememberEvent(stoppable, heard.event);
       // What goes wrong here was logged by the mapper, and told to the person through `deliver`.
@@ -141,6 +143,12 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
     }
   }
 
+  const speakerOf = async (body: object) => {
+    const place = readPlace(body, agentView);
+    if (place === undefined) return undefined;
+    return speakerAt(attached === undefined ? place : await certain(place, attached.directory), settings);
+  };
+
   const adapter: SlackAdapter = {
     platform,
     ...(bot === undefined ? {} : { bot }),
@@ -151,25 +159,23 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
       const directory = new Directory(clients);
       const warn = (message: string, error: unknown) =>
         app.logger.warn(`aparte: ${message} (${codeOf(error)})`);
-      attached = { clients, workspaces: new Workspaces(settings), files, directory, warn };
-      if (app.client.token !== undefined) void checkScopes(app, clients);
+      attached = { clients, workspaces: new Workspaces(settings, mapper.rates), files, directory, warn };
+      if (app.client.token !== undefined) void checkScopes(app, clients, settings.command);
       const { onFeedback } = settings;
       const speakerOfPlace = async (place: Place) => speakerAt(await certain(place, directory), settings);
       listenToControls(app, { mapper, agentView, running, onFeedback, speakerAt: speakerOfPlace });
-      if (settings.installations !== undefined) listenToRemovals(app, settings.installations);
+      const commands = new Commands({ mapper, running, clients, agentView, speakerOf });
+      if (settings.command !== false) commands.listen(app, settings.command);
+      const { installations, eraseRemoved } = settings;
+      if (installations !== undefined || eraseRemoved) {
+        listenToRemovals(app, { mapper, bot, installations, eraseRemoved });
+      }
+      if (settings.answer !== "none") warnOfWaiting(app);
       if (settings.prompts.length > 0) offerPrompts(app, settings.prompts);
-      if (settings.answer !== "none") listenToMessages(app, attached);
+      if (settings.answer !== "none") listenToMessages(app, attached, commands);
       mapper.connect(adapter);
     },
-    session: sessionMiddleware(
-      mapper,
-      async (body) => {
-        const place = readPlace(body, agentView);
-        if (place === undefined) return undefined;
-        return speakerAt(attached === undefined ? place : await certain(place, attached.directory), settings);
-      },
-      (speaker) => running.stop(speaker),
-    ),
+    session: sessionMiddleware(mapper, speakerOf, (speaker) => running.stop(speaker)),
     deliver: async (message, delivery) => {
       const { clients, workspaces, warn } = lent();
       const address = replyAddress(message);
@@ -192,11 +198,11 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
 }
 
 /** Says which scopes the token lacks, as Slack tells with any answer. */
-async function checkScopes(app: App, clients: SlackClients): Promise<void> {
+async function checkScopes(app: App, clients: SlackClients, command: string | false): Promise<void> {
   try {
     const { side } = await clients.of({ workspace: "" });
     const { scopes } = (await side.auth.test()).response_metadata ?? {};
-    const missing = scopes === undefined ? [] : missingScopes(scopes);
+    const missing = scopes === undefined ? [] : missingScopes(scopes, command);
     if (missing.length === 0) return;
     app.logger.warn(
       `aparte: the Slack app lacks scopes, see \`aparte slack manifest\`: ${missing.join("; ")}`,
@@ -204,6 +210,17 @@ async function checkScopes(app: App, clients: SlackClients): Promise<void> {
   } catch {
     // Bolt itself says what is wrong with the token.
   }
+}
+
+/** Says what makes Slack wait for more than that a message is recorded. */
+function warnOfWaiting(app: App): void {
+  const receiver: unknown = Reflect.get(app, "receiver");
+  if (typeof receiver !== "object" || receiver === null) return;
+  if (Reflect.get(receiver, "processBeforeResponse") !== true) return;
+  app.logger.warn(
+    "aparte: `processBeforeResponse` makes Slack wait for the app's slowest listener. Leave it out: messages are " +
+      "acknowledged when they are recorded without it.",
+  );
 }
 
 /** Somebody of another workspace of the own organisation is none of another company. */

@@ -1,6 +1,7 @@
 import type { Installation } from "./address.ts";
 import type { SlackClients } from "./clients.ts";
 import type { SlackClient } from "./options.ts";
+import { Recent } from "./recent.ts";
 import type { Names } from "./words.ts";
 
 /** How many answers are remembered, and how long each, in milliseconds: people and channels change their names. */
@@ -19,7 +20,9 @@ interface Person {
 /** What Slack tells of people and channels, where the bot may ask (`users:read`, `channels:read`). */
 export class Directory {
   readonly #clients: SlackClients;
-  readonly #answers = new Map<string, { readonly answer: Promise<unknown>; readonly until: number }>();
+  readonly #answers = new Recent<string, { readonly answer: Promise<unknown>; readonly until: number }>(
+    limit,
+  );
 
   constructor(clients: SlackClients) {
     this.#clients = clients;
@@ -62,7 +65,6 @@ export class Directory {
     const known = this.#answers.get(key);
     if (known !== undefined && performance.now() < known.until) return known.answer as Promise<T | undefined>;
     const remember = (answer: Promise<T | undefined>, time: number) => {
-      this.#answers.delete(key);
       this.#answers.set(key, { answer, until: performance.now() + time });
     };
     const answer: Promise<T | undefined> = this.#clients
@@ -73,8 +75,6 @@ export class Directory {
         return undefined;
       });
     remember(answer, lifetime);
-    const [oldest] = this.#answers.keys();
-    if (this.#answers.size > limit && oldest !== undefined) this.#answers.delete(oldest);
     return answer;
   }
 }

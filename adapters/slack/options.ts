@@ -40,7 +40,8 @@ export interface SlackOptions {
   readonly threadTime?: number;
   /**
    * Whether the app is an agent in Slack's sense (`agent_view` in its manifest): each top-level direct message begins
-   * a thread, and a thread is a conversation of its own. @default false
+   * a thread, and a thread is a conversation of its own. `false` for a classic app, where a person's direct messages are
+   * one conversation. @default true
    */
   readonly agentView?: boolean;
   /** What somebody may ask who opens the agent's messages: Slack shows four at most. @default none */
@@ -50,6 +51,12 @@ export interface SlackOptions {
    * none of them was called for (of those registered after `attach`), or `"none"`. @default "all"
    */
   readonly answer?: "all" | "unheard" | "none";
+  /**
+   * The slash command by which people begin anew, choose the agent, see and erase what is kept of them …: `/agent new`.
+   * The same works as `!new` in a message, since Slack has no slash commands in threads. `false` for neither.
+   * @default "/agent"
+   */
+  readonly command?: string | false;
   /**
    * The buttons of answers: `"stop"` while one grows by edits, `"questions"` for follow-up questions, `"new"` for a new
    * conversation, `"feedback"`. The app needs interactivity; `[]` for one without. @default ["stop", "questions"]
@@ -62,6 +69,11 @@ export interface SlackOptions {
    * there. @default none
    */
   readonly installations?: InstallationStore;
+  /**
+   * Whether what is kept of a workspace's people is erased when the workspace removes the app, here and at the agents'
+   * services. Needs the event `app_uninstalled`. @default false
+   */
+  readonly eraseRemoved?: boolean;
   /**
    * How a reply grows: in Slack's own streams where they work (in threads, and where the workspace has them), or
    * by edits of a message. @default "native"
@@ -88,22 +100,12 @@ export interface SlackOptions {
   readonly client?: (tenant: string) => SlackClient | Promise<SlackClient>;
 }
 
-export interface SlackSettings {
-  readonly bot: string | undefined;
-  readonly respond: Respond;
-  readonly threadTime: number;
-  readonly agentView: boolean;
-  readonly prompts: readonly string[];
-  readonly answer: "all" | "unheard" | "none";
-  readonly buttons: readonly Button[];
-  readonly onFeedback: SlackOptions["onFeedback"];
-  readonly installations: InstallationStore | undefined;
-  readonly stream: "native" | "edit";
-  readonly editInterval: number;
-  readonly maxFileBytes: number;
-  readonly fileHosts: readonly string[];
-  readonly client: SlackOptions["client"];
-}
+type Open = "bot" | "onFeedback" | "installations" | "client";
+
+/** The options as they were given, or by default. */
+export type SlackSettings = Required<Omit<SlackOptions, Open>> & {
+  readonly [K in Open]: SlackOptions[K] | undefined;
+};
 
 const known = [
   "bot",
@@ -112,9 +114,11 @@ const known = [
   "agentView",
   "prompts",
   "answer",
+  "command",
   "buttons",
   "onFeedback",
   "installations",
+  "eraseRemoved",
   "stream",
   "editInterval",
   "maxFileBytes",
@@ -130,12 +134,12 @@ const responses: readonly string[] = ["called", "threads", "always", "never"];
 export function checkOptions(options: SlackOptions): SlackSettings {
   refuseUnknown(options, known);
   const { stream = "native", editInterval = 1_200, maxFileBytes = 20_971_520 } = options;
-  const { fileHosts = [], client, bot, agentView = false } = options;
+  const { fileHosts = [], client, bot, agentView = true } = options;
   const { respond = "called", threadTime = 86_400_000 } = options;
   if (typeof respond !== "function" && !responses.includes(respond)) {
     throw optionInvalid("respond", `must be a function or one of: ${responses.join(", ")}`);
   }
-  const { prompts = [], installations } = options;
+  const { prompts = [], installations, eraseRemoved = false } = options;
   if (installations !== undefined && typeof installations?.deleteInstallation !== "function") {
     throw optionInvalid("installations", "must be an installation store with deleteInstallation");
   }
@@ -143,6 +147,10 @@ export function checkOptions(options: SlackOptions): SlackSettings {
     throw optionInvalid("prompts", "must be a list of texts that are not empty");
   }
   const { answer = "all", buttons = ["stop", "questions"], onFeedback } = options;
+  const { command = "/agent" } = options;
+  if (command !== false && (typeof command !== "string" || !/^\/[^\sA-Z]{1,31}$/.test(command))) {
+    throw optionInvalid("command", 'must be like "/agent", in lower case, or false');
+  }
   if (!answers.includes(answer)) throw optionInvalid("answer", `must be one of: ${answers.join(", ")}`);
   if (!Array.isArray(buttons) || buttons.some((one) => !allButtons.includes(one))) {
     throw optionInvalid("buttons", `must be a list of: ${allButtons.join(", ")}`);
@@ -153,7 +161,9 @@ export function checkOptions(options: SlackOptions): SlackSettings {
   if (buttons.includes("feedback") && onFeedback === undefined) {
     throw optionInvalid("onFeedback", 'is needed by the button "feedback"');
   }
-  if (typeof agentView !== "boolean") throw optionInvalid("agentView", "must be true or false");
+  for (const [field, value] of Object.entries({ agentView, eraseRemoved })) {
+    if (typeof value !== "boolean") throw optionInvalid(field, "must be true or false");
+  }
   if (stream !== "native" && stream !== "edit") throw optionInvalid("stream", 'must be "native" or "edit"');
   for (const [field, value] of Object.entries({ editInterval, maxFileBytes, threadTime })) {
     if (typeof value !== "number" || !Number.isFinite(value) || value <= 0) {
@@ -170,20 +180,8 @@ export function checkOptions(options: SlackOptions): SlackSettings {
     throw optionInvalid("client", "must be a function: (tenant) => WebClient");
   }
   return {
-    bot,
-    respond,
-    threadTime,
-    agentView,
-    prompts,
-    answer,
-    buttons,
-    onFeedback,
-    installations,
-    stream,
-    editInterval,
-    maxFileBytes,
-    fileHosts,
-    client,
+    ...{ bot, respond, threadTime, agentView, prompts, answer, command, buttons, onFeedback, installations },
+    ...{ eraseRemoved, stream, editInterval, maxFileBytes, fileHosts, client },
   };
 }
 

@@ -1,15 +1,43 @@
 import type { App, InstallationStore } from "@slack/bolt";
+import type { SessionMapper } from "aparte";
+import { eraseAll } from "./kept.ts";
+import { platform } from "./speaker.ts";
+
+export interface RemovalsOptions {
+  readonly mapper: SessionMapper;
+  readonly bot: string | undefined;
+  readonly installations: InstallationStore | undefined;
+  /** Whether what is kept of the people of a workspace that removed the app is erased. */
+  readonly eraseRemoved: boolean;
+}
+
+interface Removal {
+  readonly team_id?: string;
+  readonly enterprise_id?: string;
+  readonly authorizations?: readonly unknown[];
+}
 
 /** Forgets the installation of a workspace that removed the app, or took the bot's token back. */
-export function listenToRemovals(app: App, installations: InstallationStore): void {
-  const remove = async (body: { team_id?: string; enterprise_id?: string; authorizations?: unknown[] }) => {
-    const [authorization] = (body.authorizations ?? []) as { is_enterprise_install?: boolean }[];
-    const { team_id: teamId, enterprise_id: enterpriseId } = body;
-    const isEnterpriseInstall = authorization?.is_enterprise_install === true || teamId === undefined;
-    await installations.deleteInstallation?.({ teamId, enterpriseId, isEnterpriseInstall } as never);
+export function listenToRemovals(app: App, options: RemovalsOptions): void {
+  const { mapper, bot, installations, eraseRemoved } = options;
+  const forget = async (body: Removal) => {
+    const { teamId, enterpriseId, isEnterpriseInstall } = read(body);
+    await installations?.deleteInstallation?.({ teamId, enterpriseId, isEnterpriseInstall } as never);
   };
-  app.event("app_uninstalled", async ({ body }) => remove(body));
-  app.event("tokens_revoked", async ({ body, event }) => {
-    if ((event.tokens.bot ?? []).length > 0) await remove(body);
+  app.event("app_uninstalled", async ({ body }) => {
+    await forget(body);
+    const { teamId, enterpriseId, isEnterpriseInstall } = read(body);
+    const tenant = isEnterpriseInstall ? enterpriseId : teamId;
+    if (!eraseRemoved || !tenant) return;
+    await eraseAll(mapper, { platform, tenant, ...(bot === undefined ? {} : { bot }) });
   });
+  app.event("tokens_revoked", async ({ body, event }) => {
+    if ((event.tokens.bot ?? []).length > 0) await forget(body);
+  });
+}
+
+function read({ team_id: teamId, enterprise_id: enterpriseId, authorizations = [] }: Removal) {
+  const [authorization] = authorizations as { readonly is_enterprise_install?: boolean }[];
+  const isEnterpriseInstall = authorization?.is_enterprise_install === true || teamId === undefined;
+  return { teamId, enterpriseId, isEnterpriseInstall };
 }

@@ -2,6 +2,7 @@ import type { SlackClients } from "./clients.ts";
 import { mentions } from "./mentions.ts";
 import type { Heard, SlackEvent } from "./message.ts";
 import type { Respond } from "./options.ts";
+import { Recent } from "./recent.ts";
 
 interface Thread {
   readonly ok: boolean;
@@ -25,7 +26,7 @@ export class Responding {
   readonly #threadTime: number;
   readonly #clients: SlackClients;
   /** By thread: when the bot was last spoken to, in milliseconds since the epoch; 0 when it was told to stop. */
-  readonly #spoken = new Map<string, number>();
+  readonly #spoken = new Recent<string, number>(limit);
 
   constructor(respond: Respond, threadTime: number, clients: SlackClients) {
     this.#respond = respond;
@@ -41,21 +42,14 @@ export class Responding {
     const key = `${place.installation.workspace} ${event.channel} ${place.thread}`;
     const now = Number(event.ts) * 1_000;
     if (isCalled) {
-      this.#remember(key, now);
+      this.#spoken.set(key, now);
       return true;
     }
     if (event.thread_ts === undefined || botUserId === undefined) return false;
     const last = this.#spoken.get(key) ?? (await this.#look(heard, botUserId));
     const isSpokenTo = now - last < this.#threadTime;
-    this.#remember(key, isSpokenTo && !isStop(event.text ?? "") ? now : 0);
+    this.#spoken.set(key, isSpokenTo && !isStop(event.text ?? "") ? now : 0);
     return isSpokenTo && !isStop(event.text ?? "");
-  }
-
-  #remember(key: string, time: number): void {
-    this.#spoken.delete(key);
-    this.#spoken.set(key, time);
-    const [oldest] = this.#spoken.keys();
-    if (this.#spoken.size > limit && oldest !== undefined) this.#spoken.delete(oldest);
   }
 
   /** Another process, or an earlier one, may have been called there: Slack knows. */

@@ -1,18 +1,10 @@
 import { randomUUID } from "node:crypto";
 import type { AllMiddlewareArgs, AnyMiddlewareArgs } from "@slack/bolt";
-import type { Mapping, Reply, SessionMapper, Speaker } from "aparte";
+import type { SessionMapper, Speaker } from "aparte";
+import { type PersonSession, personSession } from "aparte/adapter";
 
-/** The session of the person who did what Slack tells of. */
-export interface SlackSession {
-  readonly speaker: Speaker;
-  /** Asks the person's agent, in the session's lane. Slack is told nothing: the reply is the caller's to show. */
-  ask(text: string): Reply;
-  /** The session's name, its conversation and its access token. */
-  resolve(agent?: string): Promise<Mapping>;
-  /** Lets the agent forget what was said. */
-  reset(agent?: string): Promise<void>;
-  /** Gives the conversation a name. */
-  rename(title: string, agent?: string): Promise<void>;
+/** The session of the person who did what Slack tells of. Of what is asked here Slack is told nothing: the reply is the caller's to show. */
+export interface SlackSession extends PersonSession {
   /** Stops what this process is answering the person in this place. @returns whether there was anything */
   stop(): boolean;
 }
@@ -36,15 +28,17 @@ export function sessionMiddleware(
     const speaker = await speakerOf(body);
     if (speaker !== undefined) {
       const session: SlackSession = {
-        speaker,
-        ask: (text) => mapper.handle({ ...speaker, id: randomUUID(), text }),
-        resolve: (agent) => mapper.resolve(speaker, agent),
-        reset: (agent) => mapper.reset(speaker, agent),
-        rename: (title, agent) => mapper.rename(speaker, title, agent),
+        ...personSession(mapper, speaker, { id: randomUUID(), text: textOf(body) }),
         stop: () => stop(speaker),
       };
       context.session = session;
     }
     await next();
   };
+}
+
+/** What was said, of an event or a slash command. */
+function textOf(body: object): string {
+  const { event, text } = body as { readonly event?: { readonly text?: string }; readonly text?: string };
+  return event?.text ?? text ?? "";
 }

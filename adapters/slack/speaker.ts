@@ -7,7 +7,7 @@ export const platform = "slack";
 export interface SpeakerOptions {
   /** This bot's own name, where several share a mapper or a store. */
   readonly bot?: string | undefined;
-  /** Whether each top-level direct message begins a conversation, as in Slack's agent view. @default false */
+  /** Whether each top-level direct message begins a conversation, as in Slack's agent view. @default true */
   readonly agentView?: boolean;
 }
 
@@ -21,7 +21,7 @@ const agentViewScope = "user-in-thread";
  * @returns undefined where Slack names no person or no installation
  */
 export function speakerOf(body: object, options: SpeakerOptions = {}): Speaker | undefined {
-  const place = readPlace(body, options.agentView === true);
+  const place = readPlace(body, options.agentView !== false);
   return place === undefined ? undefined : speakerAt(place, options);
 }
 
@@ -50,7 +50,7 @@ export function speakerAt(place: Place, { bot, agentView }: SpeakerOptions): Spe
     ...(channel === undefined ? {} : { channel }),
     ...(thread === undefined ? {} : { thread }),
     ...(isDirect ? { direct: true } : {}),
-    ...(isDirect && agentView === true && thread !== undefined ? { scope: agentViewScope } : {}),
+    ...(isDirect && agentView !== false && thread !== undefined ? { scope: agentViewScope } : {}),
   };
 }
 

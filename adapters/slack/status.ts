@@ -1,8 +1,18 @@
 import type { Delivery } from "aparte/adapter";
 import type { SlackApi } from "./api.ts";
+import { isFinal } from "./failures.ts";
+import type { Feature } from "./feature.ts";
 
 /** Slack takes a status away after two minutes. In milliseconds. */
 const repeatMs = 90_000;
+
+export interface AgentSession {
+  /** What the thread is called. */
+  readonly title: string;
+  /** Whether the workspace has sessions for this app. */
+  readonly feature: Feature;
+  readonly refused: (error: unknown) => void;
+}
 
 /** The line that says what the bot is doing, until its answer is there. */
 export class Status {
@@ -17,11 +27,11 @@ export class Status {
   #isSending = false;
   #inSession: Promise<unknown> = Promise.resolve();
 
-  readonly #title: string | undefined;
+  readonly #agentSession: AgentSession | undefined;
 
-  /** @param title what the thread is called, where threads are an agent's sessions: then Slack shows a stop button */
-  constructor(api: SlackApi, delivery: Delivery, title?: string) {
-    this.#title = title;
+  /** @param session of an agent, if threads are sessions: then Slack shows a stop button */
+  constructor(api: SlackApi, delivery: Delivery, session?: AgentSession) {
+    this.#agentSession = session;
     this.#api = api;
     this.#delivery = delivery;
     this.#timer = setInterval(() => {
@@ -34,12 +44,19 @@ export class Status {
 
   /** Slack does not end a session's processing by itself. */
   #session(status: "processing" | "active"): void {
-    const title = this.#title;
+    const { title, feature, refused } = this.#agentSession ?? {};
     if (title === undefined) return;
     this.#inSession = this.#inSession
-      .then(() => this.#delivery.permit())
-      .then(() => this.#api.setSession(status, title))
-      .catch(() => {});
+      .then(async () => {
+        if (feature?.isThere !== true) return;
+        await this.#delivery.permit();
+        await this.#api.setSession(status, title);
+      })
+      .catch((error: unknown) => {
+        if (!isFinal(error)) return;
+        feature?.refused(true);
+        refused?.(error);
+      });
   }
 
   show(text: string): void {

@@ -1,4 +1,5 @@
 import { cut } from "aparte/adapter";
+import { withTableHeads } from "./table-heads.ts";
 
 /** The longest text of one message, in characters after escaping: Slack takes 12,000 in a markdown block or a stream. */
 const markdownLength = 11_000;
@@ -14,7 +15,7 @@ export function messageTexts(text: string, isPlain: boolean): string[] {
   const words = harmless(text).trimStart();
   return isPlain
     ? cut(words, plainBytes, bytes)
-    : cut(words, markdownLength, (part) => escapeText(part).length);
+    : withTableHeads(cut(words, markdownLength, escapedLength), escapedLength);
 }
 
 /** The plain text beside a message's blocks. */
@@ -25,6 +26,10 @@ export function noticeText(text: string): string {
 /** Slack's three control characters: nothing in an escaped text is a mention or a link. */
 export function escapeText(text: string): string {
   return text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+}
+
+function escapedLength(text: string): number {
+  return escapeText(text).length;
 }
 
 function bytes(text: string): number {

@@ -1,16 +1,13 @@
-/** How many messages are remembered. */
-const limit = 1_000;
+import { Recent } from "./recent.ts";
 
-/** The messages of which the person was told that they were not taken. */
+/** The messages of which a person was told something. */
 export class Told {
-  readonly #messages = new Set<string>();
+  readonly #messages = new Recent<string, true>(1_000);
 
   /** Whether this is the first time. A mention comes as two events, and neither is known where the store is away. */
   isFirst(message: string): boolean {
-    if (this.#messages.has(message)) return false;
-    this.#messages.add(message);
-    const [oldest] = this.#messages;
-    if (this.#messages.size > limit && oldest !== undefined) this.#messages.delete(oldest);
-    return true;
+    const isFirst = !this.#messages.has(message);
+    this.#messages.set(message, true);
+    return isFirst;
   }
 }

@@ -1,6 +1,7 @@
+import type { Rates } from "aparte";
 import { Feature } from "./feature.ts";
 import type { SlackSettings } from "./options.ts";
-import { Allowance, Pace } from "./pace.ts";
+import { Allowance, budgetOf, Pace } from "./pace.ts";
 import { Told } from "./told.ts";
 
 /** Slack takes about 100 appends a minute in a workspace. In milliseconds. */
@@ -16,6 +17,8 @@ const streamsPerMinute = 20;
 export interface Workspace {
   readonly streaming: Feature;
   readonly markdown: Feature;
+  /** Of agents. */
+  readonly sessions: Feature;
   readonly streamStarts: Allowance;
   /** The streams that this process has open. */
   readonly streams: Set<string>;
@@ -28,22 +31,30 @@ export interface Workspace {
 /** The workspaces in which the app is installed, each with its allowance of calls. */
 export class Workspaces {
   readonly #settings: SlackSettings;
+  readonly #rates: Rates | undefined;
   readonly #workspaces = new Map<string, Workspace>();
 
-  constructor(settings: SlackSettings) {
+  /** @param rates what all processes share */
+  constructor(settings: SlackSettings, rates: Rates | undefined) {
     this.#settings = settings;
+    this.#rates = rates;
   }
 
   get(id: string): Workspace {
     const { stream, editInterval } = this.#settings;
+    const appends = Math.min(editInterval, appendInterval);
+    const budget = (method: string, interval: number, atOnce = 5) =>
+      budgetOf(this.#rates, `slack ${id} ${method}`, interval, atOnce);
+    const starts = budget("chat.startStream", 60_000 / streamsPerMinute, streamsPerMinute);
     const workspace = this.#workspaces.get(id) ?? {
       streaming: new Feature(stream === "native"),
       markdown: new Feature(true),
-      streamStarts: new Allowance(streamsPerMinute),
+      sessions: new Feature(true),
+      streamStarts: new Allowance(streamsPerMinute, starts),
       streams: new Set(),
       firsts: new Pace(Math.min(editInterval, firstInterval)),
-      edits: new Pace(editInterval),
-      appends: new Pace(Math.min(editInterval, appendInterval)),
+      edits: new Pace(editInterval, budget("chat.update", editInterval)),
+      appends: new Pace(appends, budget("chat.appendStream", appends)),
       told: new Told(),
     };
     this.#workspaces.set(id, workspace);

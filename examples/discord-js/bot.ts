@@ -25,7 +25,7 @@ const client = new Client({
   partials: [Partials.Channel],
   ...(env.DISCORD_API_URL === undefined ? {} : { rest: { api: env.DISCORD_API_URL } }),
 });
-discord(mapper, { commands: true, buttons: true }).attach(client);
+discord(mapper, { commands: true, buttons: ["stop", "questions", "new"] }).attach(client);
 
 client.once(Events.ClientReady, () => console.log("ready"));
 process.once("SIGTERM", async () => {

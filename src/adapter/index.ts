@@ -1,7 +1,7 @@
 // What an adapter is, and what it is given
 
 export type { JsonValue } from "../json.ts";
-export type { Texts } from "../texts/texts.ts";
+export { plainTexts, type Texts } from "../texts/texts.ts";
 export type { Delivery } from "../turn/delivery.ts";
 export type { Adapter, AddressedMessage, DeliveryFailure } from "./adapter.ts";
 
@@ -12,6 +12,7 @@ export { cut } from "./cut.ts";
 export { failureText } from "./failure-text.ts";
 export { deliverPosts, type PostId, type PostingPlatform } from "./posts.ts";
 export { ReplyText } from "./reply-text.ts";
+export { tablesAsCode } from "./tables.ts";
 
 // Files that come with messages
 
@@ -20,4 +21,5 @@ export { type AttachmentSource, attachmentError, fetchAttachment, readAttachment
 // Options, and the people's sessions for listeners of the application
 
 export { optionInvalid, refuseUnknown } from "../check.ts";
+export { describeError } from "../logger.ts";
 export { type PersonSession, personSession } from "./person-session.ts";

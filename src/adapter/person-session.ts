@@ -1,6 +1,7 @@
 import type { Mapping, SessionMapper } from "../mapper.ts";
 import type { Erasure, SessionExport } from "../session/operations.ts";
 import type { Speaker } from "../speaker/speaker.ts";
+import type { Message } from "../turn/message.ts";
 import type { Reply } from "../turn/reply.ts";
 
 /** The session of the person who sent a message, for a bot's own handlers. */
@@ -26,12 +27,12 @@ export interface PersonSession {
 
 /**
  * The session of the person who sent a message, for an adapter to lend to the bot's own handlers.
- * @param message the event's id, and what was said
+ * @param message the event's id, and what was said and sent: its files go along with whatever is asked
  */
 export function personSession(
   mapper: SessionMapper,
   speaker: Speaker,
-  message: { readonly id: string; readonly text: string },
+  message: Pick<Message, "id" | "text" | "files">,
 ): PersonSession {
   let asked = 0;
   return {
@@ -39,7 +40,8 @@ export function personSession(
     ask(text = message.text, agent) {
       asked += 1;
       const own = agent === undefined ? {} : { agent };
-      return mapper.handle({ ...speaker, id: `${message.id}:${asked}`, text, ...own });
+      const { id, files = [] } = message;
+      return mapper.handle({ ...speaker, id: `${id}:${asked}`, text, files, ...own });
     },
     resolve: (agent) => mapper.resolve(speaker, agent),
     reset: (agent) => mapper.reset(speaker, agent),

@@ -85,6 +85,15 @@ export interface HistoryMessage {
   readonly at?: number;
 }
 
+/** What a person thinks of an answer. */
+export interface FeedbackCall extends ConversationCall {
+  /** The `id` of the answer's `message` event. */
+  readonly answer: string;
+  readonly rating: "up" | "down";
+  /** What the person says about it. */
+  readonly words?: string;
+}
+
 /** What a mapper lends a backend before the first turn. */
 export interface BackendHost {
   /** Tokens shared by all processes of this deployment. Missing where the store cannot share them safely. */
@@ -176,6 +185,9 @@ export interface Backend {
 
   /** Fetches the answer of a turn that was running when its process died. Never sends the turn. */
   recover?(turn: RecoverCall): Promise<Recovered>;
+
+  /** Tells the service what the person thinks of an answer; a later call replaces it. */
+  feedback?(call: FeedbackCall): Promise<void>;
 
   /** What was said in this conversation, oldest first. */
   history?(conversation: ConversationCall): Promise<HistoryMessage[]>;

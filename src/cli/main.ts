@@ -3,6 +3,7 @@ import { consoleLogger, describeError } from "../logger.ts";
 import { help, readArguments } from "./arguments.ts";
 import { readEnvFile } from "./env-file.ts";
 import { startProgram } from "./program.ts";
+import { useProxy } from "./proxy.ts";
 import { readSettings } from "./settings.ts";
 import { version } from "./version.ts";
 
@@ -20,7 +21,9 @@ async function main(): Promise<void> {
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve(undefined));
   });
   // The environment's own variables go before those of the file, as everywhere.
-  const settings = readSettings({ ...readEnvFile(".env"), ...process.env, ...said.variables });
+  const environment = { ...readEnvFile(".env"), ...process.env, ...said.variables };
+  const settings = readSettings(environment);
+  await useProxy(environment);
   // A platform that is away is waited for. What was taken by then is gone on with by the next process.
   const program = await Promise.race([startProgram(settings), stopped]);
   if (program === undefined) return;

@@ -17,7 +17,7 @@ export interface RunningBot {
 export async function startSlack(mapper: SessionMapper, settings: SlackSettings): Promise<RunningBot> {
   const { App, LogLevel } = await needed("@slack/bolt", () => import("@slack/bolt"));
   const { slack } = await import("aparte/slack");
-  const { botToken, appToken, signingSecret, port, apiUrl, agentView = false } = settings;
+  const { botToken, appToken, signingSecret, port, apiUrl, agentView } = settings;
   const app = new App({
     token: botToken,
     ...(appToken === undefined ? { signingSecret: signingSecret ?? "" } : { appToken, socketMode: true }),
@@ -53,7 +53,7 @@ export async function startDiscord(mapper: SessionMapper, settings: DiscordSetti
     allowedMentions: { parse: [], repliedUser: false },
     ...(settings.apiUrl === undefined ? {} : { rest: { api: settings.apiUrl } }),
   });
-  discord(mapper).attach(client);
+  discord(mapper, { commands: true, buttons: ["stop", "questions", "new"] }).attach(client);
   const ready = once<void>((resolve) => client.once(Events.ClientReady, () => resolve()));
   const closed = once<number>((resolve) => client.once(Events.ShardDisconnect, ({ code }) => resolve(code)));
   const login = refused("DISCORD_TOKEN", () => client.login(settings.token));
@@ -70,7 +70,11 @@ export async function startDiscord(mapper: SessionMapper, settings: DiscordSetti
   return {
     platform: "discord",
     as: `${client.user?.tag ?? "?"} in ${client.guilds.cache.size} ${client.guilds.cache.size === 1 ? "guild" : "guilds"}`,
-    stopListening: async () => void client.removeAllListeners(Events.MessageCreate),
+    stopListening: async () => {
+      client.removeAllListeners(Events.MessageCreate);
+      client.removeAllListeners(Events.MessageUpdate);
+      client.removeAllListeners(Events.InteractionCreate);
+    },
     close: () => client.destroy(),
   };
 }

@@ -59,6 +59,7 @@ export async function startProgram(settings: ProgramSettings): Promise<Program> 
       scope: hasBots ? settings.scope : "user",
       overlap: settings.overlap,
       ...(settings.limits === undefined ? {} : { limits: settings.limits }),
+      ...(settings.linkHosts === undefined ? {} : { linkHosts: settings.linkHosts }),
     });
     const names = Object.keys(agents.backends);
     mapper.use(commands(mapper));

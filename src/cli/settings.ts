@@ -6,6 +6,7 @@ import type { Overlap } from "../lane/machine.ts";
 import type { Scope } from "../speaker/scope.ts";
 import { secretCommand, secretProblem } from "../speaker/secret.ts";
 import type { TurnLimits } from "../turn/limits.ts";
+import { isHost } from "../turn/links.ts";
 import { cozeExtras, dialogflowExtras, type Environment, Variables, wrong } from "./variables.ts";
 
 export interface SlackSettings {
@@ -15,7 +16,7 @@ export interface SlackSettings {
   /** HTTP. */
   readonly signingSecret?: string;
   /** The app is an agent in Slack's sense: each thread is a conversation. */
-  readonly agentView?: true;
+  readonly agentView: boolean;
   readonly port: number;
   readonly apiUrl?: string;
 }
@@ -39,6 +40,7 @@ export interface ProgramSettings {
   readonly scope: Extract<Scope, string>;
   readonly overlap: Overlap;
   readonly limits?: TurnLimits;
+  readonly linkHosts?: readonly string[];
   /** Missing: a stand-in agent on this machine. */
   readonly coze?: CozeOptions;
   readonly sonaops?: SonaopsOptions;
@@ -90,6 +92,7 @@ export function readSettings(environment: Environment): ProgramSettings {
   }
   const person = env.count("APARTE_TURNS_PER_MINUTE");
   const tenant = env.count("APARTE_TENANT_TURNS_PER_MINUTE");
+  const linkHosts = readLinkHosts(env);
   return {
     port: env.port("PORT", 3000),
     host: env.get("HOST") ?? "127.0.0.1",
@@ -100,12 +103,24 @@ export function readSettings(environment: Environment): ProgramSettings {
     scope: env.oneOf("APARTE_SCOPE", ["user", "user-in-channel", "user-in-thread", "channel", "thread"]),
     overlap: env.oneOf("APARTE_OVERLAP", ["queue", "merge", "interrupt", "reject"]),
     ...(person === undefined && tenant === undefined ? {} : { limits: definedOf({ person, tenant }) }),
+    ...(linkHosts === undefined ? {} : { linkHosts }),
     ...(coze === undefined ? {} : { coze }),
     ...(sonaops === undefined ? {} : { sonaops }),
     ...(dialogflow === undefined ? {} : { dialogflow }),
     ...(slack === undefined ? {} : { slack }),
     ...(discord === undefined ? {} : { discord }),
   };
+}
+
+function readLinkHosts(env: Variables): readonly string[] | undefined {
+  const text = env.get("APARTE_LINK_HOSTS");
+  if (text === undefined) return undefined;
+  const hosts = text === "none" ? [] : text.split(/[\s,]+/).filter((host) => host !== "");
+  if (hosts.every(isHost)) return hosts;
+  throw wrong(
+    "APARTE_LINK_HOSTS",
+    'must be hosts with blanks between them, e.g. "docs.example.com *.example.org", or "none".',
+  );
 }
 
 function readCoze(env: Variables): CozeOptions | undefined {
@@ -219,7 +234,7 @@ function readSlack(env: Variables): SlackSettings | undefined {
     botToken,
     ...(appToken === undefined ? {} : { appToken }),
     ...(signingSecret === undefined ? {} : { signingSecret }),
-    ...(env.oneOf("SLACK_AGENT_VIEW", ["false", "true"]) === "true" ? { agentView: true } : {}),
+    agentView: env.oneOf("SLACK_AGENT_VIEW", ["true", "false"]) !== "false",
     port: env.port("SLACK_PORT", 3001),
     ...(apiUrl === undefined ? {} : { apiUrl }),
   };

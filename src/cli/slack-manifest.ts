@@ -6,7 +6,7 @@ export async function slackManifestText(env: Readonly<Record<string, string | un
   const { slackManifest } = await import("aparte/slack");
   const isHttp = env.SLACK_SIGNING_SECRET !== undefined && env.SLACK_APP_TOKEN === undefined;
   const manifest = slackManifest({
-    agentView: env.SLACK_AGENT_VIEW === "true",
+    agentView: env.SLACK_AGENT_VIEW !== "false",
     ...(isHttp ? { requestUrl: "https://YOUR-HOST/slack/events" } : {}),
   });
   return `${JSON.stringify(manifest, null, 2)}\n`;

@@ -63,6 +63,11 @@ export class Place {
     return this.#owner.storeTimeout;
   }
 
+  /** The store's time, in milliseconds. */
+  storeNow(): number {
+    return this.#owner.storeNow();
+  }
+
   get isRunning(): boolean {
     return this.#state === "runs";
   }

@@ -1,4 +1,4 @@
-import type { Backend, ConversationCall, HistoryMessage } from "../backends/backend.ts";
+import type { Backend, ConversationCall, FeedbackCall, HistoryMessage } from "../backends/backend.ts";
 import { AparteError } from "../errors.ts";
 import type { ScopedSpeaker } from "../speaker/scope.ts";
 import { dropConversation } from "./conversation.ts";
@@ -85,6 +85,35 @@ export async function renameConversation(
   if (conversation?.id !== undefined)
     await backend.rename({ ...callOf(session, agent, conversation.id), title });
   session.changeConversation(agent, { ...conversation, title });
+}
+
+/** @throws {AparteError} `input-invalid`, or `backend-unsupported` where the service takes no feedback. */
+export async function giveFeedback(
+  session: Session,
+  agent: string,
+  backend: Backend,
+  { answer, rating, words }: Pick<FeedbackCall, "answer" | "rating" | "words">,
+): Promise<void> {
+  if (typeof answer !== "string" || answer.trim() === "") {
+    throw new AparteError("input-invalid", "The answer must be the id of a message event.", {
+      field: "answer",
+    });
+  }
+  if (rating !== "up" && rating !== "down") {
+    throw new AparteError("input-invalid", 'The rating must be "up" or "down".', { field: "rating" });
+  }
+  if (backend.feedback === undefined) {
+    throw new AparteError("backend-unsupported", `The service "${backend.name}" takes no feedback.`);
+  }
+  const id = session.conversation(agent)?.id;
+  if (id === undefined) {
+    throw new AparteError("conversation-lost", "There is no conversation with that agent any more.");
+  }
+  await backend.feedback({
+    ...callOf(session, agent, id),
+    ...{ answer, rating },
+    ...(words === undefined ? {} : { words }),
+  });
 }
 
 /** What became of a session that was to be erased. It holds nothing of the person. */

@@ -26,6 +26,9 @@ export interface SessionRecord {
   /** The version of this format. */
   readonly v: 1;
   readonly speaker: ScopedSpeaker;
+  /** When it began, and when an agent was asked last (to the minute), by the store's time in milliseconds. */
+  readonly createdAt?: number;
+  readonly lastTurnAt?: number;
   /** The agent that the person chose; without it the first one or the route decides. */
   readonly agent?: string;
   /** By agent name. */
@@ -47,6 +50,11 @@ export function readRecord(value: unknown): SessionRecord | undefined {
     "store-unreadable",
     "What is kept of this session is of a newer version of aparte, or damaged. Update aparte, or forget the session.",
   );
+}
+
+/** When a person was last there, by the store's time in milliseconds. */
+export function lastSeen({ lastTurnAt, createdAt }: SessionRecord): number {
+  return lastTurnAt ?? createdAt ?? Number.POSITIVE_INFINITY;
 }
 
 function isObject(value: unknown): value is object {

@@ -1,7 +1,16 @@
 import type { JsonValue } from "../json.ts";
 import type { Place } from "../lane/place.ts";
 import type { ScopedSpeaker } from "../speaker/scope.ts";
-import { type ConversationRecord, readRecord, type SessionRecord, type UndeliveredAnswer } from "./record.ts";
+import {
+  type ConversationRecord,
+  lastSeen,
+  readRecord,
+  type SessionRecord,
+  type UndeliveredAnswer,
+} from "./record.ts";
+
+/** How exact the time of the last turn is, in milliseconds: one that follows soon has nothing to write. */
+const exactness = 60_000;
 
 /** A session whose lane this process runs: nobody else changes its record meanwhile. */
 export class Session {
@@ -20,7 +29,7 @@ export class Session {
     this.signal = signal;
     this.#place = place;
     this.isNew = record === null || record === undefined;
-    this.#record = readRecord(record) ?? { v: 1, speaker, conversations: {} };
+    this.#record = readRecord(record) ?? { v: 1, speaker, createdAt: place.storeNow(), conversations: {} };
   }
 
   get record(): SessionRecord {
@@ -31,6 +40,20 @@ export class Session {
   get changed(): JsonValue | null | undefined {
     if (this.#isErased) return null;
     return this.#isChanged ? (this.#record as unknown as JsonValue) : undefined;
+  }
+
+  /** How long ago the last turn was, or the session began where there was none, in milliseconds. */
+  get idleMs(): number {
+    return this.#place.storeNow() - lastSeen(this.#record);
+  }
+
+  /** An agent is asked now. */
+  touch(): void {
+    const { lastTurnAt = Number.NEGATIVE_INFINITY } = this.#record;
+    const now = this.#place.storeNow();
+    if (now - lastTurnAt < exactness) return;
+    this.#record = { ...this.#record, lastTurnAt: now };
+    this.#isChanged = true;
   }
 
   conversation(agent: string): ConversationRecord | undefined {

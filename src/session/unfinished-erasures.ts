@@ -44,6 +44,8 @@ export class UnfinishedErasures {
 
   async add(unfinished: Unfinished): Promise<void> {
     const { records } = this.#options;
+    // Before, should this process die in between; and after, should another one begin in between.
+    await records.set(marker, true);
     await records.set(keyOf(unfinished), unfinished);
     await records.set(marker, true);
     this.#later();

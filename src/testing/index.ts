@@ -9,7 +9,6 @@ export {
   type CozeEmulatorOptions,
   type CozeEvents,
   type CozeFault,
-  type CozeFaultHandle,
   type CozeJwt,
   type CozeMessage,
   type CozeRequest,
@@ -20,20 +19,19 @@ export {
   type DialogflowCxEmulator,
   type DialogflowCxEmulatorOptions,
   type DialogflowCxFault,
-  type DialogflowCxFaultHandle,
   type DialogflowCxRequest,
   type DialogflowCxTurn,
   type DialogflowCxUser,
   type GrpcStatus,
   startDialogflowCxEmulator,
 } from "../emulators/dialogflow-cx/index.ts";
-export type { Emulator } from "../emulators/emulator.ts";
+export type { Emulator, EmulatorOptions } from "../emulators/emulator.ts";
+export type { FaultHandle } from "../emulators/kit/faults.ts";
 export {
   type SonaopsConversation,
   type SonaopsEmulator,
   type SonaopsEmulatorOptions,
   type SonaopsFault,
-  type SonaopsFaultHandle,
   type SonaopsMessage,
   type SonaopsRefusalKind,
   type SonaopsRequest,

@@ -47,6 +47,7 @@ export const chinese: TextTable = {
   "agent-asks": "智能体有问题要问您。",
   "too-long": "您的消息有 {length} 个字符，我最多能读 {most} 个。请分成较短的几条发送。",
   "new-conversation": "我们之前的对话已经不存在，现在开始新的对话。",
+  "conversation-over": "已经有一阵没有交谈了，现在开始新的对话。",
   "session-over": "我们有一阵没有交谈了，我无法接着之前的内容继续。我们重新开始。",
   "session-half-over": "我们有一阵没有交谈了。我知道我们谈到了哪里，但不记得您说过的全部内容。",
 
@@ -73,6 +74,20 @@ export const chinese: TextTable = {
   "feedback-thanks": "谢谢您，我已转达。",
   privacy:
     "您对我说的话会发送给智能体的服务，所用的名称不会透露您的任何信息。其他人看不到我们的对话。使用 /new 智能体会忘记对话，使用 /forget 会删除这里保存的所有关于您的内容。",
+
+  "usage-new": "`{command}` 开始新的对话：智能体会忘记之前的内容",
+  "usage-name": "`{command}` 为我们的对话命名",
+  "usage-use": "`{command}` 选择与您交谈的智能体",
+  "usage-stop": "`{command}` 停止正在为您书写的回答",
+  "usage-kept": "`{command}` 说明保存了哪些关于您的内容",
+  "usage-forget": "`{command}` 删除保存的所有关于您的内容",
+  "anew-each-message": "在这里，每条新消息都会开始新的对话。",
+  "in-a-thread": "在这里，我们的每个消息列都是单独的对话。请在其中一个里说：`{command}`。",
+  "agents-offered": "您可以与这些智能体交谈：{agents}。选择请用：`{command}`。",
+  "kept-nothing": "没有保存任何关于您的内容。",
+  "kept-this": "保存的关于您的内容如下：",
+  "kept-where":
+    "您说的内容会发送给智能体的服务，所用的名称不会透露您的任何信息。`{command}` 会删除全部内容。",
 
   "button-stop": "停止",
   "button-new": "新对话",

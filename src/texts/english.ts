@@ -52,6 +52,7 @@ export const english = {
   "too-long":
     "Your message has {length} characters, and I can read {most} at most. Please send it in shorter parts.",
   "new-conversation": "Our earlier conversation is gone, so we start a new one.",
+  "conversation-over": "It has been a while, so we start a new conversation.",
   "session-over": "We have not spoken for a while, and I could not go on where we were. We begin anew.",
   "session-half-over":
     "We have not spoken for a while. I know where we were, but not all of what you told me.",
@@ -81,6 +82,22 @@ export const english = {
   "feedback-thanks": "Thank you: I have passed it on.",
   privacy:
     "What you say to me goes to an agent's service, under a name that tells it nothing about you. Nobody else sees our conversation. With /new the agent forgets it, with /forget all that is kept of you here is erased.",
+
+  // What Slack's commands say. `{command}` is how it is written there.
+  "usage-new": "`{command}` begins a new conversation: the agent forgets what was said",
+  "usage-name": "`{command}` gives our conversation a name",
+  "usage-use": "`{command}` chooses the agent that you talk to",
+  "usage-stop": "`{command}` stops the answer that is being written for you",
+  "usage-kept": "`{command}` tells what is kept of you",
+  "usage-forget": "`{command}` erases all that is kept of you",
+  "anew-each-message": "Here each new message begins a new conversation.",
+  "in-a-thread":
+    "Here each of our threads is a conversation of its own. In one of them, say: `{command}`.",
+  "agents-offered": "You can talk to: {agents}. To choose: `{command}`.",
+  "kept-nothing": "Nothing is kept of you.",
+  "kept-this": "This is kept of you:",
+  "kept-where":
+    "What you say goes to the agent's service, under a name that tells it nothing about you. `{command}` erases all of it.",
 
   // Buttons and commands.
   "button-stop": "Stop",

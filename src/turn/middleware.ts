@@ -17,6 +17,8 @@ export interface TurnContext {
   text: string;
   /** What the agent gets with the text; a middleware may change them before `next()`. */
   files: readonly FileInput[];
+  /** What the person was answered so far, drafts included; the whole answer behind `await next()`. */
+  readonly answer: string;
   /** Aborted when the turn is stopped. */
   readonly signal: AbortSignal;
   /** Answers the person; a middleware that says all there is to say need not call `next()`. */

@@ -19,6 +19,11 @@ export function notice(
   return { type: "notice", code, text: texts(code) };
 }
 
+/** The conversation was over after a while without a word (`retention`, `sessionEnd` …). */
+export function conversationOver(texts: Texts): Notice {
+  return { type: "notice", code: "new-conversation", text: texts("conversation-over") };
+}
+
 /** A file of an earlier message, whose words the turn carries, died with its process. */
 export function fileLost(texts: Texts): Notice {
   return { type: "notice", code: "answer-lost", text: texts("file-lost") };

@@ -2,8 +2,11 @@
 export type ReplyEvent =
   /** More of the answer. The deltas since the last `message` are a draft of the next one. */
   | { readonly type: "text"; readonly delta: string }
-  /** One answer is complete; a turn may have several. Replaces the draft that the deltas made. */
-  | { readonly type: "message"; readonly text: string }
+  /**
+   * One answer is complete; a turn may have several. Replaces the draft that the deltas made. `id` names it for
+   * feedback, where the service takes any.
+   */
+  | { readonly type: "message"; readonly text: string; readonly id?: string }
   /** Follow-up questions the person may ask next. */
   | { readonly type: "suggestions"; readonly items: readonly string[] }
   /** What the agent is doing, e.g. the name of a tool that runs. Not part of the answer. */
@@ -24,7 +27,7 @@ export type ReplyEvent =
 
 /**
  * Why a notice is given:
- * - `new-conversation`: the service had lost the conversation, a new one began.
+ * - `new-conversation`: a new conversation began: the service had lost the old one, or it was silent for `freshAfter`.
  * - `busy`: a turn runs and `overlap` is `reject`. `full`: too many turns wait. Neither was taken.
  * - `duplicate`: this event was handled before. Adapters stay silent.
  * - `merged`: a later message carries this one's words; its reply answers both. Adapters stay silent.

@@ -1,7 +1,7 @@
 import { AparteError, type AparteErrorCode, asAparteError, inWords } from "../errors.ts";
 import type { JsonValue } from "../json.ts";
 import { plainTexts, type Texts } from "../texts/texts.ts";
-import type { ReplyEvent } from "./reply-event.ts";
+import { type ReplyEvent, Transcript } from "./reply-event.ts";
 
 /** A whole answer as its lane keeps it, until the platform has it. */
 export interface StoredAnswer {
@@ -104,6 +104,13 @@ export class ReplyLog {
       this.#readers -= 1;
       this.#wake();
     }
+  }
+
+  /** The words of the answer so far, without what aparte tells besides. */
+  get answer(): string {
+    const transcript = new Transcript();
+    for (const event of this.#events) transcript.add(event);
+    return transcript.answer;
   }
 
   /** The whole answer, without its drafts. */

@@ -9,6 +9,7 @@ import type { Owner } from "../lane/owner.ts";
 import type { Begun, Place, StopReason } from "../lane/place.ts";
 import { describeError } from "../logger.ts";
 import type { Settings } from "../options.ts";
+import { clearConversation } from "../session/operations.ts";
 import { Session } from "../session/session.ts";
 import type { ScopedSpeaker } from "../speaker/scope.ts";
 import type { SessionIdentity, SessionNames } from "../speaker/session-names.ts";
@@ -18,6 +19,7 @@ import { ask, type Question, recover } from "./ask.ts";
 import type { Closing } from "./closing.ts";
 import { type Delivered, Deliverer } from "./delivery.ts";
 import type { Limits } from "./limits.ts";
+import { withPlainLinks } from "./links.ts";
 import {
   checkMessage,
   eventKey,
@@ -28,7 +30,7 @@ import {
   storeMessage,
 } from "./message.ts";
 import { type Middleware, type TurnContext, through } from "./middleware.ts";
-import { fileLost, limited, type Notice, notice, undelivered } from "./notices.ts";
+import { conversationOver, fileLost, limited, type Notice, notice, undelivered } from "./notices.ts";
 import { Reply } from "./reply.ts";
 import { Transcript } from "./reply-event.ts";
 import { ReplyLog, type StoredAnswer } from "./reply-log.ts";
@@ -150,7 +152,7 @@ export class Turn {
 
   /** A turn whose owner died, as its lane has it. Undefined where this process cannot go on with it. */
   static takenOver(host: TurnHost, place: Place): Turn | undefined {
-    const { body, place: where, phase, answer } = place.turn ?? {};
+    const { body, place: where, phase, answer, attempt = 1 } = place.turn ?? {};
     const { message } = (body ?? {}) as Partial<StoredTurn>;
     const adapter = where === undefined ? undefined : host.adapters.get(where);
     if (message === undefined || adapter === undefined) return undefined;
@@ -159,6 +161,8 @@ export class Turn {
     const turn = new Turn(host, restored ?? { ...message, files: [] }, adapter, stored);
     if (restored === undefined && stored === undefined) turn.#log.fail(filesLost());
     turn.#place = place;
+    // It waited when its owner died. Of one that ran, the agent may have been asked already.
+    turn.#hasWaited = attempt === 1;
     return turn;
   }
 
@@ -451,6 +455,7 @@ export class Turn {
     const assertRuns = () => {
       if (this.#isOver) throw new AparteError("turn-over", "The turn has ended: this came too late.");
     };
+    const log = this.#log;
     const asked = { agent, text: words, files };
     const change = (changed: Partial<typeof asked>) => {
       assertRuns();
@@ -463,6 +468,9 @@ export class Turn {
       sessionName: session.name,
       attempt,
       signal: this.#stop.signal,
+      get answer() {
+        return log.answer;
+      },
       get agent() {
         return asked.agent;
       },
@@ -514,9 +522,13 @@ export class Turn {
       found: (isSent) => this.#found(isSent),
       note: (said) => this.#note(place, said),
     };
+    if (session.idleMs >= settings.freshAfter) await this.#startAfresh(session, agent);
+    session.touch();
     if (!this.#host.owner.isAlive) await place.permit();
     signal.throwIfAborted();
-    const events = attempt > 1 ? recover(question, known, phase === "asked") : ask(question);
+    const said = attempt > 1 ? recover(question, known, phase === "asked") : ask(question);
+    const { linkHosts } = settings;
+    const events = linkHosts === undefined ? said : withPlainLinks(said, linkHosts);
     let hasSpoken = false;
     for await (const event of events) {
       signal.throwIfAborted();
@@ -530,6 +542,19 @@ export class Turn {
       this.#log.push(event);
     }
     signal.throwIfAborted();
+  }
+
+  /** After long silence no agent is to know what was said before. Written down before one is asked. */
+  async #startAfresh(session: Session, asked: string): Promise<void> {
+    const { agents } = this.#host.settings;
+    const hadConversation = session.conversation(asked)?.id !== undefined;
+    for (const agent of Object.keys(session.record.conversations)) {
+      const backend = agents.get(agent);
+      if (backend !== undefined) await clearConversation(session, agent, backend);
+    }
+    session.touch();
+    await session.save();
+    if (hadConversation) this.#log.push(conversationOver(this.#texts));
   }
 
   /** From here on the service may have the turn. */

@@ -176,8 +176,9 @@ describe("coze options", () => {
 
 describe("coze tokens", () => {
   it("signs once a session for fifty calls and for two agents of one app", async () => {
-    const first = backend();
-    const second = backend();
+    const [first, second] = [backend(), backend()];
+    const host = { pace: async () => {} };
+    for (const one of [first, second]) one.attach(host);
     const tokens = await Promise.all(
       Array.from({ length: 50 }, (_, at) => (at % 2 ? first : second).accessToken(call())),
     );
@@ -190,6 +191,11 @@ describe("coze tokens", () => {
     });
     await first.accessToken(call("bob"));
     expect(emulator.signatures).toBe(2);
+    // Another mapper's are its own.
+    const third = backend();
+    third.attach({ pace: async () => {} });
+    await third.accessToken(call("bob"));
+    expect(emulator.signatures).toBe(3);
   });
 
   it("asks at the account's or enterprise's path, with scope and session context", async () => {
@@ -259,6 +265,28 @@ describe("coze tokens", () => {
     expect(error.message).toContain("coze.com is unknown at coze.cn");
   });
 
+  it.each([
+    ["does not exist", { botId: "7399999999999999999" }, 0, /botId.*does not exist.*code 4006/],
+    ["is not published", {}, 4015, /botId.*not published.*code 4015/],
+    ["is not to be found", {}, 4200, /botId.*does not exist.*code 4200/],
+  ])("finds out at once, by a probe, that the agent %s", async (_, options, code, message) => {
+    if (code !== 0) emulator.fail({ path: "/v1/conversations", code });
+    const error = await failure(backend(options).probe(call().signal));
+    expect(error).toMatchObject({ code: "option-invalid", field: "botId" });
+    expect(error.message).toMatch(message);
+    expect(emulator.conversations()).toEqual([]);
+    expect(emulator.chats()).toEqual([]);
+  });
+
+  it.each([
+    [4101, "backend-auth"],
+    [5000, "backend-unavailable"],
+    [4009, "backend-rate-limited"],
+  ])("tells by a probe of what is no wrong agent: %d", async (code, told) => {
+    emulator.fail({ path: "/v1/conversations", code, times: 99 });
+    expect(await codeOf(backend().probe(call().signal))).toBe(told);
+  });
+
   it("mints a token anew once where it lacks a right, and not for each request", async () => {
     const { service, turn } = await opened();
     expect(emulator.signatures).toBe(1);
@@ -292,7 +320,7 @@ describe("coze tokens", () => {
     await Promise.all([said("ada", "my name is Ada"), said("ben", "my name is Ben")]);
     expect(await said("ada", "what is my name?")).toContain("Ada");
     expect(await said("ben", "what is my name?")).not.toContain("Ada");
-    expect(emulator.tokensIssued).toBe(0);
+    expect(emulator.signatures).toBe(0);
     expect(new Set(emulator.chats().map(({ userId }) => userId)).size).toBe(2);
     expect((await mapper.resolve({ platform: "web", tenant: "t", user: "ada" })).accessToken).toBeUndefined();
     await service.probe(call().signal);
@@ -366,7 +394,7 @@ describe("coze conversations", () => {
     const id = await service.open(call());
     expect(emulator.conversations().map((each) => each.id)).toEqual([older, id]);
 
-    emulator.fail({ path: "/v1/conversation/create", status: 502, body: "<html>" });
+    emulator.fail({ path: "/v1/conversation/create", page: 502, body: "<html>" });
     const third = await service.open(call());
     expect(emulator.conversations().map((each) => each.id)).toEqual([older, id, third]);
   });
@@ -380,7 +408,14 @@ describe("coze conversations", () => {
   it("renames, clears, and deletes, also what is already gone", async () => {
     const { service, turn, conversation } = await opened();
     await all(service.ask(turn("my name is Ada")));
-    await service.rename({ ...conversation, title: "n".repeat(150) });
+    await service.rename({ ...conversation, title: ` ${"n".repeat(100)}\n` });
+    expect(emulator.conversations()[0]?.name).toBe("n".repeat(100));
+    const error = await failure(service.rename({ ...conversation, title: "n".repeat(101) }));
+    expect([error.code, error.field, error.message]).toEqual([
+      "input-invalid",
+      "title",
+      "The title has 101 characters, and Coze takes 100 at most.",
+    ]);
     expect(emulator.conversations()[0]?.name).toBe("n".repeat(100));
     await service.clear(conversation);
     expect(messagesOf(await all(service.ask(turn("what is my name?"))))[0]).toContain("not told");
@@ -425,6 +460,16 @@ describe.each([{ stream: true }, { stream: false }])("coze chat, stream: $stream
     const paper: FileInput = { name: "paper.pdf", load: async () => new Uint8Array([3]) };
     const [answer] = messagesOf(await all(service.ask(turn("look", { files: [photo, paper] }))));
     expect(answer).toContain('"photo.png" (image, 2 bytes), "paper.pdf" (file, 1 bytes)');
+    // A platform's voice note, by its type or by its name; a type that is told goes before the name.
+    const notes: FileInput[] = [
+      { name: "note.wav", type: "audio/wav", data: new Uint8Array([1]) },
+      { name: "note.M4A", data: new Uint8Array([1, 2]) },
+      { name: "list.mp3", type: "text/plain", data: new Uint8Array([1]) },
+    ];
+    const [heard] = messagesOf(await all(service.ask(turn("listen", { files: notes }))));
+    expect(heard).toContain(
+      '"note.wav" (audio, 1 bytes), "note.M4A" (audio, 2 bytes), "list.mp3" (file, 1 bytes)',
+    );
     const many = Array.from({ length: 11 }, (_, at) => ({ ...photo, name: `${at}.png` }));
     const [eleven] = messagesOf(await all(service.ask(turn("count", { files: many }))));
     expect(eleven?.match(/\d+\.png/g)).toEqual(many.map((file) => file.name));
@@ -467,10 +512,18 @@ describe.each([{ stream: true }, { stream: false }])("coze chat, stream: $stream
     const { service, turn } = await opened(backend({ stream }));
     for (const code of [4009, 4013, 4020]) emulator.fail({ path: "/v3/chat", code });
     expect(messagesOf(await all(service.ask(turn("hello"))))).toHaveLength(1);
-    emulator.fail({ path: "/v3/chat", status: 429, body: "slow down", headers: { "retry-after": "60" } });
+    emulator.fail({ path: "/v3/chat", page: 429, body: "slow down", headers: { "retry-after": "60" } });
     const error = await failure(all(service.ask(turn("hello"))));
     expect(error).toMatchObject({ code: "backend-rate-limited", retryAfterMs: 60_000 });
     expect(emulator.chats()).toHaveLength(1);
+  });
+
+  it("comes back when Coze says so, and no sooner", async () => {
+    const { service, turn } = await opened(backend({ stream }));
+    emulator.fail({ path: "/v3/chat", page: 429, headers: { "retry-after": "1" } });
+    expect(messagesOf(await all(service.ask(turn("hello"))))).toHaveLength(1);
+    expect(emulator.requests().filter(({ isEarly }) => isEarly)).toEqual([]);
+    expect(requestsTo("/v3/chat")).toBe(2);
   });
 
   it("fails with a chat that fails, and never sends it again", async () => {
@@ -539,7 +592,7 @@ describe.each([{ stream: true }, { stream: false }])("coze chat, stream: $stream
     emulator.fail({ path: "/v3/chat/submit_tool_outputs", afterWork: 503, times: 2 });
     expect(await Promise.all([ada("Ada"), ben("Ben")])).toEqual([["Which size, Ada?"], ["Which size, Ben?"]]);
     // It does not get there: it is sent again.
-    emulator.fail({ path: "/v3/chat/submit_tool_outputs", status: 503, body: "", times: 2 });
+    emulator.fail({ path: "/v3/chat/submit_tool_outputs", page: 503, body: "", times: 2 });
     expect(await Promise.all([ada("L"), ben("S")])).toEqual([
       ['Thank you, Ada. Size L is {"size":"L"} 9 coins.'],
       ['Thank you, Ben. Size S is {"size":"S"} 9 coins.'],
@@ -750,7 +803,7 @@ describe("coze stream", () => {
       expect(events).toEqual([
         { type: "status", text: "thinking" },
         { type: "text", delta: "你好" },
-        { type: "message", text: "你好" },
+        { type: "message", text: "你好", id: "m1" },
       ]);
     }
   });
@@ -825,10 +878,10 @@ describe("coze stream", () => {
 
   it("sends a turn again that Coze, when asked, does not have", async () => {
     const { service, turn } = await opened();
-    for (const status of [503, 502]) emulator.fail({ path: "/v3/chat", body: "<html>", status });
+    for (const page of [503, 502]) emulator.fail({ path: "/v3/chat", page });
     expect(messagesOf(await all(service.ask(turn("hello"))))).toEqual(['Turn 1. You said: "hello".']);
     expect(emulator.chats()).toHaveLength(1);
-    const down = emulator.fail({ path: "/v3/chat", status: 503, body: "", times: 99 });
+    const down = emulator.fail({ path: "/v3/chat", page: 503, body: "", times: 99 });
     const error = await failure(all(service.ask(turn("again", { turnId: "turn-2" }))));
     expect([error.code, error.retryable, down.hits]).toEqual(["backend-unavailable", true, 3]);
     expect(emulator.chats()).toHaveLength(1);
@@ -836,8 +889,8 @@ describe("coze stream", () => {
 
   it("never sends a turn again where Coze cannot be asked for it", async () => {
     const { service, turn } = await opened();
-    const chat = emulator.fail({ path: "/v3/chat", status: 503, body: "", times: 99 });
-    emulator.fail({ path: "/v1/conversation/message/list", status: 500, body: "", times: 99 });
+    const chat = emulator.fail({ path: "/v3/chat", page: 503, body: "", times: 99 });
+    emulator.fail({ path: "/v1/conversation/message/list", page: 500, body: "", times: 99 });
     const error = await failure(all(service.ask(turn("hello"))));
     expect([error.code, error.retryable, chat.hits]).toEqual(["backend-stream-cut", false, 1]);
   });
@@ -906,8 +959,8 @@ describe("coze stream", () => {
     expect(await all(backend({ baseURL }).ask(turn("hi")))).toEqual([
       { type: "text", delta: "one " },
       { type: "text", delta: "two" },
-      { type: "message", text: "one two" },
-      { type: "message", text: "drei vier" },
+      { type: "message", text: "one two", id: "a" },
+      { type: "message", text: "drei vier", id: "b" },
       { type: "text", delta: "un " },
       { type: "text", delta: "deux" },
       { type: "message", text: "un deux" },
@@ -1019,4 +1072,105 @@ describe("coze deadlines", () => {
 
 afterAll(() => {
   expect(closers).toEqual([]);
+});
+
+describe("coze feedback", () => {
+  it("tells Coze what a person thinks of an answer", async () => {
+    const { service, turn, conversation } = await opened();
+    const events = await all(service.ask(turn("hello")));
+    const [id] = events.flatMap((event) => (event.type === "message" ? [event.id] : []));
+    if (id === undefined) throw new Error("the answer has no id");
+    const feedback = () =>
+      emulator.conversations()[0]?.messages.find((message) => message.id === id)?.feedback;
+    await service.feedback({ ...conversation, answer: id, rating: "up" });
+    expect(feedback()).toEqual({ type: "like" });
+    await service.feedback({ ...conversation, answer: id, rating: "down", words: "太短 / too short" });
+    expect(feedback()).toEqual({ type: "unlike", comment: "太短 / too short" });
+  });
+
+  it("brings the same id where the answer is fetched or polled", async () => {
+    const { service, turn } = await opened(backend({ stream: false }));
+    const events = await all(service.ask(turn("hello")));
+    const kept = emulator.conversations()[0]?.messages.find(({ type }) => type === "answer");
+    expect(events).toContainEqual({ type: "message", text: 'Turn 1. You said: "hello".', id: kept?.id });
+  });
+
+  it("is refused for an answer of somebody else's, and for an id that would lead elsewhere", async () => {
+    const ada = await opened();
+    const ben = await opened(ada.service, "ben");
+    const events = await all(ada.service.ask(ada.turn("hello")));
+    const answer = events.flatMap((event) => (event.type === "message" ? [event.id] : []))[0] ?? "";
+    const rate = (of: typeof ada, id: string) =>
+      codeOf(ada.service.feedback({ ...of.conversation, answer: id, rating: "up" }));
+    expect(await rate(ben, answer)).toBe("backend-rejected");
+    expect(await rate(ada, "../../clear?")).toBe("backend-rejected");
+    expect(emulator.requests().some(({ path }) => path.endsWith("/clear"))).toBe(false);
+  });
+});
+
+describe("coze opening messages", () => {
+  const opening = [
+    { role: "user", text: "my name is Ada" },
+    { role: "agent", text: "Hello, Ada 你好" },
+  ] as const;
+
+  it("stand in a conversation from the beginning, and the agent knows them", async () => {
+    const asked: unknown[] = [];
+    const service = backend({
+      opening: async ({ sessionName, agent: name }) => {
+        asked.push([sessionName, name]);
+        return opening;
+      },
+    });
+    const { turn, conversation } = await opened(service);
+    expect(asked).toEqual([["ada", agent]]);
+    expect((await service.history(conversation)).map(({ role, text }) => ({ role, text }))).toEqual(opening);
+    expect(messagesOf(await all(service.ask(turn("what is my name?"))))).toEqual([
+      "Turn 2. Your name is Ada.",
+    ]);
+  });
+
+  it("are none where the function says so", async () => {
+    for (const none of [undefined, []]) {
+      const service = backend({ opening: () => none });
+      const { conversation } = await opened(service);
+      expect(await service.history(conversation)).toEqual([]);
+    }
+  });
+
+  it("are asked for once where the answer to the opening was lost", async () => {
+    let asked = 0;
+    emulator.fail({ path: "/v1/conversation/create", dropResponse: true });
+    const service = backend({
+      opening() {
+        asked += 1;
+        return opening;
+      },
+    });
+    const { conversation } = await opened(service);
+    expect(asked).toBe(1);
+    expect(emulator.conversations()).toHaveLength(1);
+    expect(await service.history(conversation)).toHaveLength(2);
+  });
+
+  it("are refused where Coze would refuse them, or the function fails", async () => {
+    const many = Array.from({ length: 17 }, () => opening[0]);
+    const wrong: unknown[] = [
+      many,
+      "hello",
+      [{ role: "system", text: "x" }],
+      [{ role: "user", text: " " }],
+      [7],
+    ];
+    for (const messages of wrong) {
+      const error = await failure(opened(backend({ opening: () => messages as never })));
+      expect([error.code, error.field]).toEqual(["input-invalid", "opening"]);
+    }
+    const cause = new Error("the thread is away");
+    const error = await failure(opened(backend({ opening: () => Promise.reject(cause) })));
+    expect([error.code, error.field, error.cause]).toEqual(["input-invalid", "opening", cause]);
+    expect(requestsTo("/v1/conversation/create")).toBe(0);
+    const codes = (await failure((async () => backend({ opening: [] as never }))())).field;
+    expect(codes).toBe("opening");
+  });
 });

@@ -84,6 +84,11 @@ async function all(events: AsyncIterable<ReplyEvent>): Promise<ReplyEvent[]> {
   return list;
 }
 
+/** Answers' ids are new each time. */
+function withoutId(event: ReplyEvent): ReplyEvent {
+  return event.type === "message" ? { type: "message", text: event.text } : event;
+}
+
 function messagesOf(events: readonly ReplyEvent[]): string[] {
   return events.flatMap((event) => (event.type === "message" ? [event.text] : []));
 }
@@ -320,7 +325,7 @@ describe("dialogflowCx", () => {
     it("moves on when the agent ended it, and takes nothing along", async () => {
       const ada = await conversation();
       await ada.say("my name is Ada");
-      expect(await ada.say("bye")).toEqual([
+      expect((await ada.say("bye")).map(withoutId)).toEqual([
         { type: "text", delta: "Goodbye." },
         { type: "message", text: "Goodbye." },
         { type: "end" },
@@ -687,7 +692,7 @@ describe("dialogflowCx", () => {
       for (const stream of [true, false]) {
         const ada = await conversation(backend({ stream }));
         const events = await ada.say(text);
-        expect(events.filter((event) => event.type !== "text")).toEqual(expected);
+        expect(events.filter((event) => event.type !== "text").map(withoutId)).toEqual(expected);
       }
     });
 
@@ -795,6 +800,16 @@ describe("dialogflowCx", () => {
       });
     });
 
+    it("comes back when the service says so, and no sooner", async () => {
+      emulator.fail({ status: "RESOURCE_EXHAUSTED", headers: { "retry-after": "1" } });
+      const ada = await conversation();
+      expect(messagesOf(await ada.say("hello"))).toHaveLength(1);
+      expect(emulator.requests().map(({ status, isEarly }) => [status, isEarly])).toEqual([
+        [429, undefined],
+        [200, undefined],
+      ]);
+    });
+
     it("tells a quota of a day apart", async () => {
       const details = [
         { "@type": "type.googleapis.com/google.rpc.ErrorInfo", metadata: { quota_unit: "1/d/{project}" } },
@@ -807,16 +822,16 @@ describe("dialogflowCx", () => {
 
     it("understands a gateway's page and a foreign service", async () => {
       const ada = await conversation();
-      emulator.fail({ httpStatus: 502, body: "<h1>Bad gateway</h1>" });
+      emulator.fail({ page: 502, body: "<h1>Bad gateway</h1>" });
       expect((await failure(ada.say("hello"))).code).toBe("backend-failed");
-      emulator.fail({ httpStatus: 200, body: "<h1>Welcome</h1>" });
+      emulator.fail({ page: 200, body: "<h1>Welcome</h1>" });
       expect((await failure(ada.say("hello"))).code).toBe("backend-protocol");
-      emulator.fail({ httpStatus: 302, body: "", headers: { location: "https://example.com/" } });
+      emulator.fail({ page: 302, body: "", headers: { location: "https://example.com/" } });
       expect((await failure(ada.say("hello"))).code).toBe("backend-protocol");
-      emulator.fail({ httpStatus: 200, body: "[]" });
+      emulator.fail({ page: 200, body: "[]" });
       expect((await failure(ada.say("hello"))).code).toBe("backend-stream-cut");
       const whole = await conversation(backend({ stream: false }));
-      emulator.fail({ httpStatus: 200, body: "{}" });
+      emulator.fail({ page: 200, body: "{}" });
       expect((await failure(whole.say("hello"))).code).toBe("backend-protocol");
     });
 
@@ -824,8 +839,8 @@ describe("dialogflowCx", () => {
       "never takes an answer that breaks off for a whole one (streamed: %s)",
       async (stream) => {
         const ada = await conversation(backend({ stream }));
-        for (const cut of [1, 50, 300]) {
-          emulator.fail({ cut });
+        for (const endAt of [1, 50, 300]) {
+          emulator.fail({ endAt });
           const error = await failure(ada.say("hello"));
           expect(["backend-stream-cut", "backend-protocol"]).toContain(error.code);
           expect(error.retryable).toBe(false);
@@ -999,7 +1014,7 @@ describe("dialogflowCx", () => {
       await Promise.all(people.map((person) => person.say("hello")));
       expect(emulator.requests().filter((request) => request.call === "token")).toHaveLength(3);
       emulator.expireTokens();
-      emulator.fail({ call: "token", httpStatus: 400, body: '{"error":"invalid_grant"}' });
+      emulator.fail({ call: "token", page: 400, body: '{"error":"invalid_grant"}' });
       expect((await failure(ada.say("hello"))).code).toBe("backend-auth");
     });
 
@@ -1030,7 +1045,7 @@ describe("dialogflowCx", () => {
         return new Response("[]");
       });
       closers.push(thief.close);
-      emulator.fail({ httpStatus: 307, body: "", headers: { location: thief.url } });
+      emulator.fail({ page: 307, body: "", headers: { location: thief.url } });
       const ada = await conversation();
       expect((await failure(ada.say("hello"))).code).toBe("backend-protocol");
       expect(seen).toEqual([]);
@@ -1096,3 +1111,41 @@ async function closedPort(): Promise<number> {
   await new Promise((resolve) => server.close(resolve));
   return typeof address === "object" && address !== null ? address.port : 0;
 }
+
+describe("dialogflowCx feedback", () => {
+  it.each([true, false])(
+    "tells the service what a person thinks of an answer (streamed: %s)",
+    async (stream) => {
+      const service = backend({ stream, environment: "production" });
+      const ada = await conversation(service);
+      const [id] = (await ada.say("hello")).flatMap((event) => (event.type === "message" ? [event.id] : []));
+      if (id === undefined) throw new Error("the answer has no id");
+      // The session that answered, also after the next one has begun.
+      await ada.say("bye");
+      await ada.say("hello again");
+      const { conversationId } = ada;
+      const session = { sessionName: "ada", agent: "helper", signal: new AbortController().signal };
+      await service.feedback?.({ ...session, conversationId, answer: id, rating: "down", words: "zu kurz" });
+      expect(emulator.turns().map(({ feedback }) => feedback)).toEqual([
+        { rating: "THUMBS_DOWN", ratingReason: { feedback: "zu kurz" } },
+        undefined,
+        undefined,
+      ]);
+      await service.feedback?.({ ...session, conversationId, answer: id, rating: "up" });
+      expect(emulator.turns()[0]?.feedback).toEqual({ rating: "THUMBS_UP" });
+    },
+  );
+
+  it("is refused for an answer that never was", async () => {
+    const service = backend();
+    const { conversationId } = await conversation(service);
+    const session = { sessionName: "ada", agent: "helper", signal: new AbortController().signal };
+    for (const answer of ["", "../agents", "a:b", `${conversationId}:nothing`]) {
+      const error = await failure(
+        Promise.resolve(service.feedback?.({ ...session, conversationId, answer, rating: "up" })),
+      );
+      expect(error.code).toBe("backend-rejected");
+    }
+    expect(emulator.requests().map(({ call }) => call)).toEqual(["submitAnswerFeedback"]);
+  });
+});

@@ -371,15 +371,23 @@ describe("sonaops", () => {
     expect(requestsTo(streamPath)).toBe(0);
   });
 
-  it.each(["before-answer", "in-answer", "before-saved"] as const)(
-    "never sends a turn again that was cut off: %s",
-    async (cut) => {
+  it.each([{ dropResponse: true }, { cut: "in-answer" }, { cut: "before-saved" }] as const)(
+    "never sends a turn again that was cut off: %o",
+    async (fault) => {
       const { ask } = await opened();
-      emulator.fail({ path: streamPath, cut });
+      emulator.fail({ path: streamPath, ...fault });
       expect((await failure(all(ask("hello")))).code).toBe("backend-stream-cut");
       expect(requestsTo(streamPath)).toBe(1);
     },
   );
+
+  it("comes back when the service says so, and no sooner", async () => {
+    const { ask } = await opened();
+    emulator.fail({ path: streamPath, page: 429, headers: { "retry-after": "1" } });
+    expect(await answer(ask("hello"))).toBe('Turn 1. You said: "hello".');
+    expect(emulator.requests().filter(({ isEarly }) => isEarly)).toEqual([]);
+    expect(requestsTo(streamPath)).toBe(2);
+  });
 
   it("takes an answer as whole whose stream is cut after message_saved", async () => {
     const { ask } = await opened();
@@ -389,13 +397,13 @@ describe("sonaops", () => {
 
   it("reads a gateway's HTML page as a failure: repeated when opening, never for a turn", async () => {
     const { ask, backend: made } = await opened();
-    const fault = emulator.fail({ path: openPath, html: 502 });
+    const fault = emulator.fail({ path: openPath, page: 502 });
     await made.open(call());
     expect(fault.hits).toBe(1);
     expect(requestsTo(openPath)).toBe(3);
-    emulator.fail({ path: openPath, html: 502, times: 4 });
+    emulator.fail({ path: openPath, page: 502, times: 4 });
     expect((await failure(made.open(call()))).code).toBe("backend-unavailable");
-    emulator.fail({ path: streamPath, html: 502 });
+    emulator.fail({ path: streamPath, page: 502 });
     expect((await failure(all(ask("hello")))).code).toBe("backend-failed");
     expect(requestsTo(streamPath)).toBe(1);
   });
@@ -406,13 +414,13 @@ describe("sonaops", () => {
   });
 
   it("tells a service whose connections break as one to try again later", async () => {
-    emulator.fail({ path: openPath, cut: "before-answer", times: 4 });
+    emulator.fail({ path: openPath, dropResponse: true, times: 4 });
     expect((await failure(backend().open(call()))).code).toBe("backend-unavailable");
     expect(requestsTo(openPath)).toBe(4);
   });
 
   it("opens again when the connection breaks before the answer", async () => {
-    emulator.fail({ path: openPath, cut: "before-answer" });
+    emulator.fail({ path: openPath, dropResponse: true });
     const id = await backend().open(call());
     expect(emulator.conversations().map((conversation) => conversation.id)).toContain(id);
     expect(requestsTo(openPath)).toBe(2);

@@ -101,6 +101,18 @@ describe("The program with Slack, Discord and Coze", () => {
     expect(emulator.conversations()).toHaveLength(4);
   });
 
+  it("answers Discord's commands, and offers to stop an answer and to begin anew", async () => {
+    await start();
+    await discord.until(() => discord.commands.has("forget"));
+    const ada = discord.person("ada");
+    const options = [{ name: "question", type: 3, value: "my name is Ada" }];
+    discord.interact(ada, { data: { id: "1", name: "ask", type: 1, options } });
+    const answer = await discord.until(() =>
+      discord.shown().find((message) => JSON.stringify(message.components).includes("New conversation")),
+    );
+    expect(answer.content).toContain("Ada");
+  });
+
   it("ends with what is wrong when a platform refuses its token", async () => {
     environment.SLACK_BOT_TOKEN = "xoxb-of-somebody-else";
     await expect(start()).rejects.toMatchObject({ code: "option-invalid", field: "SLACK_BOT_TOKEN" });

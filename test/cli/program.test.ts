@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { createServer as createHttpServer } from "node:http";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type CozeEmulator, startCozeEmulator } from "aparte/testing";
@@ -245,6 +247,7 @@ describe("The program with Coze keys", () => {
       [/SLACK_APP_TOKEN is missing/, { ...good, SLACK_BOT_TOKEN: "xoxb-secret" }],
       [/COZE_PRIVATE_KEY_FILE.*cannot be read/, { ...good, COZE_PRIVATE_KEY_FILE: join(folder, "nowhere") }],
       [/privateKey/, { ...good, COZE_PRIVATE_KEY_FILE: noKey }],
+      [/botId.*does not exist/, { ...good, COZE_BOT_ID: "7399999999999999999" }],
       [/coze\.com.*coze\.cn/, { ...good, COZE_KEY_ID: "a-key-of-the-other-region" }],
       [/PORT .* another/, { ...good, PORT: port }],
       [/look whether HOST/, { ...good, HOST: "192.0.2.1" }],
@@ -257,5 +260,77 @@ describe("The program with Coze keys", () => {
       expect(output()).not.toMatch(/xoxb-secret|BEGIN PRIVATE|no key at all|at Object\./);
     }
     busy.close();
+  });
+});
+
+describe("The program behind a proxy", () => {
+  /** Whatever host is asked for is the emulator; the hosts are kept. */
+  async function startProxy(port: number) {
+    const hosts: string[] = [];
+    const proxy = createHttpServer();
+    proxy.on("connect", ({ url = "" }, client) => {
+      hosts.push(url);
+      const server = connect({ port, host: "127.0.0.1" }, () => {
+        client.write("HTTP/1.1 200 Connection established\r\n\r\n");
+        server.pipe(client).pipe(server);
+      });
+      server.on("error", () => client.destroy());
+      client.on("error", () => server.destroy());
+    });
+    await once(proxy.listen(0, "127.0.0.1"), "listening");
+    const { port: own } = proxy.address() as AddressInfo;
+    return {
+      hosts,
+      url: `http://127.0.0.1:${own}`,
+      close: () => proxy.closeAllConnections() ?? proxy.close(),
+    };
+  }
+
+  async function settings() {
+    emulator = await startCozeEmulator();
+    const { appId, keyId, privateKey, botId } = emulator;
+    return {
+      ...{ COZE_APP_ID: appId, COZE_KEY_ID: keyId, COZE_BOT_ID: botId, COZE_PRIVATE_KEY: privateKey },
+      APARTE_SECRET: "Vq3n8wJ0tZrK5yLx2mHb7cTdQeUaGfSp",
+    };
+  }
+
+  it.each(["HTTP_PROXY", "http_proxy"])(
+    "calls the agent through %s, and nothing on this machine",
+    async (name) => {
+      const own = await settings();
+      const proxy = await startProxy(Number(new URL(emulator?.baseURL ?? "").port));
+      try {
+        const through = await start({ ...own, COZE_BASE_URL: "http://api.coze.cn", [name]: proxy.url });
+        expect(proxy.hosts).toContain("api.coze.cn:80");
+        expect(emulator?.signatures).toBe(1);
+        await through.stop("SIGTERM");
+        const seen = proxy.hosts.length;
+        const direct = await start({ ...own, COZE_BASE_URL: emulator?.baseURL ?? "", [name]: proxy.url });
+        expect(emulator?.signatures).toBe(2);
+        expect(proxy.hosts).toHaveLength(seen);
+        await direct.stop("SIGTERM");
+      } finally {
+        proxy.close();
+      }
+    },
+  );
+
+  it("goes past the proxy where NO_PROXY says so, and ends where its address is none", async () => {
+    const own = await settings();
+    const proxy = await startProxy(Number(new URL(emulator?.baseURL ?? "").port));
+    try {
+      const COZE_BASE_URL = "http://service.invalid";
+      const program = await start({ ...own, COZE_BASE_URL, HTTP_PROXY: proxy.url, NO_PROXY: ".invalid" });
+      expect(program.output()).toContain("an agent cannot be reached yet");
+      expect(proxy.hosts).toEqual([]);
+      await program.stop("SIGTERM");
+      const wrong = await launch({ ...own, PORT: "0", HTTPS_PROXY: "my secret:proxy" });
+      expect(await wrong.ended).toBe(2);
+      expect(wrong.output()).toContain("HTTPS_PROXY and HTTP_PROXY must be addresses");
+      expect(wrong.output()).not.toContain("my secret");
+    } finally {
+      proxy.close();
+    }
   });
 });

@@ -67,6 +67,13 @@ describe("The program's settings", () => {
     }
   });
 
+  it("take the hosts to which links may lead", () => {
+    const hosts = (text: string) => readSettings({ APARTE_LINK_HOSTS: text }).linkHosts;
+    expect(hosts("docs.acme.com, *.acme.org")).toEqual(["docs.acme.com", "*.acme.org"]);
+    expect(hosts("none")).toEqual([]);
+    expect(hosts("")).toBeUndefined();
+  });
+
   it("take a list of secrets, for rotation", () => {
     const environment = {
       APARTE_SECRET: secret,
@@ -102,6 +109,7 @@ describe("The program's settings", () => {
     ["COZE_APP_ID", () => ({ COZE_QPS: "5" })],
     ["SONAOPS_BASE_URL", () => ({ SONAOPS_PROFILE: "A" })],
     ["DIALOGFLOW_AGENT", () => ({ DIALOGFLOW_CREDENTIALS_FILE: "key.json", APARTE_SECRET: secret })],
+    ["APARTE_LINK_HOSTS", () => ({ APARTE_LINK_HOSTS: "https://docs.acme.com" })],
     ["PORT", () => ({ PORT: "http" })],
     ["PORT", () => ({ PORT: "70000" })],
   ];

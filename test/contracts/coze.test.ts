@@ -10,20 +10,16 @@ for (const stream of [true, false]) {
       remember: (name) => `my name is ${name}`,
       recall: "what is my name?",
       slow: "slow: 30 one two three four five six seven eight nine ten",
-      async start() {
+      async start(deadlineMs) {
         const emulator = await startCozeEmulator();
         const { appId, keyId, privateKey, botId, baseURL } = emulator;
         let faults: { lift(): void }[] = [];
         return {
           backend: coze({
-            ...{ appId, keyId, privateKey, botId, baseURL, stream },
-            ...{
-              requestTimeout: 2_000,
-              idleTimeout: 2_000,
-              waitTimeout: 1_500,
-              pollInterval: 20,
-              retryDelay: 1,
-            },
+            ...{ appId, keyId, privateKey, botId, baseURL, stream, pollInterval: 20, retryDelay: 1 },
+            ...(deadlineMs === undefined
+              ? {}
+              : { requestTimeout: deadlineMs, idleTimeout: deadlineMs, waitTimeout: deadlineMs }),
           }),
           begun: () => emulator.once("chat"),
           opened: () => emulator.conversations().length,

@@ -12,7 +12,7 @@ for (const stream of [true, false]) {
       recall: "what is my name?",
       slow: stream ? "wait: 60000" : "fail: hang",
       canLose: false,
-      async start() {
+      async start(deadlineMs) {
         const emulator = await startDialogflowCxEmulator({ maxTextLength: 100_000 });
         const { agent, credentials, baseURL } = emulator;
         const call = stream ? "serverStreamingDetectIntent" : "detectIntent";
@@ -20,12 +20,13 @@ for (const stream of [true, false]) {
         return {
           backend: dialogflowCx({
             ...{ agent, credentials, baseURL, stream, maxTextLength: 100_000 },
-            ...{ requestTimeout: 2_000, retryDelay: 1 },
+            ...(deadlineMs === undefined ? {} : { requestTimeout: deadlineMs }),
+            retryDelay: 1,
           }),
           begun: () => emulator.nextTurn(),
           opened: () => emulator.sessions().length,
           lose: () => {},
-          cutNext: () => faults.push(emulator.fail({ call, cut: 60 })),
+          cutNext: () => faults.push(emulator.fail({ call, endAt: 60 })),
           refuse: () => faults.push(emulator.fail({ call, status: "UNAUTHENTICATED", times: 100 })),
           limit: () => faults.push(emulator.fail({ call, status: "RESOURCE_EXHAUSTED", times: 100 })),
           hangNext: () => faults.push(emulator.fail({ call, hang: true, times: 100 })),

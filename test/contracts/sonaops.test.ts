@@ -11,7 +11,7 @@ for (const profile of ["A", "B"] as const) {
       remember: (name) => `my name is ${name}`,
       recall: "what is my name?",
       slow: "slow: 60000",
-      async start() {
+      async start(deadlineMs) {
         const emulator = await startSonaopsEmulator({ profile });
         const { apiKey, apiSecret, agentId, baseURL } = emulator;
         const path = "/v1/chat/stream";
@@ -19,7 +19,8 @@ for (const profile of ["A", "B"] as const) {
         return {
           backend: sonaops({
             ...{ apiKey, apiSecret, agentId, baseURL, profile },
-            ...{ requestTimeout: 2_000, idleTimeout: 2_000, retryDelay: 1 },
+            ...(deadlineMs === undefined ? {} : { requestTimeout: deadlineMs, idleTimeout: deadlineMs }),
+            retryDelay: 1,
           }),
           begun: () => emulator.nextTurn(),
           opened: () => emulator.conversationsOpened,

@@ -172,7 +172,7 @@ describe("The Coze emulator, judged by the official client", () => {
     expect(token.access_token).toMatch(/^czs_/);
     expect(token.expires_in).toBeGreaterThanOrEqual(before + 3600);
     expect(token.expires_in).toBeLessThanOrEqual(Math.floor(Date.now() / 1000) + 3600);
-    expect(emulator.tokensIssued).toBe(1);
+    expect(emulator.signatures).toBe(1);
     expect(emulator.jwts()).toMatchObject([
       { sessionName: "ada", audience: "api.coze.cn", durationSeconds: 3600 },
     ]);
@@ -326,11 +326,18 @@ describe("The Coze emulator, judged by the official client", () => {
 });
 
 describe("The token endpoint", () => {
-  it("takes a JWT for either region and for its own host", async () => {
-    const emulator = await start();
-    const { host, hostname } = new URL(emulator.baseURL);
-    for (const aud of ["api.coze.cn", "api.coze.com", host, hostname]) {
-      expect((await exchange(emulator, await signed(emulator, { claims: { aud } }))).status).toBe(200);
+  it("takes a JWT for its region and for its own host, and none for the other region", async () => {
+    for (const [region, other] of [
+      ["cn", "com"],
+      ["com", "cn"],
+    ] as const) {
+      const emulator = await start(region === "cn" ? {} : { region });
+      const { host, hostname } = new URL(emulator.baseURL);
+      for (const aud of [`api.coze.${region}`, host, hostname]) {
+        expect((await exchange(emulator, await signed(emulator, { claims: { aud } }))).status).toBe(200);
+      }
+      const foreign = await signed(emulator, { claims: { aud: `api.coze.${other}` } });
+      expect((await exchange(emulator, foreign)).status).toBe(401);
     }
   });
 
@@ -380,13 +387,6 @@ describe("The token endpoint", () => {
     expect((await exchange(emulator, "")).body.error_message).toContain("verify jwt empty error");
     expect((await exchange(emulator, "no.jwt")).status).toBe(401);
     expect(emulator.signatures).toBe(0);
-  });
-
-  it("refuses the other region when it stands for one", async () => {
-    const emulator = await start({ region: "com" });
-    expect((await exchange(emulator, await signed(emulator))).status).toBe(401);
-    const jwt = await signed(emulator, { claims: { aud: "api.coze.com" } });
-    expect((await exchange(emulator, jwt)).status).toBe(200);
   });
 
   it("refuses another grant, and a life above 86399 seconds", async () => {
@@ -836,9 +836,9 @@ describe("A fault", () => {
     const emulator = await start();
     const ada = await session(emulator, "ada");
     const path = "/v1/conversation/create";
-    const fault = emulator.fail({ path, status: 429, code: 4020, headers: { "retry-after": "3" }, times: 2 });
+    const fault = emulator.fail({ path, status: 429, code: 4020, headers: { "x-wait": "3" }, times: 2 });
     const first = await ada.send("POST", path, {});
-    expect([first.status, first.headers.get("retry-after")]).toEqual([429, "3"]);
+    expect([first.status, first.headers.get("x-wait")]).toEqual([429, "3"]);
     expect(((await first.json()) as Json).code).toBe(4020);
     expect((await ada.json("GET", `/v1/conversations?bot_id=${emulator.botId}`)).code).toBe(0);
     expect((await ada.json("POST", path, {})).code).toBe(4020);
@@ -847,10 +847,23 @@ describe("A fault", () => {
     expect(emulator.conversations()).toHaveLength(1);
   });
 
+  it("refuses who comes back before its Retry-After is over, and nobody else", async () => {
+    const emulator = await start();
+    const [ada, ben] = [await session(emulator, "ada"), await session(emulator, "ben")];
+    const path = "/v1/conversation/create";
+    emulator.fail({ path, page: 429, headers: { "retry-after": "1" } });
+    const status = async (of = ada) => (await of.send("POST", path, {})).status;
+    expect([await status(), await status(), await status(ben)]).toEqual([429, 429, 200]);
+    expect(emulator.conversations()).toHaveLength(1);
+    expect(emulator.requests().map(({ isEarly }) => isEarly)).toContain(true);
+    await expect.poll(status, { timeout: 10_000 }).toBe(200);
+    expect(await status()).toBe(200);
+  });
+
   it("speaks as the token endpoint there, and as a gateway when it is told to", async () => {
     const emulator = await start();
     emulator.fail({ path: "/api/permission/oauth2*", status: 500, code: "internal_error" });
-    emulator.fail({ method: "post", status: 502, body: "<h1>Bad Gateway</h1>" });
+    emulator.fail({ method: "post", page: 502, body: "<h1>Bad Gateway</h1>" });
     const { status, body } = await exchange(emulator, await signed(emulator));
     expect([status, body.error_code]).toEqual([500, "internal_error"]);
     const gateway = await fetch(`${emulator.baseURL}/v3/chat`, { method: "POST" });

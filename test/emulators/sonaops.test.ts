@@ -301,7 +301,7 @@ describe("SonaopsEmulator", () => {
 
     emulator.fail({ refuse: "usage-cap" });
     expect((await create(emulator)).body.message).toBe("API key usage limit reached");
-    emulator.fail({ html: 502 });
+    emulator.fail({ page: 502 });
     const page = await send(emulator, "/v1/agent/list", {});
     expect([page.status, page.headers.get("content-type")]).toEqual([502, "text/html"]);
     expect(await page.text()).toContain("<html>");
@@ -324,7 +324,7 @@ describe("SonaopsEmulator", () => {
       expect(events.filter(({ event }) => event === "message_saved")).toHaveLength(saved);
       expect(kept()).toBe(2 * saved);
     }
-    emulator.fail({ cut: "before-answer" });
+    emulator.fail({ dropResponse: true });
     await expect(create(emulator)).rejects.toThrow();
     expect(emulator.conversationsOpened).toBe(2);
   });
@@ -347,7 +347,8 @@ describe("SonaopsEmulator", () => {
     await fault.hit;
     leaving.abort();
     await expect(held).rejects.toThrow();
-    await expect.poll(() => emulator.requests()[0]).toMatchObject({ status: 200, code: 10500 });
+    await expect.poll(() => emulator.requests()[0]).toMatchObject({ status: 499 });
+    expect(emulator.conversationsOpened).toBe(0);
   });
 
   it("does not keep the turn of a client that leaves", async () => {

@@ -47,3 +47,9 @@ export const ephemeral = 64;
 export function storedCommand(id: string, bot: ServedBot, body: RestBody): Record<string, unknown> {
   return { id, application_id: bot.id, version: id, nsfw: false, dm_permission: true, ...body };
 }
+
+/** Discord lists the translations of commands only where it is asked for them. */
+export function withoutTranslations(command: Record<string, unknown>): Record<string, unknown> {
+  const { name_localizations: _, description_localizations: __, ...rest } = command;
+  return rest;
+}

@@ -10,7 +10,9 @@ import {
   responseKind,
   storedCommand,
   tokenMs,
+  withoutTranslations,
 } from "./discord-interactions.ts";
+import { RouteLimits } from "./discord-limits.ts";
 import { receive } from "./receive.ts";
 import { Watch } from "./watch.ts";
 
@@ -133,6 +135,8 @@ interface Channel {
 interface Session {
   readonly id: string;
   readonly bot: ServedBot;
+  readonly shard: number;
+  readonly shards: number;
   readonly intents: number;
   /** The last events, for a client that resumes. */
   readonly log: { readonly op: 0; readonly t: string; readonly s: number; readonly d: unknown }[];
@@ -190,6 +194,7 @@ export class DiscordServer {
   readonly hiddenThreadId: string;
   /** How long an interaction waits for its first response, in milliseconds. */
   firstResponseMs = 3_000;
+  readonly limits = new RouteLimits();
   readonly calls: RestCall[] = [];
   /** How a call goes wrong that no {@link fail} meets; asked for each, for programs that run for long. */
   faultOf: (call: RestCall) => Fault | undefined = () => undefined;
@@ -199,6 +204,7 @@ export class DiscordServer {
   readonly #server: Server;
   readonly #gateway = new WebSocketServer({ noServer: true });
   readonly #channels = new Map<string, Channel>();
+  readonly #guilds = new Set<string>();
   readonly #sessions = new Map<string, Session>();
   /** The bot's posts by nonce. They stay known when they are deleted. */
   readonly #nonces = new Map<string, StoredMessage>();
@@ -222,6 +228,7 @@ export class DiscordServer {
 
   private constructor() {
     this.guildId = this.#newId();
+    this.#guilds.add(this.guildId);
     this.channelId = this.#newChannel({ type: channelType.text, name: "general", guild_id: this.guildId });
     const thread = { type: channelType.publicThread, guild_id: this.guildId, parent_id: this.channelId };
     this.threadId = this.#newChannel({ ...thread, name: "a thread" });
@@ -255,6 +262,14 @@ export class DiscordServer {
     const bot = { id, username, bot: true, token: `token.of.${id}`, roleId: this.#newId() };
     this.#bots.set(bot.token, bot);
     return bot;
+  }
+
+  /** Another guild, with one channel, whose events another one of two shards gets. */
+  addGuild(): { readonly id: string; readonly channelId: string; readonly shard: number } {
+    const id = String(BigInt(this.guildId) + (1n << 22n));
+    this.#guilds.add(id);
+    const channelId = this.#newChannel({ type: channelType.text, name: "general", guild_id: id });
+    return { id, channelId, shard: shardOf(id, 2) };
   }
 
   // What people do
@@ -299,7 +314,7 @@ export class DiscordServer {
     this.messages.delete(messageId);
     const { guild_id } = this.#channel(channel_id);
     const event = { id: messageId, channel_id, ...(guild_id === undefined ? {} : { guild_id }) };
-    for (const session of this.#sessions.values()) this.#dispatch(session, "MESSAGE_DELETE", event);
+    for (const session of this.#sessionsOf(guild_id)) this.#dispatch(session, "MESSAGE_DELETE", event);
   }
 
   archive(threadId: string, options: { readonly locked?: boolean } = {}): void {
@@ -310,7 +325,7 @@ export class DiscordServer {
   deny(channelId: string, ...names: readonly (keyof typeof permission)[]): void {
     const channel = this.#channel(channelId);
     channel.denied = names.reduce((all, name) => all | permission[name], channel.denied ?? 0n);
-    for (const session of this.#sessions.values())
+    for (const session of this.#sessionsOf(channel.guild_id))
       this.#dispatch(session, "CHANNEL_UPDATE", this.#guildChannel(channel));
   }
 
@@ -378,8 +393,9 @@ export class DiscordServer {
       },
       ...(message === undefined ? {} : { message }),
     };
-    for (const session of this.#sessions.values())
-      if (session.bot === bot) this.#dispatch(session, "INTERACTION_CREATE", event);
+    // Where only the person has installed the app, the first shard is told.
+    for (const session of this.#sessionsOf(isInstalled ? guildId : undefined, bot))
+      this.#dispatch(session, "INTERACTION_CREATE", event);
     return interaction;
   }
 
@@ -459,9 +475,12 @@ export class DiscordServer {
         const bot = this.#bots.get(d.token);
         if (bot === undefined) return socket.close(4004);
         if (this.closesWith !== undefined) return socket.close(this.closesWith);
-        session = { id: this.#newId(), bot, intents: d.intents, log: [], events: 0, socket };
+        const [shard, shards] = d.shard ?? [0, 1];
+        session = {
+          ...{ id: this.#newId(), bot, shard, shards, intents: d.intents, log: [], events: 0, socket },
+        };
         this.#sessions.set(session.id, session);
-        this.#greet(session, d.shard);
+        this.#greet(session);
       }
       if (op === 6) {
         session = this.#sessions.get(d.session_id);
@@ -482,24 +501,30 @@ export class DiscordServer {
     });
   }
 
-  #greet(session: Session, shard: unknown): void {
+  #greet(session: Session): void {
+    const { shard, shards } = session;
+    const guilds = [...this.#guilds].filter((id) => shardOf(id, shards) === shard);
     this.#dispatch(session, "READY", {
       v: 10,
       user: { ...this.#user(session.bot), verified: true, mfa_enabled: false },
       session_id: session.id,
       resume_gateway_url: `ws://${this.host}`,
-      guilds: [{ id: this.guildId, unavailable: true }],
+      guilds: guilds.map((id) => ({ id, unavailable: true })),
       application: { id: session.bot.id, flags: 0 },
-      shard,
+      shard: [shard, shards],
     });
     if ((session.intents & intent.guilds) === 0) return;
-    const channels = [...this.#channels.values()].filter((channel) => channel.guild_id !== undefined);
+    for (const id of guilds) this.#tellGuild(session, id);
+  }
+
+  #tellGuild(session: Session, guildId: string): void {
+    const channels = [...this.#channels.values()].filter((channel) => channel.guild_id === guildId);
     this.#dispatch(session, "GUILD_CREATE", {
-      id: this.guildId,
+      id: guildId,
       name: "A guild",
       owner_id: "1",
       roles: [
-        this.#role(this.guildId, "@everyone"),
+        this.#role(guildId, "@everyone"),
         ...[...this.#bots.values()].map(({ roleId, username, id }) => this.#role(roleId, username, id)),
       ],
       channels: channels
@@ -529,7 +554,7 @@ export class DiscordServer {
   }
 
   #guildChannel({ denied = 0n, ...channel }: Channel): object {
-    const overwrite = { id: this.guildId, type: 0, allow: "0", deny: String(denied) };
+    const overwrite = { id: channel.guild_id, type: 0, allow: "0", deny: String(denied) };
     return {
       ...channel,
       permission_overwrites: [overwrite],
@@ -567,10 +592,18 @@ export class DiscordServer {
     this.#watch.happened();
   }
 
+  /** Each guild is one shard's; direct messages are the first one's. */
+  #sessionsOf(guildId: string | undefined, bot?: ServedBot): Session[] {
+    return [...this.#sessions.values()].filter(
+      (session) =>
+        session.shard === shardOf(guildId, session.shards) && (bot === undefined || session.bot === bot),
+    );
+  }
+
   /** To each session as much of a message's event as its intents allow. */
   #announce(t: string, message: StoredMessage): void {
     const { guild_id } = this.#channel(message.channel_id);
-    for (const session of this.#sessions.values()) {
+    for (const session of this.#sessionsOf(guild_id)) {
       const needed = guild_id === undefined ? intent.directMessages : intent.guildMessages;
       if ((session.intents & needed) === 0) continue;
       this.#dispatch(session, t, this.#payload(message, session));
@@ -732,29 +765,24 @@ export class DiscordServer {
       process: request.headers["x-process"]?.toString(),
     };
     this.calls.push(call);
-    const fault = this.#faultOf(call) ?? this.faultOf(call);
+    let allowance = this.limits.take(call.method, call.path);
+    const fault = allowance.isRefused ? undefined : (this.#faultOf(call) ?? this.faultOf(call));
     if (fault?.delayMs !== undefined) await sleep(fault.delayMs);
     await fault?.until;
     let status = 200;
     let body: unknown;
     let messageId: string | undefined;
-    const headers: Record<string, string> = { "content-type": "application/json" };
     try {
-      if (fault?.after === true || !isFailure(fault)) {
+      if (!allowance.isRefused && (fault?.after === true || !isFailure(fault))) {
         body = this.#respond(call, bot, searchParams);
         messageId = (body as { id?: string } | undefined)?.id;
       }
       const restFor = fault?.retryAfter ?? fault?.lastFor;
-      if (restFor !== undefined) {
-        headers["x-ratelimit-limit"] = "5";
-        headers["x-ratelimit-remaining"] = "0";
-        headers["x-ratelimit-reset-after"] = String(restFor);
-      }
-      if (fault?.retryAfter !== undefined) {
+      if (restFor !== undefined) allowance = this.limits.rest(call.method, call.path, restFor);
+      if (fault?.retryAfter !== undefined || (allowance.isRefused && fault === undefined)) {
         status = 429;
-        body = { message: "You are being rate limited.", retry_after: fault.retryAfter, global: false };
-        headers["retry-after"] = String(fault.retryAfter);
-        headers["x-ratelimit-scope"] = "user";
+        const { retryAfter } = allowance;
+        body = { message: "You are being rate limited.", retry_after: retryAfter, global: false };
       } else if (fault?.status !== undefined) throw new Refusal(fault.status, fault.code ?? 0, "A fault");
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
@@ -762,8 +790,11 @@ export class DiscordServer {
       body = { code: error.code, message: error.message };
     }
     if (fault?.drop === true) response.destroy();
-    else if (body === undefined) response.writeHead(204).end();
-    else response.writeHead(status, headers).end(JSON.stringify(body));
+    else if (body === undefined) response.writeHead(204, allowance.headers).end();
+    else {
+      const headers = { "content-type": "application/json", ...allowance.headers };
+      response.writeHead(status, headers).end(JSON.stringify(body));
+    }
     call.status = fault?.drop === true ? 0 : body === undefined ? 204 : status;
     this.onCall(call, this.messages.get(messageId ?? ""));
     this.#watch.happened();
@@ -836,8 +867,11 @@ export class DiscordServer {
     return this.#payload(message, reader);
   }
 
-  #command(method: string, bot: ServedBot, body: RestBody): unknown {
-    if (method === "GET") return [...this.#commands.values()];
+  #command(method: string, bot: ServedBot, body: RestBody, query: URLSearchParams): unknown {
+    if (method === "GET") {
+      const commands = [...this.#commands.values()];
+      return query.get("with_localizations") === "true" ? commands : commands.map(withoutTranslations);
+    }
     const command = storedCommand(this.#newId(), bot, body);
     this.#commands.set(String(body.name), command);
     return command;
@@ -849,7 +883,7 @@ export class DiscordServer {
       const session_start_limit = { total: 1_000, remaining: 1_000, reset_after: 0, max_concurrency: 1 };
       return { url: `ws://${this.host}`, shards: 1, session_start_limit };
     }
-    if (path === `/applications/${bot.id}/commands`) return this.#command(method, bot, body);
+    if (path === `/applications/${bot.id}/commands`) return this.#command(method, bot, body, query);
     if (path === "/users/@me/channels") return this.#directChannelOf(String(body.recipient_id));
     const [, parentId = "", starterId] = /^\/channels\/(\d+)\/messages\/(\d+)\/threads$/.exec(path) ?? [];
     if (starterId !== undefined) return this.#openThread(parentId, starterId, body, bot);
@@ -898,20 +932,25 @@ export class DiscordServer {
       throw new Refusal(400, 160_004, "A thread has already been created for this message");
     if (typeof name !== "string" || name === "" || name.length > 100)
       throw new Refusal(400, 50_035, "Invalid name");
-    const thread = { type: channelType.publicThread, guild_id: this.guildId, parent_id: parentId, name };
+    const thread = {
+      type: channelType.publicThread,
+      guild_id: parent.guild_id ?? this.guildId,
+      parent_id: parentId,
+      name,
+    };
     this.#channels.set(id, { id, ...thread });
-    for (const session of this.#sessions.values())
+    for (const session of this.#sessionsOf(parent.guild_id))
       this.#dispatch(session, "THREAD_CREATE", { ...this.#thread(this.#channel(id)), newly_created: true });
     this.#join(this.#channel(id), bot);
     return this.#thread(this.#channel(id));
   }
 
   /** Who posts in a thread becomes a member of it. */
-  #join({ id }: Channel, bot: ServedBot): void {
+  #join({ id, guild_id }: Channel, bot: ServedBot): void {
     const member = { id, user_id: bot.id, join_timestamp: botMember.joined_at, flags: 0 };
-    const event = { id, guild_id: this.guildId, member_count: 1, added_members: [member] };
-    for (const session of this.#sessions.values())
-      if (session.bot === bot) this.#dispatch(session, "THREAD_MEMBERS_UPDATE", event);
+    const event = { id, guild_id, member_count: 1, added_members: [member] };
+    for (const session of this.#sessionsOf(guild_id, bot))
+      this.#dispatch(session, "THREAD_MEMBERS_UPDATE", event);
   }
 
   #directChannelOf(personId: string): object {
@@ -1019,6 +1058,10 @@ async function readBody(
     files.push(Object.assign(file, { content: new Uint8Array(await file.arrayBuffer()) }));
   }
   return { body: JSON.parse(String(form.get("payload_json"))), files };
+}
+
+function shardOf(guildId: string | undefined, shards: number): number {
+  return guildId === undefined ? 0 : Number((BigInt(guildId) >> 22n) % BigInt(shards));
 }
 
 function isFailure(fault: Fault | undefined): boolean {

@@ -17,7 +17,7 @@ const budgets: Readonly<Record<string, number>> = {
 /** What an app with the adapter's own manifest has. */
 const neededScopes = [
   ...["app_mentions:read", "assistant:write", "channels:history", "channels:read", "chat:write"],
-  ...["files:read", "groups:history", "im:history", "mpim:history", "users:read"],
+  ...["commands", "files:read", "groups:history", "im:history", "mpim:history", "users:read"],
 ];
 
 /** A call of Slack's API that the bot made. */
@@ -131,6 +131,10 @@ export class SlackServer {
   hasBudgets = false;
   /** When calls were carried out, by what they share a budget with. */
   readonly #spent = new Map<string, number[]>();
+  /** When a stream ends by itself, in milliseconds after its beginning. */
+  streamLife = 300_000;
+  /** When streams began. */
+  readonly #began = new Map<string, number>();
   /** What the token may do. */
   scopes: readonly string[] = neededScopes;
   readonly calls: ApiCall[] = [];
@@ -301,6 +305,18 @@ export class SlackServer {
     );
   }
 
+  /** A person uses a shortcut of the app on one of its messages. */
+  async shortcut(user: string, message: StoredMessage, callback_id: string): Promise<void> {
+    const { channel, ts, thread, shown } = message;
+    const place = thread === undefined ? {} : { thread_ts: thread };
+    await this.#interact({
+      ...{ type: "message_action", callback_id, is_enterprise_install: false, enterprise: null },
+      ...{ team: { id: this.teamId }, user: { id: user, team_id: this.teamId }, channel: { id: channel } },
+      ...{ message: { type: "message", user: this.botUserId, text: shown, ts, ...place }, message_ts: ts },
+      ...{ trigger_id: "1.2", response_url: `http://${this.host}/api/respond`, action_ts: this.ts() },
+    });
+  }
+
   async #interact(payload: object): Promise<void> {
     if (this.eventsUrl === undefined) return this.#push("interactive", payload, undefined);
     const form = new URLSearchParams({ payload: JSON.stringify(payload) }).toString();
@@ -469,10 +485,14 @@ export class SlackServer {
       case "conversations.replies":
       case "conversations.history":
         return { messages: this.#history(method, body) };
+      case "chat.postEphemeral":
+        if (body.user === undefined) throw new Refusal("user_not_in_channel");
+        return { message_ts: this.ts() };
       case "respond":
       case "assistant.threads.setStatus":
       case "assistant.threads.setSuggestedPrompts":
         return {};
+      case "agents.sessions.rename":
       case "agents.sessions.setStatus":
         if (body.thread_ts === undefined) throw new Refusal("invalid_thread_ts");
         return {};
@@ -520,6 +540,7 @@ export class SlackServer {
       if (body.recipient_team_id === undefined) throw new Refusal("missing_recipient_team_id");
     }
     const ts = this.ts();
+    this.#began.set(ts, performance.now());
     this.messages.set(ts, {
       ...{ channel, ts, thread: thread_ts, shown: checkMarkdown(markdown_text), text: "" },
       ...{ isStreaming: true, wasStream: true, metadata: undefined },
@@ -534,6 +555,7 @@ export class SlackServer {
   #streaming({ ts = "" }: ApiBody): StoredMessage {
     const message = this.messages.get(ts);
     if (message === undefined) throw new Refusal("message_not_found");
+    if (performance.now() - (this.#began.get(ts) ?? 0) > this.streamLife) this.expire(ts);
     if (!message.isStreaming) throw new Refusal("message_not_in_streaming_state");
     return message;
   }

@@ -1,11 +1,16 @@
 // A process with a mapper of its own. Reads messages as lines of JSON, answers { id, text } or { id, code }.
 import { createInterface } from "node:readline";
 
-const { root, store, agent, options } = JSON.parse(process.env.SETTINGS ?? "{}");
+const { root, store, service = "coze", agent, options } = JSON.parse(process.env.SETTINGS ?? "{}");
 const { openStore, SessionMapper } = await import(`${root}/src/index.js`);
-const { coze } = await import(`${root}/src/backends/coze/index.js`);
+const { coze, sonaops, dialogflowCx } = await import(`${root}/src/backends/${service}/index.js`);
+const backends = {
+  coze: () => coze({ ...agent, tools: { price: ({ size }) => (size === "large" ? "12" : "8") } }),
+  sonaops: () => sonaops(agent),
+  "dialogflow-cx": () => dialogflowCx(agent),
+};
 const mapper = new SessionMapper({
-  agents: { helper: coze(agent) },
+  agents: { helper: backends[service]() },
   store: await openStore(store),
   secret: "a secret of the tests, long enough",
   logger: { info() {}, warn() {}, error() {} },

@@ -155,6 +155,40 @@ describe("rename", () => {
   });
 });
 
+describe("feedback", () => {
+  it("goes to the service of the conversation's agent", async () => {
+    const given: unknown[] = [];
+    a.agent.feedback = async ({ conversationId, answer, rating, words }) => {
+      given.push([conversationId, answer, rating, words]);
+    };
+    await say("m1");
+    await a.mapper.feedback(ann, "answer-1", "down", { words: "too short" });
+    await a.mapper.feedback(ann, "answer-1", "up");
+    expect(given).toEqual([
+      ["c1", "answer-1", "down", "too short"],
+      ["c1", "answer-1", "up", undefined],
+    ]);
+  });
+
+  it("needs an answer, a rating, a conversation, and a service that takes feedback", async () => {
+    const code = (promise: Promise<void>) =>
+      promise.catch((error: { code: string; field?: string }) => [error.code, error.field]);
+    expect(await code(a.mapper.feedback(ann, "answer-1", "up"))).toEqual(["backend-unsupported", undefined]);
+    a.agent.feedback = async () => {};
+    expect(await code(a.mapper.feedback(ann, "answer-1", "up"))).toEqual(["conversation-lost", undefined]);
+    await say("m1");
+    expect(await code(a.mapper.feedback(ann, " ", "up"))).toEqual(["input-invalid", "answer"]);
+    expect(await code(a.mapper.feedback(ann, "answer-1", "good" as "up"))).toEqual([
+      "input-invalid",
+      "rating",
+    ]);
+    expect(await code(a.mapper.feedback(ann, "answer-1", "up", { agent: "nobody" }))).toEqual([
+      "agent-unknown",
+      "agent",
+    ]);
+  });
+});
+
 describe("select", () => {
   it("is the person's choice until another one is made, or its agent is gone", async () => {
     await a.mapper.select(ann, "other");

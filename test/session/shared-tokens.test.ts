@@ -142,11 +142,28 @@ describe("Minting for all processes", () => {
     await records.setIfAbsent(`${recordOf("k")}:lock`, "a dead one's", 1_500);
     now = 1_499;
     let mints = 0;
-    const waiting = tokens.once("k", async () => {
+    const tries: Promise<boolean>[] = [];
+    let triedThrice = () => {};
+    const thrice = new Promise<void>((resolve) => {
+      triedThrice = resolve;
+    });
+    const watched: Records = {
+      ...records,
+      get: (key) => records.get(key),
+      set: (key, value, ttlMs) => records.set(key, value, ttlMs),
+      delete: (key) => records.delete(key),
+      setIfAbsent: (key, value, ttlMs) => {
+        tries.push(records.setIfAbsent(key, value, ttlMs));
+        if (tries.length === 3) triedThrice();
+        return tries.at(-1) as Promise<boolean>;
+      },
+    };
+    const waiting = new StoredTokens(watched, [secret]).once("k", async () => {
       mints += 1;
       return minted("t1");
     });
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await thrice;
+    expect(await Promise.all(tries)).toEqual([false, false, false]);
     expect(mints).toBe(0);
     now = 1_500;
     expect((await waiting).token).toBe("t1");

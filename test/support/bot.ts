@@ -38,6 +38,7 @@ export class TestAgent implements Backend {
   rename?: NonNullable<Backend["rename"]>;
   accessToken?: NonNullable<Backend["accessToken"]>;
   history?: NonNullable<Backend["history"]>;
+  feedback?: NonNullable<Backend["feedback"]>;
 
   async open(call: OpenCall): Promise<string> {
     this.opened.push(call);

@@ -33,7 +33,13 @@ const others = [
   "Forwarded from {…}:",
   // Names of protocols and products.
   ...["Bearer {…}", "GET, POST, DELETE", "GET, POST, DELETE, OPTIONS", "Web Adapter"],
-  // For whoever creates the Slack app.
+  "The title has {…} characters, and Coze takes {…} at most.",
+  'The function \\"opening\\" failed. Its error is kept as the cause.',
+  'The function \\"opening\\" must return at most {…} messages of { role: \\"user\\" or \\"agent\\", text }.',
+  "must be a function: (feedback) => …",
+  "Slack shows no session of an agent here. An app that is no agent needs `agentView: false`",
+  // For whoever creates the Slack app, in its manifest.
+  ...["New conversation", "What is kept of me", "A new conversation, another agent, what is kept of you"],
   "Answers you, and keeps what you tell it to itself.",
 ];
 

@@ -50,6 +50,26 @@ describe("Middlewares", () => {
     expect(seen[0]?.signal).toBe(signal);
   });
 
+  it("see what was answered, as far as it has come, and whole at the end", async () => {
+    const seen: string[] = [];
+    let turnOf: TurnContext | undefined;
+    a.mapper.use(async (turn, next) => {
+      turnOf = turn;
+      seen.push(turn.answer);
+      await next();
+      seen.push(turn.answer);
+    });
+    await a.receive("m1", "hello");
+    await settled();
+    a.agent.last.say({ type: "message", text: "One." });
+    a.agent.last.say({ type: "text", delta: "Tw" });
+    await settled();
+    seen.push(turnOf?.answer ?? "");
+    a.agent.last.answer("Two.");
+    await settled();
+    expect(seen).toEqual(["", "One.\n\nTw", "One.\n\nTwo."]);
+  });
+
   it("answer for the agent", async () => {
     a.mapper.use((turn) => turn.say("No."));
     await a.receive("m1");

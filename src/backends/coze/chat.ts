@@ -201,7 +201,7 @@ export function* deliver(
   if (text.trim() === "" || (id !== undefined && progress.delivered.has(id))) return;
   if (id !== undefined) progress.delivered.add(id);
   progress.answers += 1;
-  yield { type: "message", text };
+  yield { type: "message", text, ...(id === undefined || id === "" ? {} : { id }) };
 }
 
 /** What follows the answers: suggestions and what the chat cost. */

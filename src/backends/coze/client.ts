@@ -29,16 +29,17 @@ export interface CozeRequest {
 }
 
 /**
- * The token caches by issuer, so that two agents of one app share a session's token. Held weakly: they live as
- * long as a backend uses them.
+ * Each mapper's token caches by issuer, so that its agents of one app share a session's token. Those of another mapper
+ * are another customer's, and lie in another store.
  */
-const caches = new Map<string, WeakRef<TokenCache>>();
+const caches = new WeakMap<BackendHost, Map<string, TokenCache>>();
 
-function cacheOf(issuer: string): TokenCache {
-  const known = caches.get(issuer)?.deref();
-  if (known !== undefined) return known;
-  const cache = new TokenCache({ issuer });
-  caches.set(issuer, new WeakRef(cache));
+function cacheOf(host: BackendHost, issuer: string): TokenCache {
+  const own = caches.get(host) ?? new Map<string, TokenCache>();
+  caches.set(host, own);
+  const cache = own.get(issuer) ?? new TokenCache({ issuer });
+  own.set(issuer, cache);
+  if (host.sharedTokens !== undefined) cache.share(host.sharedTokens);
   return cache;
 }
 
@@ -52,7 +53,7 @@ function refusalOf({ isAboutConversation }: CozeRequest): typeof refusal {
 /** Requests to Coze in a session's name: with its token, with deadlines, repeated where that does no harm. */
 export class CozeClient {
   readonly settings: CozeSettings;
-  readonly #tokens: TokenCache;
+  #tokens: TokenCache;
   /** Undefined where one token is for all. */
   readonly #mint: TokenMint | undefined;
   /** New tokens that were refused with 4101. */
@@ -61,14 +62,14 @@ export class CozeClient {
 
   constructor(settings: CozeSettings) {
     this.settings = settings;
-    this.#tokens = cacheOf(settings.issuer);
+    this.#tokens = new TokenCache({ issuer: settings.issuer });
     const { credentials } = settings;
     this.#mint = typeof credentials === "string" ? undefined : new TokenMint(settings, credentials);
   }
 
-  attach({ sharedTokens, pace }: BackendHost): void {
-    if (sharedTokens !== undefined) this.#tokens.share(sharedTokens);
-    this.#pace = pace;
+  attach(host: BackendHost): void {
+    this.#tokens = cacheOf(host, this.settings.issuer);
+    this.#pace = host.pace;
   }
 
   async token(sessionName: string, signal: AbortSignal): Promise<string> {

@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { AparteError } from "../../errors.ts";
-import type { ConversationCall, HistoryMessage, OpenCall, SessionCall } from "../backend.ts";
+import type { ConversationCall, FeedbackCall, HistoryMessage, OpenCall, SessionCall } from "../backend.ts";
 import { ServiceFailure } from "../http/failure.ts";
 import { type Fields, fieldsOf, listOf, textOf } from "../http/json.ts";
 import type { CozeClient } from "./client.ts";
+import { openingMessages } from "./opening.ts";
 import { idOf, readableText, readMessage } from "./wire.ts";
 
 /** Coze takes names of 100 characters. Counted in UTF-16 units, which is never less than any other count. */
@@ -18,6 +19,7 @@ const mostPages = 400;
 export async function open(client: CozeClient, call: OpenCall): Promise<string> {
   // Marks this very attempt: an older conversation of the session is not taken for the one being opened.
   const attempt = randomUUID();
+  const messages = await openingMessages(client.settings, call);
   const create = async (): Promise<string> => {
     const answer = await client.call({
       method: "POST",
@@ -26,6 +28,7 @@ export async function open(client: CozeClient, call: OpenCall): Promise<string> 
         bot_id: client.settings.botId,
         name: call.title === undefined ? undefined : nameOf(call.title) || undefined,
         connector_id: client.settings.connectorId,
+        messages,
         meta_data: { ...client.settings.metaData, aparte: marker(call), aparte_open: attempt },
       },
       isHarmless: false,
@@ -52,8 +55,12 @@ export async function rename(
   client: CozeClient,
   call: ConversationCall & { readonly title: string },
 ): Promise<void> {
-  const name = nameOf(call.title);
+  const name = lineOf(call.title);
   if (name === "") throw new AparteError("input-invalid", "The title is empty.", { field: "title" });
+  if (name.length > longestName) {
+    const problem = `The title has ${name.length} characters, and Coze takes ${longestName} at most.`;
+    throw new AparteError("input-invalid", problem, { field: "title" });
+  }
   await edit(client, call, "PUT", "", { name });
 }
 
@@ -98,6 +105,15 @@ export async function history(client: CozeClient, call: ConversationCall): Promi
     if (answer.has_more !== true || !after || messages.size === known) return [...messages.values()];
   }
   throw endless();
+}
+
+/** Replaces what was said of the answer before. */
+export async function feedback(
+  client: CozeClient,
+  { answer, rating, words, ...call }: FeedbackCall,
+): Promise<void> {
+  const body = { feedback_type: rating === "up" ? "like" : "unlike", comment: words };
+  await edit(client, call, "POST", `/messages/${encodeURIComponent(answer)}/feedback`, body);
 }
 
 async function edit(
@@ -156,9 +172,13 @@ function marker({ sessionName, agent }: SessionCall): string {
   return `${sessionName}/${encodeURIComponent(agent)}`.slice(0, 512);
 }
 
+function lineOf(title: string): string {
+  return title.replace(/\s+/g, " ").trim();
+}
+
 /** The title on one line, cut between characters as a reader sees them. */
 export function nameOf(title: string): string {
-  const line = title.replace(/\s+/g, " ").trim();
+  const line = lineOf(title);
   if (line.length <= longestName) return line;
   let name = "";
   for (const { segment } of new Intl.Segmenter().segment(line.slice(0, 2 * longestName))) {

@@ -6,11 +6,14 @@ import type { CozeClient } from "./client.ts";
 import { idOf } from "./wire.ts";
 
 const imageName = /\.(avif|bmp|gif|heic|heif|jpe?g|png|svg|tiff?|webp)$/i;
+/** Voice notes among them: an agent that hears takes them as what was said. */
+const audioName = /\.(aac|flac|m4a|mp3|ogg|opus|wav|wma)$/i;
 
 /** What Coze is told that the file is: by its type, or by its name where it has none. */
-export function kindOf({ name, type }: FileInput): "image" | "file" {
-  const isImage = type === undefined || type === "" ? imageName.test(name) : type.startsWith("image/");
-  return isImage ? "image" : "file";
+export function kindOf({ name, type = "" }: FileInput): "image" | "audio" | "file" {
+  if (type.startsWith("image/") || (type === "" && imageName.test(name))) return "image";
+  if (type.startsWith("audio/") || (type === "" && audioName.test(name))) return "audio";
+  return "file";
 }
 
 /** Uploads a file and returns its id. A repeat leaves at most a second copy, which Coze drops in time. */

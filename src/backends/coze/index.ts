@@ -1,3 +1,4 @@
+import { optionInvalid } from "../../check.ts";
 import { AparteError } from "../../errors.ts";
 import type { ReplyEvent } from "../../turn/reply-event.ts";
 import type { AskCall, Backend } from "../backend.ts";
@@ -7,14 +8,22 @@ import { ChatProgress, cancelChat, chatRequest, freeConversation } from "./chat.
 import { pollChat } from "./chat-poll.ts";
 import { streamChat } from "./chat-stream.ts";
 import { CozeClient } from "./client.ts";
-import { clear, find, history, open, remove, rename } from "./conversations.ts";
+import { clear, feedback, find, history, open, remove, rename } from "./conversations.ts";
 import { upload } from "./files.ts";
 import { type CozeOptions, readOptions } from "./options.ts";
 import { composeQuestion } from "./question.ts";
 import { recover } from "./recover.ts";
 
 export { serviceWords } from "../http/failure.ts";
-export type { CozeOptions, CozePerTurn, CozeSessionContext, CozeTool, CozeTurn } from "./options.ts";
+export type {
+  CozeOpening,
+  CozeOptions,
+  CozePerTurn,
+  CozeSession,
+  CozeSessionContext,
+  CozeTool,
+  CozeTurn,
+} from "./options.ts";
 
 /** A backend for Coze: all but what Coze needs not. */
 export type CozeBackend = Required<Omit<Backend, "locate">>;
@@ -50,16 +59,27 @@ export function coze(options: CozeOptions): Omit<CozeBackend, "accessToken"> {
     remove: (call) => remove(client, call),
     forget: ({ sessionName }) => client.forget(sessionName),
     history: (call) => history(client, call),
+    feedback: (call) => feedback(client, call),
     upload: (call) => upload(client, call),
     cancel: (call) => cancelChat(client, call, textOf(fieldsOf(call.facts).chatId)),
     ...accessToken,
-    // A token that is given is tried by a look at the agent's conversations, one that is made by making it.
-    probe: async (signal) => {
-      if (options.accessToken === undefined) await client.token(probeSession, signal);
-      else await find(client, { sessionName: probeSession, agent: "", signal });
-    },
+    probe: (signal) => probe(client, options, signal),
     attach: (host) => client.attach(host),
   };
+}
+
+/**
+ * Tries the key, and whether it opens the agent: both are needed to list the agent's conversations.
+ * @throws {AparteError} `backend-auth`, or `option-invalid` where the agent is none that may be asked
+ */
+async function probe(client: CozeClient, options: CozeOptions, signal: AbortSignal): Promise<void> {
+  if (options.accessToken === undefined) await client.token(probeSession, signal);
+  try {
+    await find(client, { sessionName: probeSession, agent: "", signal });
+  } catch (error) {
+    if (!(error instanceof AparteError) || error.code !== "backend-rejected") throw error;
+    throw optionInvalid("botId", `names no agent that can be asked. ${error.message}`, error);
+  }
 }
 
 async function* ask(client: CozeClient, turn: AskCall): AsyncGenerator<ReplyEvent> {

@@ -19,6 +19,12 @@ export interface CozeTurn {
   readonly text: string;
 }
 
+/** Whose conversation is opened. */
+export type CozeSession = Omit<CozeTurn, "text">;
+
+/** The messages with which a conversation begins. */
+export type CozeOpening = readonly { readonly role: "user" | "agent"; readonly text: string }[];
+
 /** The same for all turns, or made for each. */
 export type CozePerTurn<T> = T | ((turn: CozeTurn) => T | undefined);
 
@@ -72,6 +78,11 @@ export interface CozeOptions {
   readonly stream?: boolean;
   /** Values for `{{name}}` in the agent's prompt. */
   readonly customVariables?: CozePerTurn<{ readonly [name: string]: string }>;
+  /**
+   * Messages with which a conversation begins, e.g. what was said in a thread before: oldest first, at most 16. Called
+   * when a conversation is opened, and not again where a reset keeps the conversation.
+   */
+  readonly opening?: (session: CozeSession) => CozeOpening | undefined | Promise<CozeOpening | undefined>;
   /** Input of the start node, for agents in chatflow mode. */
   readonly parameters?: CozePerTurn<{ readonly [name: string]: JsonValue }>;
   /** Tools that run here, by the names that the agent calls them by. */
@@ -132,6 +143,7 @@ export interface CozeSettings {
   readonly customVariables: CozeOptions["customVariables"];
   readonly parameters: CozeOptions["parameters"];
   readonly metaData: CozeOptions["metaData"];
+  readonly opening: CozeOptions["opening"];
   readonly tools: NonNullable<CozeOptions["tools"]>;
   readonly toolTimeout: number;
   readonly extra: CozeOptions["extra"];
@@ -167,6 +179,7 @@ const optionNames: Record<keyof CozeOptions, true> = {
   customVariables: true,
   parameters: true,
   metaData: true,
+  opening: true,
   tools: true,
   toolTimeout: true,
   extra: true,
@@ -219,8 +232,10 @@ export function readOptions(options: CozeOptions): CozeSettings {
     throw optionInvalid("tools", "must be an object of functions");
   }
   checkMetaData(options.metaData);
-  if (options.fetch !== undefined && typeof options.fetch !== "function") {
-    throw optionInvalid("fetch", "must be a function");
+  for (const name of ["opening", "fetch"] as const) {
+    if (options[name] !== undefined && typeof options[name] !== "function") {
+      throw optionInvalid(name, "must be a function");
+    }
   }
   if (options.qps !== undefined && (!Number.isInteger(options.qps) || options.qps < 1)) {
     throw optionInvalid("qps", "must be a whole number above 0");
@@ -244,6 +259,7 @@ export function readOptions(options: CozeOptions): CozeSettings {
     customVariables: options.customVariables,
     parameters,
     metaData: options.metaData,
+    opening: options.opening,
     tools: options.tools ?? {},
     toolTimeout: milliseconds("toolTimeout", options.toolTimeout, 60_000),
     extra: options.extra,

@@ -29,7 +29,7 @@ export async function composeQuestion(client: CozeClient, turn: AskCall): Promis
   const text = questionText(turn);
   const question = { role: "user", type: "question", meta_data: { [turnMark]: turn.turnId } } as const;
   if (turn.files.length === 0) return { ...question, content: text, content_type: "text" };
-  const items: { type: "image" | "file"; file_id: string }[] = [];
+  const items: { type: ReturnType<typeof kindOf>; file_id: string }[] = [];
   // A few at a time: Coze takes ten uploads a second on the smaller plans, from all people together.
   for (let at = 0; at < turn.files.length; at += uploadsAtOnce) {
     const few = turn.files.slice(at, at + uploadsAtOnce);

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import { AparteError } from "../../errors.ts";
 import { plainTexts } from "../../texts/texts.ts";
 import type { ReplyEvent } from "../../turn/reply-event.ts";
-import type { AskCall, Backend, JsonValue, Located } from "../backend.ts";
+import type { AskCall, Backend, FeedbackCall, JsonValue, Located } from "../backend.ts";
 import { noAnswer } from "../http/no-answer.ts";
 import { Client } from "./client.ts";
 import { type DialogflowCxOptions, readOptions, type Settings } from "./options.ts";
@@ -115,6 +115,25 @@ class DialogflowCx implements Backend {
     };
   }
 
+  async feedback({ answer, rating, words, signal }: FeedbackCall): Promise<void> {
+    const [, session, responseId] = /^([0-9a-f]{32}):([A-Za-z0-9-]{1,100})$/.exec(answer) ?? [];
+    if (session === undefined) {
+      throw new AparteError("backend-rejected", "That is not the id of an answer of Dialogflow's.");
+    }
+    // The service has this call for sessions without an environment's name alone.
+    await this.#client.call(
+      `${this.#settings.agent}/sessions/${session}:submitAnswerFeedback`,
+      {
+        responseId,
+        answerFeedback: {
+          rating: rating === "up" ? "THUMBS_UP" : "THUMBS_DOWN",
+          ...(words === undefined ? {} : { ratingReason: { feedback: words } }),
+        },
+      },
+      signal,
+    );
+  }
+
   /** Lists a session's entity types, which asks for the same role as a turn does and changes nothing. */
   async probe(signal: AbortSignal): Promise<void> {
     const session = newConversationId("probe", this.#settings.agent);
@@ -164,9 +183,11 @@ class DialogflowCx implements Backend {
         const text = texts(plan.place === undefined ? "session-over" : "session-half-over");
         yield { type: "notice", code: "new-conversation", text };
       }
+      // The service wants to know the session as well, and that may be another one by then.
+      const answer = response.id === undefined ? {} : { id: `${plan.id}:${response.id}` };
       if (response.isPartial) {
         shown.push(...response.messages);
-        yield* replyEvents(response.messages, this.#settings, turn);
+        yield* replyEvents(response.messages, this.#settings, turn, answer);
         continue;
       }
       final = response;
@@ -174,7 +195,7 @@ class DialogflowCx implements Backend {
       const { hasEnded, place } = response;
       call.keep?.(await stateAfter({ owner, plan, sentAt, ttl: sessionTtl, hasEnded, place }, this.#seal));
       const rest = response.messages.slice(countRepeated(response.messages, shown));
-      yield* replyEvents(rest, this.#settings, turn);
+      yield* replyEvents(rest, this.#settings, turn, answer);
       refuseToolCalls(response.messages);
       refuseSilence(response, shown.length);
       if (response.messages.length === 0 && shown.length === 0 && !hasEnded) yield noAnswer(call);

@@ -14,6 +14,8 @@ type Fields = Readonly<Record<string, unknown>>;
 
 /** One answer of the service, as much of it as matters here. */
 export interface DetectIntentResponse {
+  /** Names the answer for feedback. */
+  readonly id: string | undefined;
   readonly isPartial: boolean;
   readonly messages: readonly Fields[];
   readonly place: Place;
@@ -42,7 +44,9 @@ export function readResponse(value: unknown): DetectIntentResponse {
   }
   const messages = list(result?.responseMessages);
   const page = fields(result?.currentPage)?.name;
+  const id = response?.responseId;
   return {
+    id: typeof id === "string" && id !== "" ? id : undefined,
     isPartial,
     messages,
     place: {
@@ -56,18 +60,22 @@ export function readResponse(value: unknown): DetectIntentResponse {
   };
 }
 
-/** Turns the service's messages into ours, in their order. `end` is left to the end of the turn. */
+/**
+ * Turns the service's messages into ours, in their order. `end` is left to the end of the turn.
+ * @param answer names them for feedback
+ */
 export async function* replyEvents(
   messages: readonly Fields[],
   { onPayload }: Settings,
   turn: DialogflowTurn,
+  answer: { readonly id?: string },
 ): AsyncGenerator<ReplyEvent> {
   const hasText = messages.some((message) => textOf(message) !== "");
   for (const message of messages) {
     const text = textOf(message);
     if (text !== "") {
       yield { type: "text", delta: text };
-      yield { type: "message", text };
+      yield { type: "message", text, ...answer };
     } else if ("payload" in message) {
       yield* payloadEvents(message.payload, onPayload, turn);
     } else if ("liveAgentHandoff" in message) {
@@ -76,7 +84,7 @@ export async function* replyEvents(
     } else if ("outputAudioText" in message && !hasText) {
       // An agent made for the telephone may have no other words.
       const spoken = spokenText(message.outputAudioText);
-      if (spoken !== "") yield { type: "message", text: spoken };
+      if (spoken !== "") yield { type: "message", text: spoken, ...answer };
     } else if (!("endInteraction" in message) && !("text" in message)) {
       yield { type: "status", text: `Dialogflow: ${nameOf(message)}` };
     }

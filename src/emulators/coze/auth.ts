@@ -1,5 +1,4 @@
-import { createPublicKey, generateKeyPair, type KeyObject, randomBytes } from "node:crypto";
-import { promisify } from "node:util";
+import { createPublicKey, type KeyObject, randomBytes } from "node:crypto";
 import { decodeProtectedHeader, errors, jwtVerify } from "jose";
 import { asFields, type Fields, readBody } from "./fields.ts";
 import { type Call, Refusal, type Route, TokenRefusal } from "./protocol.ts";
@@ -44,12 +43,6 @@ export interface Auth {
 const jwtGrant = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const maxTokenSeconds = 86_399;
 const clockSkewSeconds = 60;
-
-/** A new RSA key as PKCS#8 PEM, as the service's console hands it out. */
-export async function newPrivateKey(): Promise<string> {
-  const { privateKey } = await promisify(generateKeyPair)("rsa", { modulusLength: 2048 });
-  return privateKey.export({ type: "pkcs8", format: "pem" }).toString();
-}
 
 export function newToken(prefix: "czs" | "pat"): string {
   return `${prefix}_${randomBytes(36).toString("base64url")}`;

@@ -14,7 +14,7 @@ export const silent: Sink = { emit: () => {}, cut: () => {}, end: () => {} };
 
 /** An event stream as `/v3/chat` writes it, with what the request's fault does to it. */
 export function openStream(call: Call): { readonly sink: Sink; readonly response: Response } {
-  const { cut, hangAfter, errorEvent } = call.streamFault;
+  const { cut, hangAfter, errorEvent } = call.fault;
   const encoder = new TextEncoder();
   let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   let events = 0;

@@ -235,6 +235,6 @@ function readChat(body: Fields, desk: Desk, identity: Identity): AskedChat {
 /** The agent's plan, or the failure that a queued fault puts in its place. */
 function planned(call: Call, plan: AgentPlan): AgentPlan {
   if (plan.early !== undefined) throw new Refusal(plan.early, "refused on request");
-  const failed = call.streamFault.chatFailed;
+  const failed = call.fault.chatFailed;
   return failed === undefined ? plan : { steps: [{ type: "fail", text: "", ...failed }] };
 }

@@ -1,17 +1,19 @@
-import { EventEmitter, setMaxListeners } from "node:events";
 import type { Emulator } from "../emulator.ts";
-import { chanceOf } from "../kit/chance.ts";
-import { type CozeJwt, createAuth, newPrivateKey, newToken } from "./auth.ts";
+import { Faults } from "../kit/faults.ts";
+import { Log, Waiting } from "../kit/log.ts";
+import { newRsaKey } from "../kit/options.ts";
+import { startServer } from "../kit/server.ts";
+import { type CozeJwt, createAuth, newToken } from "./auth.ts";
 import { chatRoutes } from "./chat.ts";
 import { saidIn } from "./content.ts";
 import { conversationRoutes, type Desk } from "./conversations.ts";
-import { type CozeFault, type CozeFaultHandle, createFaults, hostileFaults } from "./faults.ts";
+import { type CozeFault, faultRules } from "./faults.ts";
 import { fileRoutes } from "./files.ts";
 import { openJournal } from "./journal.ts";
 import { messageRoutes } from "./messages.ts";
-import { type CozeEmulatorOptions, type ReadOptions, readOptions } from "./options.ts";
-import { Refusal } from "./protocol.ts";
-import { type CozeRequest, startServer } from "./server.ts";
+import { type CozeEmulatorOptions, readOptions, type Settings } from "./options.ts";
+import { type CozeRequest, Refusal } from "./protocol.ts";
+import { serviceOf } from "./server.ts";
 import {
   type Chat,
   type ChatStatus,
@@ -22,9 +24,9 @@ import {
 } from "./state.ts";
 
 export type { CozeJwt } from "./auth.ts";
-export type { CozeFault, CozeFaultHandle } from "./faults.ts";
+export type { CozeFault } from "./faults.ts";
 export type { CozeBot, CozeEmulatorOptions } from "./options.ts";
-export type { CozeRequest } from "./server.ts";
+export type { CozeRequest } from "./protocol.ts";
 
 /** A message as the emulator keeps it. */
 export interface CozeMessage {
@@ -38,6 +40,8 @@ export interface CozeMessage {
   readonly text: string;
   /** The names of its files. */
   readonly files: readonly string[];
+  /** What the person thinks of it, in Coze's words. */
+  readonly feedback?: { readonly type: string; readonly comment?: string };
 }
 
 /** A conversation as the emulator keeps it. */
@@ -80,7 +84,7 @@ export interface CozeEvents {
 }
 
 /** A local stand-in for the Coze Open API, with an OAuth app, an account and bots of its own. */
-export interface CozeEmulator extends Emulator {
+export interface CozeEmulator extends Emulator<CozeRequest, CozeFault> {
   /** The OAuth app's id: the JWT's `iss`. */
   readonly appId: string;
   /** The public key's fingerprint: the JWT's `kid`. */
@@ -93,14 +97,10 @@ export interface CozeEmulator extends Emulator {
   /** A `pat_` token without a session, that does not expire: what isolation looks like without JWT. */
   readonly personalToken: string;
 
-  /** How many tokens were given out. */
-  readonly tokensIssued: number;
-  /** How many JWTs were accepted. */
+  /** How many JWTs were accepted: a token was given out for each. */
   readonly signatures: number;
   /** The accepted JWTs' claims, oldest first; the last 10,000. */
   jwts(): readonly CozeJwt[];
-  /** The requests, oldest first; the last 10,000. */
-  requests(): readonly CozeRequest[];
   /** All conversations, oldest first. */
   conversations(): readonly CozeConversation[];
   /** All chats, oldest first. */
@@ -111,18 +111,11 @@ export interface CozeEmulator extends Emulator {
     filter?: (value: CozeEvents[Name]) => boolean,
   ): Promise<CozeEvents[Name]>;
 
-  /**
-   * Makes the next request that fits go wrong. Several wait in line; each request meets one.
-   * @throws {AparteError} `option-invalid` for a member that does not exist.
-   */
-  fail(fault: CozeFault): CozeFaultHandle;
   /** Makes every token given out so far (of this session, if one is named) worthless: 401 with code 4100. */
   expireTokens(sessionName?: string): void;
   /** Deletes a conversation behind its owner's back; false when there is none. */
   deleteConversation(id: string): boolean;
 }
-
-const keptEntries = 10_000;
 
 /**
  * Starts a Coze stand-in on a loopback port. It is as strict as the service is known to be; its agent is described
@@ -132,27 +125,14 @@ const keptEntries = 10_000;
  */
 export async function startCozeEmulator(options: CozeEmulatorOptions = {}): Promise<CozeEmulator> {
   const settings = readOptions(options);
-  const { host, now } = settings;
+  const { host, now, port, wordDelayMs } = settings;
   const journal = settings.persist === undefined ? undefined : await openJournal(settings.persist);
   const state = new CozeState(journal, now);
-  const closing = new AbortController();
-  // Each running chat and held request listens, and there may be thousands.
-  setMaxListeners(0, closing.signal);
-  const { hostile } = settings;
-  const faults = createFaults(hostile && chanceOf(hostile.seed, hostile.share ?? 0.3, hostileFaults));
-  const events = new EventEmitter().setMaxListeners(0);
-  const requests: CozeRequest[] = [];
-  const jwts: CozeJwt[] = [];
+  const jwts = new Log<CozeJwt>();
+  const opened = new Waiting<CozeConversation>();
+  const begun = new Waiting<CozeChat>();
+  const ended = new Waiting<CozeChat>();
   let signatures = 0;
-
-  const emit = <Name extends keyof CozeEvents>(event: Name, make: () => CozeEvents[Name]): void => {
-    if (events.listenerCount(event) > 0) events.emit(event, make());
-  };
-  const keep = <Entry>(list: Entry[], entry: Entry): void => {
-    list.push(entry);
-    if (list.length > 2 * keptEntries) list.splice(0, list.length - keptEntries);
-  };
-
   try {
     const setup = await readSetup(state, settings);
     const published = new Map(
@@ -160,26 +140,19 @@ export async function startCozeEmulator(options: CozeEmulatorOptions = {}): Prom
     );
     const server = await startServer({
       host,
-      port: settings.port,
-      state,
-      faults,
-      closing: closing.signal,
-      now,
-      onRequest(request) {
-        keep(requests, request);
-        emit("request", () => request);
-      },
-      routes(port) {
+      port,
+      faults: new Faults(faultRules, settings.hostile),
+      entryOf: ({ method }, { pathname }): CozeRequest => ({ method, path: pathname }),
+      service(listensAt, closing) {
         const auth = createAuth({
           state,
           setup,
           now,
-          audiences: audiencesOf(settings, port),
+          audiences: audiencesOf(settings, listensAt),
           tokenTtlSeconds: settings.tokenTtlSeconds,
           onToken(jwt) {
             signatures += 1;
-            keep(jwts, jwt);
-            emit("token", () => jwt);
+            jwts.add(jwt);
           },
         });
         const desk: Desk = {
@@ -192,53 +165,47 @@ export async function startCozeEmulator(options: CozeEmulatorOptions = {}): Prom
               throw new Refusal(4101, "the token's scope lacks this bot");
             if (!isPublished) throw new Refusal(4015, "the bot is not published to the API channel");
           },
-          onConversation: (conversation) => emit("conversation", () => conversationView(state, conversation)),
+          onConversation: (conversation) => opened.happened(() => conversationView(state, conversation)),
         };
-        return [
+        const routes = [
           ...auth.routes,
           ...conversationRoutes(desk),
           ...messageRoutes(desk),
           ...fileRoutes(desk, settings.maxFileBytes),
           ...chatRoutes({
             desk,
-            wordDelayMs: settings.wordDelayMs,
-            closing: closing.signal,
-            onChat: (chat) => emit("chat", () => chatView(chat)),
-            onChatEnd: (chat) => emit("chat-ended", () => chatView(chat)),
+            wordDelayMs,
+            closing,
+            onChat: (chat) => begun.happened(() => chatView(chat)),
+            onChatEnd: (chat) => ended.happened(() => chatView(chat)),
           }),
         ];
+        return serviceOf(routes, state, now);
       },
     });
-
+    const events: { readonly [Name in keyof CozeEvents]: Waiting<CozeEvents[Name]> } = {
+      request: server.log,
+      token: jwts,
+      conversation: opened,
+      chat: begun,
+      "chat-ended": ended,
+    };
     const { appId, keyId, privateKey, personalToken, botIds } = setup;
     return {
-      baseURL: `http://${host.includes(":") ? `[${host}]` : host}:${server.port}`,
+      ...server,
       appId,
       keyId,
       privateKey,
       personalToken,
       botIds,
       botId: botIds[0] ?? "",
-      get tokensIssued() {
-        return signatures;
-      },
       get signatures() {
         return signatures;
       },
-      jwts: () => jwts.slice(-keptEntries),
-      requests: () => requests.slice(-keptEntries).map((request) => ({ ...request })),
+      jwts: () => jwts.last,
       conversations: () => [...state.conversations.values()].map((each) => conversationView(state, each)),
       chats: () => [...state.chats.values()].map(chatView),
-      once: (event, filter) =>
-        new Promise((resolve) => {
-          const listener = (value: CozeEvents[typeof event]) => {
-            if (filter !== undefined && !filter(value)) return;
-            events.off(event, listener);
-            resolve(value);
-          };
-          events.on(event, listener);
-        }),
-      fail: (fault) => faults.add(fault),
+      once: (event, filter) => events[event].next(filter),
       expireTokens(sessionName) {
         for (const [text, token] of state.tokens) {
           if (text === personalToken) continue;
@@ -251,8 +218,6 @@ export async function startCozeEmulator(options: CozeEmulatorOptions = {}): Prom
         return conversation !== undefined;
       },
       async close() {
-        if (closing.signal.aborted) return;
-        closing.abort();
         await server.close();
         state.close();
       },
@@ -263,12 +228,12 @@ export async function startCozeEmulator(options: CozeEmulatorOptions = {}): Prom
   }
 }
 
-async function readSetup(state: CozeState, { bots, privateKey }: ReadOptions): Promise<Setup> {
+async function readSetup(state: CozeState, { bots, privateKey }: Settings): Promise<Setup> {
   const before = state.setup;
   const setup: Setup = {
     appId: before?.appId ?? state.newId(),
     keyId: before?.keyId ?? newToken("pat").slice(4),
-    privateKey: privateKey ?? before?.privateKey ?? (await newPrivateKey()),
+    privateKey: privateKey ?? before?.privateKey ?? (await newRsaKey()),
     accountId: before?.accountId ?? state.newId(),
     personalToken: before?.personalToken ?? newToken("pat"),
     botIds: bots.map(({ id }, index) => id ?? before?.botIds[index] ?? state.newId()),
@@ -278,9 +243,8 @@ async function readSetup(state: CozeState, { bots, privateKey }: ReadOptions): P
   return setup;
 }
 
-function audiencesOf({ host, region }: ReadOptions, port: number): readonly string[] {
-  const regions = region === undefined ? ["api.coze.cn", "api.coze.com"] : [`api.coze.${region}`];
-  return [...regions, ...[host, "localhost"].flatMap((own) => [own, `${own}:${port}`])];
+function audiencesOf({ host, region }: Settings, port: number): readonly string[] {
+  return [`api.coze.${region}`, ...[host, "localhost"].flatMap((own) => [own, `${own}:${port}`])];
 }
 
 function conversationView(state: CozeState, conversation: Conversation): CozeConversation {
@@ -295,6 +259,7 @@ function conversationView(state: CozeState, conversation: Conversation): CozeCon
       type: message.type,
       text: said.text,
       files: said.attachments.map((attachment) => attachment.name),
+      ...(message.feedback === undefined ? {} : { feedback: message.feedback }),
     };
   });
   return { id, botId, sessionName, accountId, name, metaData, connectorId, sectionId, messages };

@@ -62,6 +62,7 @@ export async function openJournal(path: string): Promise<Journal> {
         isDue = true;
       },
       close: () => {
+        if (!database.open) return;
         isDue = true;
         emptyLog();
         database.close();

@@ -1,6 +1,13 @@
 import { contentOf, enteredMessage } from "./content.ts";
 import { type Desk, ownConversation } from "./conversations.ts";
-import { metaDataOf, optionalInteger, optionalText, readBody, requiredQuery } from "./fields.ts";
+import {
+  metaDataOf,
+  optionalInteger,
+  optionalText,
+  readBody,
+  requiredQuery,
+  requiredText,
+} from "./fields.ts";
 import { type Call, Refusal, type Route } from "./protocol.ts";
 import type { Conversation, Message } from "./state.ts";
 
@@ -84,7 +91,21 @@ export function messageRoutes(desk: Desk): readonly Route[] {
     return { data: wireMessage(message) };
   }
 
+  async function feedback({ request, params }: Call) {
+    const conversation = ownConversation(state, params.id ?? "", desk.identify(request));
+    const message = state.messagesOf(conversation.id).find(({ id }) => id === params.message);
+    if (message?.type !== "answer") throw new Refusal(4005, "message not found");
+    const body = await readBody(request);
+    const type = requiredText(body, "feedback_type");
+    if (type !== "like" && type !== "unlike") throw new Refusal(4000, "feedback_type must be like or unlike");
+    const comment = optionalText(body, "comment");
+    message.feedback = { type, ...(comment === undefined ? {} : { comment }) };
+    state.saveMessage(message);
+    return {};
+  }
+
   return [
+    { method: "POST", path: "/v1/conversations/:id/messages/:message/feedback", handle: feedback },
     { method: "POST", path: "/v1/conversation/message/create", handle: create },
     { method: "POST", path: "/v1/conversation/message/list", handle: list },
     { method: "GET", path: "/v1/conversation/message/retrieve", handle: retrieve },

@@ -1,3 +1,6 @@
+import type { Call as KitCall, LoggedRequest } from "../kit/server.ts";
+import type { CozeFault } from "./faults.ts";
+
 /** An error as the service tells it: a code and a message in the JSON envelope, mostly at HTTP 200. */
 export class Refusal extends Error {
   readonly code: number;
@@ -22,24 +25,15 @@ export class TokenRefusal extends Error {
   }
 }
 
-/** What a request may say about itself and its connection. */
-export interface Call {
-  readonly request: Request;
+/** A request that came in. No query, no headers and no body: they may hold words and secrets. */
+export type CozeRequest = LoggedRequest;
+
+export interface Call extends KitCall<CozeRequest, CozeFault> {
   /** The named parts of the route's path, e.g. `{ id: "75…" }`. */
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
   /** Sends what is written so far, then breaks the connection. */
   cut(): void;
-  /** What a queued fault wants of this request's stream. */
-  readonly streamFault: StreamFault;
-}
-
-/** How a stream goes wrong. */
-export interface StreamFault {
-  readonly cut?: number;
-  readonly hangAfter?: number;
-  readonly errorEvent?: { readonly after: number; readonly data: string };
-  readonly chatFailed?: { readonly code: number; readonly msg: string };
 }
 
 /** What a handler gives back: fields of the envelope, or a whole response (streams, the token endpoint). */

@@ -26,6 +26,8 @@ export interface Message {
   metaData: Readonly<Record<string, string>>;
   readonly createdAt: number;
   updatedAt: number;
+  /** What the person thinks of it. */
+  feedback?: { readonly type: string; readonly comment?: string };
 }
 
 export interface Conversation {

@@ -1,6 +1,6 @@
-import { createPublicKey, generateKeyPair, type KeyObject, randomBytes, randomUUID } from "node:crypto";
-import { promisify } from "node:util";
+import { createPublicKey, type KeyObject, randomBytes, randomUUID } from "node:crypto";
 import { decodeProtectedHeader, errors, jwtVerify } from "jose";
+import { newRsaKey } from "../kit/options.ts";
 import { Refusal } from "./refusal.ts";
 
 /** A service account's key file. */
@@ -48,14 +48,8 @@ const lifeSeconds = 3600;
 /** How far a client's clock may be off. */
 const skewSeconds = 300;
 
-/** A new RSA key as PKCS#8 PEM. */
-async function newPrivateKey(): Promise<string> {
-  const { privateKey } = await promisify(generateKeyPair)("rsa", { modulusLength: 2048 });
-  return privateKey.export({ type: "pkcs8", format: "pem" }).toString();
-}
-
 export async function createAuth(project: string, pem: string | undefined, now: () => number): Promise<Auth> {
-  const privateKey = pem ?? (await newPrivateKey());
+  const privateKey = pem ?? (await newRsaKey());
   const publicKey = createPublicKey(privateKey);
   const credentials: DialogflowCxCredentials = {
     type: "service_account",

@@ -2,28 +2,23 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Emulator } from "../emulator.ts";
-import { chanceOf } from "../kit/chance.ts";
+import { Faults } from "../kit/faults.ts";
+import { startServer } from "../kit/server.ts";
 import { createAuth, type DialogflowCxCredentials, type DialogflowCxUser } from "./auth.ts";
-import {
-  createFaults,
-  type DialogflowCxFault,
-  type DialogflowCxFaultHandle,
-  hostileFaults,
-} from "./faults.ts";
-import { log } from "./log.ts";
+import { type DialogflowCxFault, faultRules } from "./faults.ts";
 import { type DialogflowCxEmulatorOptions, readOptions } from "./options.ts";
-import { type DialogflowCxRequest, startServer } from "./server.ts";
-import { type DialogflowCxTurn, Service } from "./service.ts";
+import { type DialogflowCxRequest, entryOf, serviceOf } from "./server.ts";
+import { DialogflowCxService, type DialogflowCxTurn } from "./service.ts";
 
 export type { DialogflowCxCredentials, DialogflowCxUser } from "./auth.ts";
-export type { DialogflowCxFault, DialogflowCxFaultHandle } from "./faults.ts";
+export type { DialogflowCxFault } from "./faults.ts";
 export type { DialogflowCxEmulatorOptions } from "./options.ts";
 export type { GrpcStatus } from "./refusal.ts";
 export type { DialogflowCxRequest } from "./server.ts";
 export type { DialogflowCxTurn } from "./service.ts";
 
 /** A local stand-in for Dialogflow CX's sessions over REST v3, with an agent and a service account of its own. */
-export interface DialogflowCxEmulator extends Emulator {
+export interface DialogflowCxEmulator extends Emulator<DialogflowCxRequest, DialogflowCxFault> {
   /** The agent's resource name: `projects/…/locations/…/agents/…`. */
   readonly agent: string;
   /** The service account's key. */
@@ -42,20 +37,12 @@ export interface DialogflowCxEmulator extends Emulator {
   /** Moves the clock: sessions lapse, tokens end. */
   advance(milliseconds: number): void;
 
-  /** The requests, oldest first; the last 10,000. */
-  requests(): readonly DialogflowCxRequest[];
   /** The turns that ran, oldest first; the last 10,000. */
   turns(): readonly DialogflowCxTurn[];
   /** Resolves with the next turn, before it is answered. */
   nextTurn(): Promise<DialogflowCxTurn>;
   /** The whole names of the sessions that live. */
   sessions(): readonly string[];
-
-  /**
-   * Makes the next request that fits go wrong. Several wait in line; each request meets one.
-   * @throws {AparteError} `option-invalid` for a member that does not exist.
-   */
-  fail(fault: DialogflowCxFault): DialogflowCxFaultHandle;
 }
 
 /**
@@ -70,27 +57,17 @@ export async function startDialogflowCxEmulator(
   const settings = readOptions(options);
   let moved = 0;
   const now = (): number => settings.now() + moved;
-  const auth = await createAuth(settings.project, settings.privateKey, now);
-  const service = new Service(settings, now);
-  const { hostile } = options;
-  const faults = createFaults(hostile && chanceOf(hostile.seed, hostile.share ?? 0.3, hostileFaults));
-  const closing = new AbortController();
-  const requests: DialogflowCxRequest[] = [];
+  const auth = await createAuth(settings.project, options.privateKey, now);
+  const service = new DialogflowCxService(settings, now);
   const folders: string[] = [];
-  const waiting: ((turn: DialogflowCxTurn) => void)[] = [];
-  service.onTurn = (turn) => {
-    for (const resolve of waiting.splice(0)) resolve(turn);
-  };
   const server = await startServer({
     port: settings.port,
-    service,
-    auth,
-    faults,
-    closing: closing.signal,
-    onRequest: (request) => log(requests, request),
+    faults: new Faults(faultRules, options.hostile),
+    entryOf,
+    service: () => serviceOf(service, auth),
   });
   return {
-    baseURL: `http://127.0.0.1:${server.port}`,
+    ...server,
     agent: service.agent,
     credentials: auth.credentials,
     user: auth.user,
@@ -105,13 +82,10 @@ export async function startDialogflowCxEmulator(
     advance(milliseconds) {
       moved += milliseconds;
     },
-    requests: () => [...requests],
-    turns: () => [...service.turns],
-    nextTurn: () => new Promise((resolve) => waiting.push(resolve)),
+    turns: () => service.turns.last,
+    nextTurn: () => service.turns.next(),
     sessions: () => service.sessions.names,
-    fail: (fault) => faults.add(fault),
     async close() {
-      closing.abort();
       await server.close();
       await Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true })));
     },

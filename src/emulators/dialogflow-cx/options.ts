@@ -1,11 +1,8 @@
-import { createPrivateKey } from "node:crypto";
-import { optionInvalid, refuseUnknown } from "../../check.ts";
-import { type Hostile, isHostile } from "../kit/chance.ts";
+import type { EmulatorOptions } from "../emulator.ts";
+import { type Check, checkOptions, commonChecks, rsaKey, wholeNumber } from "../kit/options.ts";
 
 /** What `startDialogflowCxEmulator` takes. */
-export interface DialogflowCxEmulatorOptions {
-  /** The port; 0 takes a free one. @default 0 */
-  readonly port?: number;
+export interface DialogflowCxEmulatorOptions extends EmulatorOptions {
   /** @default "aparte-emulator" */
   readonly project?: string;
   /** Where the agent lives. @default "global" */
@@ -23,89 +20,36 @@ export interface DialogflowCxEmulatorOptions {
   readonly requestsPerMinute?: number;
   /** The most characters of a text. @default 500 */
   readonly maxTextLength?: number;
-  /** The emulator's clock, in Unix milliseconds. @default Date.now */
-  readonly now?: () => number;
-  /**
-   * Makes this share of the requests (from 0 to 1) go wrong, the same ones for the same seed. @default none; share 0.3
-   */
-  readonly hostile?: Hostile;
 }
 
-export interface Settings {
-  readonly port: number;
-  readonly project: string;
-  readonly location: string;
-  readonly agentId: string;
-  readonly environments: readonly string[];
-  readonly privateKey: string | undefined;
-  readonly requestsPerMinute: number;
-  readonly maxTextLength: number;
-  readonly now: () => number;
-}
+export type Settings = Required<Omit<DialogflowCxEmulatorOptions, "privateKey" | "hostile">>;
 
-const known: Record<keyof DialogflowCxEmulatorOptions, true> = {
-  port: true,
-  project: true,
-  location: true,
-  agentId: true,
-  environments: true,
-  privateKey: true,
-  requestsPerMinute: true,
-  maxTextLength: true,
-  hostile: true,
-  now: true,
-};
+const isId = (value: unknown): boolean =>
+  typeof value === "string" && /^[A-Za-z0-9][A-Za-z0-9.-]*$/.test(value);
+const id: Check = { holds: isId, expected: "letters, digits, dots and dashes" };
 
 export function readOptions(options: DialogflowCxEmulatorOptions): Settings {
-  refuseUnknown(options, Object.keys(known));
-  const {
-    project = "aparte-emulator",
-    location = "global",
-    agentId = "7c0f6a3e-0a51-4d0c-9a43-5a1d0a2f4c10",
-    environments = ["production"],
-    privateKey,
-    now = Date.now,
-  } = options;
-  for (const [name, value] of Object.entries({ project, location, agentId })) {
-    if (!isId(value)) throw optionInvalid(name, "must be letters, digits, dots and dashes");
-  }
-  if (!Array.isArray(environments) || !environments.every(isId)) {
-    throw optionInvalid("environments", "must be a list of ids");
-  }
-  if (privateKey !== undefined && !isRsaKey(privateKey)) {
-    throw optionInvalid("privateKey", "must be an RSA private key as PKCS#8 PEM");
-  }
-  if (options.hostile !== undefined && !isHostile(options.hostile)) {
-    throw optionInvalid("hostile", "must be { seed, share } with a whole number and one from 0 to 1");
-  }
-  if (typeof now !== "function") throw optionInvalid("now", "must be a function that returns milliseconds");
+  checkOptions(options, {
+    ...commonChecks,
+    project: id,
+    location: id,
+    agentId: id,
+    environments: {
+      holds: (value) => Array.isArray(value) && value.every(isId),
+      expected: "a list of ids",
+    },
+    privateKey: rsaKey,
+    requestsPerMinute: wholeNumber(1, 1_000_000_000),
+    maxTextLength: wholeNumber(1, 1_000_000_000),
+  });
   return {
-    port: wholeNumber("port", options.port ?? 0, 0, 65_535),
-    project,
-    location,
-    agentId,
-    environments,
-    privateKey,
-    requestsPerMinute: wholeNumber("requestsPerMinute", options.requestsPerMinute ?? 1_000_000_000, 1),
-    maxTextLength: wholeNumber("maxTextLength", options.maxTextLength ?? 500, 1),
-    now,
+    port: options.port ?? 0,
+    project: options.project ?? "aparte-emulator",
+    location: options.location ?? "global",
+    agentId: options.agentId ?? "7c0f6a3e-0a51-4d0c-9a43-5a1d0a2f4c10",
+    environments: options.environments ?? ["production"],
+    requestsPerMinute: options.requestsPerMinute ?? Number.POSITIVE_INFINITY,
+    maxTextLength: options.maxTextLength ?? 500,
+    now: options.now ?? Date.now,
   };
-}
-
-function isId(value: unknown): boolean {
-  return typeof value === "string" && /^[A-Za-z0-9][A-Za-z0-9.-]*$/.test(value);
-}
-
-function isRsaKey(value: unknown): boolean {
-  if (typeof value !== "string") return false;
-  try {
-    return createPrivateKey(value).asymmetricKeyType === "rsa";
-  } catch {
-    return false;
-  }
-}
-
-function wholeNumber(field: string, value: number, min: number, max = 1_000_000_000): number {
-  if (Number.isInteger(value) && value >= min && value <= max) return value;
-  throw optionInvalid(field, `must be a whole number from ${min} to ${max}`);
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
+import { Log } from "../kit/log.ts";
 import { type AgentAnswer, answer, type Message } from "./agent.ts";
 import { flowOf, pageNamed, pageOf } from "./flow.ts";
-import { log } from "./log.ts";
 import type { Settings } from "./options.ts";
 import { type Fields, type Query, readQuery } from "./query.ts";
 import { Refusal } from "./refusal.ts";
@@ -25,6 +25,9 @@ export interface DialogflowCxTurn {
   /** The page's name as people see it, after the turn. */
   readonly page: string;
   readonly parameters: Fields;
+  readonly responseId: string;
+  /** What the person thinks of the answer, as sent. */
+  feedback?: Fields;
 }
 
 /** What a turn answers, part by part; the last one is the final one. */
@@ -42,12 +45,11 @@ interface SessionName {
 }
 
 /** The sessions of one agent, and what a turn does to them. */
-export class Service {
+export class DialogflowCxService {
   readonly agent: string;
-  readonly turns: DialogflowCxTurn[] = [];
+  /** A turn is logged before it is answered. */
+  readonly turns: Log<DialogflowCxTurn> = new Log();
   readonly sessions: Sessions;
-  /** Called with each turn, before it is answered. */
-  onTurn: (turn: DialogflowCxTurn) => void = () => {};
   readonly #settings: Settings;
   readonly #now: () => number;
   #minute = 0;
@@ -77,6 +79,22 @@ export class Service {
     }
     session.parameters = merged(session.parameters, query.parameters);
     return this.#run(place, session, query, { call, startedSession });
+  }
+
+  /** Keeps what a person thinks of an answer. */
+  giveFeedback(path: string, body: unknown): void {
+    const { sessionId, environment } = this.findSession(path);
+    if (environment !== undefined) throw new Refusal("NOT_FOUND", "Requested entity was not found.");
+    const { responseId, answerFeedback } = body as { responseId?: unknown; answerFeedback?: Fields };
+    const { rating } = answerFeedback ?? {};
+    if (rating !== "THUMBS_UP" && rating !== "THUMBS_DOWN") {
+      throw new Refusal("INVALID_ARGUMENT", "answer_feedback.rating is required.");
+    }
+    const turn = this.turns.last.find(
+      (each) => each.sessionId === sessionId && each.responseId === responseId,
+    );
+    if (turn === undefined) throw new Refusal("INVALID_ARGUMENT", "There is no such response.");
+    turn.feedback = answerFeedback ?? {};
   }
 
   /** The session that a path names, or a refusal. */
@@ -163,18 +181,22 @@ export class Service {
       queryParams: query.queryParams,
       page: displayName,
       parameters: session.parameters,
+      responseId: randomUUID(),
     };
-    log(this.turns, turn);
-    this.onTurn(turn);
+    this.turns.add(turn);
     return {
-      parts: this.#responses(query, given, session, facts.call),
+      parts: this.#responses(query, given, session, turn),
       pauseMs: given.pauseMs ?? 0,
       fault: given.fault,
     };
   }
 
-  #responses(query: Query, given: AgentAnswer, session: Session, call: string): readonly object[] {
-    const responseId = randomUUID();
+  #responses(
+    query: Query,
+    given: AgentAnswer,
+    session: Session,
+    { call, responseId }: DialogflowCxTurn,
+  ): readonly object[] {
     const result = {
       ...echo(query),
       languageCode: query.languageCode,

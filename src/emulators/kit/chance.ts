@@ -39,9 +39,3 @@ export interface Hostile {
   readonly seed: number;
   readonly share?: number;
 }
-
-export function isHostile(value: unknown): value is Hostile {
-  if (typeof value !== "object" || value === null) return false;
-  const { seed, share = 0 } = value as { seed?: unknown; share?: unknown };
-  return Number.isInteger(seed) && typeof share === "number" && share >= 0 && share <= 1;
-}

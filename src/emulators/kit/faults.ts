@@ -1,5 +1,37 @@
 import { refuseUnknown } from "../../check.ts";
+import { chanceOf, type Hostile } from "./chance.ts";
+import { type WireFault, wireFaults } from "./wire.ts";
 
+/** What can go wrong with a request to any service. */
+export interface CommonFault extends WireFault {
+  /** How many requests it hits. @default 1 */
+  readonly times?: number;
+  /** Milliseconds before anything else happens. */
+  readonly delayMs?: number;
+  /** Holds the request, its work not begun, until {@link FaultHandle.lift}; then it goes on as usual. */
+  readonly hang?: boolean;
+  /** Answers with this HTTP status and a page of HTML, as a gateway does, and does no work. */
+  readonly page?: number;
+  /** The page's text; without `page`, one of the status 200. @default one that says its status */
+  readonly body?: string;
+  /** Further headers of an answer that a fault makes, e.g. `{ "retry-after": "3" }`. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Does all the work, then breaks the connection before the answer. */
+  readonly dropResponse?: boolean;
+}
+
+export const commonFaults: Readonly<Record<keyof CommonFault, true>> = {
+  ...wireFaults,
+  times: true,
+  delayMs: true,
+  hang: true,
+  page: true,
+  body: true,
+  headers: true,
+  dropResponse: true,
+};
+
+/** A fault that was ordered of an emulator. */
 export interface FaultHandle {
   /** How many requests it has hit. */
   readonly hits: number;
@@ -30,17 +62,19 @@ export interface FaultRules<Fault, Asked> {
   readonly fits: (fault: Fault, asked: Asked) => boolean;
   /** Throws for a fault that makes no sense. */
   readonly check?: (fault: Fault) => void;
-  /** What goes wrong with a request by itself, where the emulator is hostile. */
-  readonly chance?: ((asked: Asked) => Fault | undefined) | undefined;
+  /** What goes wrong by itself where the emulator is hostile; each makes a fault out of a random number. */
+  readonly hostile: readonly ((random: () => number) => Fault)[];
 }
 
 /** The faults that wait for their requests, in line; each request meets one. */
-export class Faults<Fault extends { readonly times?: number }, Asked> {
+export class Faults<Fault extends CommonFault, Asked> {
   readonly #rules: FaultRules<Fault, Asked>;
+  readonly #chance: (() => Fault | undefined) | undefined;
   readonly #waiting: Waiting<Fault>[] = [];
 
-  constructor(rules: FaultRules<Fault, Asked>) {
+  constructor(rules: FaultRules<Fault, Asked>, hostile: Hostile | undefined) {
     this.#rules = rules;
+    this.#chance = hostile && chanceOf(hostile.seed, hostile.share ?? 0.3, rules.hostile);
   }
 
   /** @throws {AparteError} `option-invalid` for a member that does not exist. */
@@ -65,7 +99,7 @@ export class Faults<Fault extends { readonly times?: number }, Asked> {
   take(asked: Asked): Hit<Fault> | undefined {
     const entry = this.#waiting.find(({ fault }) => this.#rules.fits(fault, asked));
     if (entry === undefined) {
-      const fault = this.#rules.chance?.(asked);
+      const fault = this.#chance?.();
       return fault && { fault, lifted: Promise.resolve() };
     }
     entry.left -= 1;

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { ServerRequest } from "srvx";
-import { connectionOf } from "../http-server.ts";
+import { breakOff, connectionOf } from "../http-server.ts";
 
 /** What a network, a proxy or a gateway does to an answer. The work is done in any case. */
 export interface WireFault {
@@ -14,6 +14,8 @@ export interface WireFault {
   readonly unterminated?: boolean;
   /** Resets the connection after this many bytes of the answer's body. */
   readonly resetAt?: number;
+  /** Ends the connection after this many bytes of the answer's body. */
+  readonly endAt?: number;
 }
 
 export const wireFaults: Readonly<Record<keyof WireFault, true>> = {
@@ -22,12 +24,13 @@ export const wireFaults: Readonly<Record<keyof WireFault, true>> = {
   pieces: true,
   unterminated: true,
   resetAt: true,
+  endAt: true,
 };
 
 /** The answer as it comes through. */
 export async function throughWire(
   response: Response,
-  { afterWork, contentType, pieces, unterminated, resetAt }: WireFault,
+  { afterWork, contentType, pieces, unterminated, resetAt, endAt }: WireFault,
   request: ServerRequest,
 ): Promise<Response> {
   if (afterWork !== undefined) {
@@ -36,12 +39,31 @@ export async function throughWire(
     return new Response(`<html><body>${afterWork}</body></html>`, { status: afterWork, headers });
   }
   if (contentType !== undefined) response.headers.set("content-type", contentType);
-  if ((pieces ?? resetAt) === undefined && unterminated !== true) return response;
+  const stopAt = resetAt ?? endAt;
+  if ((pieces ?? stopAt) === undefined && unterminated !== true) return response;
   const { status, headers } = response;
   const source = unterminated === true ? withoutEnd(response.body) : bytesOf(response.body);
-  const reset = (): void => void connectionOf(request)?.resetAndDestroy();
-  const size = pieces ?? 4096;
-  return new Response(torn(source, size, resetAt ?? Number.POSITIVE_INFINITY, reset), { status, headers });
+  const stop = (): void => {
+    if (resetAt === undefined) breakOff(request);
+    else connectionOf(request)?.resetAndDestroy();
+  };
+  const torn = tear(source, pieces ?? 4096, stopAt ?? Number.POSITIVE_INFINITY, stop);
+  return new Response(streamOf(torn), { status, headers });
+}
+
+/** A body of what comes out of `source`. Whoever stops reading ends it. */
+export function streamOf(source: AsyncGenerator<Uint8Array>): ReadableStream<Uint8Array> {
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const { done, value } = await source.next();
+      if (done === true) controller.close();
+      else controller.enqueue(value);
+    },
+    // Not awaited: what waits within the source may wait for long.
+    cancel() {
+      void source.return(undefined);
+    },
+  });
 }
 
 async function* bytesOf(body: ReadableStream<Uint8Array> | null): AsyncGenerator<Uint8Array> {
@@ -60,39 +82,26 @@ async function* withoutEnd(body: ReadableStream<Uint8Array> | null): AsyncGenera
   }
 }
 
-function torn(
+async function* tear(
   source: AsyncGenerator<Uint8Array>,
   size: number,
-  resetAt: number,
-  reset: () => void,
-): ReadableStream<Uint8Array> {
+  stopAt: number,
+  stop: () => void,
+): AsyncGenerator<Uint8Array> {
   let sent = 0;
-  const pieces = async function* (): AsyncGenerator<Uint8Array> {
-    for await (const bytes of source) {
-      for (let at = 0; at < bytes.length; at += size) {
-        const piece = bytes.subarray(at, Math.min(at + size, at + resetAt - sent));
-        if (piece.length > 0) yield piece;
-        sent += piece.length;
-        // What was written so far goes out first, as a piece of its own.
-        await nextTurn();
-        if (sent >= resetAt) {
-          await nextTurn();
-          return reset();
-        }
-      }
+  for await (const bytes of source) {
+    for (let at = 0; at < bytes.length && sent < stopAt; at += size) {
+      const piece = bytes.subarray(at, Math.min(at + size, at + stopAt - sent));
+      yield piece;
+      sent += piece.length;
+      // What was written so far goes out first, as a piece of its own.
+      await nextTurn();
     }
-    if (resetAt !== Number.POSITIVE_INFINITY) reset();
-  };
-  const reader = pieces();
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      const { done, value } = await reader.next();
-      if (done === true) controller.close();
-      else controller.enqueue(value);
-    },
-    async cancel() {
-      await reader.return(undefined);
-      await source.return(undefined);
-    },
-  });
+    if (sent >= stopAt) break;
+  }
+  if (stopAt === Number.POSITIVE_INFINITY) return;
+  await nextTurn();
+  stop();
+  // An end that comes from here would make the answer look whole.
+  await new Promise(() => {});
 }

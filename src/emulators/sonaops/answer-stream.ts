@@ -1,17 +1,10 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import { wordsOf } from "../agent.ts";
-import type { SonaopsFault } from "./faults.ts";
+import { breakOff } from "../http-server.ts";
+import { aborted } from "../kit/server.ts";
+import { streamOf } from "../kit/wire.ts";
+import type { SonaopsCall } from "./server.ts";
 import type { StartedTurn } from "./service.ts";
-
-export interface AnswerOptions {
-  readonly started: StartedTurn;
-  readonly wordDelayMs: number;
-  readonly cut: SonaopsFault["cut"];
-  /** Breaks the connection once what is written has been sent. */
-  readonly breakOff: () => void;
-  /** Ends with the emulator. */
-  readonly closing: AbortSignal;
-}
 
 /** After how many words a turn breaks that was asked to. */
 const wordsBeforeBreak = 3;
@@ -21,79 +14,54 @@ const wordsBeforeBreak = 3;
  * (`data: {"text": "…"}`), and the one for failures, are inferred. The turn is kept with `message_saved` alone, and
  * not at all when the client has left before it.
  */
-export function answerStream(options: AnswerOptions): Response {
-  const left = new AbortController();
-  const ends = AbortSignal.any([options.closing, left.signal]);
-  const encoder = new TextEncoder();
-  const body = new ReadableStream<Uint8Array>({
-    start(controller) {
-      const emit = (event: string, data: object): void => {
-        if (!ends.aborted) {
-          controller.enqueue(encoder.encode(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`));
-        }
-      };
-      // Not awaited: the words follow the headers.
-      void play(options, emit, ends)
-        .then((isWhole) => {
-          if (isWhole) controller.close();
-        })
-        .catch(() => {
-          if (!left.signal.aborted) controller.close();
-        });
-    },
-    cancel() {
-      left.abort();
-    },
-  });
-  return new Response(body, {
+export function answerStream(call: SonaopsCall, started: StartedTurn, wordDelayMs: number): Response {
+  return new Response(streamOf(play(call, started, wordDelayMs)), {
     headers: { "content-type": "text/event-stream", "cache-control": "no-cache" },
   });
 }
 
-/** Plays the agent's plan; false when the connection is broken off. */
-async function play(
-  { started, wordDelayMs, cut, breakOff }: AnswerOptions,
-  emit: (event: string, data: object) => void,
-  ends: AbortSignal,
-): Promise<boolean> {
-  const { steps, wordDelayMs: ownDelayMs = wordDelayMs } = started.plan;
+async function* play(
+  { request, fault: { cut }, closing }: SonaopsCall,
+  { plan, save }: StartedTurn,
+  wordDelayMs: number,
+): AsyncGenerator<Uint8Array> {
+  const ends = AbortSignal.any([closing, request.signal]);
+  const delayMs = plan.wordDelayMs ?? wordDelayMs;
   const answer: string[] = [];
-  const broken = (): false => {
-    breakOff();
-    return false;
+  const breaks = async (): Promise<void> => {
+    breakOff(request);
+    await aborted(ends);
   };
-  for (const step of steps) {
+  for (const step of plan.steps) {
     if (step.type !== "answer" && step.type !== "fail") continue;
     // The service has one message a turn.
     const text = answer.length === 0 ? step.text : `\n\n${step.text}`;
     for (const [index, word] of wordsOf(text).entries()) {
-      const pace = { signal: ends };
-      await (ownDelayMs > 0 ? sleep(ownDelayMs, undefined, pace) : nextTurn(undefined, pace));
+      const isPaused = await (delayMs > 0 ? sleep(delayMs, true, { signal: ends }) : nextTurn(true)).catch(
+        () => false,
+      );
+      if (!isPaused) return;
       if (index === wordsBeforeBreak && "breaks" in step) {
-        if (step.breaks === "cut") return broken();
-        if (step.breaks === "hang") await aborted(ends);
+        if (step.breaks === "cut") return await breaks();
+        if (step.breaks === "hang") return await aborted(ends);
       }
-      emit("message", { text: word });
-      if (cut === "in-answer") return broken();
+      yield eventOf("message", { text: word });
+      if (cut === "in-answer") return await breaks();
     }
-    if (step.type === "fail") {
-      emit("error", { code: step.code, success: false, message: step.msg });
-      return true;
-    }
+    if (step.type === "fail")
+      return yield eventOf("error", { code: step.code, success: false, message: step.msg });
     answer.push(text);
   }
   if (answer.length === 0) {
     answer.push("This service knows no such thing.");
-    emit("message", { text: answer[0] });
+    yield eventOf("message", { text: answer[0] });
   }
-  if (cut === "before-saved") return broken();
-  emit("message_saved", { messageId: started.save(answer.join("")) });
-  return cut === "after-saved" ? broken() : true;
+  if (cut === "before-saved") return await breaks();
+  if (ends.aborted) return;
+  yield eventOf("message_saved", { messageId: save(answer.join("")) });
+  if (cut === "after-saved") await breaks();
 }
 
-async function aborted(signal: AbortSignal): Promise<never> {
-  if (!signal.aborted) {
-    await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
-  }
-  throw signal.reason;
+function eventOf(event: string, data: object): Uint8Array {
+  return Buffer.from(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
 }

@@ -41,7 +41,7 @@ export interface StartedTurn {
 }
 
 /** The agents and their conversations. */
-export class Service {
+export class SonaopsService {
   readonly agents: readonly string[];
   readonly #hyphens: boolean;
   readonly #conversations = new Map<string, Kept>();

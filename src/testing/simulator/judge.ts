@@ -77,10 +77,13 @@ export function isSettled(evidence: Evidence): boolean {
  * it back since, and says so.
  */
 function isTaken({ acceptedAt, isKnown, isRefused }: SaidEvent, { schedule }: Evidence): boolean {
+  if (schedule.setting.isRead) return true;
   return acceptedAt !== undefined || (isKnown && !isRefused && schedule.setting.overlap !== "reject");
 }
 
 function isAnswered({ word }: SaidEvent, { schedule, posts, heard, carriers }: Evidence): boolean {
+  // Of a caller's own message no answer is kept: one that was read by a process which died is gone.
+  if (schedule.setting.isRead && heard.some(({ words }) => words.includes(word))) return true;
   const carrying = carriers.get(word) ?? [];
   for (const one of [word, ...carrying]) if (posts.some((post) => isTold(post, one))) return true;
   if (posts.some((post) => holds(post, word))) return true;

@@ -74,7 +74,9 @@ export class SimulatedProcess {
       ...{ leaseTime: leaseMs, storeTimeout: storeMs, turnTimeout: 30_000, waitTimeout: 300_000 },
       ...{ clock, logger: world.logger(number) },
     });
-    this.#mapper.connect(simulatedAdapter(platform, this.#links.platform, number, setting));
+    if (!setting.isRead) {
+      this.#mapper.connect(simulatedAdapter(platform, this.#links.platform, number, setting));
+    }
   }
 
   /** Whether the platform may tell it of messages. */
@@ -92,6 +94,18 @@ export class SimulatedProcess {
         if (!this.clock.isDead) timeline.after(1, () => told(isAccepted));
       };
       this.#mapper.receive(message).then(tell, () => tell(undefined));
+    });
+  }
+
+  /** @param told learns the answer, or why there is none */
+  ask(message: Message, told: (answer: string | AparteError) => void): void {
+    const { timeline } = this.#world;
+    this.clock.enter(() => {
+      if (!this.isOpen) return;
+      const tell = (answer: string | AparteError) => {
+        if (!this.clock.isDead) timeline.after(1, () => told(answer));
+      };
+      this.#mapper.handle(message).text().then(tell, tell);
     });
   }
 

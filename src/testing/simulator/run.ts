@@ -5,7 +5,7 @@ import type { Commit } from "../../stores/store.ts";
 import type { Message } from "../../turn/message.ts";
 import { AgentServer } from "./agent.ts";
 import { type Evidence, isSettled, judge, type SaidEvent, type Violation } from "./judge.ts";
-import { PlatformServer } from "./platform.ts";
+import { PlatformServer, toldPrefix } from "./platform.ts";
 import { SimulatedProcess, type World } from "./process.ts";
 import { leaseMs, type Schedule, type Step } from "./schedule.ts";
 import { postsIn, StoreServer } from "./store.ts";
@@ -28,6 +28,10 @@ const tailMs = leaseMs + 1_500;
 
 /** How often it is looked whether all is settled, in milliseconds. */
 const lookMs = 500;
+
+/** After how long a caller that has no answer asks again, in milliseconds, and how often. */
+const askAgainMs = 4_000;
+const asks = 8;
 
 /** When a platform tells another process of a message, if nobody has said that it was received, in milliseconds. */
 const retriesMs = [3_000, 7_000, 20_000];
@@ -131,6 +135,10 @@ class Simulation {
           isRefused: false,
           times: 0,
         });
+        if (this.#schedule.setting.isRead) {
+          this.#ask(word, step.process, 1);
+          break;
+        }
         this.#tell(word, step.process);
         for (const [index, ms] of retriesMs.entries()) {
           this.#timeline.after(ms, () => {
@@ -143,7 +151,7 @@ class Simulation {
         this.#reset(step.person, this.#process(step.process));
         break;
       case "repeat":
-        this.#tell(step.word, step.process);
+        if (!this.#schedule.setting.isRead) this.#tell(step.word, step.process);
         break;
       case "crash":
         this.#end(step.process, step.ms, (process, ended) => {
@@ -176,6 +184,27 @@ class Simulation {
         if (step.of === "store") store.jump(step.ms);
         else this.#process(step.of).clock.jump(step.ms);
     }
+  }
+
+  /** A caller asks until it is answered, or told that it is not. */
+  #ask(word: string, first: number, times: number): void {
+    const event = this.#said.find((one) => one.word === word);
+    if (event === undefined || this.#received.has(word)) return;
+    if (times > asks) this.#received.add(word);
+    else this.#timeline.after(askAgainMs, () => this.#ask(word, first + 1, times + 1));
+    const process = this.#processes
+      .map((_, index) => this.#process(first + index))
+      .find(({ isOpen }) => isOpen);
+    event.times += 1;
+    process?.ask({ ...speakerOf(event.person), id: word, text: word }, (answer) => {
+      if (this.#received.has(word)) return;
+      const isAnswered = typeof answer === "string";
+      this.#log(`process ${process.number} answers ${word}: ${isAnswered ? answer : answer.code}`);
+      if (!isAnswered && (answer.code === "duplicate" || answer.code === "closed")) return;
+      this.#received.add(word);
+      const text = isAnswered ? answer : `${toldPrefix}${answer.code}`;
+      this.#world.platform.post(`p${event.person}`, word, text, process.number);
+    });
   }
 
   #reset(person: number, process: SimulatedProcess): void {

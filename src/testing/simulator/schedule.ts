@@ -13,6 +13,11 @@ export interface Setting {
   readonly platformFinds: boolean;
   /** Whether an answer is shown as it comes: a draft is posted first. */
   readonly streams: boolean;
+  /**
+   * Whether answers are read by whoever brings the messages, over a connection that ends with the process, and are not
+   * delivered: such a caller asks again until it is answered.
+   */
+  readonly isRead?: boolean;
   /** How long the agent takes for an answer at most, in milliseconds. */
   readonly slowestMs: number;
 }
@@ -94,6 +99,8 @@ export function scheduleOf(seed: number): Schedule {
     streams: random() < 0.5,
     slowestMs: one([50, 500, 3_000]),
   };
+  // Drawn apart, so that the seeds of other schedules stay what they were.
+  const kinds = randomOf(seed + 0.25);
   const steps: Step[] = [];
   const process = () => below(setting.processes);
   let at = 100;
@@ -126,7 +133,11 @@ export function scheduleOf(seed: number): Schedule {
     const process = isNear && random() < 0.7 ? (near.process as number) : below(setting.processes);
     steps.push(befalling(when, process, random));
   }
-  return { seed, setting, steps: inOrder(steps) };
+  return {
+    seed,
+    setting: kinds() < 0.1 ? { ...setting, isRead: true } : setting,
+    steps: inOrder(steps),
+  };
 }
 
 function befalling(at: number, process: number, random: Random): Step {

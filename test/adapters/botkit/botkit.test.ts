@@ -3,8 +3,8 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
-import { type AparteError, type MapperOptions, SessionMapper } from "aparte";
-import { type BotkitOptions, botkit, getSession } from "aparte/botkit";
+import { AparteError, type Backend, type MapperOptions, SessionMapper } from "aparte";
+import { agentSays, type BotkitOptions, botkit, getSession } from "aparte/botkit";
 import { coze } from "aparte/coze";
 import { type CozeEmulator, startCozeEmulator } from "aparte/testing";
 import { type Activity, TestAdapter, TurnContext } from "botbuilder";
@@ -21,6 +21,15 @@ import { SlackServer } from "../../fakes/slack-server.ts";
 
 const secret = "a secret of the tests, long enough";
 const quiet = { info() {}, warn() {}, error() {} };
+
+const failingAgent: Backend = {
+  name: "failing",
+  open: async () => "c1",
+  // biome-ignore lint/correctness/useYield: it fails before it says anything
+  async *ask() {
+    throw new AparteError("backend-unavailable", "The service is away.");
+  },
+};
 
 let emulator: CozeEmulator;
 let closers: (() => unknown)[] = [];
@@ -179,6 +188,35 @@ describe("Botkit on the Web adapter", () => {
     expect(await says("ada", "agent: What do you know of me?")).not.toContain("Ada Lovelace");
     expect(await says("bob", "agent: What do you know of me?")).toContain("Bob Dylan");
     expect(controller.plugins.aparte.mapper).toBeInstanceOf(SessionMapper);
+  });
+
+  it("asks the agent once for handlers that hear what it says, and shows that where none does", async () => {
+    const { controller, says } = await webBot();
+    controller.hears(
+      agentSays("no such words", /You said: "weather in (\w+)/),
+      "message",
+      async (bot, message) => {
+        await bot.reply(message, `It rains in ${message.matches[1]}: ${await getSession(message).answer()}`);
+      },
+    );
+    controller.hears(agentSays('you said: "bye'), "message", async (bot, message) => {
+      await bot.reply(message, "Good bye.");
+    });
+    expect(await says("ada", "weather in Oslo")).toMatch(/^It rains in Oslo: .*weather in Oslo/s);
+    expect(await says("ada", "BYE now")).toBe("Good bye.");
+    expect(await says("ada", "word42")).toContain("word42");
+    expect(emulator.chats()).toHaveLength(3);
+  });
+
+  it("tells the person when the agent could not be asked what it says", async () => {
+    const { controller, says, errors } = await webBot({}, mapperWith({ agents: { helper: failingAgent } }));
+    controller.hears(agentSays("nothing"), "message", async (bot, message) => {
+      await bot.reply(message, "It said nothing.");
+    });
+    expect(await says("ada", "bye")).toMatch(
+      /^I cannot reach the agent right now\. Please try again\. \(ref/,
+    );
+    expect(errors).toHaveLength(1);
   });
 
   it("keeps the session in a running dialog, whose answers the agent does not get", async () => {
@@ -539,6 +577,10 @@ describe("Botkit on its Slack adapter", () => {
     expect(emulator.chats()).toHaveLength(3);
     expect(emulator.conversations()).toHaveLength(3);
     expect(shown()).toHaveLength(4);
+    const posts = slack.calls.filter(({ method }) => method === "chat.postMessage").slice(0, 3);
+    // A preview would be loaded from where a link leads.
+    for (const { body } of posts)
+      expect(body).toMatchObject({ unfurl_links: "false", unfurl_media: "false" });
   });
 
   it("tells the log of a reply that Slack refused, and the person when they come back", async () => {

@@ -113,7 +113,10 @@ describe("Botkit reads", () => {
         yield { type: "message", text: `${name}: ${Buffer.from(bytes).toString()}` };
       }
     });
-    const { connector, says } = await teamsBot({ fileHosts: [host], maxFileBytes: 4 }, bot);
+    const { controller, connector, says } = await teamsBot({ fileHosts: [host], maxFileBytes: 4 }, bot);
+    controller.hears("handler", "message", async (worker, message) => {
+      await worker.reply(message, `By ${await getSession(message).ask().text()}`);
+    });
     const teamsFile = "application/vnd.microsoft.teams.file.download.info";
     const attachments = [
       { contentType: "text/html", content: "<p>markup of the text</p>" },
@@ -124,6 +127,8 @@ describe("Botkit reads", () => {
     await says(undefined, { attachments });
     await connector.until(() => connector.shown.length === 3);
     expect(connector.shown).toEqual(["a.txt: abc", "b.txt: abc", "c.txt: xyz"]);
+    await says("handler", { attachments: attachments.slice(1, 2) });
+    await connector.until(() => connector.shown.at(-1) === "By a.txt: abc");
     await says("look", { attachments: [{ contentType: "text/plain", contentUrl: `http://${host}/large` }] });
     await connector.until(
       () => connector.shown.at(-1)?.startsWith("A file of your message is too large") === true,

@@ -1,19 +1,19 @@
-import {
-  type Logger,
-  type MapperOptions,
-  type Message,
-  type ReplyEvent,
-  SessionMapper,
-  type Store,
-} from "aparte";
+import type { ReplyEvent } from "aparte";
 import { type DiscordAdapter, type DiscordOptions, discord } from "aparte/discord";
 import { Client, type ClientOptions, GatewayIntentBits, Partials } from "discord.js";
-import { afterEach } from "vitest";
-import { memoryStore } from "../../../src/stores/memory.ts";
 import { DiscordServer, type ServedBot } from "../../fakes/discord-server.ts";
-import { type Answer, backend, elephant } from "../agent.ts";
+import type { Answer } from "../agent.ts";
+import {
+  endings,
+  isText,
+  type MapperInTest,
+  type MapperInTestOptions,
+  started,
+  startMapper,
+} from "../bot.ts";
 
-export const secret = "a secret of the tests, long enough";
+export { endings, secret, settled } from "../bot.ts";
+
 export const { Guilds, GuildMessages, DirectMessages, MessageContent } = GatewayIntentBits;
 export const allIntents = [Guilds, GuildMessages, DirectMessages, MessageContent];
 
@@ -21,51 +21,23 @@ export const posts = /^\/channels\/\d+\/messages$/;
 export const edits = /^\/channels\/\d+\/messages\/\d+$/;
 export const typing = /\/typing$/;
 
-export const endings: (() => unknown)[] = [];
+export const startServer = () => started(DiscordServer.start());
 
-afterEach(async () => {
-  for (const end of endings.splice(0).reverse()) await end();
-});
-
-export interface Bot {
+export interface Bot extends MapperInTest {
   readonly client: Client;
-  readonly mapper: SessionMapper;
   readonly adapter: DiscordAdapter;
-  /** The messages whose turns ran. */
-  readonly messages: Message[];
-  readonly log: string[];
 }
 
-export async function startServer(): Promise<DiscordServer> {
-  const server = await DiscordServer.start();
-  endings.push(() => server.close());
-  return server;
-}
-
-export interface BotOptions {
-  readonly answer?: Answer;
+export interface BotOptions extends MapperInTestOptions {
   readonly discord?: DiscordOptions;
-  readonly mapper?: Partial<MapperOptions>;
   readonly client?: Partial<ClientOptions>;
-  readonly store?: Store;
   /** Another bot than the server's first one. */
   readonly as?: ServedBot;
 }
 
 export async function startBot(server: DiscordServer, options: BotOptions = {}): Promise<Bot> {
-  const log: string[] = [];
-  const note = (message: string, fields?: unknown) => log.push(`${message} ${JSON.stringify(fields)}`);
-  const logger: Logger = { info: () => {}, warn: note, error: note };
-  const mapper = new SessionMapper({
-    agents: { helper: backend(options.answer ?? elephant) },
-    ...{ secret, logger, store: options.store ?? memoryStore() },
-    ...options.mapper,
-  });
-  const messages: Message[] = [];
-  mapper.use(async (turn, next) => {
-    messages.push(turn.message);
-    await next();
-  });
+  const inTest = startMapper(options);
+  const { mapper } = inTest;
   const client = new Client({
     intents: allIntents,
     partials: [Partials.Channel],
@@ -82,23 +54,14 @@ export async function startBot(server: DiscordServer, options: BotOptions = {}):
   const ready = new Promise((resolve) => client.once("clientReady", resolve));
   await client.login((options.as ?? server.bot).token);
   await ready;
-  return { client, mapper, adapter, messages, log };
+  return { ...inTest, client, adapter };
 }
 
 export const mention = (server: DiscordServer): string => `<@${server.bot.id}>`;
 
 /** Resolves when the bot shows this text in a channel, as one of its messages. */
 export async function shows(server: DiscordServer, text: string | RegExp, channelId?: string) {
-  return server.until(() =>
-    server
-      .shown(channelId)
-      .find(({ content }) => (typeof text === "string" ? content === text : text.test(content))),
-  );
-}
-
-/** Resolves when all turns that were taken have ended. */
-export async function settled({ mapper }: Bot): Promise<void> {
-  await mapper.close();
+  return server.until(() => server.shown(channelId).find(({ content }) => isText(content, text)));
 }
 
 export function gate(): { readonly opened: Promise<void>; open(): void } {

@@ -26,4 +26,27 @@ describe("Channels", () => {
     second.leave();
     expect(vi.getTimerCount()).toBe(0);
   });
+
+  it("lets the replies of a channel edit in turn, less often than five times in five seconds", async () => {
+    vi.useFakeTimers();
+    endings.push(() => vi.useRealTimers());
+    const channels = new Channels(async () => {}, 1_200);
+    const begun = performance.now();
+    const edits: [reply: string, at: number][] = [];
+    const reply = async (name: string, channel: string) => {
+      const stay = channels.enter(channel, async () => {});
+      for (let edit = 0; edit < 3; edit += 1) {
+        await stay.editTurn();
+        edits.push([name, performance.now() - begun]);
+      }
+      stay.leave();
+    };
+    const all = Promise.all([reply("a", "c1"), reply("b", "c1"), reply("c", "c1"), reply("d", "c2")]);
+    await vi.advanceTimersByTimeAsync(60_000);
+    await all;
+    const inFirst = edits.filter(([name]) => name !== "d");
+    expect(inFirst.map(([name]) => name)).toEqual(["a", "b", "c", "a", "b", "c", "a", "b", "c"]);
+    expect(inFirst.map(([, at]) => at)).toEqual(inFirst.map((_, index) => index * 1_200));
+    expect(edits.filter(([name]) => name === "d").map(([, at]) => at)).toEqual([0, 1_200, 2_400]);
+  });
 });

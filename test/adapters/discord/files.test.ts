@@ -27,6 +27,18 @@ describe("discord takes files", () => {
     );
   });
 
+  it("in listeners of one's own, with what they ask", async () => {
+    const server = await startServer();
+    const bot = await startBot(server, { answer: readFiles, discord: { answer: "none" } });
+    bot.client.on("messageCreate", async (event) => {
+      if (event.author.bot) return;
+      await event.reply(await (await bot.adapter.session(event)).ask("what is it?").text());
+    });
+    const ann = server.person("ann");
+    server.sayDirectly(ann, "", { attachments: [photo] });
+    await shows(server, "photo.png (image/png): 3, 3", server.directChannel(ann));
+  });
+
   it("whose links have run out, by their refs, also in another process", async () => {
     const server = await startServer();
     const speech = new Speech();

@@ -77,4 +77,19 @@ describe("discord answers what came in a gap", () => {
     expect(bot.log).toEqual(['a message could not be read {"error":"TypeError"}']);
     expect(bot.messages).toEqual([]);
   });
+
+  it("and all others, though the bot's own code could not judge one of them", async () => {
+    const server = await startServer();
+    const ann = server.person("ann");
+    for (const word of ["one", "broken", "two"]) server.say(ann, word);
+    const respond = ({ content }: { readonly content: string }) => {
+      if (content === "broken") throw new TypeError("word-canary");
+      return true;
+    };
+    const bot = await startBot(server, { discord: { respond } });
+    await shows(server, 'You say "two" after one.');
+    await settled(bot);
+    expect(bot.messages.map(({ text }) => text)).toEqual(["one", "two"]);
+    expect(bot.log).toEqual(['a message could not be read {"error":"TypeError"}']);
+  });
 });

@@ -1,10 +1,11 @@
+import type { DiscordFeedback, DiscordOptions } from "aparte/discord";
 import { describe, expect, it } from "vitest";
 import type { Interaction, InteractionData } from "../../fakes/discord-interactions.ts";
 import type { DiscordServer, Person } from "../../fakes/discord-server.ts";
 import { backend, elephant, Speech } from "../agent.ts";
 import { ended, mention, posts, settled, shows, startBot, startServer } from "./bot.ts";
 
-const discord = { commands: true, buttons: true };
+const discord: DiscordOptions = { commands: true, buttons: ["stop", "questions", "new"] };
 const ephemeral = 64;
 
 /** A person uses a slash command. */
@@ -54,16 +55,23 @@ describe("discord's commands", () => {
     await first.client.destroy();
     const count = () =>
       server.calls.filter(({ method, path }) => method === "POST" && path.endsWith("/commands")).length;
-    await startBot(server, {
-      discord: {
-        commands: (all) =>
-          all.map((command) =>
-            command.name === "new" ? { ...command, name_localizations: { de: "neu" } } : command,
-          ),
-      },
-    });
+    const translated: DiscordOptions = {
+      commands: (all) =>
+        all.map((command) =>
+          command.name === "new" ? { ...command, name_localizations: { de: "neu" } } : command,
+        ),
+    };
+    const second = await startBot(server, { discord: translated });
     await server.until(() => count() === 8);
     expect(server.commands.get("new")?.name_localizations).toEqual({ de: "neu" });
+    await second.client.destroy();
+    await startBot(server, { discord: translated });
+    const list = () =>
+      server.calls.filter(({ method, path }) => method === "GET" && path.endsWith("/commands"));
+    await server.until(() => list()[2]?.status === 200);
+    const asked = use(server, server.person("ann"), "privacy");
+    await told(server, asked, /\/forget/);
+    expect(count()).toBe(8);
   });
 
   it("ask in the person's session, and answer where they are used", async () => {
@@ -296,5 +304,50 @@ describe("discord's buttons", () => {
     await told(server, use(server, ann, "ask", { question: "two" }), 'You say "two" after nothing.');
     await settled(bot);
     expect(bot.messages.map(({ id: event }) => event)[0]).toBe(id);
+  });
+
+  it("tell what the asker thinks of an answer, and of which", async () => {
+    const server = await startServer();
+    const rated: DiscordFeedback[] = [];
+    await startBot(server, {
+      discord: { commands: true, buttons: ["feedback"], onFeedback: (feedback) => rated.push(feedback) },
+    });
+    const [ann, bob] = [server.person("ann"), server.person("bob")];
+    server.say(ann, `${mention(server)} one`);
+    const message = await server.until(() => server.shown().find((one) => buttonsOf(one).size > 0));
+    expect([...buttonsOf(message).keys()]).toEqual(["Good answer", "Bad answer"]);
+    const rate = (person: Person, label: string) =>
+      press(server, person, message.id, buttonsOf(message).get(label) ?? "");
+    await told(server, rate(ann, "Good answer"), /^Thank you/);
+    await told(server, rate(ann, "Bad answer"), /^Thank you/);
+    const speaker = {
+      ...{ platform: "discord", bot: server.bot.id, user: ann.id },
+      ...{ tenant: server.guildId, channel: server.channelId },
+    };
+    const place = { channelId: server.channelId, messageId: message.id };
+    expect(rated).toEqual([
+      { speaker, ...place, isPositive: true },
+      { speaker, ...place, isPositive: false },
+    ]);
+    await told(server, rate(bob, "Bad answer"), /^That is not yours/);
+    const asked = use(server, ann, "ask", { question: "two", private: true });
+    const answer = await told(server, asked, 'You say "two" after nothing.');
+    const bad = press(server, ann, answer.id, buttonsOf(answer).get("Bad answer") ?? "");
+    await told(server, bad, /^Thank you/);
+    expect(rated).toHaveLength(3);
+    expect(rated[2]).toMatchObject({ speaker: { ...speaker, direct: true }, messageId: answer.id });
+  });
+
+  it("say so when what the asker thinks could not be passed on", async () => {
+    const server = await startServer();
+    const onFeedback = () => Promise.reject(new Error("the database's own words"));
+    const bot = await startBot(server, { discord: { buttons: ["feedback"], onFeedback } });
+    const ann = server.person("ann");
+    server.say(ann, `${mention(server)} one`);
+    const message = await server.until(() => server.shown().find((one) => buttonsOf(one).size > 0));
+    const pressed = press(server, ann, message.id, buttonsOf(message).get("Good answer") ?? "");
+    const { content } = await told(server, pressed, /\(ref/);
+    expect(content).not.toContain("own words");
+    expect(bot.log.join("\n")).toContain(/\(ref\S* (\S+)\)/.exec(content)?.[1]);
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Answer, Speech } from "../agent.ts";
+import { Speech } from "../agent.ts";
 import { edits, ended, gate, mention, posts, settled, shows, startBot, startServer, typing } from "./bot.ts";
 
 describe("discord shows replies", () => {
@@ -54,25 +54,6 @@ describe("discord shows replies", () => {
     const { body, status } = await server.next("PATCH", edits);
     expect({ content: body.content, status }).toEqual({ content: "one two three ", status: 200 });
     speech.end();
-  });
-
-  it("at the pace of the channel, however many replies run in it", async () => {
-    const server = await startServer();
-    const editInterval = 150;
-    const answer: Answer = async function* ({ signal }) {
-      for (let word = 0; word < 40 && !signal.aborted; word += 1) {
-        yield { type: "text", delta: `${word} ` };
-        await new Promise((resolve) => setTimeout(resolve, 10));
-      }
-    };
-    const bot = await startBot(server, { answer, discord: { editInterval } });
-    for (const name of ["ann", "bob", "cid"]) server.say(server.person(name), `${mention(server)} count`);
-    await server.until(() => server.shown().filter(({ content }) => content.endsWith(" 39")).length === 3);
-    await settled(bot);
-    const times = server.calls.filter(({ method }) => method === "PATCH").map(({ at }) => at);
-    const elapsed = (times.at(-1) ?? 0) - (times[0] ?? 0);
-    expect(times.length).toBeGreaterThan(3);
-    expect(times.length).toBeLessThan(elapsed / editInterval + 2);
   });
 
   it("in several messages when they are long, every character of them", async () => {
@@ -174,6 +155,36 @@ describe("discord shows replies", () => {
     await shows(server, "@everyone <@123> <@&456> https://example.com");
     await settled(bot);
     expect(server.shown()[0]).toMatchObject({ pings: [], flags: 4 });
+  });
+
+  it("with link previews where they are wanted, of commands too", async () => {
+    const server = await startServer();
+    const answer = ended({ type: "message", text: "https://example.com" });
+    await startBot(server, { answer, discord: { embeds: true, commands: true } });
+    const ann = server.person("ann");
+    server.say(ann, `${mention(server)} where?`);
+    expect((await shows(server, "https://example.com")).flags).toBe(0);
+    const options = [
+      { name: "question", type: 3, value: "where?" },
+      { name: "private", type: 5, value: true },
+    ];
+    server.interact(ann, { data: { id: "1", name: "ask", type: 1, options } });
+    const told = await server.until(() =>
+      server.shown().find(({ flags, content }) => flags === 64 && content),
+    );
+    expect(told.content).toBe("https://example.com");
+  });
+
+  it("with tables as code, in which nothing is changed", async () => {
+    const server = await startServer();
+    const table = "| Bank | Link |\n|---|---|\n| B | [bank.example](https://evil.example) |";
+    const bot = await startBot(server, { answer: ended({ type: "message", text: table }) });
+    server.say(server.person("ann"), `${mention(server)} list them`);
+    await shows(server, /bank/);
+    await settled(bot);
+    expect(server.shown().map(({ content }) => content)).toEqual([
+      "```\nBank | Link\n-----|-------------------------------------\nB    | [bank.example](https://evil.example)\n```",
+    ]);
   });
 
   it("to a question that was deleted", async () => {

@@ -28,6 +28,20 @@ function slowStore() {
   };
 }
 
+it.each([
+  [
+    "processBeforeResponse",
+    { processBeforeResponse: true },
+    [expect.stringContaining("processBeforeResponse")],
+  ],
+  ["nothing", {}, []],
+])("slack says at attach that %s makes Slack wait", async (_, app, told) => {
+  const server = await startServer();
+  const bot = await startBot(server, { app });
+  await settled(bot);
+  expect(bot.appLog).toEqual(told);
+});
+
 describe.each([
   { mode: "over HTTP", isSocket: false },
   { mode: "in Socket Mode", isSocket: true },

@@ -1,61 +1,37 @@
 import type { AddressInfo } from "node:net";
 import { App, type AppOptions, LogLevel } from "@slack/bolt";
-import { type Logger, type MapperOptions, type Message, SessionMapper, type Store } from "aparte";
 import { type SlackAdapter, type SlackOptions, slack } from "aparte/slack";
-import { afterEach } from "vitest";
-import { memoryStore } from "../../../src/stores/memory.ts";
 import { SlackServer } from "../../fakes/slack-server.ts";
-import { type Answer, backend, elephant } from "../agent.ts";
+import {
+  endings,
+  isText,
+  type MapperInTest,
+  type MapperInTestOptions,
+  started,
+  startMapper,
+} from "../bot.ts";
 
-export const secret = "a secret of the tests, long enough";
+export { endings, secret, settled } from "../bot.ts";
 
-export const endings: (() => unknown)[] = [];
+export const startServer = () => started(SlackServer.start());
 
-afterEach(async () => {
-  for (const end of endings.splice(0).reverse()) await end();
-});
-
-export async function startServer(): Promise<SlackServer> {
-  const server = await SlackServer.start();
-  endings.push(() => server.close());
-  return server;
-}
-
-export interface Bot {
+export interface Bot extends MapperInTest {
   readonly app: App;
-  readonly mapper: SessionMapper;
   readonly adapter: SlackAdapter;
-  /** The messages whose turns ran. */
-  readonly messages: Message[];
-  readonly log: string[];
   /** What the app's own logger was told. */
   readonly appLog: string[];
 }
 
-export interface BotOptions {
-  readonly answer?: Answer;
+export interface BotOptions extends MapperInTestOptions {
   readonly slack?: SlackOptions;
-  readonly mapper?: Partial<MapperOptions>;
   readonly app?: AppOptions;
-  readonly store?: Store;
   readonly isSocket?: boolean;
 }
 
 export async function startBot(server: SlackServer, options: BotOptions = {}): Promise<Bot> {
-  const log: string[] = [];
   const appLog: string[] = [];
-  const note = (message: string, fields?: unknown) => log.push(`${message} ${JSON.stringify(fields)}`);
-  const logger: Logger = { info: () => {}, warn: note, error: note };
-  const mapper = new SessionMapper({
-    agents: { helper: backend(options.answer ?? elephant) },
-    ...{ secret, logger, store: options.store ?? memoryStore() },
-    ...options.mapper,
-  });
-  const messages: Message[] = [];
-  mapper.use(async (turn, next) => {
-    messages.push(turn.message);
-    await next();
-  });
+  const inTest = startMapper(options);
+  const { mapper } = inTest;
   const app = new App({
     token: server.token,
     ...(options.isSocket === true
@@ -69,8 +45,9 @@ export async function startBot(server: SlackServer, options: BotOptions = {}): P
     },
     ...options.app,
   });
-  // Short, so that the tests are.
-  const adapter = slack(mapper, { editInterval: 20, fileHosts: [server.host], ...options.slack });
+  // Short, so that the tests are. In a classic app a person's direct messages are one conversation.
+  const given = { editInterval: 20, fileHosts: [server.host], agentView: false, ...options.slack };
+  const adapter = slack(mapper, given);
   adapter.attach(app);
   endings.push(async () => {
     await mapper.close();
@@ -83,19 +60,14 @@ export async function startBot(server: SlackServer, options: BotOptions = {}): P
     const { port } = (listener as { address(): unknown }).address() as AddressInfo;
     server.eventsUrl = `http://127.0.0.1:${port}/slack/events`;
   }
-  return { app, mapper, adapter, messages, log, appLog };
+  return { ...inTest, app, adapter, appLog };
 }
 
 export const mention = (server: SlackServer): string => `<@${server.botUserId}>`;
 
 /** Resolves when the bot shows this text, as one of its messages. */
 export const shows = (server: SlackServer, text: string | RegExp, channel?: string) =>
-  server.until(() =>
-    server.shown(channel).find(({ shown }) => (typeof text === "string" ? shown === text : text.test(shown))),
-  );
-
-/** Resolves when all turns that were taken have ended. */
-export const settled = ({ mapper }: Bot) => mapper.close();
+  server.until(() => server.shown(channel).find(({ shown }) => isText(shown, text)));
 
 export const count = (server: SlackServer, method: string) =>
   server.calls.filter((call) => call.method === method).length;

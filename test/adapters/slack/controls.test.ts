@@ -159,9 +159,32 @@ describe("slack's agent view", () => {
     await settled(bot);
   });
 
+  it("is told once, and the log what to do, where Slack knows no agent", async () => {
+    const server = await startServer();
+    server.fail({ method: "agents.sessions.setStatus", error: "not_allowed", times: 9 });
+    const bot = await startBot(server, { slack: { agentView: true } });
+    for (const text of ["one", "two"]) {
+      await server.say("U1", text, { channel: server.direct });
+      await shows(server, `You say "${text}" after nothing.`);
+    }
+    await settled(bot);
+    expect(count(server, "agents.sessions.setStatus")).toBe(1);
+    expect(bot.appLog).toEqual([expect.stringMatching(/`agentView: false`.*\(not_allowed\)$/)]);
+  });
+
+  it("tells again of a session that Slack could not show for a moment", async () => {
+    const server = await startServer();
+    server.fail({ method: "agents.sessions.setStatus", status: 503 });
+    const bot = await startBot(server, { slack: { agentView: true } });
+    await server.say("U1", "one", { channel: server.direct });
+    await server.next("agents.sessions.setStatus", ({ body }) => body.status === "active");
+    await settled(bot);
+    expect(bot.appLog).toEqual([]);
+  });
+
   it("says nothing of sessions elsewhere", async () => {
     const server = await startServer();
-    const bot = await startBot(server);
+    const bot = await startBot(server, { slack: { agentView: false } });
     await server.say("U1", "hi", { channel: server.direct });
     await settled(bot);
     expect(count(server, "agents.sessions.setStatus")).toBe(0);

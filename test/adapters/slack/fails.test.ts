@@ -70,6 +70,24 @@ describe("when something fails on Slack", () => {
     expect(server.shown()).toMatchObject([{ shown: "One. Two.", isStreaming: false }]);
   });
 
+  it("leaves no stream behind that began without our hearing of it, also where the next try fails, too", async () => {
+    const server = await startServer();
+    const speech = new Speech();
+    const bot = await startBot(server, { answer: speech.answer });
+    server.fail({ method: "chat.startStream", lost: "dropped" });
+    server.fail({ method: "chat.postMessage", status: 503, times: 2 });
+    await server.say("U1", `${mention(server)} hi`);
+    speech.say("One. ");
+    await server.next("chat.postMessage");
+    // Not the beginning of the answer.
+    speech.event({ type: "message", text: "Two." });
+    speech.end();
+    await shows(server, "Two.");
+    await settled(bot);
+    expect(server.shown()).toMatchObject([{ shown: "Two.", isStreaming: false }]);
+    expect(count(server, "chat.startStream")).toBe(1);
+  });
+
   it("never takes another person's stream for a lost one of its own", async () => {
     const server = await startServer();
     const ann = new Speech();

@@ -5,8 +5,12 @@ import { settled, startBot, startServer } from "./bot.ts";
 
 const scopes = [
   ...["app_mentions:read", "assistant:write", "channels:history", "channels:read", "chat:write"],
-  ...["files:read", "groups:history", "im:history", "mpim:history", "users:read"],
+  ...["commands", "files:read", "groups:history", "im:history", "mpim:history", "users:read"],
 ];
+
+const shortcut = (callback_id: string, name: string, description: string) => ({
+  ...{ type: "message", callback_id, name, description },
+});
 
 describe("slackManifest", () => {
   it("asks for what an app of the default options needs, in Socket Mode", () => {
@@ -19,11 +23,35 @@ describe("slackManifest", () => {
       features: {
         app_home: { messages_tab_enabled: true, messages_tab_read_only_enabled: false },
         bot_user: { display_name: "Agent", always_online: true },
+        agent_view: {
+          agent_description: "Answers you, and keeps what you tell it to itself.",
+          suggested_prompts: [],
+        },
+        slash_commands: [
+          {
+            command: "/agent",
+            description: "A new conversation, another agent, what is kept of you",
+            usage_hint: "new | name TITLE | use NAME | stop | kept | forget",
+            should_escape: false,
+          },
+        ],
+        shortcuts: [
+          shortcut(
+            "aparte_new",
+            "New conversation",
+            "Begins a new conversation: the agent forgets what was said",
+          ),
+          shortcut("aparte_stop", "Stop", "Stops the answer that is being written for you"),
+          shortcut("aparte_kept", "What is kept of me", "Tells what is kept of you"),
+        ],
       },
       oauth_config: { scopes: { bot: scopes } },
       settings: {
         event_subscriptions: {
-          bot_events: ["app_mention", "app_uninstalled", "message.im", "tokens_revoked"],
+          bot_events: [
+            ...["agent_session_stopped", "app_home_opened", "app_mention", "app_uninstalled", "message.im"],
+            "tokens_revoked",
+          ],
         },
         interactivity: { is_enabled: true },
         org_deploy_enabled: true,
@@ -39,11 +67,14 @@ describe("slackManifest", () => {
       respond: "threads",
       agentView: true,
       prompts: ["Hello?"],
-      buttons: [],
+      ...{ buttons: [], command: "/ask-us" },
       requestUrl,
     } as const;
     expect(slackManifest(options)).toMatchObject({
-      features: { agent_view: { suggested_prompts: [{ title: "Hello?", message: "Hello?" }] } },
+      features: {
+        slash_commands: [{ command: "/ask-us", url: requestUrl }],
+        agent_view: { suggested_prompts: [{ title: "Hello?", message: "Hello?" }] },
+      },
       settings: {
         event_subscriptions: {
           request_url: requestUrl,
@@ -58,9 +89,20 @@ describe("slackManifest", () => {
             ...["message.groups", "message.im", "message.mpim", "tokens_revoked"],
           ],
         },
-        interactivity: { is_enabled: false },
+        // Shortcuts come the same way as buttons.
+        interactivity: { is_enabled: true, request_url: requestUrl },
         socket_mode_enabled: false,
       },
+    });
+  });
+
+  it("has neither commands nor what they need where they are turned off", () => {
+    const manifest = slackManifest({ command: false, buttons: [] });
+    expect(manifest).not.toHaveProperty("features.slash_commands");
+    expect(manifest).not.toHaveProperty("features.shortcuts");
+    expect(manifest).toMatchObject({
+      oauth_config: { scopes: { bot: scopes.filter((scope) => scope !== "commands") } },
+      settings: { interactivity: { is_enabled: false } },
     });
   });
 
@@ -72,9 +114,13 @@ describe("slackManifest", () => {
     expect(JSON.parse(await slackManifestText(env))).toMatchObject({ settings });
   });
 
-  it("is printed by the program with the agent view", async () => {
-    const manifest: object = JSON.parse(await slackManifestText({ SLACK_AGENT_VIEW: "true" }));
-    expect(manifest).toHaveProperty("features.agent_view");
+  it("is printed by the program without the agent view for a classic app", async () => {
+    expect(JSON.parse(await slackManifestText({}))).toHaveProperty("features.agent_view");
+    const manifest: object = JSON.parse(await slackManifestText({ SLACK_AGENT_VIEW: "false" }));
+    expect(manifest).not.toHaveProperty("features.agent_view");
+    expect(manifest).toHaveProperty("settings.event_subscriptions.bot_events", [
+      ...["app_mention", "app_uninstalled", "message.im", "tokens_revoked"],
+    ]);
   });
 });
 
@@ -92,5 +138,10 @@ describe("slack", () => {
     await settled(bot);
     expect(bot.appLog.join()).toContain("files:read (without it the bot reads no files)");
     expect(bot.appLog.join()).not.toContain("chat:write");
+    server.scopes = scopes.filter((scope) => scope !== "commands");
+    const without = await startBot(server, { slack: { command: false } });
+    await server.next("auth.test");
+    await settled(without);
+    expect(without.appLog).toEqual([]);
   });
 });

@@ -1,6 +1,7 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+import { systemClock } from "../../../src/clock.ts";
 import { elephant, Speech } from "../agent.ts";
-import { type BotOptions, count, mention, settled, shows, startBot, startServer } from "./bot.ts";
+import { type BotOptions, count, endings, mention, settled, shows, startBot, startServer } from "./bot.ts";
 
 /** No draft begins but with a sentence, however slow the machine is. */
 const patient = { editInterval: 60_000 };
@@ -102,11 +103,17 @@ describe("slack shows replies", () => {
     expect(server.shown()).toMatchObject([{ shown: "one " }]);
   });
 
-  it.each(["native", "edit"] as const)("in several messages when they are long (%s)", async (stream) => {
+  it.each([
+    ["native", 12_000],
+    ["edit", 12_000],
+    ["native", 100_000],
+    ["edit", 100_000],
+  ] as const)("in several messages when they are long (%s, %i characters)", async (stream, length) => {
     const server = await startServer();
     const code = Array.from({ length: 190 }, (_, line) => `if (a${line} < b && c > ${line}) x("𝒆 🎭");`);
     const prose = Array.from({ length: 290 }, (_, line) => `Sentence ${line} of the long answer & more.`);
-    const text = `${prose.join(" ")}\n\n\`\`\`ts\n${code.join("\n")}\n\`\`\`\n\nThe end.`;
+    const chapter = `${prose.join(" ")}\n\n\`\`\`ts\n${code.join("\n")}\n\`\`\`\n\n`;
+    const text = `${chapter.repeat(Math.ceil(length / chapter.length))}The end.`;
     const bot = await startBot(server, {
       slack: { stream },
       answer: async function* () {
@@ -117,11 +124,35 @@ describe("slack shows replies", () => {
     await server.say("U1", `${mention(server)} at length`);
     await shows(server, /The end\.$/);
     await settled(bot);
-    const parts = server.shown();
-    expect(parts.length).toBeGreaterThan(2);
-    expect(parts.some(({ isStreaming }) => isStreaming)).toBe(false);
+    const parts = server.shown().map(({ shown }) => shown);
+    expect(parts.length).toBeGreaterThanOrEqual(Math.ceil(text.length / 11_000));
+    expect(parts.length).toBeLessThanOrEqual(Math.ceil((2 * text.length) / 11_000) + 2);
+    expect(server.shown().some(({ isStreaming }) => isStreaming)).toBe(false);
+    // Each message is whole markdown of its own.
+    for (const part of parts)
+      expect(part.match(/^```/gm)?.length ?? 0).toSatisfy((fences) => fences % 2 === 0);
     const withoutFences = (value: string) => value.replace(/```(ts)?/g, "").replace(/\s+/g, "");
-    expect(withoutFences(parts.map(({ shown }) => shown).join("\n"))).toBe(withoutFences(text));
+    expect(withoutFences(parts.join("\n"))).toBe(withoutFences(text));
+  });
+
+  it("to their end also when they take twelve minutes", async () => {
+    const now = performance.now.bind(performance);
+    // The process itself stays alive: only the adapter's time and Slack's go on.
+    const { server, speech, bot } = await conversation({ mapper: { clock: { ...systemClock, now } } });
+    let passed = 0;
+    const clock = vi.spyOn(performance, "now").mockImplementation(() => now() + passed);
+    endings.push(() => clock.mockRestore());
+    const minutes = Array.from({ length: 13 }, (_, minute) => `Minute ${minute}. `);
+    for (const [minute, words] of minutes.entries()) {
+      passed = minute * 60_000;
+      speech.say(words);
+      await shows(server, minutes.slice(0, minute + 1).join(""));
+    }
+    speech.end();
+    await settled(bot);
+    expect(server.shown()).toMatchObject([{ shown: minutes.join(""), isStreaming: false, wasStream: true }]);
+    // Slack never had to end the stream itself.
+    expect(server.calls.filter(({ result }) => result !== "")).toEqual([]);
   });
 
   it.each(["native", "edit"] as const)("without notifying anybody (%s)", async (stream) => {
@@ -230,6 +261,52 @@ describe("slack shows replies", () => {
     ).toBe(text);
     const notices = server.calls.filter(({ method }) => method === "chat.postMessage");
     for (const { body } of notices) expect(Buffer.byteLength(body.text ?? "")).toBeLessThanOrEqual(4_000);
+  });
+
+  it.each(["native", "edit"] as const)(
+    "with its head in each message that a long table takes (%s)",
+    async (stream) => {
+      const server = await startServer();
+      const head = ["| who | what |", "|:---|---:|"];
+      const rows = Array.from({ length: 700 }, (_, row) => `| person ${row} | did ${"much ".repeat(4)}|`);
+      const text = `Look:\n\n${[...head, ...rows].join("\n")}\n\nThe end.`;
+      const bot = await startBot(server, {
+        slack: { stream },
+        answer: async function* () {
+          for (const delta of text.match(/[\s\S]{1,200}/gu) ?? []) yield { type: "text", delta };
+          yield { type: "message", text };
+        },
+      });
+      await server.say("U1", `${mention(server)} at length`);
+      await shows(server, /The end\.$/);
+      await settled(bot);
+      const [first = "", ...others] = server.shown().map(({ shown }) => shown.split("\n"));
+      expect(others.length).toBeGreaterThan(1);
+      for (const lines of others) expect(lines.slice(0, 2)).toEqual(head);
+      const all = [...first, ...others.flatMap((lines) => lines.slice(2))];
+      expect(all.filter((line) => line.startsWith("|"))).toEqual([...head, ...rows]);
+    },
+  );
+
+  it.each([
+    ["code", "```", "| a |", "|---|"],
+    ["no table", "words", "| a |", "| b |"],
+    ["a head that is longer than rows", "words", `| ${"a".repeat(1_500)} |`, "|---|"],
+  ])("without a head where it is %s that has bars", async (_, before, ...head) => {
+    const server = await startServer();
+    const rows = Array.from({ length: 1_100 }, (_row, row) => `| row ${row} ${"x".repeat(10)} |`);
+    const text = [before, ...head, ...rows, before].join("\n");
+    const bot = await startBot(server, {
+      slack: patient,
+      answer: async function* () {
+        yield { type: "message", text };
+      },
+    });
+    await server.say("U1", `${mention(server)} at length`);
+    await settled(bot);
+    const lines = server.shown().flatMap(({ shown }) => shown.split("\n"));
+    expect(server.shown().length).toBeGreaterThan(1);
+    expect(lines.filter((line) => head.includes(line))).toEqual(head);
   });
 
   it("from their first sentence on, which is what a notification shows", async () => {

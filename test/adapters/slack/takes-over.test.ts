@@ -61,6 +61,43 @@ describe("slack delivers for a process that died", () => {
     expect(server.shown().at(-1)?.shown).toMatch(/And more\.$/);
   });
 
+  const orphan = (server: SlackServer, ts: string, shown: string, channel = "C1") =>
+    server.messages.set(ts, {
+      ...{ channel, thread: "1789.1", ts, shown, text: "", metadata: undefined },
+      ...{ isStreaming: true, wasStream: true },
+    });
+
+  it("and takes away the stream that it began and could not keep before it died", async () => {
+    const server = await delivery((slackServer) => {
+      orphan(slackServer, "1", "The ");
+      orphan(slackServer, "2", "Another answer");
+      return { posts: [] };
+    });
+    expect(server.shown().map(({ shown }) => shown)).toEqual(["Another answer", "The answer."]);
+  });
+
+  it("but no stream of which it is not certain whose it is", async () => {
+    const server = await delivery((slackServer) => {
+      orphan(slackServer, "1", "The ");
+      orphan(slackServer, "2", "The answer");
+      return { posts: [] };
+    });
+    expect(server.shown().map(({ shown }) => shown)).toEqual(["The ", "The answer", "The answer."]);
+  });
+
+  it("and takes away any other stream of a direct message's thread, where nobody else is answered", async () => {
+    const server = await startServer();
+    const bot = await startBot(server);
+    orphan(server, "1", "What it said first", "D1");
+    orphan(server, "2", "of another place");
+    const { delivery, log } = deliveryOf({ isRepeated: true });
+    log.push({ type: "message", text: "The answer." });
+    log.end();
+    const replyTo = { ...(question.replyTo as object), channel: "D1" };
+    await bot.adapter.deliver({ ...question, replyTo }, delivery);
+    expect(server.shown().map(({ shown }) => shown)).toEqual(["of another place", "The answer."]);
+  });
+
   it("and leaves alone what a third one said that could not take the message", async () => {
     const server = await startServer();
     const { adapter } = await startBot(server);

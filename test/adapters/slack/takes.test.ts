@@ -244,7 +244,7 @@ describe("slack takes messages", () => {
     ["*important*", "*important*"],
   ])("as the command that stands behind the name: %s", async (said, text) => {
     const server = await startServer();
-    const bot = await startBot(server);
+    const bot = await startBot(server, { slack: { command: false } });
     await server.say("U1", `${mention(server)}${said}`);
     await settled(bot);
     expect(bot.messages.map((message) => message.text)).toEqual([text]);

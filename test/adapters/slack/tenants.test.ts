@@ -1,5 +1,5 @@
 import type { AppOptions } from "@slack/bolt";
-import { speakerOf } from "aparte/slack";
+import { type SlackContext, slack, speakerOf } from "aparte/slack";
 import { describe, expect, it } from "vitest";
 import type { SlackServer } from "../../fakes/slack-server.ts";
 import { mention, settled, shows, startBot, startServer } from "./bot.ts";
@@ -107,6 +107,15 @@ describe("slack keeps apart", () => {
     await settled(bot);
   });
 
+  it("the threads of the agent view by default", async () => {
+    const server = await startServer();
+    const { mapper } = await startBot(server);
+    const context: SlackContext = {};
+    const body = { ...workspace("T1"), event: { user: "U1", channel: "D1", ts: "1.1" } };
+    await slack(mapper).session({ body, context, next: async () => {} } as never);
+    expect(context.session?.speaker).toMatchObject({ thread: "1.1", scope: "user-in-thread" });
+  });
+
   it("no threads of the agent view where the application chose another scope", async () => {
     const server = await startServer();
     const mapper = { scope: "user-in-channel" } as const;
@@ -133,7 +142,7 @@ describe("speakerOf", () => {
     [
       "a direct message",
       envelope({ user: "U1", channel: "D1", ts: "1.1" }),
-      { user: "U1", channel: "D1", direct: true },
+      { user: "U1", channel: "D1", thread: "1.1", direct: true, scope: "user-in-thread" },
     ],
     ["the home tab", envelope({ user: "U1", type: "app_home_opened" }), { user: "U1", direct: true }],
     [
@@ -185,12 +194,10 @@ describe("speakerOf", () => {
     expect(speakerOf(body)).toEqual({ platform: "slack", tenant: "T1", ...speaker });
   });
 
-  it("knows the bot and the agent view", () => {
+  it("knows the bot, and the direct messages of a classic app", () => {
     const body = envelope({ user: "U1", channel: "D1", ts: "1.1" });
-    expect(speakerOf(body, { bot: "A1", agentView: true })).toEqual({
-      ...{ platform: "slack", tenant: "T1", bot: "A1", user: "U1", channel: "D1", thread: "1.1" },
-      ...{ direct: true, scope: "user-in-thread" },
-    });
+    const speaker = { platform: "slack", tenant: "T1", bot: "A1", user: "U1", channel: "D1", direct: true };
+    expect(speakerOf(body, { bot: "A1", agentView: false })).toEqual(speaker);
   });
 
   it.each([

@@ -1,0 +1,238 @@
+import type { App } from "@slack/bolt";
+import { AparteError, type Message, type SessionMapper, type Speaker } from "aparte";
+import { failureText, plainTexts, type Texts } from "aparte/adapter";
+import type { SlackClients } from "./clients.ts";
+import { readFailure } from "./failures.ts";
+import { keptLine, placesOf } from "./kept.ts";
+import type { Heard } from "./message.ts";
+import type { RunningTurns } from "./running.ts";
+import type { Place } from "./speaker.ts";
+import { escapeText } from "./text.ts";
+import { Told } from "./told.ts";
+
+/** What a person may command: as a slash command's first word, as a word behind "!", and of some by a shortcut. */
+const usages = {
+  new: "usage-new",
+  "name TITLE": "usage-name",
+  "use NAME": "usage-use",
+  stop: "usage-stop",
+  kept: "usage-kept",
+  forget: "usage-forget",
+} as const;
+
+type Usage = keyof typeof usages;
+
+function usage(of: Usage, lead: string, texts: Texts): string {
+  return texts(usages[of], { command: `${lead}${of}` });
+}
+
+/** How all of them are written, for the slash command's hint. */
+export const usageHint: string = Object.keys(usages).join(" | ");
+
+/** The shortcuts that messages may have, since a slash command cannot be used in a thread. */
+export const shortcuts = [
+  { callback_id: "aparte_new", name: "New conversation", command: "new" },
+  { callback_id: "aparte_stop", name: "Stop", command: "stop" },
+  { callback_id: "aparte_kept", name: "What is kept of me", command: "kept" },
+] as const;
+
+/** What a command does, as one sentence's rest: "begins a new conversation …". */
+export function purposeOf(command: (typeof shortcuts)[number]["command"]): string {
+  return plainTexts(usages[command], { command: "" }).replace("`` ", "");
+}
+
+/** The longest title of an agent's session at Slack, in characters. */
+const titleLength = 200;
+
+const word = /^!(new|name|use|stop|kept|forget|help)(?:\s+([\s\S]*))?$/i;
+
+interface Command {
+  readonly name: string;
+  readonly argument: string;
+}
+
+/** Which command a message is; undefined for what is said to the agent. */
+function commandIn(text: string): Command | undefined {
+  const [, name, argument = ""] = word.exec(text.trim()) ?? [];
+  return name === undefined ? undefined : { name: name.toLowerCase(), argument: argument.trim() };
+}
+
+export interface CommandsOptions {
+  readonly mapper: SessionMapper;
+  readonly running: RunningTurns;
+  readonly clients: SlackClients;
+  readonly agentView: boolean;
+  readonly speakerOf: (body: object) => Promise<Speaker | undefined>;
+}
+
+/** What people can do about their conversations, and about what is kept of them. */
+export class Commands {
+  readonly #options: CommandsOptions;
+  readonly #told = new Told();
+
+  constructor(options: CommandsOptions) {
+    this.#options = options;
+  }
+
+  /** Answers the app's slash command, and its shortcuts. */
+  listen(app: App, command: string): void {
+    const { speakerOf } = this.#options;
+    app.command(command, async ({ ack, body, respond }) => {
+      await ack();
+      const speaker = await speakerOf(body);
+      const { name, argument } = commandIn(`!${body.text}`) ?? { name: "help", argument: "" };
+      if (speaker !== undefined)
+        await respond(privately(await this.run(speaker, name, argument, `${command} `)));
+    });
+    for (const { callback_id, command: name } of shortcuts) {
+      app.shortcut({ callback_id, type: "message_action" }, async ({ ack, body, respond }) => {
+        await ack();
+        const speaker = await speakerOf(body);
+        if (speaker !== undefined) await respond(privately(await this.run(speaker, name)));
+      });
+    }
+  }
+
+  /**
+   * Does what a message commands, and says so to its author: in a direct message by a post, elsewhere so that nobody
+   * else sees it.
+   * @returns false for a message that commands nothing
+   */
+  obey(message: Message, { event, place, isCalled }: Heard): boolean {
+    const command = commandIn(message.text);
+    if (command === undefined) return false;
+    // Both events of a mention come here, and Slack may send each again.
+    const isEcho = isCalled && !place.isDirect && event.type !== "app_mention";
+    if (!isEcho && this.#told.isFirst(message.id)) void this.#answer(message, command, event, place);
+    return true;
+  }
+
+  async #answer(
+    speaker: Speaker,
+    { name, argument }: Command,
+    event: Heard["event"],
+    place: Place,
+  ): Promise<void> {
+    const text = await this.run(speaker, name, argument);
+    const { channel, thread_ts } = event;
+    const { installation, user, thread, isDirect } = place;
+    // What only one person sees is shown in threads that exist, and in the channel otherwise.
+    const at = isDirect ? thread : thread_ts;
+    const content = { channel, text, ...(at === undefined ? {} : { thread_ts: at }) };
+    try {
+      const { calls, side } = await this.#options.clients.of(installation);
+      if (isDirect) await calls.apiCall("chat.postMessage", content);
+      else await calls.apiCall("chat.postEphemeral", { ...content, user });
+      if (name === "name" && argument !== "" && isDirect && this.#options.agentView) {
+        const session = { channel_id: channel, thread_ts: thread, title: argument.slice(0, titleLength) };
+        await side.apiCall("agents.sessions.rename", session);
+      }
+    } catch (error) {
+      const { reason } = readFailure(error);
+      this.#options.mapper.logger.warn("a command could not be confirmed", { command: name, reason });
+    }
+  }
+
+  /**
+   * Does what somebody commands, where they are.
+   * @param lead what stands before a command's name: "!" for words
+   * @returns what to tell them, and nobody else, in Slack's markup
+   */
+  async run(speaker: Speaker, name: string, argument = "", lead = "!"): Promise<string> {
+    try {
+      return await this.#run(speaker, name, argument, lead);
+    } catch (error) {
+      const failure =
+        error instanceof AparteError
+          ? error
+          : new AparteError("hook-failed", "A command failed.", { cause: error });
+      this.#options.mapper.logger.warn("a command failed", { command: name, reference: failure.reference });
+      return escapeText(failureText(failure, this.#options.mapper.texts(speaker)));
+    }
+  }
+
+  async #run(speaker: Speaker, name: string, argument: string, lead: string): Promise<string> {
+    const { mapper, running } = this.#options;
+    const texts = mapper.texts(speaker);
+    const isAboveThreads = this.#options.agentView && speaker.direct === true && speaker.thread === undefined;
+    if (isAboveThreads && name === "new") return texts("anew-each-message");
+    if (isAboveThreads && (name === "name" || name === "use")) {
+      return texts("in-a-thread", { command: escapeText(`!${name} ${argument}`.trim()) });
+    }
+    switch (name) {
+      case "new":
+        await mapper.reset(speaker);
+        return texts("begun-anew");
+      case "name":
+        if (argument === "") return usage("name TITLE", lead, texts);
+        await this.#name(speaker, argument);
+        return texts("conversation-named");
+      case "use":
+        return this.#use(speaker, argument, lead);
+      case "stop":
+        return texts(running.stopIn(speaker) ? "stopped" : "nothing-runs");
+      case "kept":
+        return this.#kept(speaker, lead);
+      case "forget":
+        return this.#forget(speaker);
+      default:
+        return (Object.keys(usages) as Usage[]).map((one) => usage(one, lead, texts)).join("\n");
+    }
+  }
+
+  async #name(speaker: Speaker, title: string): Promise<void> {
+    try {
+      await this.#options.mapper.rename(speaker, title);
+    } catch (error) {
+      // A thread of the agent view has a title at Slack, whatever the service knows.
+      const isTitled = speaker.scope !== undefined && speaker.direct === true;
+      if (!isTitled || !(error instanceof AparteError) || error.code !== "backend-unsupported") throw error;
+    }
+  }
+
+  async #use(speaker: Speaker, agent: string, lead: string): Promise<string> {
+    const { mapper } = this.#options;
+    if (agent === "") {
+      const names = (await mapper.agents(speaker)).map(escapeText).join(", ");
+      return mapper.texts(speaker)("agents-offered", { agents: names, command: `${lead}use NAME` });
+    }
+    await mapper.select(speaker, agent);
+    return mapper.texts(speaker)("agent-chosen", { agent: escapeText(agent) });
+  }
+
+  async #kept(speaker: Speaker, lead: string): Promise<string> {
+    const { mapper } = this.#options;
+    const exported = await Promise.all(
+      (await placesOf(mapper, speaker)).map((place) => mapper.export(place)),
+    );
+    // Several places may have one session.
+    const kept = new Map(
+      exported.flatMap((one) => (one === undefined ? [] : [[one.sessionName, keptLine(one)]])),
+    );
+    const lines = [...kept.values()];
+    const texts = mapper.texts(speaker);
+    const end = texts("kept-where", { command: `${lead}forget` });
+    return lines.length === 0
+      ? `${texts("kept-nothing")} ${end}`
+      : [texts("kept-this"), ...lines, "", end].join("\n");
+  }
+
+  async #forget(speaker: Speaker): Promise<string> {
+    const { mapper } = this.#options;
+    const places = await placesOf(mapper, speaker);
+    const erasures = await Promise.all(places.map((place) => mapper.forget(place)));
+    const outcomes = erasures.flatMap(({ conversations }) => Object.values(conversations));
+    return mapper.texts(speaker)(
+      outcomes.every((outcome) => outcome === "erased") ? "erased" : "erased-here",
+    );
+  }
+}
+
+/** Told to the person alone, and in place of nothing. */
+export function privately(said: string): {
+  readonly text: string;
+  readonly response_type: "ephemeral";
+  readonly replace_original: false;
+} {
+  return { text: said, response_type: "ephemeral", replace_original: false };
+}

@@ -1,0 +1,263 @@
+import type { HistoryMessage } from "aparte";
+import { describe, expect, it } from "vitest";
+import type { SlackServer } from "../../fakes/slack-server.ts";
+import { backend, elephant, Speech } from "../agent.ts";
+import { count, mention, settled, shows, startBot, startServer } from "./bot.ts";
+
+/** What the person alone was told, next. */
+const told = async (server: SlackServer, how: "respond" | "chat.postEphemeral" = "respond") =>
+  (await server.next(how)).body;
+
+const said = (server: SlackServer) => server.shown().map(({ shown }) => shown);
+
+const twoAgents = { agents: { helper: backend(elephant), writer: backend(elephant) } };
+
+describe("slack's commands", () => {
+  it("begin a new conversation, in the place where they are given", async () => {
+    const server = await startServer();
+    const bot = await startBot(server);
+    await server.say("U1", `${mention(server)} one`);
+    await shows(server, 'You say "one" after nothing.');
+    await server.say("U1", "apart", { channel: server.direct });
+    await shows(server, 'You say "apart" after nothing.');
+    await server.command("U1", "/agent", "new");
+    expect(await told(server)).toMatchObject({
+      response_type: "ephemeral",
+      text: "A new conversation begins.",
+    });
+    await server.say("U1", `${mention(server)} two`);
+    await shows(server, 'You say "two" after nothing.');
+    await server.say("U1", "still apart", { channel: server.direct });
+    await shows(server, 'You say "still apart" after apart.');
+    await settled(bot);
+  });
+
+  it("are words as well, in a thread, confirmed to the person alone and once", async () => {
+    const server = await startServer();
+    const bot = await startBot(server);
+    const thread = await server.say("U1", `${mention(server)} one`);
+    await shows(server, 'You say "one" after nothing.');
+    await server.say("U1", `${mention(server)} !new`, { thread });
+    expect(await told(server, "chat.postEphemeral")).toMatchObject({
+      ...{ channel: "C1", user: "U1", thread_ts: thread, text: "A new conversation begins." },
+    });
+    await server.say("U1", `${mention(server)} two`, { thread });
+    await shows(server, 'You say "two" after nothing.');
+    await settled(bot);
+    expect(count(server, "chat.postEphemeral")).toBe(1);
+    expect(bot.messages.map(({ text }) => text)).toEqual(["one", "two"]);
+  });
+
+  it("are answered in a direct message by a post, once however often Slack sends them", async () => {
+    const server = await startServer();
+    const bot = await startBot(server);
+    const ts = await server.say("U1", "!help", { channel: server.direct });
+    await server.say("U1", "!help", { channel: server.direct, ts, retry: 1 });
+    await shows(server, /^`!new` begins a new conversation/);
+    await settled(bot);
+    expect(server.shown()).toHaveLength(1);
+    expect(bot.messages).toEqual([]);
+  });
+
+  it("are given to a message by its shortcut, for the thread that it stands in", async () => {
+    const server = await startServer();
+    const bot = await startBot(server, { mapper: { scope: "user-in-thread" } });
+    const thread = await server.say("U1", `${mention(server)} one`);
+    const post = await shows(server, 'You say "one" after nothing.');
+    await server.shortcut("U1", post, "aparte_new");
+    expect(await told(server)).toMatchObject({
+      response_type: "ephemeral",
+      text: "A new conversation begins.",
+    });
+    await server.say("U1", `${mention(server)} two`, { thread });
+    await shows(server, 'You say "two" after nothing.');
+    await settled(bot);
+  });
+
+  it("choose the agent, and tell which there are", async () => {
+    const server = await startServer();
+    const bot = await startBot(server, { mapper: twoAgents });
+    await server.command("U1", "/agent", "use");
+    expect((await told(server)).text).toBe("You can talk to: helper, writer. To choose: `/agent use NAME`.");
+    await server.command("U1", "/agent", "use writer");
+    expect((await told(server)).text).toBe("You talk to writer now.");
+    await server.command("U1", "/agent", "use nobody");
+    expect((await told(server)).text).toMatch(/^I do not know that agent\. \(ref /);
+    await server.say("U1", `${mention(server)} hi`);
+    await shows(server, 'You say "hi" after nothing.');
+    expect(await bot.mapper.export({ platform: "slack", tenant: "T1", user: "U1" })).toMatchObject({
+      ...{ agent: "writer", conversations: { writer: "c0" } },
+    });
+    await settled(bot);
+  });
+
+  it("name the conversation, where the service knows names", async () => {
+    const server = await startServer();
+    const names: string[] = [];
+    const named = {
+      ...backend(elephant),
+      rename: async ({ title }: { title: string }) => void names.push(title),
+    };
+    const bot = await startBot(server, { mapper: { agents: { helper: named } } });
+    await server.say("U1", "hi", { channel: server.direct });
+    await shows(server, 'You say "hi" after nothing.');
+    await server.say("U1", "!name  Our *trip*", { channel: server.direct });
+    await shows(server, "Our conversation has its name.");
+    await server.say("U1", "!name", { channel: server.direct });
+    await shows(server, "`!name TITLE` gives our conversation a name");
+    await settled(bot);
+    expect(names).toEqual(["Our *trip*"]);
+  });
+
+  it("stop what is being answered, in whichever thread of the channel", async () => {
+    const server = await startServer();
+    const speech = new Speech();
+    const bot = await startBot(server, { answer: speech.answer });
+    await server.say("U1", `${mention(server)} hi`);
+    speech.say("One. ");
+    await shows(server, "One. ");
+    await server.command("U2", "/agent", "stop");
+    expect((await told(server)).text).toBe("Nothing runs for you here.");
+    await server.command("U1", "/agent", "stop", "C2");
+    expect((await told(server)).text).toBe("Nothing runs for you here.");
+    await server.command("U1", "/agent", "stop");
+    expect((await told(server)).text).toBe("Stopped.");
+    await shows(server, /Stopped\./);
+    speech.end();
+    await settled(bot);
+  });
+
+  it("tell what is kept of a person, in all places, and of nobody else", async () => {
+    const server = await startServer();
+    const history = async (): Promise<HistoryMessage[]> => [
+      { role: "user", text: "hi" },
+      { role: "agent", text: "ho" },
+    ];
+    const helper = { ...backend(elephant), history };
+    const bot = await startBot(server, {
+      mapper: { agents: { helper, writer: backend(elephant) }, scope: "user-in-channel" },
+    });
+    await server.command("U1", "/agent", "kept");
+    expect((await told(server)).text).toMatch(/^Nothing is kept of you\./);
+    await server.say("U1", "hi", { channel: server.direct });
+    await server.say("U1", `${mention(server)} hi`);
+    await server.say("U2", `${mention(server)} hi`);
+    await server.say("U1", `${mention(server)} hi`, { event: { team: "T2" }, envelope: { team_id: "T2" } });
+    await server.until(() => said(server).length === 4);
+    await server.command("U1", "/agent", "use writer");
+    await told(server);
+    await server.command("U1", "/agent", "kept");
+    const lines = String((await told(server)).text).split("\n");
+    expect(lines[0]).toBe("This is kept of you:");
+    expect(lines.slice(1, 3).sort()).toEqual([
+      "- in <#C1>: a conversation with helper (2 messages); you chose writer",
+      "- in private: a conversation with helper (2 messages)",
+    ]);
+    expect(lines[3]).toBe("");
+    expect(lines.at(-1)).toMatch(/`\/agent forget` erases all of it/);
+    await settled(bot);
+  });
+
+  it("erase all that is kept of a person, in all places, and nothing of anybody else", async () => {
+    const server = await startServer();
+    const bot = await startBot(server, { mapper: { scope: "user-in-channel" } });
+    const places = ["C1", "C2", server.direct];
+    for (const channel of places) await server.say("U1", `${mention(server)} ${channel}`, { channel });
+    await server.say("U2", `${mention(server)} Bob`);
+    await server.until(() => said(server).length === 4);
+    await server.command("U1", "/agent", "forget");
+    // The service of the tests cannot erase.
+    expect((await told(server)).text).toMatch(
+      /^All that was kept of you here is erased\. The agent's service/,
+    );
+    const left: (string | undefined)[] = [];
+    for await (const { speaker } of bot.mapper.sessions()) left.push(speaker.user);
+    expect(left).toEqual(["U2"]);
+    for (const channel of places) {
+      await server.say("U1", `${mention(server)} again`, { channel });
+      await server.until(
+        () =>
+          server.shown(channel).filter(({ shown }) => shown === 'You say "again" after nothing.').length ===
+          1,
+      );
+    }
+    await settled(bot);
+  });
+
+  it("say that it is all, where the service erases, too", async () => {
+    const server = await startServer();
+    const removed: string[] = [];
+    const helper = {
+      ...backend(elephant),
+      remove: async ({ conversationId }: { conversationId: string }) => void removed.push(conversationId),
+    };
+    const bot = await startBot(server, { mapper: { agents: { helper } } });
+    await server.say("U1", "hi", { channel: server.direct });
+    await shows(server, 'You say "hi" after nothing.');
+    await server.say("U1", "!forget", { channel: server.direct });
+    await shows(server, "All that was kept of you is erased.");
+    await settled(bot);
+    expect(removed).toEqual(["c0"]);
+  });
+
+  it("name, choose and begin anew one thread of the agent view, where each is a conversation", async () => {
+    const server = await startServer();
+    const rename = async () => {};
+    const bot = await startBot(server, {
+      slack: { agentView: true },
+      mapper: { agents: { helper: { ...backend(elephant), rename }, writer: backend(elephant) } },
+    });
+    const direct = { channel: server.direct };
+    const thread = await server.say("U1", "!use writer", direct);
+    expect(await shows(server, "You talk to writer now.")).toMatchObject({ thread });
+    await server.say("U1", "hi", { ...direct, thread });
+    await shows(server, 'You say "hi" after nothing.');
+    const speaker = { platform: "slack", tenant: "T1", user: "U1", ...direct, direct: true } as const;
+    const inThread = { ...speaker, thread, scope: "user-in-thread" } as const;
+    expect(await bot.mapper.export(inThread)).toMatchObject({ conversations: { writer: "c0" } });
+    const other = await server.say("U1", "!name A trip", direct);
+    await shows(server, "Our conversation has its name.");
+    const { body } = await server.next("agents.sessions.rename");
+    expect(body).toMatchObject({ channel_id: "D1", thread_ts: other, title: "A trip" });
+    // The writer's service knows no names: Slack's thread has one all the same.
+    await server.say("U1", "!name A letter", { ...direct, thread });
+    await server.next("agents.sessions.rename", (call) => call.body.title === "A letter");
+    // Slack has no slash commands in threads.
+    await server.command("U1", "/agent", "use writer", server.direct);
+    expect((await told(server)).text).toBe(
+      "Here each of our threads is a conversation of its own. In one of them, say: `!use writer`.",
+    );
+    await server.command("U1", "/agent", "new", server.direct);
+    expect((await told(server)).text).toBe("Here each new message begins a new conversation.");
+    await settled(bot);
+    expect(await bot.mapper.export(speaker)).toBeUndefined();
+    expect(said(server).filter((text) => text === "Our conversation has its name.")).toHaveLength(2);
+  });
+
+  it("have the name that they are given, or none: then words are words", async () => {
+    const server = await startServer();
+    const named = await startBot(server, { slack: { command: "/helper" } });
+    await server.command("U1", "/helper");
+    expect((await told(server)).text).toMatch(/^`\/helper new` begins a new conversation/);
+    await settled(named);
+    const other = await startServer();
+    const bot = await startBot(other, { slack: { command: false } });
+    await other.say("U1", "!new", { channel: other.direct });
+    await shows(other, 'You say "!new" after nothing.');
+    await settled(bot);
+  });
+
+  it("leave alone what only looks like one", async () => {
+    const server = await startServer();
+    const bot = await startBot(server);
+    for (const [text, user] of [
+      ["!newer", "U1"],
+      ["what does !new do?", "U2"],
+      ["!important", "U3"],
+    ] as const) {
+      await server.say(user, text, { channel: `D${user}` });
+      await shows(server, `You say "${text}" after nothing.`);
+    }
+    await settled(bot);
+  });
+});
