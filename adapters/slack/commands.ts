@@ -202,15 +202,15 @@ export class Commands {
 
   async #kept(speaker: Speaker, lead: string): Promise<string> {
     const { mapper } = this.#options;
+    const texts = mapper.texts(speaker);
     const exported = await Promise.all(
       (await placesOf(mapper, speaker)).map((place) => mapper.export(place)),
     );
     // Several places may have one session.
     const kept = new Map(
-      exported.flatMap((one) => (one === undefined ? [] : [[one.sessionName, keptLine(one)]])),
+      exported.flatMap((one) => (one === undefined ? [] : [[one.sessionName, keptLine(one, texts)]])),
     );
     const lines = [...kept.values()];
-    const texts = mapper.texts(speaker);
     const end = texts("kept-where", { command: `${lead}forget` });
     return lines.length === 0
       ? `${texts("kept-nothing")} ${end}`

@@ -86,6 +86,13 @@ export const chinese: TextTable = {
   "agents-offered": "您可以与这些智能体交谈：{agents}。选择请用：`{command}`。",
   "kept-nothing": "没有保存任何关于您的内容。",
   "kept-this": "保存的关于您的内容如下：",
+  "kept-direct": "私聊中",
+  "kept-channels": "频道中",
+  "kept-channel": "在 {channel} 中",
+  "kept-conversation": "与 {agent} 的对话",
+  "kept-messages": "与 {agent} 的对话（{count} 条消息）",
+  "kept-choice": "您选择了 {agent}",
+  "kept-line": "您在队列中的位置",
   "kept-where":
     "您说的内容会发送给智能体的服务，所用的名称不会透露您的任何信息。`{command}` 会删除全部内容。",
 

@@ -91,11 +91,17 @@ export const english = {
   "usage-kept": "`{command}` tells what is kept of you",
   "usage-forget": "`{command}` erases all that is kept of you",
   "anew-each-message": "Here each new message begins a new conversation.",
-  "in-a-thread":
-    "Here each of our threads is a conversation of its own. In one of them, say: `{command}`.",
+  "in-a-thread": "Here each of our threads is a conversation of its own. In one of them, say: `{command}`.",
   "agents-offered": "You can talk to: {agents}. To choose: `{command}`.",
   "kept-nothing": "Nothing is kept of you.",
   "kept-this": "This is kept of you:",
+  "kept-direct": "in private",
+  "kept-channels": "in channels",
+  "kept-channel": "in {channel}",
+  "kept-conversation": "a conversation with {agent}",
+  "kept-messages": "a conversation with {agent} ({count} messages)",
+  "kept-choice": "you chose {agent}",
+  "kept-line": "your place in line",
   "kept-where":
     "What you say goes to the agent's service, under a name that tells it nothing about you. `{command}` erases all of it.",
 

@@ -34,8 +34,8 @@ const others = [
   // Names of protocols and products.
   ...["Bearer {…}", "GET, POST, DELETE", "GET, POST, DELETE, OPTIONS", "Web Adapter"],
   "The title has {…} characters, and Coze takes {…} at most.",
-  'The function \\"opening\\" failed. Its error is kept as the cause.',
-  'The function \\"opening\\" must return at most {…} messages of { role: \\"user\\" or \\"agent\\", text }.',
+  'The function "opening" failed. Its error is kept as the cause.',
+  'The function "opening" must return at most {…} messages of { role: "user" or "agent", text }.',
   "must be a function: (feedback) => …",
   "Slack shows no session of an agent here. An app that is no agent needs `agentView: false`",
   // For whoever creates the Slack app, in its manifest.
