@@ -322,7 +322,7 @@ describe("discord's buttons", () => {
     await told(server, rate(ann, "Bad answer"), /^Thank you/);
     const speaker = {
       ...{ platform: "discord", bot: server.bot.id, user: ann.id },
-      ...{ tenant: server.guildId, channel: server.channelId },
+      ...{ tenant: server.guildId, channel: server.channelId, locale: "en-US" },
     };
     const place = { channelId: server.channelId, messageId: message.id };
     expect(rated).toEqual([
