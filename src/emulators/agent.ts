@@ -157,26 +157,26 @@ function answerTo(turn: AgentTurn): string {
   return parts.join(" ");
 }
 
-function asksName(text: string): boolean {
+export function asksName(text: string): boolean {
   return /\b(what(?:'s|’s| is) my name|who am i|wie (?:heiße|heisse) ich)\b|我叫什么|我的名字是什么/i.test(
     text,
   );
 }
 
-function asksMemory(text: string): boolean {
+export function asksMemory(text: string): boolean {
   return /\bwhat (?:did|have) i (?:tell|told|say|said)|\bwhat do you (?:know|remember)|was habe ich dir (?:gesagt|erzählt)|我告诉过你什么/i.test(
     text,
   );
 }
 
-function nameIn(text: string): string | undefined {
+export function nameIn(text: string): string | undefined {
   if (asksName(text)) return undefined;
   return /(?:\bmy name is|\bi am called|\bi['’]m called|\bich hei(?:ß|ss)e|我叫|我的名字是)\s*([\p{L}\p{N}][\p{L}\p{M}\p{N}_'’-]*)/iu.exec(
     text,
   )?.[1];
 }
 
-function quoted(text: string): string {
+export function quoted(text: string): string {
   const characters = Array.from(text);
   return characters.length <= quoteCharacters
     ? `"${text}"`

@@ -367,7 +367,9 @@ export class Lane {
         continue;
       }
       const step = transition(document, command, now);
-      outcomes.push(step.outcome);
+      // This owner has it, and not by this command, which was never done: it took it over.
+      const isKnown = command.do === "take" && !pending.isUnsure && step.lane === document;
+      outcomes.push(isKnown && isHeld(step.outcome) ? "duplicate" : step.outcome);
       if (pending.record !== undefined && step.outcome !== "lost") record = pending.record;
       if (isNew && step.lane !== document) {
         const mark = markOf(this.name, command.turn.key);
@@ -413,7 +415,7 @@ export class Lane {
     this.#pending = this.#pending.filter((pending) => !batch.includes(pending));
     for (const [index, { command, isUnsure, resolve }] of batch.entries()) {
       const outcome = outcomes[index] ?? "lost";
-      if (command?.do === "take" && (outcome === "runs" || outcome === "waits" || outcome === "merged")) {
+      if (command?.do === "take" && isHeld(outcome)) {
         const { key } = command.turn;
         const place = new Place(key, this, this.#owner);
         this.#places.set(key, place);
@@ -527,6 +529,11 @@ function isTaking(command: Command | undefined): command is Taking {
  */
 function goesFirst({ command }: Pending): boolean {
   return command?.do === "withdraw" || command?.do === "restore";
+}
+
+/** Whether the lane holds the turn by now. */
+function isHeld(outcome: Outcome): boolean {
+  return outcome === "runs" || outcome === "waits" || outcome === "merged";
 }
 
 type Leaving = Command & ({ do: "end" } | { do: "release" } | { do: "withdraw" });

@@ -284,12 +284,12 @@ describe("The Coze emulator, judged by the official client", () => {
     );
   });
 
-  it("puts in, lists, changes and deletes messages", async () => {
+  it("puts in and lists messages", async () => {
     const emulator = await start();
     const client = official(emulator);
     const { id } = await client.conversations.create({ bot_id: emulator.botId });
     const { messages } = client.conversations;
-    const first = await messages.create(id, {
+    await messages.create(id, {
       role: RoleType.User,
       content: "first",
       content_type: "text",
@@ -317,11 +317,6 @@ describe("The Coze emulator, judged by the official client", () => {
     });
     const near = await messages.list(id, { order: "asc", before_id: third.id, limit: 1 });
     expect(near.data.map(({ content }) => content)).toEqual(["second"]);
-    await messages.delete(id, third.id);
-    await messages.update(id, first.id, { content: "changed", content_type: "text" });
-    expect((await messages.retrieve(id, first.id)).content).toBe("changed");
-    await messages.delete(id, first.id);
-    expect((await messages.list(id)).data.map(({ content }) => content)).toEqual(["second"]);
   });
 });
 

@@ -225,6 +225,21 @@ describe("Two processes at one lane", () => {
   });
 });
 
+describe("A turn that is taken over", () => {
+  it("is not taken once more by its own event, which comes in the same moment", async () => {
+    await take(b, "q1");
+    // One commit is under way: what comes meanwhile goes together in the next one.
+    const blocking = a.owner.lane("lane").restoreMarks(["a mark"]);
+    const takenOver = a.owner.lane("lane").takeOver(b.owner.id);
+    const taken = await a.owner.lane("lane").take(newTurn("q1"), 100, storeTimeout);
+    await Promise.all([blocking, takenOver]);
+    await settled();
+    expect(taken.is).toBe("duplicate");
+    expect(a.adopted.map(({ key }) => key)).toEqual(["q1"]);
+    expect((await documentOf("lane"))?.running).toMatchObject({ owner: a.owner.id, attempt: 2 });
+  });
+});
+
 describe("A commit whose answer is lost", () => {
   it("takes its turn once", async () => {
     loseAnswer(a);

@@ -131,7 +131,7 @@ export const faults = [
   {
     name: "a conversation that is opened before that is written down",
     file: "session/conversation.js",
-    from: "session.changeConversation(agent, {});\n        await session.save();",
+    from: "session.changeConversation(agent, { ...known, isOpening: true });\n        await session.save();",
     to: "",
     within: 500,
   },
@@ -197,6 +197,13 @@ export const faults = [
     from: "return { ...parked, owner, body };",
     to: "return { ...parked, owner, body, attempt: 0 };",
     within: 20,
+  },
+  {
+    name: "a turn that its process took over and takes once more",
+    file: "lane/lane.js",
+    from: 'isKnown && isHeld(step.outcome) ? "duplicate" : step.outcome',
+    to: "step.outcome",
+    within: 200_000,
   },
   {
     name: "an interruption that outlives whoever interrupted",

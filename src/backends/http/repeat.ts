@@ -1,20 +1,22 @@
 import { pause } from "./deadline.ts";
 import { ServiceFailure } from "./failure.ts";
 
-/** How often a request that may be repeated is repeated. */
-const repeats = 3;
+export interface RepeatOptions {
+  /** A repeat does no harm even if the request was carried out. Otherwise it is repeated only where it certainly was not. */
+  readonly isHarmless: boolean;
+  /** The first pause, in milliseconds; doubled each time. */
+  readonly retryDelay: number;
+  readonly signal: AbortSignal;
+  /** How often it is repeated. @default 3 */
+  readonly repeats?: number;
+  /** The longest pause that we make, or that a `Retry-After` can make us wait, in milliseconds. @default 8000 */
+  readonly longestPause?: number;
+}
 
-/** The longest pause between two tries that we make, or that a `Retry-After` can make us wait. */
-const longestPauseMs = 8000;
-
-/**
- * Repeats what failed for now, with growing pauses.
- * @param isHarmless a repeat does no harm even if the request was carried out. Otherwise it is repeated only
- *   where it certainly was not.
- */
+/** Repeats what failed for now, with growing pauses. */
 export async function repeating<T>(
   send: () => Promise<T>,
-  { isHarmless, retryDelay, signal }: { isHarmless: boolean; retryDelay: number; signal: AbortSignal },
+  { isHarmless, retryDelay, signal, repeats = 3, longestPause = 8000 }: RepeatOptions,
 ): Promise<T> {
   for (let failed = 0; ; failed++) {
     try {
@@ -25,8 +27,8 @@ export async function repeating<T>(
       // Spread, so that the many who were refused together do not come back together.
       const ownPause = retryDelay * 2 ** failed * (0.5 + Math.random() / 2);
       const asked = error.retryAfterMs ?? 0;
-      if (asked > longestPauseMs) throw error;
-      await pause(Math.min(Math.max(ownPause, asked), longestPauseMs), signal);
+      if (asked > longestPause) throw error;
+      await pause(Math.min(Math.max(ownPause, asked), longestPause), signal);
     }
   }
 }

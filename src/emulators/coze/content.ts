@@ -33,7 +33,7 @@ export function enteredMessage(fields: Fields, entry: Entry, sender: Sender): En
 }
 
 /** The content and its type, checked. The rules are those of the service's `object_string`. */
-export function contentOf(fields: Fields, sender: Sender): Pick<Message, "content" | "contentType"> {
+function contentOf(fields: Fields, sender: Sender): Pick<Message, "content" | "contentType"> {
   const content = optionalText(fields, "content") ?? "";
   const contentType = optionalText(fields, "content_type");
   if (content === "") throw new Refusal(4005, "message content is empty");

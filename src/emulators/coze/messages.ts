@@ -1,15 +1,8 @@
-import { contentOf, enteredMessage } from "./content.ts";
+import { enteredMessage } from "./content.ts";
 import { type Desk, ownConversation } from "./conversations.ts";
-import {
-  metaDataOf,
-  optionalInteger,
-  optionalText,
-  readBody,
-  requiredQuery,
-  requiredText,
-} from "./fields.ts";
+import { optionalInteger, optionalText, readBody, requiredQuery, requiredText } from "./fields.ts";
 import { type Call, Refusal, type Route } from "./protocol.ts";
-import type { Conversation, Message } from "./state.ts";
+import type { Message } from "./state.ts";
 
 export function messageRoutes(desk: Desk): readonly Route[] {
   const { state } = desk;
@@ -20,13 +13,6 @@ export function messageRoutes(desk: Desk): readonly Route[] {
       identity,
       conversation: ownConversation(state, requiredQuery(query, "conversation_id"), identity),
     };
-  }
-
-  function find(call: Call, conversation: Conversation): Message {
-    const id = requiredQuery(call.query, "message_id");
-    const message = visible(state.messagesOf(conversation.id)).find((each) => each.id === id);
-    if (message === undefined) throw new Refusal(4005, "message not found");
-    return message;
   }
 
   async function create(call: Call) {
@@ -67,30 +53,6 @@ export function messageRoutes(desk: Desk): readonly Route[] {
     };
   }
 
-  function retrieve(call: Call) {
-    return { data: wireMessage(find(call, open(call).conversation)) };
-  }
-
-  async function modify(call: Call) {
-    const { identity, conversation } = open(call);
-    const message = find(call, conversation);
-    const body = await readBody(call.request);
-    if (body.content !== undefined) {
-      Object.assign(message, contentOf({ content_type: message.contentType, ...body }, { state, identity }));
-    }
-    if (body.meta_data !== undefined) message.metaData = metaDataOf(body);
-    message.updatedAt = state.now();
-    state.saveMessage(message);
-    // Under `message`, not `data`: the one call of the service that does so.
-    return { message: wireMessage(message) };
-  }
-
-  function remove(call: Call) {
-    const message = find(call, open(call).conversation);
-    state.dropMessage(message);
-    return { data: wireMessage(message) };
-  }
-
   async function feedback({ request, params }: Call) {
     const conversation = ownConversation(state, params.id ?? "", desk.identify(request));
     const message = state.messagesOf(conversation.id).find(({ id }) => id === params.message);
@@ -108,9 +70,6 @@ export function messageRoutes(desk: Desk): readonly Route[] {
     { method: "POST", path: "/v1/conversations/:id/messages/:message/feedback", handle: feedback },
     { method: "POST", path: "/v1/conversation/message/create", handle: create },
     { method: "POST", path: "/v1/conversation/message/list", handle: list },
-    { method: "GET", path: "/v1/conversation/message/retrieve", handle: retrieve },
-    { method: "POST", path: "/v1/conversation/message/modify", handle: modify },
-    { method: "POST", path: "/v1/conversation/message/delete", handle: remove },
   ];
 }
 

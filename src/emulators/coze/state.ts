@@ -21,11 +21,11 @@ export interface Message {
   readonly botId: string;
   readonly role: "user" | "assistant";
   readonly type: MessageType;
-  content: string;
-  contentType: "text" | "object_string";
-  metaData: Readonly<Record<string, string>>;
+  readonly content: string;
+  readonly contentType: "text" | "object_string";
+  readonly metaData: Readonly<Record<string, string>>;
   readonly createdAt: number;
-  updatedAt: number;
+  readonly updatedAt: number;
   /** What the person thinks of it. */
   feedback?: { readonly type: string; readonly comment?: string };
 }
@@ -206,12 +206,6 @@ export class CozeState {
 
   saveMessage(message: Message): void {
     this.#journal?.put("message", message.id, message);
-  }
-
-  dropMessage(message: Message): void {
-    const messages = this.#messages.get(message.conversationId);
-    messages?.splice(messages.indexOf(message), 1);
-    this.#journal?.drop("message", message.id);
   }
 
   saveChat(chat: Chat): void {

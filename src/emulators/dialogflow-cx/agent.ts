@@ -1,3 +1,4 @@
+import { asksMemory, asksName, nameIn, quoted } from "../agent.ts";
 import { displayNameOf, type PageName } from "./flow.ts";
 import type { Fields, Query } from "./query.ts";
 import { type GrpcStatus, isGrpcStatus } from "./refusal.ts";
@@ -116,7 +117,7 @@ function fromFlow({ page, parameters, told, number }: AgentTurn, said: string): 
   if (name !== undefined) {
     return { ...reply(`Turn ${number}. I will remember that your name is ${name}.`), set: { name } };
   }
-  if (/\bwhat (?:did|have) i (?:tell|told|say|said)|\bwhat do you (?:know|remember)/i.test(said)) {
+  if (asksMemory(said)) {
     const list = told.map(quoted).join(", ");
     return reply(
       `Turn ${number}. ${list === "" ? "You have not told me anything yet." : `You told me: ${list}.`}`,
@@ -248,19 +249,4 @@ function repeat({ page, told, number }: AgentTurn, said: string): AgentAnswer {
 
 function text(...lines: string[]): Message {
   return { text: { text: lines } };
-}
-
-function asksName(said: string): boolean {
-  return /\b(?:what(?:'s|’s| is) my name|who am i|wie (?:heiße|heisse) ich)\b|我叫什么/i.test(said);
-}
-
-function nameIn(said: string): string | undefined {
-  return /(?:\bmy name is|\bi am called|\bich hei(?:ß|ss)e|我叫)\s*([\p{L}\p{N}][\p{L}\p{M}\p{N}_'’-]*)/iu.exec(
-    said,
-  )?.[1];
-}
-
-function quoted(said: string): string {
-  const characters = Array.from(said);
-  return characters.length <= 200 ? `"${said}"` : `"${characters.slice(0, 200).join("")}…"`;
 }
