@@ -34,6 +34,7 @@ const others = [
   // Names of protocols and products.
   ...["Bearer {…}", "GET, POST, DELETE", "GET, POST, DELETE, OPTIONS", "Web Adapter"],
   "The title has {…} characters, and Coze takes {…} at most.",
+  "Dialogflow did not answer in time; whether the turn ran is not known. Raise requestTimeout if this is usual",
   'The function "opening" failed. Its error is kept as the cause.',
   'The function "opening" must return at most {…} messages of { role: "user" or "agent", text }.',
   "must be a function: (feedback) => …",
