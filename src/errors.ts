@@ -19,6 +19,7 @@ const isRetryable = {
   full: true,
   limited: true,
   duplicate: false,
+  paused: false,
   "no-answer": false,
   "answer-lost": true,
   "backend-auth": false,

@@ -1,7 +1,8 @@
 // The mapper
 
-export { type Mapping, SessionMapper } from "./mapper.ts";
+export { SessionMapper } from "./mapper.ts";
 export type { MapperOptions } from "./options.ts";
+export type { InLane, Mapping } from "./session/mapping.ts";
 
 // Who speaks, and what they say
 
@@ -11,7 +12,7 @@ export type { Overlap } from "./lane/machine.ts";
 export type { Scope, ScopedSpeaker } from "./speaker/scope.ts";
 export type { Speaker } from "./speaker/speaker.ts";
 export type { Message } from "./turn/message.ts";
-export type { Middleware, TurnContext } from "./turn/middleware.ts";
+export type { Answer, Middleware, TurnContext, TurnLocals } from "./turn/middleware.ts";
 
 // What is answered
 
@@ -28,7 +29,8 @@ export type { TurnEvent } from "./turn/watching.ts";
 
 // What is kept, and for whom
 
-export type { Erasure, SessionExport, SessionSummary } from "./session/operations.ts";
+export type { Erasure, SessionExport, SessionFilter, SessionSummary } from "./session/operations.ts";
+export type { Rekeyed } from "./speaker/rekeyed.ts";
 export { openStore } from "./stores/open.ts";
 export type { RedisClient, RedisStoreOptions } from "./stores/redis/index.ts";
 export type { TurnLimits } from "./turn/limits.ts";
@@ -36,11 +38,12 @@ export type { TurnLimits } from "./turn/limits.ts";
 // Write your own adapter: see aparte/adapter
 
 export type { Adapter } from "./adapter/adapter.ts";
-export type { JsonValue } from "./json.ts";
+export type { JsonObject, JsonValue } from "./json.ts";
 
 // Write your own backend
 
 export type {
+  AccessToken,
   AskCall,
   Backend,
   BackendHost,

@@ -10,8 +10,11 @@ import { Owner } from "./lane/owner.ts";
 import { leaseLost, type Place } from "./lane/place.ts";
 import { describeError, type Logger } from "./logger.ts";
 import { checkOptions, type MapperOptions, type Settings } from "./options.ts";
-import { conversationId } from "./session/conversation.ts";
+import { leaveConversation } from "./session/conversation.ts";
+import { type InLane, type Mapping, mappingIn, mappingOf } from "./session/mapping.ts";
 import {
+  applies,
+  checkFilter,
   clearConversation,
   type Erasure,
   eraseSession,
@@ -19,6 +22,7 @@ import {
   giveFeedback,
   renameConversation,
   type SessionExport,
+  type SessionFilter,
   type SessionSummary,
   summarize,
 } from "./session/operations.ts";
@@ -27,9 +31,11 @@ import { Retention } from "./session/retention.ts";
 import { Session } from "./session/session.ts";
 import { StoredTokens } from "./session/shared-tokens.ts";
 import { UnfinishedErasures } from "./session/unfinished-erasures.ts";
+import { type Rekeyed, RekeyedNames } from "./speaker/rekeyed.ts";
 import type { ScopedSpeaker } from "./speaker/scope.ts";
-import { SessionNames } from "./speaker/session-names.ts";
-import { checkSpeaker, deliveryPlace, type Speaker } from "./speaker/speaker.ts";
+import { isSessionName } from "./speaker/session-name.ts";
+import { type SessionIdentity, SessionNames } from "./speaker/session-names.ts";
+import { checkSpeaker, deliveryPlace, type Speaker, speakerOf } from "./speaker/speaker.ts";
 import { checkRates, memoryRates } from "./stores/rates.ts";
 import { type Rates, type Store, sessionKey } from "./stores/store.ts";
 import { type Texts, textsFor } from "./texts/texts.ts";
@@ -38,17 +44,7 @@ import { Limits } from "./turn/limits.ts";
 import type { Message } from "./turn/message.ts";
 import type { Middleware } from "./turn/middleware.ts";
 import type { Reply } from "./turn/reply.ts";
-import { Turn, type TurnHost } from "./turn/turn.ts";
-
-/** What a session is at the agent's service. */
-export interface Mapping {
-  readonly sessionName: string;
-  readonly conversationId: string;
-  /** The session's own token; undefined where the service has none per session. */
-  readonly accessToken: string | undefined;
-  /** What the service needs with the next turn beside the id (Dialogflow: page and parameters to begin with). */
-  readonly start?: JsonValue;
-}
+import { type CurrentLane, Turn, type TurnHost } from "./turn/turn.ts";
 
 /** How long `close()` waits for running turns, in milliseconds. */
 const drainTimeout = 25_000;
@@ -59,17 +55,18 @@ const drainTimeout = 25_000;
  *
  * platform event → adapter → message → speaker → session → lane → turn → conversation → backend → reply → delivery
  */
-export class SessionMapper implements AsyncDisposable {
+export class SessionMapper<Agent extends string = string> implements AsyncDisposable {
   readonly #settings: Settings;
   readonly #store: Store;
   readonly #owner: Owner;
   readonly #names: SessionNames;
+  readonly #rekeyed: RekeyedNames;
   readonly #turns: TurnHost;
   /** By place: the platform, and the bot where there are several. */
   readonly #adapters = new Map<string, Adapter>();
   readonly #middlewares: Middleware[] = [];
-  /** The turn in whose middleware the calling code runs: its operations must not wait for that very turn. */
-  readonly #current = new AsyncLocalStorage<Turn>();
+  /** The lane in which the calling code runs, in a middleware or `inLane`: its operations must not wait for it. */
+  readonly #current = new AsyncLocalStorage<CurrentLane>();
   /** Turns and operations that were taken and have not ended. */
   readonly #underWay = new Set<Promise<unknown>>();
   readonly #closing = new Closing();
@@ -78,7 +75,7 @@ export class SessionMapper implements AsyncDisposable {
   #closed: Promise<void> | undefined;
 
   /** @throws {AparteError} `option-invalid` with the option's name as `field`. */
-  constructor(options: MapperOptions) {
+  constructor(options: MapperOptions<Agent>) {
     this.#settings = checkOptions(options);
     const { store, storeTimeout, leaseTime, clock, logger, agents, limits } = this.#settings;
     const { turnTimeout: hookTimeout } = this.#settings;
@@ -86,7 +83,11 @@ export class SessionMapper implements AsyncDisposable {
     const { records, rates = memoryRates() } = store;
     if (limits !== undefined) checkRates(rates);
     this.#store = store;
-    this.#names = new SessionNames({ secrets, scope, identify, records, clock, hookTimeout });
+    const rekeyed = new RekeyedNames(records, secrets[0], clock, storeTimeout);
+    this.#rekeyed = rekeyed;
+    // Known before the first message comes, as a rule; otherwise that one asks again.
+    rekeyed.read().catch(() => {});
+    this.#names = new SessionNames({ secrets, scope, identify, records, rekeyed, clock, hookTimeout });
     const callTimeout = this.#settings.turnTimeout;
     this.#unfinished = new UnfinishedErasures({ records, agents, clock, logger, callTimeout });
     this.#owner = new Owner({
@@ -121,6 +122,7 @@ export class SessionMapper implements AsyncDisposable {
       pace: (key: string, perSecond: number, signal: AbortSignal) => pace(rates, key, perSecond, signal),
     };
     for (const backend of agents.values()) backend.attach?.(host);
+    if (secrets.length > 1) this.#track(this.#tellRotation());
   }
 
   /** Where the mapper logs; its adapters do, too. */
@@ -134,8 +136,8 @@ export class SessionMapper implements AsyncDisposable {
   }
 
   /** The names of all agents that are configured; {@link SessionMapper.agents} says who may talk to which. */
-  get agentNames(): readonly string[] {
-    return [...this.#settings.agents.keys()];
+  get agentNames(): readonly Agent[] {
+    return [...this.#settings.agents.keys()] as Agent[];
   }
 
   /**
@@ -144,7 +146,7 @@ export class SessionMapper implements AsyncDisposable {
    * {@link AparteError} when the message is wrong or the turn failed. The same `id` again, while its turn runs in this
    * process, reads the same reply.
    */
-  handle(message: Message): Reply {
+  handle(message: Message<Agent>): Reply {
     const turn = new Turn(this.#turns, message);
     this.#track(turn.live());
     return turn.reply;
@@ -157,17 +159,58 @@ export class SessionMapper implements AsyncDisposable {
    * @throws {AparteError} when the message is wrong or the store failed; the adapter has told the person.
    */
   receive(message: Message): Promise<boolean> {
-    const adapter = this.#adapters.get(deliveryPlace(message ?? {}));
-    if (adapter === undefined) {
-      return Promise.reject(
-        new AparteError("input-invalid", "No adapter is connected for this platform and bot.", {
-          field: "platform",
-        }),
-      );
+    let adapter: Adapter;
+    try {
+      adapter = this.#adapterOf(message);
+    } catch (error) {
+      return Promise.reject(error);
     }
     const turn = new Turn(this.#turns, message, adapter);
     this.#track(turn.live());
     return turn.reply.taken;
+  }
+
+  /**
+   * Says something to a person of one's own accord ("your report is ready"): in their place, after the turns before it.
+   * No agent is asked, or learns of it. Resolves when it is recorded; from then on it is delivered as an answer is.
+   * @param to a speaker, with the `replyTo` of an earlier message where the adapter cannot tell the place by itself
+   * @param options.id names what is said, so that it is said once. @default a new one
+   * @returns false where it was said before, or too many turns wait
+   * @throws {AparteError} `input-invalid` where no adapter is connected for the platform, or the place is not known
+   */
+  async send(
+    to: Speaker & { readonly replyTo?: JsonValue },
+    text: string,
+    { id = randomUUID() }: { readonly id?: string } = {},
+  ): Promise<boolean> {
+    this.#assertOpen();
+    checkSpeaker(to);
+    const adapter = this.#adapterOf(to);
+    // Not the address of an answer that was given before, where there is one for this alone.
+    const replyTo = (await adapter.address?.(to)) ?? to.replyTo;
+    if (replyTo === undefined) {
+      throw new AparteError("input-invalid", "It is not known where to post this: give `replyTo`.", {
+        field: "replyTo",
+      });
+    }
+    const message = { ...speakerOf(to), id: `send:${id}`, text, replyTo };
+    const turn = Turn.outgoing(this.#turns, message, adapter);
+    this.#track(turn.live());
+    return turn.reply.taken;
+  }
+
+  /**
+   * Keeps the agents of a session silent, since a human answers; the agent's `handoff` does so, too. Messages still go
+   * through the middlewares; {@link SessionMapper.send} brings the human's words.
+   * @param who a speaker, or a session's name
+   */
+  pause(who: Speaker | string): Promise<void> {
+    return this.#inSession(who, "pause", (session) => session.pause(true));
+  }
+
+  /** Lets the agents answer again, as `reset` does. */
+  resume(who: Speaker | string): Promise<void> {
+    return this.#inSession(who, "resume", (session) => session.pause(false));
   }
 
   /** Registers the adapter that delivers the replies of its platform, and bot. */
@@ -185,13 +228,13 @@ export class SessionMapper implements AsyncDisposable {
   }
 
   /** Adds a middleware; the first one added is the outermost. */
-  use(middleware: Middleware): this {
+  use(middleware: Middleware<Agent>): this {
     if (typeof middleware !== "function") {
       throw new AparteError("option-invalid", "A middleware must be a function (turn, next).", {
         field: "use",
       });
     }
-    this.#middlewares.push(middleware);
+    this.#middlewares.push(middleware as Middleware);
     return this;
   }
 
@@ -199,40 +242,71 @@ export class SessionMapper implements AsyncDisposable {
    * The session's name, its conversation with an agent (opened if there is none) and its access token, for
    * code that calls the agent service itself.
    * @param named the agent; without it, the one that a message from the speaker would reach
+   * @param options.fresh after the service refused what was given before: brings another token, and another
+   * conversation if the service has lost the one that is known
    */
-  async resolve(speaker: Speaker, named?: string): Promise<Mapping> {
+  async resolve(
+    speaker: Speaker,
+    named?: Agent,
+    { fresh = false }: { readonly fresh?: boolean } = {},
+  ): Promise<Mapping> {
     this.#assertOpen();
     const { name, record } = await this.#session(speaker);
     const agent = named ?? (await this.#reached(name, record?.agent, speaker));
     if (named !== undefined) await this.#assertAllowed(speaker, named);
     const backend = this.#backend(agent);
-    const signal = AbortSignal.timeout(this.#settings.turnTimeout);
-    const { alwaysFind } = this.#settings;
-    const id =
-      record?.conversations[agent]?.id ??
-      (await this.#inSession(speaker, "resolve", (session) =>
-        conversationId({ session, agent, backend, signal, alwaysFind }),
-      ));
-    const call = { sessionName: name, agent, signal };
-    const accessToken = await backend.accessToken?.(call);
-    const state = record?.conversations[agent]?.state;
-    const located = await backend.locate?.({
-      ...call,
-      conversationId: id,
-      ...(state === undefined ? {} : { state }),
+    const { alwaysFind, turnTimeout } = this.#settings;
+    const signal = AbortSignal.timeout(turnTimeout);
+    const known = record?.conversations[agent];
+    if (known?.id !== undefined && !fresh)
+      return mappingOf({ sessionName: name, agent, signal }, backend, known);
+    return this.#inSession(speaker, "resolve", (session) =>
+      mappingIn(session, agent, backend, { alwaysFind, isFresh: fresh }),
+    );
+  }
+
+  /**
+   * Runs calls of the application's own to the agent's service in the session's lane: after the turns before them, and
+   * before those that come later. In a middleware they run as part of its turn. Operations on the session that are
+   * called within run at once.
+   * @param agent without it, the one that a message from the speaker would reach
+   * @param run its result, or what it throws, is the caller's
+   */
+  inLane<T>(speaker: Speaker, run: (lane: InLane) => T | Promise<T>): Promise<T>;
+  inLane<T>(speaker: Speaker, agent: Agent | undefined, run: (lane: InLane) => T | Promise<T>): Promise<T>;
+  async inLane<T>(
+    speaker: Speaker,
+    named: string | undefined | ((lane: InLane) => T | Promise<T>),
+    given?: (lane: InLane) => T | Promise<T>,
+  ): Promise<T> {
+    const [agentName, run] = typeof named === "function" ? [undefined, named] : [named, given];
+    if (typeof run !== "function") {
+      throw new AparteError("input-invalid", "inLane needs a function to run.", { field: "run" });
+    }
+    if (agentName !== undefined) await this.#assertAllowed(speaker, agentName);
+    return this.#inSession(speaker, "inLane", async (session) => {
+      const agent = agentName ?? (await this.#reached(session.name, session.record.agent, speaker));
+      const { alwaysFind } = this.#settings;
+      const backend = this.#backend(agent);
+      const mapping = await mappingIn(session, agent, backend, { alwaysFind, isFresh: false });
+      const current: { session: Session | undefined; agent: string } = { session, agent };
+      try {
+        return await this.#current.run(current, () => run({ ...mapping, signal: session.signal }));
+      } finally {
+        current.session = undefined;
+      }
     });
-    return { sessionName: name, conversationId: id, accessToken, ...located };
   }
 
   /**
    * The names of the agents that a person may talk to; the first one answers where none was chosen.
    * @throws {AparteError} `hook-failed` when the option `allow` throws
    */
-  async agents(speaker: Speaker): Promise<readonly string[]> {
-    const { agents, allow } = this.#settings;
+  async agents(speaker: Speaker): Promise<readonly Agent[]> {
+    const { allow } = this.#settings;
     try {
       const allowed = await allow?.(speaker);
-      return [...agents.keys()].filter((name) => allowed?.includes(name) ?? true);
+      return this.agentNames.filter((name) => allowed?.includes(name) ?? true);
     } catch (error) {
       throw asAparteError(error, "hook-failed", "The option allow failed.");
     }
@@ -241,23 +315,29 @@ export class SessionMapper implements AsyncDisposable {
   /**
    * Lets the agent forget what was said. Where the service can, the conversation stays and its context is
    * cleared; otherwise the next message opens a new one.
+   * @param who a speaker, or a session's name as {@link SessionMapper.sessions} lists it
    * @param agent without it, the one that a message from the speaker would reach; in a middleware, the turn's
+   * @param options.keep the conversation stays as it is at the service, and the next message opens one beside it
    */
-  reset(speaker: Speaker, agent?: string): Promise<void> {
-    return this.#inSession(speaker, "reset", async (session) => {
-      const name = agent ?? (await this.#reached(session.name, session.record.agent, speaker));
-      return clearConversation(session, name, this.#backend(name));
+  reset(who: Speaker | string, agent?: Agent, options: { readonly keep?: boolean } = {}): Promise<void> {
+    return this.#inSession(who, "reset", async (session) => {
+      const name = agent ?? (await this.#reached(session.name, session.record.agent, who));
+      const backend = this.#backend(name);
+      if (session.record.isPaused) session.pause(false);
+      if (options.keep === true) leaveConversation(session, name, backend, true);
+      else await clearConversation(session, name, backend);
     });
   }
 
   /**
    * Gives the conversation a name at the service, now or when it is opened.
+   * @param who a speaker, or a session's name
    * @param agent without it, the one that a message from the speaker would reach; in a middleware, the turn's
    * @throws {AparteError} `backend-unsupported` where the service knows no names.
    */
-  rename(speaker: Speaker, title: string, agent?: string): Promise<void> {
-    return this.#inSession(speaker, "rename", async (session) => {
-      const name = agent ?? (await this.#reached(session.name, session.record.agent, speaker));
+  rename(who: Speaker | string, title: string, agent?: Agent): Promise<void> {
+    return this.#inSession(who, "rename", async (session) => {
+      const name = agent ?? (await this.#reached(session.name, session.record.agent, who));
       return renameConversation(session, name, this.#backend(name), title);
     });
   }
@@ -273,7 +353,7 @@ export class SessionMapper implements AsyncDisposable {
     speaker: Speaker,
     answer: string,
     rating: "up" | "down",
-    { words, agent }: { readonly words?: string; readonly agent?: string } = {},
+    { words, agent }: { readonly words?: string; readonly agent?: Agent } = {},
   ): Promise<void> {
     return this.#inSession(speaker, "feedback", async (session) => {
       const name = agent ?? (await this.#reached(session.name, session.record.agent, speaker));
@@ -283,7 +363,7 @@ export class SessionMapper implements AsyncDisposable {
   }
 
   /** The person's own choice of agent, until another one is chosen. */
-  async select(speaker: Speaker, agent: string): Promise<void> {
+  async select(speaker: Speaker, agent: Agent): Promise<void> {
     this.#backend(agent);
     await this.#assertAllowed(speaker, agent);
     await this.#inSession(speaker, "select", (session) => session.choose(agent));
@@ -292,30 +372,77 @@ export class SessionMapper implements AsyncDisposable {
   /**
    * Erases the session: its conversations at the services where they can, and all that is kept here. A service that
    * fails at this moment is asked again until it is done.
+   * @param who a speaker, or a session's name
    * @param agent only the conversation with this one, which may be one that is no longer configured
    * @returns what was erased, and what was not
    */
-  forget(speaker: Speaker, agent?: string): Promise<Erasure> {
-    return this.#inSession(speaker, "forget", (session) => {
+  forget(who: Speaker | string, agent?: string): Promise<Erasure> {
+    return this.#inSession(who, "forget", (session) => {
       this.#track(this.#unfinished.begin());
       return eraseSession(session, this.#settings.agents, this.#unfinished, agent);
     });
   }
 
-  /** All that is kept of a session, here and at the services. Undefined for a speaker without one. */
-  async export(speaker: Speaker): Promise<SessionExport | undefined> {
-    const { name, record } = await this.#session(speaker);
+  /**
+   * All that is kept of a session, here and at the services. Undefined for a speaker without one.
+   * @param who a speaker, or a session's name
+   */
+  async export(who: Speaker | string): Promise<SessionExport | undefined> {
+    const { name, record } = await this.#session(who);
     const signal = AbortSignal.timeout(this.#settings.turnTimeout);
     return record === undefined ? undefined : exportSession(name, record, this.#settings.agents, signal);
   }
 
-  /** All sessions of the store, in no particular order. Those that cannot be read are logged and left out. */
-  async *sessions(): AsyncGenerator<SessionSummary> {
+  /**
+   * The sessions of the store, in no particular order. Those that cannot be read are logged and left out.
+   * @throws {AparteError} `input-invalid` for a filter that does not exist
+   */
+  async *sessions(filter: SessionFilter = {}): AsyncGenerator<SessionSummary> {
+    checkFilter(filter);
+    for await (const [name, record] of this.#records()) {
+      if (applies(filter, record)) yield summarize(name, record);
+    }
+  }
+
+  /**
+   * Ends a rotation of secrets: sessions that another secret named are found without it from now on, under the name that
+   * they have. Call it once all copies have the new secret first, and drop the old one from all of them afterwards.
+   */
+  async rekey(): Promise<Rekeyed> {
+    let rekeyed = 0;
+    let left = 0;
+    for await (const [name, { speaker }] of this.#records()) {
+      if (!(await this.#rekeyed.needsOther(name, speaker))) continue;
+      if (await this.#rekeyed.keep(name, speaker)) rekeyed += 1;
+      else left += 1;
+    }
+    return { rekeyed, left };
+  }
+
+  /** Tells at start how far a rotation is. */
+  async #tellRotation(): Promise<void> {
+    const { logger } = this.#settings;
+    let sessions = 0;
+    try {
+      for await (const [name, { speaker }] of this.#records()) {
+        if (this.#closed !== undefined) return;
+        if (await this.#rekeyed.needsOther(name, speaker)) sessions += 1;
+      }
+    } catch (error) {
+      logger.warn("it is not known how many sessions need an old secret", describeError(error));
+      return;
+    }
+    if (sessions === 0) logger.info("no session needs an old secret: it may be dropped");
+    else logger.warn("sessions still need an old secret: call rekey() before it is dropped", { sessions });
+  }
+
+  /** The records of all sessions, by name. Those that cannot be read are logged and left out. */
+  async *#records(): AsyncGenerator<[name: string, record: SessionRecord]> {
     const prefix = sessionKey("");
     for await (const [key, value] of this.#store.records.entries<unknown>(prefix)) {
       const name = key.slice(prefix.length);
       const record = this.#readable(name, value);
-      if (record !== undefined) yield summarize(name, record);
+      if (record !== undefined) yield [name, record];
     }
   }
 
@@ -373,9 +500,8 @@ export class SessionMapper implements AsyncDisposable {
     this.#track(work);
   }
 
-  async #session(speaker: Speaker): Promise<{ name: string; record: SessionRecord | undefined }> {
-    checkSpeaker(speaker);
-    const { name } = await this.#names.find(speaker);
+  async #session(who: Speaker | string): Promise<{ name: string; record: SessionRecord | undefined }> {
+    const { name } = await this.#find(who);
     return { name, record: readRecord(await this.#store.records.get(sessionKey(name))) };
   }
 
@@ -384,17 +510,20 @@ export class SessionMapper implements AsyncDisposable {
    * as part of the middleware's own turn.
    */
   async #inSession<T>(
-    speaker: Speaker,
+    who: Speaker | string,
     operation: string,
     run: (session: Session) => T | Promise<T>,
   ): Promise<T> {
     this.#assertOpen();
-    checkSpeaker(speaker);
-    const found = this.#names.find(speaker);
+    const found = this.#find(who);
     const { name, speaker: scoped } = found instanceof Promise ? await found : found;
     const current = this.#current.getStore()?.session;
     if (current?.name === name) return run(current);
-    return this.#operate(name, scoped, operation, run);
+    const isByName = typeof who === "string" && operation !== "forget";
+    return this.#operate(name, scoped, operation, (session) => {
+      if (isByName && session.isNew) throw noSession();
+      return run(session);
+    });
   }
 
   #operate<T>(
@@ -467,11 +596,34 @@ export class SessionMapper implements AsyncDisposable {
     }
   }
 
+  /** The session of a speaker, or of a name, whose speaker its record tells if there is one. */
+  #find(who: Speaker | string): SessionIdentity | Promise<SessionIdentity> {
+    if (typeof who !== "string") {
+      checkSpeaker(who);
+      return this.#names.find(who);
+    }
+    if (isSessionName(who)) return { name: who, speaker: { scope: "unknown" } };
+    throw new AparteError("input-invalid", "That is not the name of a session.", { field: "sessionName" });
+  }
+
+  #adapterOf(speaker: Speaker): Adapter {
+    const adapter = this.#adapters.get(deliveryPlace(speaker ?? {}));
+    if (adapter !== undefined) return adapter;
+    throw new AparteError("input-invalid", "No adapter is connected for this platform and bot.", {
+      field: "platform",
+    });
+  }
+
   /** The agent that a message from the speaker would reach; in a middleware of the session, the turn's. */
-  #reached(session: string, chosen: string | undefined, speaker: Speaker): string | Promise<string> {
+  #reached(session: string, chosen: string | undefined, who: Speaker | string): string | Promise<string> {
     const current = this.#current.getStore();
     if (current?.session?.name === session && current.agent !== undefined) return current.agent;
-    return this.#agentFor(chosen, { id: "", text: "", ...speaker });
+    if (typeof who !== "string") return this.#agentFor(chosen, { id: "", text: "", ...who });
+    const [only, another] = this.#settings.agents.keys();
+    if (only !== undefined && another === undefined) return only;
+    throw new AparteError("input-invalid", "A session's name does not say which agent is meant: name it.", {
+      field: "agent",
+    });
   }
 
   #agentFor(chosen: string | undefined, message: Message): string | Promise<string> {
@@ -481,7 +633,7 @@ export class SessionMapper implements AsyncDisposable {
   }
 
   async #allowed(chosen: string | undefined, message: Message): Promise<string> {
-    const names = await this.agents(message);
+    const names: readonly string[] = await this.agents(message);
     const isChosen = message.agent === undefined && this.#settings.route === undefined;
     // A choice that is no longer allowed is as none.
     if (isChosen && (chosen === undefined || !names.includes(chosen))) {
@@ -496,7 +648,7 @@ export class SessionMapper implements AsyncDisposable {
 
   async #assertAllowed(speaker: Speaker, agent: string): Promise<void> {
     if (this.#settings.allow === undefined) return;
-    const names = await this.agents(speaker);
+    const names: readonly string[] = await this.agents(speaker);
     if (!names.includes(agent)) throw notAllowed(agent, names);
   }
 
@@ -520,8 +672,8 @@ export class SessionMapper implements AsyncDisposable {
 
   /** The agent of the person's own choice, if it still exists, else the first one. */
   #existing(chosen: string | undefined): string {
-    const { agents, firstAgent } = this.#settings;
-    return chosen !== undefined && agents.has(chosen) ? chosen : firstAgent;
+    const { agents, defaultAgent } = this.#settings;
+    return chosen !== undefined && agents.has(chosen) ? chosen : defaultAgent;
   }
 
   #backend(agent: string): Backend {
@@ -544,6 +696,10 @@ export class SessionMapper implements AsyncDisposable {
     this.#underWay.add(tracked);
     void tracked.then(() => this.#underWay.delete(tracked));
   }
+}
+
+function noSession(): AparteError {
+  return new AparteError("input-invalid", "There is no session of that name.", { field: "sessionName" });
 }
 
 function notAllowed(agent: string | undefined, names: readonly string[]): AparteError {

@@ -19,10 +19,18 @@ import type { TurnLimits } from "./turn/limits.ts";
 import { isHost } from "./turn/links.ts";
 import type { Message } from "./turn/message.ts";
 
-/** What `new SessionMapper` takes. */
-export interface MapperOptions {
+/**
+ * What `new SessionMapper` takes.
+ * @typeParam Agent the names of the agents, found out by the keys of `agents`
+ */
+export interface MapperOptions<Agent extends string = string> {
   /** The agents by name; the first one answers unless a message is routed elsewhere. */
-  readonly agents: { readonly [name: string]: Backend };
+  readonly agents: { readonly [Name in Agent]: Backend };
+  /**
+   * The agent that answers where none was chosen or routed to. Needed where a name looks like a number, since JavaScript
+   * puts such keys first. @default the first one of `agents`
+   */
+  readonly defaultAgent?: NoInfer<Agent>;
   /**
    * The key of all session names: a random text that nobody can guess (32 random bytes), the same in all processes and
    * for all time. A list allows rotation: the first signs, sessions that the others named are still found.
@@ -42,14 +50,14 @@ export interface MapperOptions {
   /** How many turns of a session may wait. @default 100 */
   readonly queueLimit?: number;
   /** The agent for a message; undefined leaves it to the person's own choice, then to the first agent. */
-  readonly route?: (message: Message) => string | undefined | Promise<string | undefined>;
+  readonly route?: (message: Message) => NoInfer<Agent> | undefined | Promise<NoInfer<Agent> | undefined>;
   /**
    * The names of the agents that a person may talk to; undefined: all of them. What was chosen, routed or asked for is
    * held to it, and the first of them answers where nothing was. @default all, for everybody
    */
   readonly allow?: (
     speaker: Speaker,
-  ) => readonly string[] | undefined | Promise<readonly string[] | undefined>;
+  ) => readonly NoInfer<Agent>[] | undefined | Promise<readonly NoInfer<Agent>[] | undefined>;
   /**
    * The application's own id for a person, so that one person on several platforms has one session;
    * undefined keeps the platform's.
@@ -111,8 +119,9 @@ export interface MapperOptions {
 
 /** The options, checked and filled in. */
 export interface Settings {
+  /** The default one first. */
   readonly agents: ReadonlyMap<string, Backend>;
-  readonly firstAgent: string;
+  readonly defaultAgent: string;
   readonly secrets: readonly [string, ...string[]];
   readonly store: Store;
   readonly scope: Scope;
@@ -141,6 +150,7 @@ export interface Settings {
 
 const known = [
   "agents",
+  "defaultAgent",
   "secret",
   "store",
   "encrypt",
@@ -187,12 +197,12 @@ export function checkOptions(options: MapperOptions): Settings {
   const { encrypt = false } = options;
   if (typeof encrypt !== "boolean") throw optionInvalid("encrypt", "must be true or false");
   const secrets = checkSecrets(options.secret);
-  const agents = checkAgents(options.agents);
-  const [firstAgent = ""] = agents.keys();
+  const agents = checkAgents(options.agents, options.defaultAgent);
+  const [defaultAgent = ""] = agents.keys();
   const storeTimeout = milliseconds("storeTimeout", options.storeTimeout, 5_000);
   return {
     agents,
-    firstAgent,
+    defaultAgent,
     secrets,
     scope,
     overlap,
@@ -279,7 +289,10 @@ function checkRetention(retention: MapperOptions["retention"]): number | undefin
   return duration("retention.idle", retention.idle);
 }
 
-function checkAgents(agents: MapperOptions["agents"]): ReadonlyMap<string, Backend> {
+function checkAgents(
+  agents: MapperOptions["agents"],
+  defaultAgent: string | undefined,
+): ReadonlyMap<string, Backend> {
   if (typeof agents !== "object" || agents === null) {
     throw optionInvalid(
       "agents",
@@ -298,7 +311,16 @@ function checkAgents(agents: MapperOptions["agents"]): ReadonlyMap<string, Backe
       typeof backend.ask === "function";
     if (!isBackend) throw optionInvalid(`agents.${name}`, "must be a backend with name, open and ask");
   }
-  return new Map(entries);
+  const number = entries.map(([name]) => name).find((name) => /^(?:0|[1-9]\d*)$/.test(name));
+  if (number !== undefined && defaultAgent === undefined) {
+    const problem = `is needed, since "${number}" looks like a number: such names come first, wherever they are written`;
+    throw optionInvalid("defaultAgent", problem);
+  }
+  if (defaultAgent !== undefined && !Object.hasOwn(agents, defaultAgent)) {
+    throw optionInvalid("defaultAgent", "must be one of the agents' names");
+  }
+  const isDefault = ([name]: [string, Backend]) => name === defaultAgent;
+  return new Map([...entries.filter(isDefault), ...entries.filter((entry) => !isDefault(entry))]);
 }
 
 function checkSecrets(secret: MapperOptions["secret"]): readonly [string, ...string[]] {

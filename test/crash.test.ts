@@ -6,6 +6,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import {
   type CozeEmulator,
+  type FaultHandle,
   startCozeEmulator,
   startDialogflowCxEmulator,
   startSonaopsEmulator,
@@ -123,13 +124,17 @@ function killed(store: () => string): void {
 
     const second = await start(store());
     const path = "/v3/chat/submit_tool_outputs";
-    // The answer to the question goes through; what the tool said is held.
-    const through = emulator.fail({ path, times: 2, delayMs: 1 });
-    const held = emulator.fail({ path, times: 2, hang: true });
-    void all(second, "3", ({ size }) => size);
-    await expect.poll(() => [through.hits, held.hits], { timeout: 20_000 }).toEqual([2, 2]);
+    const held: FaultHandle[] = [];
+    for (const { user, size } of people) {
+      // The answer to the question goes through; what the tool said is held.
+      const through = emulator.fail({ path, delayMs: 1 });
+      const holds = emulator.fail({ path, hang: true });
+      held.push(holds);
+      void second.say(`${user}-3`, size, user);
+      await Promise.all([through.hit, holds.hit]);
+    }
     await second.kill();
-    held.lift();
+    for (const fault of held) fault.lift();
 
     const third = await start(store());
     const answers = () => all(third, "3", ({ size }) => size);

@@ -96,9 +96,12 @@ function limitSuite(open: () => Promise<Store>): void {
       await expect(mapper.handle(says(user, "m1")).text()).rejects.toMatchObject({ code: "duplicate" });
     }
     expect(await two.handle(says(user, "m2")).text()).toContain("word of");
-    expect(await said(two.handle(says(user, "m3")))).toMatch(limited);
-    await expect(one.handle(says(user, "m3")).text()).rejects.toMatchObject({ code: "duplicate" });
-    expect(emulator.chats()).toHaveLength(2);
+    // One that was refused is no event that was handled: its caller may send it again, when there is room.
+    for (const mapper of [two, one, two])
+      expect(await said(mapper.handle(says(user, "m3")))).toMatch(limited);
+    const unlimited = mapperWith({ store: await open() });
+    expect(await unlimited.handle(says(user, "m3")).text()).toContain("word of");
+    expect(emulator.chats()).toHaveLength(3);
   });
 
   it("leave nothing in the store of what one person sends beyond them", async () => {

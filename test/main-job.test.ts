@@ -215,9 +215,10 @@ describe("The main job, on the Coze emulator", () => {
   it("runs an operation called in a middleware as part of its own turn", async () => {
     const mapper = mapperWith();
     mapper.use(async (turn, next) => {
-      if (turn.text !== "/reset") return next();
-      await mapper.reset(turn.message);
-      turn.say("Let us start over.");
+      if (turn.text === "/reset") {
+        await mapper.reset(turn.message);
+        turn.say("Let us start over.");
+      } else await next();
     });
     await mapper.handle(says("ada", "my name is Ada")).text();
     expect(await mapper.handle(says("ada", "/reset")).text()).toBe("Let us start over.");

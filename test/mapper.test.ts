@@ -69,12 +69,13 @@ describe("SessionMapper", () => {
     it("in a middleware the turn's, also where the message names it", async () => {
       const { mapper, helper, sales } = routed();
       mapper.use(async (turn, next) => {
-        if (turn.text !== "/reset") return next();
-        const { platform, tenant, user } = turn.message;
-        await mapper.reset({ platform, ...(tenant === undefined ? {} : { tenant }), user });
-        turn.say("Done.");
+        if (turn.text === "/reset") {
+          const { platform, tenant, user } = turn.message;
+          await mapper.reset({ platform, ...(tenant === undefined ? {} : { tenant }), user });
+          turn.say("Done.");
+        } else await next();
       });
-      for (const agent of ["helper", "sales"]) {
+      for (const agent of ["helper", "sales"] as const) {
         await mapper.handle({ ...ada, id: agent, text: "hello", agent }).text();
       }
       await mapper.handle({ ...ada, id: "1", text: "/reset", agent: "sales" }).text();
@@ -88,7 +89,7 @@ describe("SessionMapper", () => {
 
     it("and forgets the conversation with one agent where it is named", async () => {
       const { mapper, helper, sales } = routed();
-      for (const agent of ["helper", "sales"]) {
+      for (const agent of ["helper", "sales"] as const) {
         await mapper.handle({ ...ada, id: agent, text: "hello", agent }).text();
       }
       expect(await mapper.forget(ada, "sales")).toMatchObject({

@@ -1,5 +1,4 @@
-import { AparteError, type Message } from "aparte";
-import type { JsonValue } from "aparte/adapter";
+import { AparteError, type JsonValue, type Message, type Speaker } from "aparte";
 
 /** Where a reply goes: all that a process needs to deliver it. */
 export interface ReplyAddress {
@@ -30,6 +29,13 @@ export function replyAddress({ replyTo }: Message): ReplyAddress {
   throw new AparteError("input-invalid", "A Discord message needs `replyTo: { channelId, messageId }`.", {
     field: "replyTo",
   });
+}
+
+/** Where something is posted for a person who has not just spoken. Nothing is answered by it, so its id is a new one. */
+export function addressOf({ channel, thread = channel }: Speaker): ReplyAddress | undefined {
+  if (!isSnowflake(thread)) return undefined;
+  const chance = BigInt(Math.floor(Math.random() * 2 ** 22));
+  return { channelId: thread, messageId: String(BigInt(idAt(Date.now())) | chance) };
 }
 
 /** How long an interaction's token is used, in milliseconds: a minute less than Discord takes it. */

@@ -34,6 +34,7 @@ export async function deliver(options: DeliverOptions): Promise<void> {
   const isLate = (address: ReplyAddress) => isExpired(address) && interaction?.isPrivate === true;
   const text = new ReplyText(delivery.texts);
   let questions: readonly string[] = [];
+  let answer: string | undefined;
   const isByToken = interaction !== undefined;
   const channel = channels.enter(isByToken ? messageId : channelId, () => delivery.permit(), isByToken);
   const { buttons } = settings;
@@ -45,7 +46,7 @@ export async function deliver(options: DeliverOptions): Promise<void> {
     const last = shown.at(-1);
     if (last === undefined) return shown;
     const rows = state.isComplete
-      ? answerRows(buttons, userId, questions, delivery.texts)
+      ? answerRows(settings, userId, questions, answer, delivery.texts)
       : draftRows(buttons, userId, delivery.texts);
     return [...shown.slice(0, -1), { ...last, rows }];
   };
@@ -56,6 +57,7 @@ export async function deliver(options: DeliverOptions): Promise<void> {
     for await (const event of delivery) {
       if (event.type === "suggestions" && fitButtons(buttons, event.items)) questions = event.items;
       else text.add(event);
+      if (event.type === "message") answer = event.id;
       if (!isLate(options.address)) posts.changed();
     }
   } catch (error) {

@@ -8,7 +8,7 @@ import {
   personSession,
 } from "aparte/adapter";
 import type { Client, Message as DiscordMessage, Interaction } from "discord.js";
-import { replyAddress } from "./address.ts";
+import { addressOf, replyAddress } from "./address.ts";
 import { DiscordApi } from "./api.ts";
 import { Channels } from "./channels.ts";
 import { allCommands, register } from "./commands.ts";
@@ -26,6 +26,7 @@ import { Running } from "./running.ts";
 import { isUnreadable } from "./words.ts";
 
 export type { DiscordCommand } from "./commands.ts";
+export { eventOf } from "./event.ts";
 export type { DiscordFeedback, DiscordOptions } from "./options.ts";
 
 /** Answers people on Discord. */
@@ -101,7 +102,7 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
       checkClient(discordClient, settings, mapper.logger);
       const api = new DiscordApi(discordClient.rest, settings);
       const files = new AttachmentFiles(api, settings);
-      const running = new Running();
+      const running = new Running(mapper);
       attached = {
         ...{ client: discordClient, api, files, running },
         channels: new Channels((channelId) => api.type(channelId), settings.editInterval),
@@ -118,16 +119,7 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
           const message = await readMessage(event, settings, files);
           const isBareMention = message.text === "" && message.files?.length === 0;
           if (isBareMention) await api.tell(event, mapper.texts(message)("bare-mention"));
-          else {
-            // A second delivery must not part the first one from its button.
-            if (running.has(event.id)) return;
-            const signal = running.begin(event.id, event.author.id, event.channelId);
-            const isTaken = await mapper.receive({
-              ...(await inThread(event, message, api, settings)),
-              signal,
-            });
-            if (!isTaken) running.end(event.id);
-          }
+          else await running.receive(await inThread(event, message, api, settings), event);
         }
       };
       /** The mapper logs what fails once it has the message; what fails before that is logged here. */
@@ -187,8 +179,12 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
           await tellMissing(discordClient, api, message, { logger: mapper.logger, texts: delivery.texts });
         throw error;
       } finally {
-        running.end(address.messageId);
+        running.end(message.id);
       }
+    },
+    address: (speaker) => {
+      const address = addressOf(speaker);
+      return address && { channelId: address.channelId, messageId: address.messageId };
     },
     failure: readFailure,
     reread: async (message) => {

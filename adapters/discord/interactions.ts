@@ -130,6 +130,8 @@ export class Interactions {
       return this.#tell(interaction, async () => {
         const isPrivate = interaction.message.flags.has(ephemeral);
         const speaker = await speakerOf(interaction, this.#settings, isPrivate);
+        if (press.answer !== undefined)
+          await this.#mapper.feedback(speaker, press.answer, isPositive ? "up" : "down");
         await onFeedback?.({ speaker, channelId, messageId: interaction.message.id, isPositive });
         return texts("feedback-thanks");
       });
@@ -150,15 +152,11 @@ export class Interactions {
     isPrivate: boolean,
   ): Promise<void> {
     await this.#acknowledge(interaction, isPrivate);
-    const { id, applicationId, token, user } = interaction;
+    const { id, applicationId, token } = interaction;
     const channelId = interaction.channelId ?? id;
     const replyTo = { channelId, messageId: id, interaction: { applicationId, token, isPrivate } };
     const speaker = await speakerOf(interaction, this.#settings, isPrivate);
-    const signal = this.#running.begin(id, user.id, channelId);
-    const isTaken = await this.#mapper
-      .receive({ ...speaker, ...{ id, text, files, signal }, replyTo })
-      .catch(() => false); // Told through `deliver`, and logged by the mapper.
-    if (!isTaken) this.#running.end(id);
+    await this.#running.receive({ ...speaker, ...{ id, text, files }, replyTo }, interaction);
   }
 
   /** Does something with the person's sessions here, the private one too, and says so to them alone. */

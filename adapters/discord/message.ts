@@ -2,6 +2,7 @@ import type { Message } from "aparte";
 import type { Client, Message as DiscordMessage } from "discord.js";
 import { replyAddress } from "./address.ts";
 import type { DiscordApi } from "./api.ts";
+import { withEvent } from "./event.ts";
 import { isGone } from "./failures.ts";
 import type { AttachmentFiles } from "./files.ts";
 import type { DiscordSettings } from "./options.ts";
@@ -71,7 +72,7 @@ export async function rereadMessage(
     const event = await channel.messages.fetch({ message: messageId, force: true });
     return event.editedTimestamp === null || isUnreadable(event)
       ? message
-      : { ...message, ...(await readWords(event, files)) };
+      : withEvent({ ...message, ...(await readWords(event, files)) }, event);
   } catch (error) {
     if (isGone(error)) return undefined;
     throw error;

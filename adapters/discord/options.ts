@@ -33,10 +33,10 @@ export interface DiscordOptions {
   readonly commands?: boolean | ((commands: DiscordCommand[]) => readonly DiscordCommand[]);
   /**
    * The buttons of an answer, for its asker alone: to stop it, to ask its follow-up questions, to begin a new
-   * conversation, to say what they think of it (`"feedback"`). @default []
+   * conversation, to say what they think of it (`"feedback"`: where the agent's service takes it, or `onFeedback` is given). @default []
    */
   readonly buttons?: readonly Button[];
-  /** Told what people think of answers: needed by the button `"feedback"`. */
+  /** Told what people think of answers, besides the agent's service. */
   readonly onFeedback?: (feedback: DiscordFeedback) => unknown;
   /** False for a bot that talks in guilds only. @default true */
   readonly directMessages?: boolean;
@@ -147,8 +147,6 @@ export function checkOptions(options: DiscordOptions): DiscordSettings {
   for (const [name, [isRight, problem]] of Object.entries(checks)) {
     if (!isRight(settings[name as keyof DiscordSettings])) throw optionInvalid(name, problem);
   }
-  if (settings.buttons.includes("feedback") && settings.onFeedback === undefined)
-    throw optionInvalid("onFeedback", 'is needed by the button "feedback"');
   return settings;
 }
 

@@ -1,3 +1,8 @@
+import type { Message, SessionMapper } from "aparte";
+import type { Message as DiscordMessage, Interaction } from "discord.js";
+import { replyAddress } from "./address.ts";
+import { withEvent } from "./event.ts";
+
 interface RunningTurn {
   readonly user: string;
   readonly channelId: string;
@@ -6,17 +11,24 @@ interface RunningTurn {
 
 /** The turns that this process takes and delivers, so that their people can stop them. */
 export class Running {
+  readonly #mapper: SessionMapper;
   readonly #turns = new Map<string, RunningTurn>();
 
-  /** @returns what is aborted when the person stops the turn */
-  begin(messageId: string, user: string, channelId: string): AbortSignal {
-    const abort = new AbortController();
-    this.#turns.set(messageId, { user, channelId, abort });
-    return abort.signal;
+  constructor(mapper: SessionMapper) {
+    this.#mapper = mapper;
   }
 
-  has(messageId: string): boolean {
-    return this.#turns.has(messageId);
+  /** Hands a message to the mapper, and remembers its turn until it is delivered. */
+  async receive(message: Message, event: DiscordMessage | Interaction): Promise<void> {
+    // A second delivery must not part the first one from its button.
+    if (this.#turns.has(message.id)) return;
+    const abort = new AbortController();
+    const { channelId } = replyAddress(message);
+    this.#turns.set(message.id, { user: message.user, channelId, abort });
+    const isTaken = await this.#mapper
+      .receive(withEvent({ ...message, signal: abort.signal }, event))
+      .catch(() => false); // Told through `deliver`, and logged by the mapper.
+    if (!isTaken) this.end(message.id);
   }
 
   end(messageId: string): void {

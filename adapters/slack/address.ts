@@ -1,5 +1,5 @@
-import { AparteError, type Message } from "aparte";
-import type { JsonValue } from "aparte/adapter";
+import { randomUUID } from "node:crypto";
+import { AparteError, type JsonValue, type Message, type Speaker } from "aparte";
 
 /** Where the app is installed: all that is needed to find its token. */
 export interface Installation {
@@ -35,6 +35,16 @@ export function replyAddress({ replyTo }: Message): ReplyAddress {
     "A Slack message needs `replyTo: { workspace, channel, ts, user, userTeam }`.",
     { field: "replyTo" },
   );
+}
+
+/** Where something is posted for a person who has not just spoken. Where a guest is at home cannot be told. */
+export function addressOf({ tenant, user, channel, thread, external }: Speaker): ReplyAddress | undefined {
+  if (!isId(tenant) || !isId(channel) || external === true) return undefined;
+  // Nothing is answered by it.
+  const ts = `send-${randomUUID()}`;
+  const installation = tenant.startsWith("E") ? { enterprise: tenant } : { team: tenant };
+  const place = { channel, ts, user, userTeam: tenant, ...(isId(thread) ? { thread } : {}) };
+  return { workspace: tenant, ...installation, ...place };
 }
 
 export function installationOf(value: JsonValue | undefined): Installation | undefined {

@@ -7,7 +7,7 @@ import { keptLine, placesOf } from "./kept.ts";
 import type { Heard } from "./message.ts";
 import type { RunningTurns } from "./running.ts";
 import type { Place } from "./speaker.ts";
-import { escapeText } from "./text.ts";
+import { escapeText, unescapeText } from "./text.ts";
 import { Told } from "./told.ts";
 
 /** What a person may command: as a slash command's first word, as a word behind "!", and of some by a shortcut. */
@@ -80,7 +80,7 @@ export class Commands {
     app.command(command, async ({ ack, body, respond }) => {
       await ack();
       const speaker = await speakerOf(body);
-      const { name, argument } = commandIn(`!${body.text}`) ?? { name: "help", argument: "" };
+      const { name, argument } = commandIn(`!${unescapeText(body.text)}`) ?? { name: "help", argument: "" };
       if (speaker !== undefined)
         await respond(privately(await this.run(speaker, name, argument, `${command} `)));
     });

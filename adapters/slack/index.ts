@@ -2,7 +2,7 @@ import type { App, Context } from "@slack/bolt";
 import { AparteError, type SessionMapper } from "aparte";
 import { type Adapter, optionInvalid } from "aparte/adapter";
 import { acknowledgeRecorded } from "./acknowledge.ts";
-import { replyAddress } from "./address.ts";
+import { addressOf, replyAddress } from "./address.ts";
 import { SlackClients } from "./clients.ts";
 import { Commands } from "./commands.ts";
 import { listenToControls } from "./controls.ts";
@@ -190,6 +190,10 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
         ...(agentView ? { title: message.text } : {}),
       });
       if (isSaid) running.end(message);
+    },
+    address: (speaker) => {
+      const address = addressOf(speaker);
+      return address && { ...address };
     },
     failure: readFailure,
     loadFile: async (ref, signal) => lent().files.load(ref, signal),

@@ -1,5 +1,5 @@
 import { mentionOf, type RichText } from "./mentions.ts";
-import { escapeText } from "./text.ts";
+import { escapeText, unescapeText } from "./text.ts";
 
 /** What a message says besides its text: forwarded messages, tables. */
 export interface Said {
@@ -60,7 +60,7 @@ async function plain(markup: string, names: Names): Promise<string> {
       known.set(id, await (kind === "@" ? names.user(id) : names.channel(id)));
     }),
   );
-  return markup
+  const said = markup
     .replace(/<((?:https?|mailto|tel):[^>|]+)(?:\|([^>]*))?>/g, (_, link: string, label?: string) =>
       label === undefined || link.endsWith(label)
         ? link.replace(/^(?:mailto|tel):/, "")
@@ -75,9 +75,8 @@ async function plain(markup: string, names: Names): Promise<string> {
     .replace(
       /<!(?:subteam\^)?([a-zA-Z0-9]+)(?:\|@?([^>]*))?>/g,
       (_, id: string, label?: string) => `@${label || id}`,
-    )
-    .replace(/&(amp|lt|gt);/g, (_, name: string) => ({ amp: "&", lt: "<" })[name] ?? ">")
-    .trim();
+    );
+  return unescapeText(said).trim();
 }
 
 /** A link's preview is nobody's words; what was forwarded, or came along as blocks, is. */

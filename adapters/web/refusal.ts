@@ -38,6 +38,7 @@ const statusOf: { readonly [Code in AparteErrorCode]: number } = {
   full: 429,
   limited: 429,
   duplicate: 409,
+  paused: 409,
   "no-answer": 502,
   "hook-failed": 500,
   "store-unreadable": 500,

@@ -1,4 +1,5 @@
 import type { JsonValue } from "../json.ts";
+import type { Speaker } from "../speaker/speaker.ts";
 import type { Delivery } from "../turn/delivery.ts";
 import type { Message } from "../turn/message.ts";
 
@@ -39,6 +40,11 @@ export interface Adapter<ReplyTo = unknown> {
    * `deliver` anew, also in another process, with the whole reply and what was posted by then.
    */
   deliver(message: AddressedMessage<ReplyTo>, delivery: Delivery): Promise<void>;
+  /**
+   * Where something is posted for a speaker who has not just spoken: the `replyTo` of a message to them. Undefined where
+   * the speaker's fields do not tell; without it, who sends something has to say where.
+   */
+  address?(speaker: Speaker): JsonValue | undefined | Promise<JsonValue | undefined>;
   /** What a failure that `deliver` threw means. @default it passes */
   failure?(error: unknown): DeliveryFailure;
   /**

@@ -1,4 +1,5 @@
-import type { Mapping, SessionMapper } from "../mapper.ts";
+import type { SessionMapper } from "../mapper.ts";
+import type { Mapping } from "../session/mapping.ts";
 import type { Erasure, SessionExport } from "../session/operations.ts";
 import type { Speaker } from "../speaker/speaker.ts";
 import type { Message } from "../turn/message.ts";

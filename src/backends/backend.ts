@@ -1,8 +1,8 @@
-import type { JsonValue } from "../json.ts";
+import type { JsonObject, JsonValue } from "../json.ts";
 import type { Texts } from "../texts/texts.ts";
 import type { ReplyEvent } from "../turn/reply-event.ts";
 
-export type { JsonValue };
+export type { JsonObject, JsonValue };
 
 /** A file or image that came with a message. Give its bytes, or a way to load them when they are needed. */
 export interface FileInput {
@@ -49,6 +49,8 @@ export interface AskCall extends ConversationCall {
   readonly files: readonly FileInput[];
   /** aparte's own sentences in the person's language, for notices. @default English */
   readonly texts?: Texts;
+  /** What the agent is to know with this turn, by the message or a middleware. The service gets it where it can. */
+  readonly context?: JsonObject;
   /** What the backend kept of this conversation's last turn, see {@link AskCall.keep}. */
   readonly state?: JsonValue;
   /** Keeps a backend's own notes (a page, parameters …) with the conversation's record when the turn ends. */
@@ -64,6 +66,13 @@ export interface AskCall extends ConversationCall {
 export interface RecoverCall extends AskCall {
   /** What {@link AskCall.note} kept, if the turn got that far. */
   readonly facts?: JsonValue;
+}
+
+/** A session's own token for the service. */
+export interface AccessToken {
+  readonly token: string;
+  /** Until when it is used, as Unix time in milliseconds. */
+  readonly expiresAt: number;
 }
 
 /** Where a conversation's next turn goes at the service. */
@@ -180,8 +189,14 @@ export interface Backend {
    */
   locate?(conversation: ConversationCall & { readonly state?: JsonValue }): Promise<Located>;
 
-  /** The session's own access token, for code that calls the service itself. */
-  accessToken?(session: SessionCall): Promise<string>;
+  /** Whether the service still has the conversation. Missing where it cannot be asked. */
+  exists?(conversation: ConversationCall): Promise<boolean>;
+
+  /**
+   * The session's own access token, for code that calls the service itself; a text where nobody knows its end.
+   * @param session with `isFresh` where the one that was given before is of no use: another one then
+   */
+  accessToken?(session: SessionCall & { readonly isFresh?: boolean }): Promise<string | AccessToken>;
 
   /** Fetches the answer of a turn that was running when its process died. Never sends the turn. */
   recover?(turn: RecoverCall): Promise<Recovered>;

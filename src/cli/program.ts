@@ -60,6 +60,9 @@ export async function startProgram(settings: ProgramSettings): Promise<Program> 
       overlap: settings.overlap,
       ...(settings.limits === undefined ? {} : { limits: settings.limits }),
       ...(settings.linkHosts === undefined ? {} : { linkHosts: settings.linkHosts }),
+      ...(settings.freshAfter === undefined ? {} : { freshAfter: settings.freshAfter }),
+      ...(settings.retention === undefined ? {} : { retention: settings.retention }),
+      ...(settings.encrypt === undefined ? {} : { encrypt: settings.encrypt }),
     });
     const names = Object.keys(agents.backends);
     mapper.use(commands(mapper));

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import type { CozeOptions } from "../backends/coze/index.ts";
 import type { DialogflowCxOptions } from "../backends/dialogflow-cx/index.ts";
 import type { SonaopsOptions } from "../backends/sonaops/index.ts";
+import type { Duration } from "../check.ts";
 import type { Overlap } from "../lane/machine.ts";
 import type { Scope } from "../speaker/scope.ts";
 import { secretCommand, secretProblem } from "../speaker/secret.ts";
@@ -41,6 +42,9 @@ export interface ProgramSettings {
   readonly overlap: Overlap;
   readonly limits?: TurnLimits;
   readonly linkHosts?: readonly string[];
+  readonly freshAfter?: Duration;
+  readonly retention?: { readonly idle: Duration };
+  readonly encrypt?: true;
   /** Missing: a stand-in agent on this machine. */
   readonly coze?: CozeOptions;
   readonly sonaops?: SonaopsOptions;
@@ -93,6 +97,8 @@ export function readSettings(environment: Environment): ProgramSettings {
   const person = env.count("APARTE_TURNS_PER_MINUTE");
   const tenant = env.count("APARTE_TENANT_TURNS_PER_MINUTE");
   const linkHosts = readLinkHosts(env);
+  const freshAfter = env.duration("APARTE_FRESH_AFTER");
+  const idle = env.duration("APARTE_RETENTION");
   return {
     port: env.port("PORT", 3000),
     host: env.get("HOST") ?? "127.0.0.1",
@@ -104,6 +110,9 @@ export function readSettings(environment: Environment): ProgramSettings {
     overlap: env.oneOf("APARTE_OVERLAP", ["queue", "merge", "interrupt", "reject"]),
     ...(person === undefined && tenant === undefined ? {} : { limits: definedOf({ person, tenant }) }),
     ...(linkHosts === undefined ? {} : { linkHosts }),
+    ...(freshAfter === undefined ? {} : { freshAfter }),
+    ...(idle === undefined ? {} : { retention: { idle } }),
+    ...(env.oneOf("APARTE_ENCRYPT", ["off", "on"]) === "on" ? { encrypt: true } : {}),
     ...(coze === undefined ? {} : { coze }),
     ...(sonaops === undefined ? {} : { sonaops }),
     ...(dialogflow === undefined ? {} : { dialogflow }),

@@ -1,3 +1,4 @@
+import type { Duration } from "../check.ts";
 import { AparteError } from "../errors.ts";
 import { nearest } from "./nearest.ts";
 
@@ -30,7 +31,15 @@ const names: readonly string[] = [
     "APARTE_SCOPE",
     "APARTE_OVERLAP",
   ],
-  ...["APARTE_TURNS_PER_MINUTE", "APARTE_TENANT_TURNS_PER_MINUTE", "APARTE_PAGE", "APARTE_LINK_HOSTS"],
+  ...[
+    "APARTE_TURNS_PER_MINUTE",
+    "APARTE_TENANT_TURNS_PER_MINUTE",
+    "APARTE_PAGE",
+    "APARTE_LINK_HOSTS",
+    "APARTE_FRESH_AFTER",
+    "APARTE_RETENTION",
+    "APARTE_ENCRYPT",
+  ],
   ...[
     "COZE_APP_ID",
     "COZE_KEY_ID",
@@ -97,6 +106,13 @@ export class Variables {
     if (text === undefined) return undefined;
     if (!/^[1-9]\d{0,8}$/.test(text)) throw wrong(name, "must be a whole number above 0.");
     return Number(text);
+  }
+
+  /** A span of time, if it is set. */
+  duration(name: string): Duration | undefined {
+    const text = this.get(name);
+    if (text === undefined || /^[1-9]\d{0,8}[dhms]$/.test(text)) return text as Duration | undefined;
+    throw wrong(name, 'must be a span of time such as "90d", "24h", "30m" or "10s".');
   }
 
   port(name: string, fallback: number): number {

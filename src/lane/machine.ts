@@ -84,8 +84,15 @@ export type Command =
   /**
    * @param isUnsent it was interrupted before the agent was asked: the words go to the turn that interrupted it. Where
    * that one was taken back, this one runs again.
+   * @param mayComeAgain it was refused for now, and its caller may send it again
    */
-  | { readonly do: "end"; readonly key: string; readonly owner: string; readonly isUnsent?: boolean }
+  | {
+      readonly do: "end";
+      readonly key: string;
+      readonly owner: string;
+      readonly isUnsent?: boolean;
+      readonly mayComeAgain?: boolean;
+    }
   /** Takes a turn back that was not run: while it waits, or if its owner never learned that it was to run. */
   | { readonly do: "withdraw"; readonly key: string; readonly owner: string }
   /** @param canDeliver whether the new owner can deliver to a place */
@@ -142,7 +149,7 @@ export function transition(lane: LaneDocument | undefined, command: Command, now
     case "advance":
       return advance(lane, before, command.key, command.owner, command.progress);
     case "end":
-      return end(lane, before, command.key, command.owner, command.isUnsent ?? false);
+      return end(lane, before, command);
     case "withdraw":
       return withdraw(lane, before, command.key, command.owner);
     case "takeOver":
@@ -178,12 +185,16 @@ export function ownersOf(lane: LaneDocument | undefined): readonly string[] {
   return owners;
 }
 
-/** How many of the turns that wait, from the first on, become one turn that the last of them runs. At least 1. */
+/**
+ * How many of the turns that wait, from the first on, become one turn that the last of them runs. At least 1. One that
+ * was begun before is asked for by itself: the agent may have its words.
+ */
 function countMerged(waiting: readonly LaneTurn[]): number {
   const [head] = waiting;
   if (head?.overlap !== "merge" && head?.overlap !== "interrupt") return 1;
+  if (head.attempt > 0) return 1;
   const end = waiting.findIndex(
-    ({ overlap, mergeKey }) => overlap !== head.overlap || mergeKey !== head.mergeKey,
+    ({ overlap, mergeKey, attempt }) => overlap !== head.overlap || mergeKey !== head.mergeKey || attempt > 0,
   );
   return end < 0 ? waiting.length : end;
 }
@@ -233,12 +244,11 @@ function advance(
 function end(
   lane: LaneDocument | undefined,
   before: LaneDocument,
-  key: string,
-  owner: string,
-  isUnsent: boolean,
+  { key, owner, isUnsent, mayComeAgain }: Command & { readonly do: "end" },
 ): Transition {
   const { running, ...rest } = before;
   if (running === undefined || running.key !== key || running.owner !== owner) return unchanged(lane, "lost");
+  if (mayComeAgain) return { ...next(rest), freed: carriedOf(running).map((turn) => turn.key) };
   const carried = isUnsent ? carriedOn(rest, running) : rest;
   if (carried !== undefined) return next(carried);
   // Whoever interrupted it was taken back meanwhile. Where only its caller could read it, that one has been told.

@@ -113,16 +113,16 @@ export class Place {
   /**
    * Ends the turn: the next one runs.
    * @param record the session's, if it changed; null deletes it
-   * @param isUnsent it was interrupted before the agent was asked
+   * @param how whether it was interrupted before the agent was asked, and whether the event may come again
    */
-  async end(record?: JsonValue | null, isUnsent = false): Promise<void> {
+  async end(
+    record?: JsonValue | null,
+    how: { readonly isUnsent?: boolean; readonly mayComeAgain?: boolean } = {},
+  ): Promise<void> {
     this.isEnding = true;
     let outcome: Outcome | undefined;
     try {
-      outcome = await this.#lane.change(
-        { do: "end", key: this.key, owner: this.#owner.id, isUnsent },
-        record,
-      );
+      outcome = await this.#lane.change({ do: "end", key: this.key, owner: this.#owner.id, ...how }, record);
     } finally {
       this.#lane.drop(this);
     }

@@ -31,7 +31,7 @@ export async function conversationId(options: OpenConversation): Promise<string>
     await session.save();
   }
   let id = isLookedFor ? await backend.find?.(call) : undefined;
-  if (id === undefined) {
+  if (id === undefined || known?.earlier?.includes(id)) {
     const name = known?.title ?? title;
     id = await backend.open({ ...call, ...(name === undefined ? {} : { title: name }) });
     if (typeof id !== "string" || id === "") {
@@ -52,8 +52,26 @@ export async function conversationId(options: OpenConversation): Promise<string>
  * The name its owner gave it is kept for the next one.
  */
 export function dropConversation(session: Session, agent: string): void {
-  const title = session.conversation(agent)?.title;
-  session.changeConversation(agent, title === undefined ? {} : { title });
+  const { title, earlier } = session.conversation(agent) ?? {};
+  session.changeConversation(agent, {
+    ...(title === undefined ? {} : { title }),
+    ...(earlier === undefined ? {} : { earlier }),
+  });
+}
+
+/**
+ * Leaves a conversation as it is at the service. The next one is another, even where the service finds this one.
+ * @param isKept its name stays its own; otherwise it is the next one's
+ */
+export function leaveConversation(session: Session, agent: string, backend: Backend, isKept = false): void {
+  const { id, earlier = [], title } = session.conversation(agent) ?? {};
+  // What is still being opened holds no words, and is looked for by the next turn.
+  if (id === undefined) return;
+  const isOfUse = backend.find ?? backend.remove ?? backend.history;
+  session.changeConversation(agent, {
+    ...(title === undefined || isKept ? {} : { title }),
+    ...(isOfUse === undefined ? {} : { earlier: [...earlier, id] }),
+  });
 }
 
 /** Keeps a backend's own notes with the conversation. */

@@ -1,8 +1,8 @@
 import type { Backend, ConversationCall, FeedbackCall, HistoryMessage } from "../backends/backend.ts";
 import { AparteError } from "../errors.ts";
 import type { ScopedSpeaker } from "../speaker/scope.ts";
-import { dropConversation } from "./conversation.ts";
-import type { SessionRecord } from "./record.ts";
+import { dropConversation, leaveConversation } from "./conversation.ts";
+import { lastSeen, type SessionRecord } from "./record.ts";
 import type { Session } from "./session.ts";
 import type { UnfinishedErasures } from "./unfinished-erasures.ts";
 
@@ -14,6 +14,13 @@ export interface SessionSummary {
   readonly agent?: string;
   /** The conversations' ids by agent name. */
   readonly conversations: { readonly [agent: string]: string };
+  /** Those before them that the services still have, by agent name, oldest first. */
+  readonly earlier?: { readonly [agent: string]: readonly string[] };
+  /** Whether the agents are silent, since a human answers. */
+  readonly isPaused?: true;
+  /** When it began, and when an agent was asked last (to the minute), as Unix time in milliseconds. */
+  readonly createdAt?: number;
+  readonly lastTurnAt?: number;
 }
 
 /** All that is kept of a session, here and at the services. */
@@ -24,11 +31,60 @@ export interface SessionExport extends SessionSummary {
 
 export function summarize(
   sessionName: string,
-  { speaker, agent, conversations }: SessionRecord,
+  { speaker, agent, conversations, isPaused, createdAt, lastTurnAt }: SessionRecord,
 ): SessionSummary {
   const ids: Record<string, string> = {};
-  for (const [name, { id }] of Object.entries(conversations)) if (id !== undefined) ids[name] = id;
-  return { sessionName, speaker, ...(agent === undefined ? {} : { agent }), conversations: ids };
+  const earlier: Record<string, readonly string[]> = {};
+  for (const [name, conversation] of Object.entries(conversations)) {
+    if (conversation.id !== undefined) ids[name] = conversation.id;
+    if (conversation.earlier !== undefined) earlier[name] = conversation.earlier;
+  }
+  return {
+    ...{ sessionName, speaker },
+    ...(agent === undefined ? {} : { agent }),
+    conversations: ids,
+    ...(Object.keys(earlier).length === 0 ? {} : { earlier }),
+    ...(isPaused === undefined ? {} : { isPaused }),
+    ...(createdAt === undefined ? {} : { createdAt }),
+    ...(lastTurnAt === undefined ? {} : { lastTurnAt }),
+  };
+}
+
+/** Which sessions are listed: those to which all that is given applies. */
+export interface SessionFilter {
+  readonly platform?: string;
+  readonly tenant?: string;
+  readonly user?: string;
+  /** No agent was asked since then; Unix time in milliseconds, or a date. */
+  readonly idleSince?: number | Date;
+}
+
+/** @throws {AparteError} `input-invalid` */
+export function checkFilter(filter: SessionFilter): void {
+  for (const [field, value] of Object.entries(filter)) {
+    const isKnown = ["platform", "tenant", "user", "idleSince"].includes(field);
+    const isFine =
+      field === "idleSince"
+        ? Number.isFinite(Number(value))
+        : value === undefined || typeof value === "string";
+    if (!isKnown || !isFine) {
+      const problem = isKnown ? "is not of its type" : "does not exist";
+      throw new AparteError("input-invalid", `The filter "${field}" of sessions() ${problem}.`, { field });
+    }
+  }
+}
+
+export function applies(
+  { platform, tenant, user, idleSince }: SessionFilter,
+  record: SessionRecord,
+): boolean {
+  const { speaker } = record;
+  return (
+    (platform === undefined || speaker.platform === platform) &&
+    (tenant === undefined || speaker.tenant === tenant) &&
+    (user === undefined || speaker.user === user) &&
+    (idleSince === undefined || lastSeen(record) < Number(idleSince))
+  );
 }
 
 export async function exportSession(
@@ -39,26 +95,27 @@ export async function exportSession(
 ): Promise<SessionExport> {
   const summary = summarize(name, record);
   const messages: Record<string, readonly HistoryMessage[]> = {};
-  for (const [agent, id] of Object.entries(summary.conversations)) {
-    const call: ConversationCall = { sessionName: name, agent, conversationId: id, signal };
-    const said = await agents.get(agent)?.history?.(call);
-    if (said !== undefined) messages[agent] = said;
+  for (const [agent, { id, earlier = [] }] of Object.entries(record.conversations)) {
+    for (const each of id === undefined ? earlier : [...earlier, id]) {
+      const call: ConversationCall = { sessionName: name, agent, conversationId: each, signal };
+      const said = await agents.get(agent)?.history?.(call);
+      if (said !== undefined) messages[agent] = [...(messages[agent] ?? []), ...said];
+    }
   }
   return { ...summary, messages };
 }
 
 /** The agent forgets: the service clears the context, or the conversation is left for a new one. */
 export async function clearConversation(session: Session, agent: string, backend: Backend): Promise<void> {
+  if (backend.clear === undefined) return leaveConversation(session, agent, backend);
   const conversation = session.conversation(agent);
   // What is still being opened holds no words, and is looked for by the next turn.
   if (conversation?.id === undefined) return;
   const { id, state: _, ...kept } = conversation;
   try {
-    if (backend.clear !== undefined) {
-      await backend.clear(callOf(session, agent, id));
-      session.changeConversation(agent, { ...kept, id });
-      return;
-    }
+    await backend.clear(callOf(session, agent, id));
+    session.changeConversation(agent, { ...kept, id });
+    return;
   } catch (error) {
     if (!(error instanceof AparteError) || error.code !== "conversation-lost") throw error;
   }
@@ -151,22 +208,25 @@ export async function eraseSession(
     );
   }
   const conversations: Record<string, Erasure["conversations"][string]> = {};
-  for (const [agent, { id }] of Object.entries(record.conversations)) {
-    if (id === undefined || (only !== undefined && agent !== only)) continue;
+  for (const [agent, { id, earlier = [] }] of Object.entries(record.conversations)) {
+    const ids = id === undefined ? earlier : [...earlier, id];
+    if (ids.length === 0 || (only !== undefined && agent !== only)) continue;
     const backend = agents.get(agent);
     if (backend === undefined) conversations[agent] = "unconfigured";
     else if (backend.remove === undefined) conversations[agent] = "unsupported";
     else {
-      const isErased = await backend.remove(callOf(session, agent, id)).then(
-        () => true,
-        (error) => {
-          // Whoever waits for it is gone: then it is not known what is to be done.
-          if (session.signal.aborted) throw error;
-          return false;
-        },
-      );
-      if (!isErased) await unfinished.add({ sessionName: name, agent, conversationId: id });
-      conversations[agent] = isErased ? "erased" : "later";
+      for (const each of ids) {
+        const isErased = await backend.remove(callOf(session, agent, each)).then(
+          () => true,
+          (error) => {
+            // Whoever waits for it is gone: then it is not known what is to be done.
+            if (session.signal.aborted) throw error;
+            return false;
+          },
+        );
+        if (!isErased) await unfinished.add({ sessionName: name, agent, conversationId: each });
+        if (conversations[agent] !== "later") conversations[agent] = isErased ? "erased" : "later";
+      }
     }
   }
   for (const [agent, backend] of agents) {

@@ -12,6 +12,8 @@ export interface ConversationRecord {
   readonly title?: string;
   /** What the backend keeps from turn to turn. */
   readonly state?: JsonValue;
+  /** Conversations before this one that the service still has: they are not taken for it, and are forgotten with it. */
+  readonly earlier?: readonly string[];
 }
 
 /** An answer that could not be delivered: the person is told when they come back. */
@@ -34,6 +36,8 @@ export interface SessionRecord {
   /** By agent name. */
   readonly conversations: { readonly [agent: string]: ConversationRecord };
   readonly undelivered?: UndeliveredAnswer;
+  /** No agent is asked: a human answers the person. */
+  readonly isPaused?: true;
 }
 
 /**

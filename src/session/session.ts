@@ -81,6 +81,13 @@ export class Session {
     this.#isChanged = true;
   }
 
+  /** Keeps the agents silent, or no longer. */
+  pause(isPaused: boolean): void {
+    const { isPaused: _, ...record } = this.#record;
+    this.#record = isPaused ? { ...record, isPaused } : record;
+    this.#isChanged = true;
+  }
+
   /** Deletes the record when the turn ends. */
   erase(): void {
     this.#isErased = true;

@@ -79,6 +79,12 @@ export class TokenCache {
     return await join(this.#flights.get(key) ?? this.#start(key, mint), signal);
   }
 
+  /** How long the session's token is used from now on, in milliseconds. */
+  lifeMs(key: string): number {
+    const { endsAt = 0 } = this.#held.get(key) ?? {};
+    return Math.max(0, endsAt - this.#now());
+  }
+
   /** Tells that the service refused exactly this token. The next {@link get} brings another one. */
   refused(key: string, token: string): void {
     const held = this.#held.get(key);

@@ -7,6 +7,11 @@ const prefix = "a1_";
 /** How many characters a session name has: the prefix and 198 bits of the keyed hash. */
 const nameLength = 36;
 
+/** Whether it is a session's name, by its form. */
+export function isSessionName(name: string): boolean {
+  return name.length === nameLength && /^a1_[\w-]+$/.test(name);
+}
+
 /**
  * The session's pseudonym: a keyed hash of the scoped speaker, equal in all processes that share the secret.
  * 36 ASCII characters (Dialogflow CX takes no more than 36 bytes as a session id).

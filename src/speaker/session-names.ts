@@ -1,6 +1,7 @@
 import { type Clock, within } from "../clock.ts";
 import { AparteError } from "../errors.ts";
 import { type Records, sessionKey } from "../stores/store.ts";
+import type { RekeyedNames } from "./rekeyed.ts";
 import { encodeSpeaker, type Scope, type ScopedSpeaker, scoped } from "./scope.ts";
 import { sessionName } from "./session-name.ts";
 import type { Speaker } from "./speaker.ts";
@@ -15,6 +16,8 @@ export interface SessionNamesOptions {
   readonly scope: Scope;
   readonly identify: ((speaker: Speaker) => string | undefined | Promise<string | undefined>) | undefined;
   readonly records: Records;
+  /** Sessions that are found without the secret that named them. */
+  readonly rekeyed?: RekeyedNames;
   readonly clock: Clock;
   /** How long the identify hook may take, in milliseconds. */
   readonly hookTimeout: number;
@@ -39,8 +42,13 @@ export class SessionNames {
 
   /** Answers at once where nothing has to be asked, so that messages enter their lane in the order they came. */
   find(speaker: Speaker): SessionIdentity | Promise<SessionIdentity> {
-    const { identify, secrets } = this.#options;
-    if (identify === undefined && secrets.length === 1) return this.#identity(speaker, undefined);
+    const { identify, secrets, rekeyed } = this.#options;
+    if (identify === undefined && secrets.length === 1) {
+      // All who come before that is known go on in the order in which they came.
+      if (rekeyed !== undefined && rekeyed.isUsed === undefined)
+        return rekeyed.read().then(() => this.find(speaker));
+      if (rekeyed?.isUsed !== true) return this.#identity(speaker, undefined);
+    }
     const { platform, bot, tenant, user, channel, thread, direct, scope } = speaker;
     const who = JSON.stringify([platform, bot, tenant, user, channel, thread, direct, scope]);
     const lookup = () => this.#lookUp(speaker);
@@ -64,11 +72,14 @@ export class SessionNames {
       );
     }
     const session = this.#identity(speaker, identity);
-    const [, ...others] = this.#options.secrets;
-    if (others.length === 0) return session;
+    const { secrets, rekeyed } = this.#options;
+    const [, ...others] = secrets;
+    const isRekeyed = rekeyed?.isUsed ?? (await rekeyed?.read()) ?? false;
+    if (others.length === 0 && !isRekeyed) return session;
     let name = this.#born.get(session.name);
     if (name === undefined) {
-      name = await this.#bornAs(session, others);
+      name = await rekeyed?.bornAs(session.name);
+      name ??= others.length === 0 ? session.name : await this.#bornAs(session, others);
       if (this.#born.size >= maxRemembered) this.#born.clear();
       this.#born.set(session.name, name);
     }

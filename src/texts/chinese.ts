@@ -21,6 +21,7 @@ export const chinese: TextTable = {
   full: "您等待处理的消息太多了，请稍后再发送这一条。",
   limited: "短时间内消息太多了，请在 {seconds} 秒后再来。",
   duplicate: "这条消息已经处理过了。",
+  paused: "现在由人工为您解答。",
   "no-answer": "智能体对此没有回答。",
   "answer-lost": "我对这条消息的回答丢失了，请重新发送。",
   "backend-auth": "智能体暂时不接受我的访问。",

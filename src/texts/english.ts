@@ -24,6 +24,7 @@ export const english = {
   full: "Too many of your messages are waiting. Send this one again later.",
   limited: "That was a lot in a short time. Please come back in {seconds} s.",
   duplicate: "This message was handled before.",
+  paused: "A human answers here now.",
   "no-answer": "The agent had nothing to say to that.",
   "answer-lost": "My answer to this message was lost. Please send it again.",
   "backend-auth": "The agent does not accept me right now.",

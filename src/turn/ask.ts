@@ -1,6 +1,6 @@
 import type { AskCall, Backend, FileInput, RecoverCall } from "../backends/backend.ts";
 import { AparteError } from "../errors.ts";
-import type { JsonValue } from "../json.ts";
+import type { JsonObject, JsonValue } from "../json.ts";
 import { conversationId, dropConversation, keepState } from "../session/conversation.ts";
 import type { Session } from "../session/session.ts";
 import type { Texts } from "../texts/texts.ts";
@@ -15,6 +15,7 @@ export interface Question {
   readonly turnId: string;
   readonly text: string;
   readonly files: readonly FileInput[];
+  readonly context: JsonObject;
   readonly signal: AbortSignal;
   /** Names the conversation where it is opened now. */
   readonly title: string | undefined;
@@ -107,11 +108,11 @@ async function opened(question: Question): Promise<string> {
 }
 
 function callOf(question: Question, conversationId: string): AskCall {
-  const { session, agent, turnId, text, files, signal, texts, note } = question;
+  const { session, agent, turnId, text, files, context, signal, texts, note } = question;
   const state = session.conversation(agent)?.state;
   return {
     sessionName: session.name,
-    ...{ agent, conversationId, turnId, text, files, signal, texts },
+    ...{ agent, conversationId, turnId, text, files, context, signal, texts },
     ...(state === undefined ? {} : { state }),
     keep: (kept) => keepState(session, agent, kept),
     note,

@@ -8,8 +8,8 @@ const candidate = new RegExp(
   [
     String.raw`(?<target>\]\()`,
     String.raw`(?<definition>\]:)`,
-    String.raw`(?<bracket><)(?=[a-z][a-z0-9+.-]{0,30}:)`,
-    String.raw`(?<mail>mailto):`,
+    "(?<bracket><)(?=[a-z][a-z0-9+.-]{0,30}:)",
+    "(?<mail>mailto):",
     String.raw`(?:(?<scheme>[a-z][a-z0-9+.-]{0,30}):|(?<![\w\\/])(?=[\\/]{2}[^\s\\/]*\.))(?<slashes>[\\/]{2})`,
     String.raw`(?<![\w./=&%~+-])(?=www\.[a-z0-9-]|(?:[a-z0-9-]+\.)+[a-z][a-z0-9-]*[a-z0-9](?:[\\/]|\?\w))`,
   ].join("|"),

@@ -1,18 +1,24 @@
 import type { Adapter } from "../adapter/adapter.ts";
 import type { FileInput } from "../backends/backend.ts";
 import { AparteError } from "../errors.ts";
-import type { JsonValue } from "../json.ts";
+import type { JsonObject, JsonValue } from "../json.ts";
 import { checkSpeaker, type Speaker, speakerOf } from "../speaker/speaker.ts";
+import { checkContext } from "./context.ts";
 
 /** One message of a speaker. */
-export interface Message extends Speaker {
+export interface Message<Agent extends string = string> extends Speaker {
   /** Names the event: a second delivery with the same id is known and not handled again. Not empty. */
   readonly id: string;
   /** What was said. May be empty when there are files. */
   readonly text: string;
   readonly files?: readonly FileInput[];
   /** The agent to ask, before any route and the person's own choice. */
-  readonly agent?: string;
+  readonly agent?: Agent;
+  /**
+   * What the agent is to know with this message: name, language, plan, time zone … At most 16 KiB of JSON, kept with the
+   * turn. Coze gets it as `custom_variables` and `parameters`, Dialogflow CX as session parameters.
+   */
+  readonly context?: JsonObject;
   /** Where the reply goes, in the adapter's own terms, so that another process can deliver it. */
   readonly replyTo?: JsonValue;
   /** Stops the turn when it is aborted. Not kept: another process goes on with the turn without it. */
@@ -32,6 +38,7 @@ export function checkMessage(message: Message): void {
     throw invalid("agent", "must be a string");
   if (message.signal !== undefined && !(message.signal instanceof AbortSignal))
     throw invalid("signal", "must be an AbortSignal");
+  if (message.context !== undefined) checkContext(message.context);
   const { files = [] } = message;
   if (!Array.isArray(files)) throw invalid("files", "must be a list");
   for (const [index, file] of files.entries()) checkFile(file, `files[${index}]`);
@@ -74,11 +81,12 @@ interface StoredFile {
 }
 
 export function storeMessage(message: Message): StoredMessage {
-  const { id, text, agent, replyTo, files } = message;
+  const { id, text, agent, context, replyTo, files } = message;
   return {
     ...speakerOf(message),
     ...{ id, text },
     ...(agent === undefined ? {} : { agent }),
+    ...(context === undefined ? {} : { context }),
     ...(replyTo === undefined ? {} : { replyTo }),
     ...(files === undefined || files.length === 0 ? {} : { files: files.map(storeFile) }),
   };

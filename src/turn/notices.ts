@@ -12,6 +12,7 @@ export function notice(
     | "full"
     | "interrupted"
     | "stopped"
+    | "paused"
     | "answer-lost"
     | "new-conversation",
   texts: Texts,

@@ -18,7 +18,7 @@ export type ReplyEvent =
       readonly text: string;
       readonly retryAfterMs?: number;
     }
-  /** The agent hands over to a human. `detail` is whatever the service sent along. */
+  /** The agent hands over to a human, and is silent from now on, until `mapper.resume`. `detail` is whatever the service sent along. */
   | { readonly type: "handoff"; readonly detail?: unknown }
   /** The agent ended the session; the next message starts afresh. */
   | { readonly type: "end" }
@@ -35,6 +35,7 @@ export type ReplyEvent =
  * - `answer-lost`: the process died after the turn was sent and the service cannot be asked for the answer.
  * - `limited`: the person or tenant has used up its turns for now. It was not sent; the text and `retryAfterMs` say when to come back.
  * - `undelivered`: an earlier answer could not be delivered. The text says so, and repeats it in its own place.
+ * - `paused`: a human answers the person, and no agent was asked. Adapters stay silent.
  * - `no-answer`: the agent ended the turn without a word.
  * - `too-long`: the message has more characters than the agent reads. It was not sent.
  */
@@ -50,10 +51,16 @@ export type NoticeCode =
   | "limited"
   | "undelivered"
   | "too-long"
+  | "paused"
   | "no-answer";
 
 /** Notices of which the person needs not be told: another reply says all there is to say. */
-export const silentNotices: ReadonlySet<NoticeCode> = new Set(["duplicate", "merged", "interrupted"]);
+export const silentNotices: ReadonlySet<NoticeCode> = new Set([
+  "duplicate",
+  "merged",
+  "interrupted",
+  "paused",
+]);
 
 /** The agent's words, gathered from a turn's events: what `handle(…).text()` returns. */
 export class Transcript {

@@ -31,7 +31,7 @@ export class Reply implements AsyncIterable<ReplyEvent>, AsyncDisposable {
   /**
    * The whole answer as text: several answers are joined by a blank line; suggestions and statuses are left out.
    * @throws {AparteError} when the turn failed, or where there is no answer: `busy`, `full`, `limited`, `duplicate`,
-   * `stopped`, `answer-lost`, `no-answer` …
+   * `stopped`, `answer-lost`, `paused`, `no-answer` …
    */
   async text(): Promise<string> {
     const transcript = new Transcript();
@@ -78,6 +78,7 @@ const unanswered: { readonly [Code in NoticeCode]?: AparteErrorCode } = {
   interrupted: "stopped",
   stopped: "stopped",
   "answer-lost": "answer-lost",
+  paused: "paused",
   "too-long": "input-invalid",
 };
 

@@ -3,7 +3,7 @@ import type { Adapter } from "../adapter/adapter.ts";
 import type { Backend, FileInput } from "../backends/backend.ts";
 import { type Clock, timer } from "../clock.ts";
 import { AparteError, asAparteError } from "../errors.ts";
-import type { JsonValue } from "../json.ts";
+import type { JsonObject, JsonValue } from "../json.ts";
 import type { CarriedTurn } from "../lane/machine.ts";
 import type { Owner } from "../lane/owner.ts";
 import type { Begun, Place, StopReason } from "../lane/place.ts";
@@ -17,6 +17,7 @@ import { deliveryPlace } from "../speaker/speaker.ts";
 import { type Texts, textsFor } from "../texts/texts.ts";
 import { ask, type Question, recover } from "./ask.ts";
 import type { Closing } from "./closing.ts";
+import { checkContext } from "./context.ts";
 import { type Delivered, Deliverer } from "./delivery.ts";
 import type { Limits } from "./limits.ts";
 import { withPlainLinks } from "./links.ts";
@@ -29,10 +30,10 @@ import {
   type StoredMessage,
   storeMessage,
 } from "./message.ts";
-import { type Middleware, type TurnContext, through } from "./middleware.ts";
+import { type Emit, type Middleware, type TurnContext, through, turnOver } from "./middleware.ts";
 import { conversationOver, fileLost, limited, type Notice, notice, undelivered } from "./notices.ts";
 import { Reply } from "./reply.ts";
-import { Transcript } from "./reply-event.ts";
+import { type ReplyEvent, Transcript } from "./reply-event.ts";
 import { ReplyLog, type StoredAnswer } from "./reply-log.ts";
 import { type TurnEvent, type TurnMoment, tell } from "./watching.ts";
 
@@ -41,6 +42,15 @@ export interface StoredTurn {
   readonly v: 1;
   readonly speaker: ScopedSpeaker;
   readonly message: StoredMessage;
+  /** The message goes to the person, and no agent is asked. */
+  readonly isOutgoing?: true;
+}
+
+/** The lane in which the calling code runs. */
+export interface CurrentLane {
+  /** Undefined once it has gone on. */
+  readonly session: Session | undefined;
+  readonly agent: string | undefined;
 }
 
 /** What turns have of the mapper that runs them. */
@@ -54,8 +64,7 @@ export interface TurnHost {
   /** By {@link deliveryPlace}. */
   readonly adapters: ReadonlyMap<string, Adapter>;
   readonly middlewares: readonly Middleware[];
-  /** The turn in whose middleware the calling code runs. */
-  readonly current: AsyncLocalStorage<Turn>;
+  readonly current: AsyncLocalStorage<CurrentLane>;
   readonly turns: LiveTurns;
   readonly closing: Closing;
   /** @throws {AparteError} `closed` */
@@ -107,6 +116,7 @@ export class Turn {
   #resolveTaken: (isTaken: boolean) => void = () => {};
   #rejectTaken: (error: unknown) => void = () => {};
   #place: Place | undefined;
+  #isOutgoing = false;
   #session: Session | undefined;
   /** In {@link LiveTurns}. */
   #name: string | undefined;
@@ -115,6 +125,7 @@ export class Turn {
   /** When it began to run, by the clock. */
   #begunAt = 0;
   #isSent = false;
+  #mayComeAgain = false;
   /** Interrupted before it had an answer, or a failure to tell of. */
   #isInterrupted = false;
   /** How much is under way of which it must be known what became of it, before anybody stops the turn. */
@@ -150,10 +161,17 @@ export class Turn {
       });
   }
 
+  /** A turn that says a text to the person, after those before it. */
+  static outgoing(host: TurnHost, message: Message, adapter: Adapter): Turn {
+    const turn = new Turn(host, message, adapter);
+    turn.#isOutgoing = true;
+    return turn;
+  }
+
   /** A turn whose owner died, as its lane has it. Undefined where this process cannot go on with it. */
   static takenOver(host: TurnHost, place: Place): Turn | undefined {
     const { body, place: where, phase, answer, attempt = 1 } = place.turn ?? {};
-    const { message } = (body ?? {}) as Partial<StoredTurn>;
+    const { message, isOutgoing = false } = (body ?? {}) as Partial<StoredTurn>;
     const adapter = where === undefined ? undefined : host.adapters.get(where);
     if (message === undefined || adapter === undefined) return undefined;
     const restored = restoreMessage(message, adapter);
@@ -161,6 +179,7 @@ export class Turn {
     const turn = new Turn(host, restored ?? { ...message, files: [] }, adapter, stored);
     if (restored === undefined && stored === undefined) turn.#log.fail(filesLost());
     turn.#place = place;
+    turn.#isOutgoing = isOutgoing;
     // It waited when its owner died. Of one that ran, the agent may have been asked already.
     turn.#hasWaited = attempt === 1;
     return turn;
@@ -241,10 +260,10 @@ export class Turn {
       // Awaited only where it must be: without hooks, messages enter their lane in the order of the calls.
       const found = names.find(message);
       const identity = found instanceof Promise ? await found : found;
-      if (current.getStore()?.session?.name === identity.name) {
+      if (!this.#isOutgoing && current.getStore()?.session?.name === identity.name) {
         throw new AparteError(
           "input-invalid",
-          "A middleware handed in a message of the very session whose turn it runs in: that turn would wait for itself.",
+          "A message was handed in from within the lane of its own session: it would wait for itself.",
           { field: "message" },
         );
       }
@@ -256,15 +275,17 @@ export class Turn {
       }
       this.#name = name;
       turns.set(name, this);
-      const waitMs = this.#host.limits?.known(message) ?? 0;
+      const waitMs = this.#isOutgoing ? 0 : (this.#host.limits?.known(message) ?? 0);
       if (waitMs > 0) return await this.#refuse(limited(waitMs, this.#texts));
       const body: StoredTurn = { v: 1, speaker: identity.speaker, message: storeMessage(message) };
+      const isOutgoing = this.#isOutgoing;
       const taken = await owner.lane(identity.name).take(
         {
           key: eventKey(message),
-          overlap: settings.overlap,
-          mergeKey: mergeKey(message),
-          body: body as unknown as JsonValue,
+          overlap: isOutgoing ? "queue" : settings.overlap,
+          // Unlike all others: no message of the person interrupts it.
+          mergeKey: isOutgoing ? "" : mergeKey(message),
+          body: { ...body, ...(isOutgoing ? { isOutgoing } : {}) } as unknown as JsonValue,
           ...(this.#adapter === undefined ? {} : { place: deliveryPlace(message) }),
         },
         settings.queueLimit,
@@ -408,6 +429,10 @@ export class Turn {
   async #answer(session: Session, place: Place): Promise<void> {
     const { settings, middlewares, current, agentFor, limits } = this.#host;
     const attempt = place.turn?.attempt ?? 1;
+    if (this.#isOutgoing) {
+      this.#log.push({ type: "message", text: this.message.text });
+      return;
+    }
     if (this.#hasWaited && !(await this.#reread())) return;
     const { message } = this;
     this.#tellUndelivered(session);
@@ -415,6 +440,8 @@ export class Turn {
     const waitMs = limits === undefined || attempt > 1 ? 0 : await limits.take(message);
     if (waitMs > 0) {
       this.#log.push(limited(waitMs, this.#texts));
+      // A caller sends it again; a platform may bring it twice, and the person is told once.
+      this.#mayComeAgain = this.#adapter === undefined;
       return;
     }
     const found = agentFor(session.record.agent, message);
@@ -422,12 +449,24 @@ export class Turn {
     this.#agent = agent;
     const carried = place.turn?.carries ?? [];
     const words = [...carried.map(textOf), message.text].filter((text) => text !== "").join("\n");
-    const context = this.#context(session, agent, attempt, words, this.#files(place, carried));
-    const next = () => this.#ask(session, place, context);
-    if (middlewares.length === 0) return next();
+    const asked = {
+      ...{ agent, text: words, files: this.#files(place, carried) },
+      context: Object.assign({}, ...carried.map(contextOf), message.context),
+    };
+    const context = this.#context(session, attempt, asked);
+    const emit = (event: ReplyEvent) => this.#say(event);
+    const last = (into: Emit) => this.#ask(session, place, context, into);
+    if (middlewares.length === 0) return last(emit);
     const forgotten = () =>
       settings.logger.error("a middleware did not await next(): write `await next()` or `return next()`");
-    await current.run(this, () => through(middlewares, context, next, forgotten));
+    await current.run(this, () => through(middlewares, context, last, emit, forgotten));
+    // A middleware that answers for an agent that failed does not answer for one that was stopped.
+    this.#stop.signal.throwIfAborted();
+  }
+
+  #say(event: ReplyEvent): void {
+    if (this.#isOver) throw turnOver();
+    if (!this.#stop.signal.aborted) this.#log.push(event);
   }
 
   /** @returns false when its person took the message back */
@@ -447,19 +486,14 @@ export class Turn {
 
   #context(
     session: Session,
-    agent: string,
     attempt: number,
-    words: string,
-    files: readonly FileInput[],
+    asked: Pick<TurnContext, "agent" | "text" | "files" | "context">,
   ): TurnContext {
-    const assertRuns = () => {
-      if (this.#isOver) throw new AparteError("turn-over", "The turn has ended: this came too late.");
-    };
     const log = this.#log;
-    const asked = { agent, text: words, files };
     const change = (changed: Partial<typeof asked>) => {
-      assertRuns();
+      if (this.#isOver) throw turnOver();
       if (changed.agent !== undefined) this.#host.backend(changed.agent);
+      if (changed.context !== undefined) checkContext(changed.context);
       Object.assign(asked, changed);
       this.#agent = asked.agent;
     };
@@ -489,14 +523,23 @@ export class Turn {
       set files(changed) {
         change({ files: changed });
       },
-      say: (said) => {
-        assertRuns();
-        this.#log.push({ type: "message", text: said });
+      get context() {
+        return asked.context;
       },
+      set context(changed) {
+        change({ context: changed });
+      },
+      locals: {},
+      say: (said) => this.#say({ type: "message", text: said }),
     };
   }
 
-  async #ask(session: Session, place: Place, { agent, text, files, attempt }: TurnContext): Promise<void> {
+  async #ask(
+    session: Session,
+    place: Place,
+    { agent, text, files, context, attempt }: TurnContext,
+    emit: Emit,
+  ): Promise<void> {
     const { settings, backend: backendOf } = this.#host;
     const { signal } = this.#stop;
     const backend = backendOf(agent);
@@ -507,6 +550,7 @@ export class Turn {
       backend,
       text,
       files,
+      context,
       signal,
       turnId: place.mark,
       title: settings.title(this.message),
@@ -522,7 +566,11 @@ export class Turn {
       found: (isSent) => this.#found(isSent),
       note: (said) => this.#note(place, said),
     };
-    if (session.idleMs >= settings.freshAfter) await this.#startAfresh(session, agent);
+    if (session.record.isPaused) {
+      emit(notice("paused", this.#texts));
+      return;
+    }
+    if (session.idleMs >= settings.freshAfter) await this.#startAfresh(session, agent, emit);
     session.touch();
     if (!this.#host.owner.isAlive) await place.permit();
     signal.throwIfAborted();
@@ -535,17 +583,18 @@ export class Turn {
       if (event.type === "usage") {
         const { type: _, ...usage } = event;
         this.#tell("usage", place, { usage });
-      } else if (!hasSpoken && (event.type === "text" || event.type === "message")) {
+      } else if (event.type === "handoff") session.pause(true);
+      else if (!hasSpoken && (event.type === "text" || event.type === "message")) {
         hasSpoken = true;
         this.#tell("first-word", place);
       }
-      this.#log.push(event);
+      emit(event);
     }
     signal.throwIfAborted();
   }
 
   /** After long silence no agent is to know what was said before. Written down before one is asked. */
-  async #startAfresh(session: Session, asked: string): Promise<void> {
+  async #startAfresh(session: Session, asked: string, emit: Emit): Promise<void> {
     const { agents } = this.#host.settings;
     const hadConversation = session.conversation(asked)?.id !== undefined;
     for (const agent of Object.keys(session.record.conversations)) {
@@ -554,7 +603,7 @@ export class Turn {
     }
     session.touch();
     await session.save();
-    if (hadConversation) this.#log.push(conversationOver(this.#texts));
+    if (hadConversation) emit(conversationOver(this.#texts));
   }
 
   /** From here on the service may have the turn. */
@@ -666,7 +715,7 @@ export class Turn {
     if (outcome === "refused" || outcome === "late") this.#giveUp(session, outcome);
     this.#deliverer?.stopWriting();
     const isUnsent = !this.#isSent && this.#isInterrupted;
-    await place.end(session?.changed, isUnsent);
+    await place.end(session?.changed, { isUnsent, mayComeAgain: this.#mayComeAgain });
   }
 
   /** Waits for the platform. An answer that it refused for now, or does not have within a moment, is written down. */
@@ -746,4 +795,8 @@ function diedTooOften(): AparteError {
 
 function textOf({ body }: CarriedTurn): string {
   return (body as unknown as StoredTurn).message.text;
+}
+
+function contextOf({ body }: CarriedTurn): JsonObject | undefined {
+  return (body as unknown as StoredTurn).message.context;
 }

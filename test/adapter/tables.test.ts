@@ -30,6 +30,10 @@ describe("tablesAsCode", () => {
     ["with a row of another length", "|a|b|\n|-|-|\n|1|\n|1|2|3|", "```\na | b\n--|--\n1\n1 | 2 | 3\n```"],
     ["of wide characters", "|名字|b|\n|-|-|\n|李|2|", "```\n名字 | b\n-----|--\n李   | 2\n```"],
     ["that words follow at once", "|a|b|\n|-|-|\n|1|2|\nwords", "```\na | b\n--|--\n1 | 2\n```\nwords"],
+    ["with a column in the middle", "|abc|\n|:-:|\n|d|", "```\nabc\n---\nd\n```"],
+    ["with an empty cell at the end", "|a|b|\n|-|-|\n|1||", "```\na | b\n--|--\n1 |\n```"],
+    ["with an empty head", "||b|\n|-|-|", "```\n  | b\n--|--\n```"],
+    ["of one line, with words below", "|a|b|\n|-|-|\nwords", "```\na | b\n--|--\n```\nwords"],
     ["with Windows' line ends", "|a|b|\r\n|-|-|\r\n|1|2|\r\nwords", "```\na | b\n--|--\n1 | 2\n```\nwords"],
   ])("a table %s", (_, text, expected) => {
     expect(tablesAsCode(text)).toBe(expected);
@@ -42,9 +46,16 @@ describe("tablesAsCode", () => {
     ["a table in code", "```\n| a | b |\n|---|---|\n| 1 | 2 |\n```"],
     ["a table in code that is still open", "```md\n| a | b |\n|---|---|"],
     ["a table that would end its code", "| a | b |\n|---|---|\n| ``` | 2 |"],
+    ["a line below a head that is none: at its end", "| a | b |\n|---|--x|"],
+    ["a line below a head that is none: at its beginning", "| a | b |\n|---|x--|"],
     ["a list", "- a | b\n- - -\n- c"],
   ])("leaves %s as it is", (_, text) => {
     expect(tablesAsCode(text)).toBe(text);
+  });
+
+  it.each([40, 41])("fills up to 40 characters where a cell has %i", (length) => {
+    const lines = tablesAsCode(`|${"w".repeat(length)}|y|\n|-|-|\n|a|b|`).split("\n");
+    expect(lines[3]).toBe(`a${" ".repeat(39)} | b`);
   });
 
   it("takes no room without end: a wide column is filled up to a bound", () => {

@@ -174,6 +174,80 @@ describe("coze options", () => {
   });
 });
 
+describe("coze after a refusal", () => {
+  const ada = { platform: "web", tenant: "t", user: "ada" };
+
+  function mapped(): SessionMapper {
+    const mapper = new SessionMapper({
+      agents: { helper: backend() },
+      secret: "Vq3n8wJ0tZrK5yLx2mHb7cTdQeUaGfSp",
+      logger: quiet,
+    });
+    closers.push(() => mapper.close());
+    return mapper;
+  }
+
+  const statusWith = async (token: string | undefined, conversationId: string) => {
+    const url = `${emulator.baseURL}/v1/conversation/retrieve?conversation_id=${conversationId}`;
+    return (await fetch(url, { headers: { authorization: `Bearer ${token}` } })).status;
+  };
+
+  it("hands out a token that works, where the one before was revoked", async () => {
+    const mapper = mapped();
+    const before = await mapper.resolve(ada);
+    expect(await statusWith(before.accessToken, before.conversationId)).toBe(200);
+    emulator.expireTokens();
+    expect(await statusWith(before.accessToken, before.conversationId)).toBe(401);
+    const after = await Promise.all(
+      Array.from({ length: 5 }, () => mapper.resolve(ada, "helper", { fresh: true })),
+    );
+    for (const { accessToken, conversationId } of after) {
+      expect(await statusWith(accessToken, conversationId)).toBe(200);
+      expect(conversationId).toBe(before.conversationId);
+    }
+    const { expiresAt } = await mapper.resolve(ada);
+    const minutes = ((expiresAt ?? 0) - Date.now()) / 60_000;
+    // An hour, of which the last seconds are not used.
+    expect(minutes).toBeGreaterThan(50);
+    expect(minutes).toBeLessThan(60);
+  });
+
+  it("opens another conversation, where the one before was deleted", async () => {
+    const mapper = mapped();
+    const before = await mapper.resolve(ada);
+    const kept = await mapper.resolve(ada, "helper", { fresh: true });
+    expect(kept.conversationId).toBe(before.conversationId);
+    emulator.deleteConversation(before.conversationId);
+    const after = await mapper.resolve(ada, "helper", { fresh: true });
+    expect(after.conversationId).not.toBe(before.conversationId);
+    expect(await statusWith(after.accessToken, after.conversationId)).toBe(200);
+    expect(emulator.conversations()).toHaveLength(1);
+  });
+
+  it("runs the application's own calls between turns: none is refused with 4016", async () => {
+    const mapper = mapped();
+    const own = () =>
+      mapper.inLane(ada, async ({ conversationId, accessToken, signal }) => {
+        const response = await fetch(`${emulator.baseURL}/v3/chat?conversation_id=${conversationId}`, {
+          method: "POST",
+          headers: { authorization: `Bearer ${accessToken}`, "content-type": "application/json" },
+          body: JSON.stringify({
+            ...{ bot_id: emulator.botId, user_id: "ada", stream: true },
+            additional_messages: [{ role: "user", content: "hello", content_type: "text" }],
+          }),
+          signal,
+        });
+        return await response.text();
+      });
+    const said = (id: string) => mapper.handle({ ...ada, id, text: id }).text();
+    const answers = await Promise.all([said("one"), own(), said("two"), own(), said("three")]);
+    for (const answer of answers) expect(answer).not.toContain("4016");
+    expect(emulator.chats().map(({ status }) => status)).toEqual(
+      Array.from({ length: 5 }, () => "completed"),
+    );
+  });
+});
+
 describe("coze tokens", () => {
   it("signs once a session for fifty calls and for two agents of one app", async () => {
     const [first, second] = [backend(), backend()];
@@ -182,7 +256,7 @@ describe("coze tokens", () => {
     const tokens = await Promise.all(
       Array.from({ length: 50 }, (_, at) => (at % 2 ? first : second).accessToken(call())),
     );
-    expect(new Set(tokens).size).toBe(1);
+    expect(new Set(tokens.map(({ token }) => token)).size).toBe(1);
     expect(emulator.signatures).toBe(1);
     expect(emulator.jwts()[0]).toMatchObject({
       sessionName: "ada",
@@ -342,7 +416,7 @@ describe("coze tokens", () => {
       json(response, { access_token: "czs_x", expires_in: expiresIn() });
     });
     const service = backend({ baseURL });
-    for (let count = 0; count < 3; count++) expect(await service.accessToken(call())).toBe("czs_x");
+    for (let count = 0; count < 3; count++) expect((await service.accessToken(call())).token).toBe("czs_x");
     expect(tokens).toBe(1);
   });
 
@@ -551,7 +625,9 @@ describe.each([{ stream: true }, { stream: false }])("coze chat, stream: $stream
     const events = await ask({ ask_person: tool });
     expect(events.slice(0, 1)).toEqual([{ type: "status", text: "ask_person" }]);
     expect(messagesOf(events)).toEqual(['Done. The outputs were: "{"ok":true}".']);
-    expect(asked).toEqual([[{ question: "Shall I?" }, ["sessionName", "agent", "text", "signal"]]]);
+    expect(asked).toEqual([
+      [{ question: "Shall I?" }, ["sessionName", "agent", "text", "context", "signal"]],
+    ]);
     const failing = async () => {
       throw new Error("secret words");
     };
@@ -654,9 +730,31 @@ describe.each([{ stream: true }, { stream: false }])("coze chat, stream: $stream
     expect([error.code, error.field]).toEqual(["input-invalid", "customVariables"]);
   });
 
+  it("tells the agent the turn's context, and stands by what the options say", async () => {
+    const context = { name: "Ada", age: 36, plan: { level: 2 }, "utm-source": "mail", who: "nobody" };
+    const options = { customVariables: { who: "me" }, parameters: { age: 37 } };
+    const { service, turn } = await opened(backend({ stream, ...options }));
+    await all(service.ask({ ...turn("hello"), context }));
+    expect(emulator.chats()[0]).toMatchObject({
+      customVariables: { name: "Ada", age: "36", plan: '{"level":2}', who: "me" },
+      parameters: { ...context, age: 37 },
+    });
+    await all(service.ask(turn("hello")));
+    expect(emulator.chats()[1]).toMatchObject({ customVariables: { who: "me" }, parameters: { age: 37 } });
+  });
+
+  it("gives its functions the turn's context", async () => {
+    const { service, turn } = await opened(
+      backend({ stream, parameters: ({ context }) => ({ greeting: `Dear ${context.name}` }) }),
+    );
+    await all(service.ask({ ...turn("hello"), context: { name: "Ada" } }));
+    expect(emulator.chats()[0]?.parameters).toEqual({ name: "Ada", greeting: "Dear Ada" });
+    expect(emulator.chats()[0]?.customVariables).toEqual({ name: "Ada" });
+  });
+
   it("waits for a chat that still runs, within its bound", async () => {
     const { service, turn, session, conversationId } = await opened(backend({ stream, waitTimeout: 100 }));
-    const token = await service.accessToken(session);
+    const { token } = await service.accessToken(session);
     const begun = emulator.once("chat");
     const other = new AbortController();
     const running = fetch(`${emulator.baseURL}/v3/chat?conversation_id=${conversationId}`, {

@@ -190,6 +190,16 @@ describe("dialogflowCx", () => {
       expect(lastTurn()?.environment).toBe("production");
     });
 
+    it("puts the turn's context into the session, and stands by what the options say", async () => {
+      const ada = await conversation(
+        backend({ parameters: ({ context }) => ({ plan: "pro", greeting: `Dear ${context.name}` }) }),
+      );
+      await ada.say("hello", { context: { name: "Ada", plan: "free", since: { year: 2024 } } });
+      const given = { name: "Ada", plan: "pro", since: { year: 2024 }, greeting: "Dear Ada" };
+      expect(lastTurn()?.queryParams.parameters).toEqual(given);
+      expect(lastTurn()?.parameters).toEqual(given);
+    });
+
     it("sends language, time zone, channel, parameters and the webhook's payload, fixed or made for the turn", async () => {
       const ada = await conversation(
         backend({

@@ -67,6 +67,13 @@ describe("The program's settings", () => {
     }
   });
 
+  it("take how long what is said is kept, and how", () => {
+    const kept = { APARTE_FRESH_AFTER: "24h", APARTE_RETENTION: "90d", APARTE_ENCRYPT: "on" };
+    expect(readSettings(kept)).toMatchObject({
+      ...{ freshAfter: "24h", retention: { idle: "90d" }, encrypt: true },
+    });
+  });
+
   it("take the hosts to which links may lead", () => {
     const hosts = (text: string) => readSettings({ APARTE_LINK_HOSTS: text }).linkHosts;
     expect(hosts("docs.acme.com, *.acme.org")).toEqual(["docs.acme.com", "*.acme.org"]);
@@ -110,6 +117,9 @@ describe("The program's settings", () => {
     ["SONAOPS_BASE_URL", () => ({ SONAOPS_PROFILE: "A" })],
     ["DIALOGFLOW_AGENT", () => ({ DIALOGFLOW_CREDENTIALS_FILE: "key.json", APARTE_SECRET: secret })],
     ["APARTE_LINK_HOSTS", () => ({ APARTE_LINK_HOSTS: "https://docs.acme.com" })],
+    ["APARTE_FRESH_AFTER", () => ({ APARTE_FRESH_AFTER: "24" })],
+    ["APARTE_RETENTION", () => ({ APARTE_RETENTION: "3 months" })],
+    ["APARTE_ENCRYPT", () => ({ APARTE_ENCRYPT: "true" })],
     ["PORT", () => ({ PORT: "http" })],
     ["PORT", () => ({ PORT: "70000" })],
   ];

@@ -14,6 +14,7 @@ adapterContract(
     maxLength: 2000,
     start: async () => {
       const server = await DiscordServer.start();
+      server.limits.windowMs = 500;
       const people = { ada: server.person("ada"), bob: server.person("bob") };
       return {
         async attach(mapper) {

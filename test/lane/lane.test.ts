@@ -143,7 +143,7 @@ describe("A lane", () => {
   it("gives the words of a turn that was stopped before it was sent to the one that stopped it", async () => {
     const running = await take(a, "i1");
     const next = await take(b, "i2");
-    await running.end(undefined, true);
+    await running.end(undefined, { isUnsent: true });
     await settled();
     expect(await next.begun).toBe("runs");
     expect(next.turn?.carries?.map(({ key }) => key)).toEqual(["i1"]);
@@ -154,7 +154,7 @@ describe("A lane", () => {
     const next = await take(b, "i2");
     expect(await running.stopped).toBe("interrupted");
     expect(await next.withdraw()).toBe(true);
-    await running.end(undefined, true);
+    await running.end(undefined, { isUnsent: true });
     await settled();
     expect(a.adopted.map(({ turn }) => turn)).toMatchObject([{ key: "i1", attempt: 1, phase: "taken" }]);
     expect(a.adopted[0]?.turn?.isInterrupted).toBeUndefined();

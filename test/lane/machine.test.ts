@@ -72,6 +72,8 @@ const rows: Readonly<Record<string, readonly Row[]>> = {
   ],
   "turns that merge": [
     ["end q1@A", "q1@A, m2@B, m3@D, m4@E, q5@B", "done", "m4@E+m2+m3, q5@B", "E, B, D"],
+    ["end q1@A", "q1@A, m2@B#1, m3@D", "done", "m2@B#2, m3@D", "B"],
+    ["end q1@A", "q1@A, m2@B, m3@D#1, m4@D", "done", "m2@B, m3@D#1, m4@D", "B"],
     ["end q1@A", "q1@A, i2@B, i3@D", "done", "i3@D+i2", "D, B"],
     ["end q1@A", "q1@A, m2@B, m3'@D", "done", "m2@B, m3'@D", "B"],
     ["end q1@A", "q1@A, m2'@B, m3'@D, m4@D", "done", "m3'@D+m2', m4@D", "D, B"],

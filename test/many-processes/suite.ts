@@ -177,6 +177,22 @@ export function manyProcesses(
     }
   });
 
+  it("tell the agent what a message brought along, also after its process was killed", async () => {
+    const bots = await start(2, { leaseTime: 1_000 });
+    const opened = emulator.once("conversation");
+    const context = { name: "Ada", plan: { level: 2 } };
+    await bots.deliver({ ...says("ada", "m1", "hello"), context }, 0);
+    await opened; // The service has not answered yet, so the agent has not been asked.
+    await bots.kill(0);
+    await bots.answered(["m1"]);
+    const [chat, ...others] = emulator.chats();
+    expect(others).toEqual([]);
+    expect(chat).toMatchObject({
+      parameters: context,
+      customVariables: { name: "Ada", plan: '{"level":2}' },
+    });
+  });
+
   it("sign one token when all of them need the same one at once", async () => {
     const url = await store();
     copies = await Copies.start({ count: 4, store: url, agent: emulator });

@@ -1,4 +1,5 @@
-import { AparteError, type SessionSummary, type Speaker } from "aparte";
+import { AsyncResource } from "node:async_hooks";
+import { AparteError, type SessionFilter, type SessionSummary, type Speaker } from "aparte";
 import { beforeEach, describe, expect, it } from "vitest";
 import { type BotInTest, botOf, TestAgent } from "../support/bot.ts";
 import { settled, TestClock } from "../support/test-clock.ts";
@@ -117,6 +118,128 @@ describe("reset", () => {
     await a.mapper.reset(ann);
     await expect(a.mapper.reset(ann, "nobody")).rejects.toMatchObject({ code: "agent-unknown" });
     await expect(a.mapper.reset({ ...ann, user: "" })).rejects.toMatchObject({ field: "user" });
+  });
+});
+
+describe("reset that keeps the conversation", () => {
+  const keep = { keep: true };
+
+  it("opens another one beside it, also where the service could clear it, or finds the old one", async () => {
+    const cleared: string[] = [];
+    a.agent.clear = async ({ conversationId }) => {
+      cleared.push(conversationId);
+    };
+    a.agent.find = async () => "c1";
+    await say("m1");
+    await a.mapper.rename(ann, "The first", "helper").catch(() => {});
+    await a.mapper.reset(ann, undefined, keep);
+    await say("m2");
+    await a.mapper.reset(ann);
+    await say("m3");
+    expect(conversationsOf(a.agent)).toEqual(["c1", "c2", "c2"]);
+    expect(cleared).toEqual(["c2"]);
+  });
+
+  it("is not taken for the new one, whose opening's answer was lost", async () => {
+    await say("m1");
+    a.agent.find = async () => "c1";
+    await a.mapper.reset(ann, undefined, keep);
+    const { open } = a.agent;
+    a.agent.open = async (call) => {
+      await open.call(a.agent, call);
+      throw new AparteError("backend-timeout", "No answer.");
+    };
+    await say("m2");
+    a.agent.open = open;
+    await say("m3");
+    expect(conversationsOf(a.agent)).toEqual(["c1", "c3"]);
+  });
+
+  it("keeps its name for it", async () => {
+    a.agent.rename = async () => {};
+    a.agent.remove = async () => {};
+    await say("m1");
+    await a.mapper.rename(ann, "The first");
+    await a.mapper.reset(ann, undefined, keep);
+    await say("m2");
+    await a.mapper.rename(ann, "The second");
+    await a.mapper.reset(ann);
+    await say("m3");
+    expect(a.agent.opened.map(({ title }) => title)).toEqual(["m1", "m2", "The second"]);
+  });
+
+  it("is forgotten, listed and exported with the session", async () => {
+    const removed: string[] = [];
+    a.agent.remove = async ({ conversationId }) => {
+      if (conversationId === "c1" && removed.length === 0)
+        throw new AparteError("backend-unavailable", "Away.");
+      removed.push(conversationId);
+    };
+    a.agent.history = async ({ conversationId }) => [{ role: "user", text: conversationId }];
+    await say("m1");
+    await a.mapper.reset(ann, undefined, keep);
+    await a.mapper.reset(ann, undefined, keep);
+    expect((await a.mapper.export(ann))?.messages).toEqual({ helper: [{ role: "user", text: "c1" }] });
+    await say("m2");
+    await a.mapper.reset(ann, undefined, keep);
+    await say("m3");
+    const exported = await a.mapper.export(ann);
+    expect(exported).toMatchObject({ conversations: { helper: "c3" }, earlier: { helper: ["c1", "c2"] } });
+    expect(exported?.messages.helper?.map(({ text }) => text)).toEqual(["c1", "c2", "c3"]);
+    expect((await a.mapper.forget(ann)).conversations).toEqual({ helper: "later" });
+    expect(removed).toEqual(["c2", "c3"]);
+  });
+});
+
+describe("A session by its name", () => {
+  async function nameOf(): Promise<string> {
+    for await (const { sessionName } of a.mapper.sessions()) return sessionName;
+    throw new Error("There is none.");
+  }
+
+  it("is reset, renamed, exported and forgotten, also where only the application knows the person", async () => {
+    const renamed: unknown[] = [];
+    a = botOf(clock, store, {
+      agents: { helper: a.agent, other },
+      identify: ({ user }) => (user === "ann" ? "p1" : undefined),
+      scope: "user",
+    });
+    await a.mapper.handle({ ...ann, id: "m1", text: "m1" }).text();
+    const name = await nameOf();
+    other.rename = async ({ title }) => {
+      renamed.push(title);
+    };
+    await a.mapper.rename(name, "Hers", "other");
+    expect(await a.mapper.export(name)).toMatchObject({
+      ...{ sessionName: name, speaker: { identity: "p1" }, conversations: { helper: "c1" } },
+    });
+    await a.mapper.reset(name, "helper");
+    expect((await a.mapper.resolve(ann, "helper")).conversationId).toBe("c2");
+    expect(await a.mapper.forget(name)).toMatchObject({ found: true });
+    expect(await a.mapper.export(ann)).toBeUndefined();
+    expect(await a.mapper.forget(name)).toMatchObject({ found: false });
+    await expect(a.mapper.rename(name, "Hers", "other")).rejects.toMatchObject({ field: "sessionName" });
+  });
+
+  it("does not say which agent is meant where there are several", async () => {
+    await say("m1");
+    const name = await nameOf();
+    const noAgent = { code: "input-invalid", field: "agent" };
+    await expect(a.mapper.reset(name)).rejects.toMatchObject(noAgent);
+    await expect(a.mapper.rename(name, "x")).rejects.toMatchObject(noAgent);
+    const b = botOf(clock, store, { agent: a.agent });
+    await b.mapper.reset(name);
+    await say("m2");
+    expect(conversationsOf(a.agent)).toEqual(["c1", "c2"]);
+  });
+
+  it("must be one", async () => {
+    const [name] = [(await a.mapper.resolve(ann)).sessionName];
+    for (const wrong of ["", "ann", `${name}x`, name.slice(1), name.replace("a1_", "b1_")]) {
+      const refused = { code: "input-invalid", field: "sessionName" };
+      await expect(a.mapper.forget(wrong)).rejects.toMatchObject(refused);
+      await expect(a.mapper.export(wrong)).rejects.toMatchObject(refused);
+    }
   });
 });
 
@@ -242,6 +365,7 @@ describe("export", () => {
       ...{ sessionName, speaker: scopedAnn, agent: "other" },
       conversations: { helper: "c1", other: "c1" },
       messages: { helper: [{ role: "user", text: "m1" }] },
+      ...{ createdAt: expect.any(Number), lastTurnAt: expect.any(Number) },
     });
     expect(await a.mapper.export({ ...ann, user: "bob" })).toBeUndefined();
   });
@@ -257,7 +381,7 @@ describe("sessions", () => {
     for await (const session of a.mapper.sessions()) listed.push(session);
     const people = listed.map(({ speaker, conversations }) => [speaker.user, conversations]);
     expect(listed.map((session) => Object.keys(session))).toEqual(
-      Array.from({ length: 2 }, () => ["sessionName", "speaker", "conversations"]),
+      Array.from({ length: 2 }, () => ["sessionName", "speaker", "conversations", "createdAt", "lastTurnAt"]),
     );
     expect(people.sort()).toEqual([
       ["ann", { helper: "c1" }],
@@ -276,6 +400,58 @@ describe("sessions", () => {
   });
 });
 
+describe("sessions that are looked for", () => {
+  async function listed(filter?: SessionFilter): Promise<string[]> {
+    const found: string[] = [];
+    for await (const { speaker } of a.mapper.sessions(filter))
+      found.push(`${speaker.tenant} ${speaker.user}`);
+    return found.sort();
+  }
+
+  it("are those of a tenant, a platform, a user, or idle for a while", async () => {
+    const minute = 60_000;
+    const people = [
+      ["acme", "ann"],
+      ["acme", "bob"],
+      ["other", "ann"],
+    ] as const;
+    for (const [tenant, user] of people) {
+      await a.receive(`first of ${user}`, "hello", { tenant, user });
+      await clock.pass(minute);
+    }
+    let start = Number.POSITIVE_INFINITY;
+    for await (const { createdAt } of a.mapper.sessions()) start = Math.min(start, createdAt ?? start);
+    expect(store.now() - start).toBe(3 * minute);
+    expect(await listed()).toEqual(["acme ann", "acme bob", "other ann"]);
+    expect(await listed({ tenant: "acme" })).toEqual(["acme ann", "acme bob"]);
+    expect(await listed({ tenant: "acme", user: "ann" })).toEqual(["acme ann"]);
+    expect(await listed({ platform: "chat", user: "ann" })).toEqual(["acme ann", "other ann"]);
+    expect(await listed({ platform: "slack" })).toEqual([]);
+    expect(await listed({ idleSince: start })).toEqual([]);
+    expect(await listed({ idleSince: start + 1 })).toEqual(["acme ann"]);
+    expect(await listed({ idleSince: new Date(start + minute + 1) })).toEqual(["acme ann", "acme bob"]);
+    // To the minute: a turn that follows soon writes nothing.
+    await a.receive("m2", "again");
+    await clock.pass(minute - 1);
+    await a.receive("m3", "again");
+    await settled();
+    for await (const session of a.mapper.sessions({ tenant: "acme", user: "ann" })) {
+      expect([session.createdAt, session.lastTurnAt]).toEqual([start, start + 3 * minute]);
+    }
+    expect(await listed({ idleSince: start + 3 * minute, user: "ann" })).toEqual(["other ann"]);
+    expect(await listed({ idleSince: start + 3 * minute + 1, tenant: "acme", user: "ann" })).toEqual([
+      "acme ann",
+    ]);
+  });
+
+  it("are refused by what does not exist", async () => {
+    for (const filter of [{ team: "acme" }, { tenant: 7 }, { idleSince: "soon" }]) {
+      const refused = { code: "input-invalid", field: Object.keys(filter)[0] };
+      await expect(listed(filter as SessionFilter)).rejects.toMatchObject(refused);
+    }
+  });
+});
+
 describe("resolve", () => {
   it("opens a conversation once, and gives a token where the service has one", async () => {
     const first = await a.mapper.resolve(ann);
@@ -288,6 +464,123 @@ describe("resolve", () => {
     expect((await a.mapper.resolve(ann, "other")).conversationId).toBe("c1");
     expect(other.opened.length).toBe(1);
     await expect(a.mapper.resolve(ann, "nobody")).rejects.toMatchObject({ code: "agent-unknown" });
+  });
+});
+
+describe("resolve after a refusal", () => {
+  const fresh = { fresh: true };
+
+  it("brings another token, with its end where the service tells it", async () => {
+    let count = 0;
+    a.agent.accessToken = async ({ isFresh = false }) => {
+      if (isFresh) count += 1;
+      return { token: `t${count}`, expiresAt: 1_000 * count };
+    };
+    expect(await a.mapper.resolve(ann)).toMatchObject({ accessToken: "t0", expiresAt: 0 });
+    expect(await a.mapper.resolve(ann, "helper", fresh)).toMatchObject({
+      accessToken: "t1",
+      expiresAt: 1_000,
+    });
+    expect(await a.mapper.resolve(ann)).toMatchObject({ accessToken: "t1" });
+  });
+
+  it("brings another conversation if the service has lost the one that is known, and only then", async () => {
+    const there = new Set(["c1"]);
+    a.agent.exists = async ({ conversationId }) => there.has(conversationId);
+    expect((await a.mapper.resolve(ann)).conversationId).toBe("c1");
+    expect((await a.mapper.resolve(ann, undefined, fresh)).conversationId).toBe("c1");
+    there.clear();
+    expect((await a.mapper.resolve(ann)).conversationId).toBe("c1");
+    expect((await a.mapper.resolve(ann, undefined, fresh)).conversationId).toBe("c2");
+    expect((await a.mapper.resolve(ann)).conversationId).toBe("c2");
+    await say("m1");
+    expect(conversationsOf(a.agent)).toEqual(["c2"]);
+  });
+
+  it("keeps the conversation where the service cannot say, or fails", async () => {
+    await a.mapper.resolve(ann);
+    expect((await a.mapper.resolve(ann, undefined, fresh)).conversationId).toBe("c1");
+    a.agent.exists = async () => Promise.reject(new AparteError("backend-unavailable", "Away."));
+    await expect(a.mapper.resolve(ann, undefined, fresh)).rejects.toMatchObject({
+      code: "backend-unavailable",
+    });
+    expect((await a.mapper.resolve(ann)).conversationId).toBe("c1");
+  });
+});
+
+describe("inLane", () => {
+  it("runs between the turns before it and those that come later, in the same conversation", async () => {
+    a.agent.reply = undefined;
+    a.agent.accessToken = async () => ({ token: "t", expiresAt: 7 });
+    await a.receive("m1");
+    await settled();
+    const order: unknown[] = [];
+    let leave = () => {};
+    const own = a.mapper.inLane(ann, async ({ signal, ...mapping }) => {
+      order.push(mapping, signal.aborted, [...a.agent.texts]);
+      await new Promise<void>((resolve) => (leave = resolve));
+      return "done";
+    });
+    await a.receive("m2");
+    await settled();
+    expect(order).toEqual([]);
+    a.agent.last.answer("one");
+    await settled();
+    const sessionName = a.agent.last.call.sessionName;
+    const mapping = { sessionName, conversationId: "c1", accessToken: "t", expiresAt: 7 };
+    expect(order).toEqual([mapping, false, ["m1"]]);
+    expect(a.agent.texts).toEqual(["m1"]);
+    leave();
+    expect(await own).toBe("done");
+    await settled();
+    expect(a.agent.texts).toEqual(["m1", "m2"]);
+  });
+
+  it("is of the agent that is named, in a conversation that is opened for it", async () => {
+    expect(await a.mapper.inLane(ann, "other", ({ conversationId }) => conversationId)).toBe("c1");
+    expect([other.opened.length, a.agent.opened.length]).toEqual([1, 0]);
+    const run = () => expect.unreachable();
+    await expect(a.mapper.inLane(ann, "nobody", run)).rejects.toMatchObject({ code: "agent-unknown" });
+    await expect(a.mapper.inLane(ann, "other", undefined as never)).rejects.toMatchObject({ field: "run" });
+  });
+
+  it("tells its caller what it failed with, and the lane goes on", async () => {
+    const failure = new Error("own");
+    await expect(a.mapper.inLane(ann, () => Promise.reject(failure))).rejects.toBe(failure);
+    await say("m1");
+    expect(a.platform.shown).toEqual(["m1"]);
+  });
+
+  it("runs operations of its session at once, as long as it runs, and refuses to wait for itself", async () => {
+    let later = async () => {};
+    await a.mapper.inLane(ann, async ({ conversationId }) => {
+      expect(conversationId).toBe("c1");
+      await a.mapper.reset(ann);
+      expect((await a.mapper.resolve(ann)).conversationId).toBe("c1");
+      await expect(a.mapper.handle({ ...ann, id: "m1", text: "m1" }).text()).rejects.toMatchObject({
+        ...{ code: "input-invalid", field: "message" },
+      });
+      later = AsyncResource.bind(() => a.mapper.reset(ann));
+    });
+    expect((await a.mapper.resolve(ann)).conversationId).toBe("c2");
+    await later();
+    expect((await a.mapper.resolve(ann)).conversationId).toBe("c3");
+  });
+
+  it("is given up after turnTimeout, told so by its signal", async () => {
+    let ended: AbortSignal | undefined;
+    const own = a.mapper.inLane(ann, ({ signal }) => {
+      ended = signal;
+      return new Promise<never>(() => {});
+    });
+    await a.receive("m1");
+    await settled();
+    expect(a.agent.texts).toEqual([]);
+    const over = expect(own).rejects.toMatchObject({ code: "turn-timeout" });
+    await clock.pass(600_000);
+    await over;
+    expect(ended?.aborted).toBe(true);
+    expect(a.agent.texts).toEqual(["m1"]);
   });
 });
 

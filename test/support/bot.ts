@@ -36,6 +36,7 @@ export class TestAgent implements Backend {
   clear?: NonNullable<Backend["clear"]>;
   remove?: NonNullable<Backend["remove"]>;
   rename?: NonNullable<Backend["rename"]>;
+  exists?: NonNullable<Backend["exists"]>;
   accessToken?: NonNullable<Backend["accessToken"]>;
   history?: NonNullable<Backend["history"]>;
   feedback?: NonNullable<Backend["feedback"]>;

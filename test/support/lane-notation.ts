@@ -62,7 +62,7 @@ export function laneOf(written: string): LaneDocument | undefined {
   };
 }
 
-/** `take q1@A` (also `… a day later`), `advance q1@A asked`, `end q1@A` (also `… unsent`), … */
+/** `take q1@A` (also `… a day later`), `advance q1@A asked`, `end q1@A` (also `… unsent`, `… refused`), … */
 export function commandOf(written: string): { command: Command; now: number } {
   const isLater = written.endsWith(" a day later");
   const [verb, turn = "", ...rest] = written.replace(/ a day later$/, "").split(" ");
@@ -78,7 +78,10 @@ function commandFor(verb: string | undefined, written: string, rest: string): Co
   const { key, owner } = turnOf(written);
   if (verb === "take") return { do: "take", turn: turnOf(written), limit };
   if (verb === "advance") return { do: "advance", key, owner, progress: { phase: rest as Phase } };
-  if (verb === "end") return { do: "end", key, owner, ...(rest === "unsent" ? { isUnsent: true } : {}) };
+  if (verb === "end") {
+    const how = rest === "unsent" ? { isUnsent: true } : rest === "refused" ? { mayComeAgain: true } : {};
+    return { do: "end", key, owner, ...how };
+  }
   if (verb === "withdraw") return { do: "withdraw", key, owner };
   if (verb === "release") return { do: "release", key, owner, to: rest.replace("to ", "") };
   if (verb === "restore") {

@@ -152,15 +152,15 @@ export const faults = [
   {
     name: "words that were interrupted before they were sent, and are dropped",
     file: "lane/machine.js",
-    from: "return next(isUnsent && running.isInterrupted ? carriedOn(rest, running) : rest);",
-    to: "return next(rest);",
+    from: "const carried = isUnsent ? carriedOn(rest, running) : rest;",
+    to: "const carried = rest;",
     within: 500,
   },
   {
     name: "words that were sent, and are carried on",
     file: "lane/machine.js",
-    from: "return next(isUnsent && running.isInterrupted ? carriedOn(rest, running) : rest);",
-    to: "return next(running.isInterrupted ? carriedOn(rest, running) : rest);",
+    from: "const carried = isUnsent ? carriedOn(rest, running) : rest;",
+    to: "const carried = running.isInterrupted ? carriedOn(rest, running) : rest;",
     within: 50,
   },
   {

@@ -21,6 +21,14 @@ function fieldOf(value: unknown): string {
   }
 }
 
+/** An object in an object, so often. */
+function deep(levels: number): object {
+  return levels === 0 ? {} : { in: deep(levels - 1) };
+}
+
+const endless: { itself?: object } = {};
+endless.itself = endless;
+
 describe("checkMessage", () => {
   it.each<[string, Partial<Record<keyof Message, unknown>>]>([
     ["fine", {}],
@@ -36,6 +44,24 @@ describe("checkMessage", () => {
     ["input-invalid text", { text: "", files: [] }],
     ["input-invalid agent", { agent: 7 }],
     ["input-invalid signal", { signal: {} }],
+    ["fine", { context: {} }],
+    ["fine", { context: { name: "Ada", age: 0, isOld: false, plan: null, list: [{ a: 1.5 }] } }],
+    ["fine", { context: Object.assign(Object.create(null), { name: "Ada" }) }],
+    ["input-invalid context", { context: "Ada" }],
+    ["input-invalid context", { context: null }],
+    ["input-invalid context", { context: ["Ada"] }],
+    ["input-invalid context", { context: new Date(0) }],
+    ["input-invalid context.name", { context: { name: undefined } }],
+    ["input-invalid context.age", { context: { age: Number.NaN } }],
+    ["input-invalid context.age", { context: { age: 7n } }],
+    ["input-invalid context.born", { context: { born: new Date(0) } }],
+    ["input-invalid context.list[1].at", { context: { list: [1, { at: () => {} }] } }],
+    // 16,384 bytes with the braces, quotes and the name around them; each of these characters has three.
+    ["fine", { context: { name: `${"名".repeat(5457)}ab` } }],
+    ["input-invalid context", { context: { name: `${"名".repeat(5457)}abc` } }],
+    ["fine", { context: deep(20) }],
+    ["input-invalid context", { context: deep(21) }],
+    ["input-invalid context", { context: endless }],
     ["input-invalid files", { files: "a" }],
     ["input-invalid files[0].name", { files: [{ data }] }],
     ["input-invalid files[0].name", { files: [null] }],
@@ -116,7 +142,7 @@ describe("A message in the store", () => {
   it("keeps all but bytes, loaders and signals", () => {
     const full: Message = {
       ...{ ...message, bot: "B", channel: "C", thread: "1", direct: true, external: false },
-      ...{ agent: "helper", replyTo: { ts: "1" }, signal: AbortSignal.abort() },
+      ...{ agent: "helper", context: { plan: "pro" }, replyTo: { ts: "1" }, signal: AbortSignal.abort() },
       files: [
         { name: "a.png", type: "image/png", data, ref: { id: 7 } },
         { name: "b", load: async () => data },
@@ -125,6 +151,7 @@ describe("A message in the store", () => {
     expect(JSON.parse(JSON.stringify(storeMessage(full)))).toEqual({
       ...{ platform: "slack", bot: "B", tenant: "T1", user: "U1", channel: "C", thread: "1" },
       ...{ direct: true, external: false, id: "m1", text: "hello", agent: "helper", replyTo: { ts: "1" } },
+      context: { plan: "pro" },
       files: [{ name: "a.png", type: "image/png", ref: { id: 7 } }, { name: "b" }],
     });
   });

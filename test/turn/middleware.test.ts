@@ -1,8 +1,10 @@
-import { AparteError, type TurnContext } from "aparte";
+import { AparteError, type Middleware, type ReplyEvent, type TurnContext } from "aparte";
+import { Transcript } from "aparte/adapter";
 import { beforeEach, describe, expect, it } from "vitest";
-import { type BotInTest, botOf, messageOf } from "../support/bot.ts";
+import { type BotInTest, botOf, messageOf, PlatformError, TestAgent } from "../support/bot.ts";
+import { leaseTime } from "../support/owner.ts";
 import { settled, TestClock } from "../support/test-clock.ts";
-import { TestStore } from "../support/test-store.ts";
+import { cut, TestStore } from "../support/test-store.ts";
 
 const ann = { platform: "chat", tenant: "acme", user: "ann" };
 
@@ -80,7 +82,7 @@ describe("Middlewares", () => {
 
   it("that fail are told as such, once the agent has ended", async () => {
     a.mapper.use(async (_, next) => {
-      void next();
+      next().catch(() => {});
       throw new Error("broken");
     });
     await a.receive("m1");
@@ -114,9 +116,14 @@ describe("Middlewares", () => {
     expect(a.platform.shown).toEqual(["failed: backend-quota"]);
   });
 
-  it("may add to the agent's failure, which stays the turn's", async () => {
+  it("may add to the agent's failure, which stays the turn's when it is thrown on", async () => {
     a.mapper.use(async (turn, next) => {
-      await next().catch(() => turn.say("Later."));
+      try {
+        await next();
+      } catch (error) {
+        turn.say("Later.");
+        throw error;
+      }
     });
     await a.receive("m1");
     await settled();
@@ -170,6 +177,272 @@ describe("Middlewares", () => {
 
   it("must be functions", () => {
     expect(() => a.mapper.use("hello" as never)).toThrow(expect.objectContaining({ code: "option-invalid" }));
+  });
+});
+
+const failed = new AparteError("backend-quota", "Used up.");
+
+async function* shouted(events: AsyncIterable<ReplyEvent>): AsyncGenerator<ReplyEvent> {
+  for await (const event of events) {
+    if (event.type === "text") yield { type: "text", delta: event.delta.toUpperCase() };
+    else if (event.type === "message") yield { type: "message", text: event.text.toUpperCase() };
+    else yield event;
+  }
+}
+
+describe("A middleware and the answer", () => {
+  it("sees what was said once it is whole, which goes on as it comes", async () => {
+    const seen: unknown[] = [];
+    a.mapper.use(async (turn, next) => {
+      seen.push(turn.agent, await next());
+    });
+    const reply = a.mapper.handle(messageOf("m1"));
+    const events = reply[Symbol.asyncIterator]();
+    await settled();
+    a.agent.last.say({ type: "text", delta: "h" });
+    expect(await events.next()).toMatchObject({ value: { type: "text", delta: "h" } });
+    expect(seen).toEqual([]);
+    a.agent.last.say({ type: "usage", total: 7 });
+    a.agent.last.answer("hi");
+    await settled();
+    expect(seen).toEqual([
+      "helper",
+      [
+        { type: "text", delta: "h" },
+        { type: "usage", total: 7 },
+        { type: "message", text: "hi" },
+      ],
+    ]);
+  });
+
+  it("changes it as it comes", async () => {
+    a.mapper.use((_, next) => shouted(next()));
+    const reply = a.mapper.handle(messageOf("m1"));
+    const events = reply[Symbol.asyncIterator]();
+    await settled();
+    a.agent.last.say({ type: "text", delta: "h" });
+    expect(await events.next()).toMatchObject({ value: { type: "text", delta: "H" } });
+    a.agent.last.answer("hi");
+    expect(await reply.text()).toBe("HI");
+  });
+
+  it("changes what those further in have made of it", async () => {
+    a.mapper.use(async function* (_, next) {
+      for await (const event of next()) {
+        yield event.type === "message" ? { type: "message", text: `${event.text}!` } : event;
+      }
+    });
+    a.mapper.use((_, next) => next());
+    a.mapper.use((_, next) => shouted(next()));
+    a.mapper.use(async (turn, next) => {
+      turn.say("well");
+      await next();
+    });
+    a.agent.reply = (text) => text;
+    await a.receive("m1", "hi");
+    await settled();
+    expect(a.platform.shown).toEqual(["WELL!\n\nHI!"]);
+  });
+
+  it("holds it back until it is whole", async () => {
+    a.mapper.use(async (turn, next) => {
+      const said = new Transcript();
+      for await (const event of next()) said.add(event);
+      turn.say(said.answer.includes("secret") ? "(removed)" : said.answer);
+    });
+    await a.receive("m1");
+    await a.receive("m2");
+    await settled();
+    a.agent.last.say({ type: "text", delta: "the secret" });
+    a.agent.last.answer("the secret is out");
+    await settled();
+    a.agent.last.answer("hello");
+    await settled();
+    expect(a.platform.shown).toEqual(["(removed)", "hello"]);
+    expect(a.log.said).toEqual([]);
+  });
+
+  it("is kept as it was changed, for a platform that does not take it", async () => {
+    const b = botOf(clock, new TestStore(clock));
+    b.mapper.use((_, next) => shouted(next()));
+    let isAway = true;
+    b.platform.beforePost = () => {
+      if (isAway) throw new PlatformError({ passes: true });
+    };
+    await b.receive("m1");
+    await settled();
+    b.agent.last.answer("hi");
+    await settled();
+    isAway = false;
+    await clock.pass(1_000);
+    expect(b.platform.shown).toEqual(["HI"]);
+  });
+
+  it("is delivered as it was changed by a process that comes after", async () => {
+    const store = new TestStore(clock);
+    const first = botOf(clock, store);
+    first.mapper.use((_, next) => shouted(next()));
+    first.platform.beforePost = () => Promise.reject(new PlatformError({ passes: true }));
+    await first.receive("m1");
+    await settled();
+    first.agent.last.answer("hi");
+    await settled();
+    first.view.intercept = cut;
+    const second = botOf(clock, store);
+    await clock.pass(3 * leaseTime);
+    expect(second.platform.shown).toEqual(["HI"]);
+    expect(second.agent.asked).toEqual([]);
+  });
+
+  it("answers for an agent that failed, whichever way it looks at the answer", async () => {
+    const ways: Middleware[] = [
+      async (turn, next) => {
+        await next().catch(() => turn.say("Later."));
+      },
+      async function* (_, next) {
+        try {
+          yield* next();
+        } catch {
+          yield { type: "message", text: "Later." };
+        }
+      },
+    ];
+    for (const way of ways) {
+      const b = botOf(clock, new TestStore(clock));
+      b.mapper.use(way);
+      await b.receive("m1");
+      await settled();
+      b.agent.last.say({ type: "text", delta: "Well, " });
+      b.agent.last.fail(failed);
+      await settled();
+      expect(b.platform.shown).toEqual(["Later."]);
+      expect(b.log.said).toEqual([]);
+    }
+  });
+
+  it("does not answer for one that was stopped", async () => {
+    a.mapper.use(async (turn, next) => {
+      await next().catch(() => turn.say("Later."));
+    });
+    const reply = a.mapper.handle(messageOf("m1"));
+    await settled();
+    reply.cancel();
+    await expect(reply.text()).rejects.toMatchObject({ code: "stopped" });
+  });
+
+  it("ends the asking where it leaves its loop", async () => {
+    a.mapper.use(async (turn, next) => {
+      for await (const event of next()) if (event.type === "text") break;
+      turn.say("Enough.");
+    });
+    await a.receive("m1");
+    await settled();
+    a.agent.last.say({ type: "text", delta: "a" });
+    await settled();
+    expect(a.platform.shown).toEqual([]);
+    a.agent.last.say({ type: "text", delta: "b" });
+    await settled();
+    expect(a.platform.shown).toEqual(["Enough."]);
+    expect(a.log.said).toEqual([]);
+  });
+
+  it("hands on what the next ones need, typed", async () => {
+    const seen: unknown[] = [];
+    a.mapper.use((turn, next) => {
+      turn.locals.plan = "pro";
+      return next();
+    });
+    a.mapper.use((turn, next) => {
+      seen.push(turn.locals.plan);
+      return next();
+    });
+    a.agent.reply = (text) => text;
+    await a.receive("m1");
+    await settled();
+    expect(seen).toEqual(["pro"]);
+  });
+
+  it("fails where its events would reach nobody, or are none", async () => {
+    a.agent.reply = (text) => text;
+    const wrong: Middleware[] = [
+      async (_, next) => (await next()).slice(),
+      async function* () {
+        yield "hello" as never;
+      },
+      async function* () {
+        yield { type: "text" } as never;
+      },
+    ];
+    for (const middleware of wrong) {
+      const b = botOf(clock, new TestStore(clock), { agent: a.agent });
+      b.mapper.use(middleware);
+      await expect(b.mapper.handle(messageOf("m1")).text()).rejects.toMatchObject({ code: "hook-failed" });
+    }
+  });
+});
+
+declare module "aparte" {
+  interface TurnLocals {
+    plan: string;
+  }
+}
+
+describe("What the agent is to know", () => {
+  const context = { name: "Ada", plan: { level: 2 } };
+
+  it("comes with the message, and a middleware may add to it", async () => {
+    const seen: unknown[] = [];
+    a.mapper.use((turn, next) => {
+      seen.push(turn.context);
+      turn.context = { ...turn.context, zone: "Europe/Berlin" };
+      return next();
+    });
+    await a.receive("m1", "hello", { context });
+    await settled();
+    expect(seen).toEqual([context]);
+    expect(a.agent.last.call.context).toEqual({ ...context, zone: "Europe/Berlin" });
+  });
+
+  it("is nothing where nothing was given", async () => {
+    await a.receive("m1");
+    await settled();
+    expect(a.agent.last.call.context).toEqual({});
+  });
+
+  it("is refused where JSON cannot say it", async () => {
+    a.mapper.use((turn, next) => {
+      turn.context = { born: new Date(0) as never };
+      return next();
+    });
+    const wrong = a.mapper.handle(messageOf("m1")).text();
+    await expect(wrong).rejects.toMatchObject({ code: "input-invalid", field: "context.born" });
+    const refused = a.mapper.handle(messageOf("m2", "hello", { context: { age: Number.NaN } })).text();
+    await expect(refused).rejects.toMatchObject({ code: "input-invalid", field: "context.age" });
+    expect(a.agent.asked).toEqual([]);
+  });
+
+  it("is known to a process that goes on with the turn", async () => {
+    const store = new TestStore(clock);
+    const first = botOf(clock, store);
+    await first.receive("m1", "hello", { context });
+    await settled();
+    first.view.intercept = cut;
+    const second = botOf(clock, store, {
+      agent: Object.assign(new TestAgent(), { recover: async () => "not-sent" as const }),
+    });
+    await clock.pass(3 * leaseTime);
+    expect(second.agent.last.call.context).toEqual(context);
+  });
+
+  it("is the later one's where messages are merged, beside what the earlier one had", async () => {
+    const b = botOf(clock, new TestStore(clock), { overlap: "merge" });
+    await b.receive("m1");
+    await b.receive("m2", "two", { context: { name: "Ada", language: "de" } });
+    await b.receive("m3", "three", { context: { language: "en" } });
+    await settled();
+    b.agent.last.answer("one");
+    await settled();
+    expect(b.agent.last.call).toMatchObject({ text: "two\nthree", context: { name: "Ada", language: "en" } });
   });
 });
 

@@ -112,7 +112,7 @@ describe("A reply's stream of texts", () => {
 
 describe("Notices", () => {
   it("that say nothing to the person are silent", () => {
-    expect([...silentNotices]).toEqual(["duplicate", "merged", "interrupted"]);
+    expect([...silentNotices]).toEqual(["duplicate", "merged", "interrupted", "paused"]);
   });
 
   it("say when one may come back, in whole seconds", () => {

@@ -8,7 +8,7 @@ import { fieldsOf, listOf, numberOf, textOf } from "../http/json.ts";
 import { noAnswer } from "../http/no-answer.ts";
 import type { CozeClient, CozeRequest } from "./client.ts";
 import { CozeFailure, chatFailure } from "./failure.ts";
-import { forTurn } from "./options.ts";
+import { type CozeSettings, forTurn } from "./options.ts";
 import type { Question } from "./question.ts";
 import { turnMark } from "./question.ts";
 import {
@@ -62,8 +62,7 @@ export function chatRequest({ settings }: CozeClient, turn: AskCall, question: Q
       stream: settings.stream,
       auto_save_history: true,
       additional_messages: [question],
-      custom_variables: forTurn("customVariables", settings.customVariables, turn),
-      parameters: forTurn("parameters", settings.parameters, turn),
+      ...aboutTurn(settings, turn),
       meta_data: { ...settings.metaData, [turnMark]: turn.turnId },
     },
     isHarmless: false,
@@ -71,6 +70,23 @@ export function chatRequest({ settings }: CozeClient, turn: AskCall, question: Q
     isPaced: true,
     sessionName: turn.sessionName,
     signal: turn.signal,
+  };
+}
+
+/** What the agent is to know with the turn: for a prompt as texts, for a chatflow as it is. */
+function aboutTurn(settings: CozeSettings, { context = {}, ...turn }: AskCall): object {
+  const texts = Object.entries(context)
+    .filter(([name]) => /^[A-Za-z_]+$/.test(name))
+    .map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)]);
+  const own = { ...turn, context };
+  const variables = {
+    ...Object.fromEntries(texts),
+    ...forTurn("customVariables", settings.customVariables, own),
+  };
+  const parameters = { ...context, ...forTurn("parameters", settings.parameters, own) };
+  return {
+    ...(Object.keys(variables).length === 0 ? {} : { custom_variables: variables }),
+    ...(Object.keys(parameters).length === 0 ? {} : { parameters }),
   };
 }
 

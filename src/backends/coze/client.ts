@@ -1,6 +1,6 @@
 import { AparteError } from "../../errors.ts";
 import { TokenCache } from "../../session/token.ts";
-import type { BackendHost } from "../backend.ts";
+import type { AccessToken, BackendHost } from "../backend.ts";
 import { aborted, Deadline } from "../http/deadline.ts";
 import { isEventStream, openEvents } from "../http/events.ts";
 import { lost, ranPerhaps, refusedForGood } from "../http/failure.ts";
@@ -72,8 +72,12 @@ export class CozeClient {
     this.#pace = host.pace;
   }
 
-  async token(sessionName: string, signal: AbortSignal): Promise<string> {
-    return await this.#withToken(sessionName, signal, async (token) => token);
+  /** @param isFresh another token than the one there is */
+  async token(sessionName: string, signal: AbortSignal, isFresh = false): Promise<AccessToken> {
+    const current = () => this.#withToken(sessionName, signal, async (token) => token);
+    const { key } = this.#tokenOf(sessionName);
+    if (isFresh) this.#tokens.refused(key, await current());
+    return { token: await current(), expiresAt: Date.now() + this.#tokens.lifeMs(key) };
   }
 
   /** Forgets the session's token. */

@@ -51,6 +51,24 @@ export async function find(client: CozeClient, call: SessionCall): Promise<strin
   return await findMarked(client, call, "aparte", marker(call));
 }
 
+export async function exists(client: CozeClient, call: ConversationCall): Promise<boolean> {
+  try {
+    await client.call({
+      method: "GET",
+      path: "/v1/conversation/retrieve",
+      query: { conversation_id: call.conversationId },
+      isHarmless: true,
+      isAboutConversation: true,
+      sessionName: call.sessionName,
+      signal: call.signal,
+    });
+    return true;
+  } catch (error) {
+    if (error instanceof AparteError && error.code === "conversation-lost") return false;
+    throw error;
+  }
+}
+
 export async function rename(
   client: CozeClient,
   call: ConversationCall & { readonly title: string },

@@ -1,14 +1,14 @@
 import { optionInvalid } from "../../check.ts";
 import { AparteError } from "../../errors.ts";
 import type { ReplyEvent } from "../../turn/reply-event.ts";
-import type { AskCall, Backend } from "../backend.ts";
+import type { AccessToken, AskCall, Backend } from "../backend.ts";
 import { fieldsOf, textOf } from "../http/json.ts";
 import { answerQuestion, askedIn, goOn } from "./actions.ts";
 import { ChatProgress, cancelChat, chatRequest, freeConversation } from "./chat.ts";
 import { pollChat } from "./chat-poll.ts";
 import { streamChat } from "./chat-stream.ts";
 import { CozeClient } from "./client.ts";
-import { clear, feedback, find, history, open, remove, rename } from "./conversations.ts";
+import { clear, exists, feedback, find, history, open, remove, rename } from "./conversations.ts";
 import { upload } from "./files.ts";
 import { type CozeOptions, readOptions } from "./options.ts";
 import { composeQuestion } from "./question.ts";
@@ -26,7 +26,9 @@ export type {
 } from "./options.ts";
 
 /** A backend for Coze: all but what Coze needs not. */
-export type CozeBackend = Required<Omit<Backend, "locate">>;
+export type CozeBackend = Required<Omit<Backend, "locate" | "accessToken">> & {
+  accessToken(session: Parameters<NonNullable<Backend["accessToken"]>>[0]): Promise<AccessToken>;
+};
 
 /** A session of nobody, to try the key with. */
 const probeSession = "aparte-probe";
@@ -46,12 +48,13 @@ export function coze(options: CozeOptions): Omit<CozeBackend, "accessToken"> {
   // The one token that all people share is for this program alone, and never told as a session's own.
   const accessToken: Pick<Backend, "accessToken"> =
     options.accessToken === undefined
-      ? { accessToken: ({ sessionName, signal }) => client.token(sessionName, signal) }
+      ? { accessToken: ({ sessionName, signal, isFresh }) => client.token(sessionName, signal, isFresh) }
       : {};
   return {
     name: "coze",
     open: (call) => open(client, call),
     find: (call) => find(client, call),
+    exists: (call) => exists(client, call),
     ask: (turn) => ask(client, turn),
     recover: (turn) => recover(client, turn, turn.facts),
     rename: (call) => rename(client, call),

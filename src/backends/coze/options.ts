@@ -2,7 +2,7 @@ import { createHash, createPublicKey, type KeyObject } from "node:crypto";
 import { checkText, isObject, milliseconds, optionInvalid, readBaseURL, refuseUnknown } from "../../check.ts";
 import { AparteError } from "../../errors.ts";
 import { consoleLogger, type Logger } from "../../logger.ts";
-import type { JsonValue } from "../backend.ts";
+import type { JsonObject, JsonValue } from "../backend.ts";
 import { pasted, readPrivateKey } from "../http/pasted-key.ts";
 
 /** For whom Coze counts and bills a session's use (flagship plans). Coze's own field names. */
@@ -17,10 +17,12 @@ export interface CozeTurn {
   /** The agent's name in the mapper's configuration. */
   readonly agent: string;
   readonly text: string;
+  /** What the message or a middleware gave. */
+  readonly context: JsonObject;
 }
 
 /** Whose conversation is opened. */
-export type CozeSession = Omit<CozeTurn, "text">;
+export type CozeSession = Omit<CozeTurn, "text" | "context">;
 
 /** The messages with which a conversation begins. */
 export type CozeOpening = readonly { readonly role: "user" | "agent"; readonly text: string }[];
@@ -76,14 +78,14 @@ export interface CozeOptions {
   readonly tokenTtlSeconds?: number;
   /** False asks in the polling way, for agents that cannot stream. @default true */
   readonly stream?: boolean;
-  /** Values for `{{name}}` in the agent's prompt. */
+  /** Values for `{{name}}` in the agent's prompt, beside those of the turn's context whose names are letters and `_`. */
   readonly customVariables?: CozePerTurn<{ readonly [name: string]: string }>;
   /**
    * Messages with which a conversation begins, e.g. what was said in a thread before: oldest first, at most 16. Called
    * when a conversation is opened, and not again where a reset keeps the conversation.
    */
   readonly opening?: (session: CozeSession) => CozeOpening | undefined | Promise<CozeOpening | undefined>;
-  /** Input of the start node, for agents in chatflow mode. */
+  /** Input of the start node, for agents in chatflow mode, beside the turn's context. */
   readonly parameters?: CozePerTurn<{ readonly [name: string]: JsonValue }>;
   /** Tools that run here, by the names that the agent calls them by. */
   readonly tools?: { readonly [name: string]: CozeTool };
@@ -358,12 +360,12 @@ function checkMetaData(metaData: CozeOptions["metaData"]): void {
 export function forTurn<T extends object>(
   name: "customVariables" | "parameters",
   option: CozePerTurn<T> | undefined,
-  { sessionName, agent, text }: CozeTurn,
+  { sessionName, agent, text, context }: CozeTurn,
 ): T | undefined {
   if (typeof option !== "function") return option;
   let value: T | undefined;
   try {
-    value = option({ sessionName, agent, text });
+    value = option({ sessionName, agent, text, context });
   } catch (cause) {
     const problem = `The function "${name}" failed. Its error is kept as the cause.`;
     throw new AparteError("input-invalid", problem, { field: name, cause });

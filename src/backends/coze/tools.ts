@@ -14,12 +14,12 @@ export async function outputOf(settings: CozeSettings, call: CozeCall, turn: Ask
   }
   const deadline = new Deadline(turn.signal, toolTimeout);
   try {
-    const { sessionName, agent, text } = turn;
+    const { sessionName, agent, text, context = {} } = turn;
     const ended = new Promise<never>((_, reject) => {
       deadline.signal.addEventListener("abort", () => reject(deadline.signal.reason), { once: true });
     });
     const args = parsed(call.arguments) as JsonValue | undefined;
-    const work = Promise.resolve(tool(args, { sessionName, agent, text, signal: deadline.signal }));
+    const work = Promise.resolve(tool(args, { sessionName, agent, text, context, signal: deadline.signal }));
     const result = await Promise.race([work, ended]);
     return typeof result === "string" ? result : JSON.stringify(result ?? null);
   } catch (error) {

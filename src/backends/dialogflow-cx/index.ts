@@ -19,9 +19,10 @@ import {
 } from "./session.ts";
 import { tokenFunction, tokenSource } from "./token.ts";
 
+export type { JsonObject } from "../backend.ts";
 export { serviceWords } from "../http/failure.ts";
 export type { ServiceAccountKey } from "./credentials.ts";
-export type { DialogflowCxOptions, JsonObject, PerTurn } from "./options.ts";
+export type { DialogflowCxOptions, PerTurn } from "./options.ts";
 export type { DialogflowInput, DialogflowTurn } from "./query.ts";
 export type { PayloadReply } from "./reply-events.ts";
 
@@ -88,6 +89,7 @@ class DialogflowCx implements Backend {
       sessionName: call.sessionName,
       agent: call.agent,
       text: call.text,
+      context: call.context ?? {},
       startsSession: plan.starts,
     };
     const input = readInput(this.#settings, turn);

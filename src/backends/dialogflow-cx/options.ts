@@ -1,6 +1,6 @@
 import { checkText, isObject, longestTimer, optionInvalid, readBaseURL, refuseUnknown } from "../../check.ts";
 import { AparteError } from "../../errors.ts";
-import type { JsonValue } from "../backend.ts";
+import type { JsonObject } from "../backend.ts";
 import {
   type Credentials,
   defaultCredentials,
@@ -9,9 +9,6 @@ import {
 } from "./credentials.ts";
 import type { DialogflowInput, DialogflowTurn } from "./query.ts";
 import type { PayloadReply } from "./reply-events.ts";
-
-/** A JSON object: what Dialogflow calls a Struct. Plain JSON, not the `{ fields: … }` of Google's clients. */
-export type JsonObject = { readonly [key: string]: JsonValue };
 
 /** The same for all turns, or made for each. */
 export type PerTurn<T> = T | ((turn: DialogflowTurn) => T | undefined);
@@ -41,7 +38,10 @@ export interface DialogflowCxOptions {
   readonly timeZone?: PerTurn<string>;
   /** Picks the answers that the agent has for this channel. */
   readonly channel?: string;
-  /** Session parameters, put in at every turn, over what the agent has set; null takes one out. */
+  /**
+   * Session parameters, put in at every turn with those of its context, over what the agent has set; null takes one
+   * out. Plain JSON, not the `{ fields: … }` of Google's clients.
+   */
   readonly parameters?: PerTurn<JsonObject>;
   /** Passed to the agent's webhook with every turn. */
   readonly payload?: PerTurn<JsonObject>;

@@ -1,5 +1,6 @@
 import { AparteError } from "../../errors.ts";
-import { forTurn, type JsonObject, type Settings } from "./options.ts";
+import type { JsonObject } from "../backend.ts";
+import { forTurn, type Settings } from "./options.ts";
 import type { Place } from "./sealed-place.ts";
 
 /** What the functions among the options learn of a turn. */
@@ -9,6 +10,8 @@ export interface DialogflowTurn {
   /** The agent's name in the mapper's configuration. */
   readonly agent: string;
   readonly text: string;
+  /** What the message or a middleware gave. */
+  readonly context: JsonObject;
   /** Whether this is the first turn of a session at the service. */
   readonly startsSession: boolean;
 }
@@ -51,8 +54,8 @@ export function requestBody(
   place: Place | undefined,
 ): object {
   const own = checkObject("parameters", forTurn("parameters", settings.parameters, turn));
-  const parameters =
-    place?.parameters === undefined && own === undefined ? undefined : { ...place?.parameters, ...own };
+  const parameters = { ...place?.parameters, ...turn.context, ...own };
+  const isGiven = place?.parameters !== undefined || Object.keys(parameters).length > 0;
   return {
     queryInput: {
       ...wireInput(input),
@@ -66,7 +69,7 @@ export function requestBody(
       payload: checkObject("payload", forTurn("payload", settings.payload, turn)),
       // Makes the service ignore the page and parameters it has: for the first turn of a session only.
       currentPage: place?.page,
-      parameters,
+      parameters: isGiven ? parameters : undefined,
     },
     // Without diagnostics, whose structure is not stable anyway.
     responseView: "DETECT_INTENT_RESPONSE_VIEW_BASIC",

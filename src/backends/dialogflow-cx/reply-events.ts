@@ -1,6 +1,7 @@
 import { AparteError } from "../../errors.ts";
 import type { ReplyEvent } from "../../turn/reply-event.ts";
-import type { JsonObject, Settings } from "./options.ts";
+import type { JsonObject } from "../backend.ts";
+import type { Settings } from "./options.ts";
 import type { DialogflowTurn } from "./query.ts";
 import type { Place } from "./sealed-place.ts";
 

@@ -1,7 +1,7 @@
 import { createHmac, hkdfSync, randomBytes } from "node:crypto";
 import { CompactEncrypt, compactDecrypt } from "jose";
+import type { JsonObject } from "../backend.ts";
 import type { Credentials } from "./credentials.ts";
-import type { JsonObject } from "./options.ts";
 
 /** Where a person is in the agent's flow, and what the agent has gathered on the way. */
 export interface Place {

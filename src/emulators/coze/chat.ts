@@ -6,6 +6,7 @@ import { createConversation, type Desk, ownConversation } from "./conversations.
 import {
   asFields,
   asList,
+  customVariablesOf,
   type Fields,
   metaDataOf,
   optionalFlag,
@@ -65,6 +66,8 @@ export function chatRoutes({ desk, wordDelayMs, closing, onChat, onChatEnd }: Ch
       sectionId: conversation.sectionId,
       saved: asked.saved,
       metaData: asked.metaData,
+      customVariables: asked.customVariables,
+      parameters: asked.parameters,
       createdAt: state.now(),
       status: "created",
       endedAt: undefined,
@@ -216,6 +219,8 @@ interface AskedChat {
   readonly saved: boolean;
   readonly messages: readonly EnteredMessage[];
   readonly metaData: Readonly<Record<string, string>>;
+  readonly customVariables: Readonly<Record<string, string>>;
+  readonly parameters: Fields;
 }
 
 function readChat(body: Fields, desk: Desk, identity: Identity): AskedChat {
@@ -229,7 +234,9 @@ function readChat(body: Fields, desk: Desk, identity: Identity): AskedChat {
   if (list.length > maxMessages) throw new Refusal(4004, `additional_messages exceeds ${maxMessages}`);
   const entry = saved ? "chat" : "unsaved-chat";
   const messages = enteredMessages(list, entry, { state: desk.state, identity });
-  return { botId, userId, stream, saved, messages, metaData: metaDataOf(body) };
+  const parameters = asFields(body.parameters ?? {}, "parameters");
+  const customVariables = customVariablesOf(body);
+  return { botId, userId, stream, saved, messages, metaData: metaDataOf(body), customVariables, parameters };
 }
 
 /** The agent's plan, or the failure that a queued fault puts in its place. */

@@ -100,6 +100,17 @@ export function metaDataOf(fields: Fields): Readonly<Record<string, string>> {
   );
 }
 
+/** Texts for the prompt; their names are letters and `_`. */
+export function customVariablesOf(fields: Fields): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(asFields(fields.custom_variables ?? {}, "custom_variables")).map(([name, value]) => {
+      if (!/^[A-Za-z_]+$/.test(name) || typeof value !== "string")
+        throw new Refusal(4000, "Invalid parameter custom_variables: texts by names of letters and _");
+      return [name, value];
+    }),
+  );
+}
+
 function characters(text: string): number {
   return Array.from(text).length;
 }

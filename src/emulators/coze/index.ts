@@ -65,6 +65,8 @@ export interface CozeChat {
   readonly conversationId: string;
   readonly botId: string;
   readonly userId: string;
+  readonly customVariables: Readonly<Record<string, string>>;
+  readonly parameters: Readonly<Record<string, unknown>>;
   readonly status: ChatStatus;
   readonly lastErrorCode: number;
 }
@@ -265,6 +267,10 @@ function conversationView(state: CozeState, conversation: Conversation): CozeCon
   return { id, botId, sessionName, accountId, name, metaData, connectorId, sectionId, messages };
 }
 
-function chatView({ id, conversationId, botId, userId, status, lastError }: Chat): CozeChat {
-  return { id, conversationId, botId, userId, status, lastErrorCode: lastError.code };
+function chatView({ lastError, ...chat }: Chat): CozeChat {
+  const { id, conversationId, botId, userId, customVariables, parameters, status } = chat;
+  return {
+    ...{ id, conversationId, botId, userId, customVariables, parameters, status },
+    lastErrorCode: lastError.code,
+  };
 }

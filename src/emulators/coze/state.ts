@@ -1,4 +1,5 @@
 import { randomInt } from "node:crypto";
+import type { Fields } from "./fields.ts";
 import type { Journal, RecordKind } from "./journal.ts";
 import { seconds } from "./protocol.ts";
 
@@ -63,6 +64,8 @@ export interface Chat {
   readonly sectionId: string;
   readonly saved: boolean;
   readonly metaData: Readonly<Record<string, string>>;
+  readonly customVariables: Readonly<Record<string, string>>;
+  readonly parameters: Fields;
   readonly createdAt: number;
   status: ChatStatus;
   endedAt: number | undefined;

@@ -1,5 +1,6 @@
 import type { DiscordFeedback, DiscordOptions } from "aparte/discord";
 import { describe, expect, it } from "vitest";
+import type { FeedbackCall } from "../../../src/backends/backend.ts";
 import type { Interaction, InteractionData } from "../../fakes/discord-interactions.ts";
 import type { DiscordServer, Person } from "../../fakes/discord-server.ts";
 import { backend, elephant, Speech } from "../agent.ts";
@@ -32,7 +33,8 @@ function buttonsOf(message: { readonly [key: string]: unknown }): ReadonlyMap<st
 
 function press(server: DiscordServer, person: Person, messageId: string, customId: string): Interaction {
   const data = { custom_id: customId, component_type: 2 };
-  return server.interact(person, { type: 3, data, message: server.messagePayload(messageId) });
+  const channelId = server.messages.get(messageId)?.channel_id ?? "";
+  return server.interact(person, { type: 3, data, channelId, message: server.messagePayload(messageId) });
 }
 
 /** Resolves when an interaction is answered with this text. */
@@ -278,6 +280,19 @@ describe("discord's buttons", () => {
     );
   });
 
+  it("stop an answer in a thread that was opened for it", async () => {
+    const server = await startServer();
+    const speech = new Speech();
+    await startBot(server, { discord: { ...discord, openThreads: true }, answer: speech.answer });
+    const ann = server.person("ann");
+    const thread = server.say(ann, `${mention(server)} tell me`);
+    speech.say("one ");
+    const message = await shows(server, "one", thread);
+    press(server, ann, message.id, buttonsOf(message).get("Stop") ?? "");
+    await server.until(() => message.content.endsWith("Stopped."));
+    speech.end();
+  });
+
   it("ask follow-up questions, and begin anew", async () => {
     const server = await startServer();
     let isFirst = true;
@@ -336,6 +351,33 @@ describe("discord's buttons", () => {
     await told(server, bad, /^Thank you/);
     expect(rated).toHaveLength(3);
     expect(rated[2]).toMatchObject({ speaker: { ...speaker, direct: true }, messageId: answer.id });
+  });
+
+  it("tell the agent's service what the asker thinks, and are not there where nobody is to be told", async () => {
+    const server = await startServer();
+    const given: unknown[] = [];
+    let id: { readonly id?: string } = { id: "answer-1" };
+    const agent = backend(async function* () {
+      yield { type: "message", text: "One." };
+      yield { type: "message", text: "Two.", ...id };
+    });
+    const feedback = async ({ answer, rating }: FeedbackCall) => void given.push([answer, rating]);
+    const agents = { helper: { ...agent, feedback } };
+    await startBot(server, { discord: { buttons: ["feedback"] }, mapper: { agents } });
+    const ann = server.person("ann");
+    server.say(ann, `${mention(server)} one`);
+    const message = await server.until(() => server.shown().find((one) => buttonsOf(one).size > 0));
+    const bad = press(server, ann, message.id, buttonsOf(message).get("Bad answer") ?? "");
+    await told(server, bad, /^Thank you/);
+    expect(given).toEqual([["answer-1", "down"]]);
+    for (id of [{}, { id: "x".repeat(100) }]) {
+      const shown = server.shown().length;
+      server.say(ann, `${mention(server)} two`);
+      const without = await server.until(
+        () => server.shown()[shown]?.content === "One.\n\nTwo." && server.shown()[shown],
+      );
+      expect(without.components).toEqual([]);
+    }
   });
 
   it("say so when what the asker thinks could not be passed on", async () => {

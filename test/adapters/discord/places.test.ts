@@ -1,5 +1,7 @@
+import type { Message } from "aparte";
+import { eventOf } from "aparte/discord";
 import { describe, expect, it } from "vitest";
-import { elephant } from "../agent.ts";
+import { backend, elephant, Speech } from "../agent.ts";
 import { mention, settled, shows, startBot, startServer } from "./bot.ts";
 
 describe("discord answers", () => {
@@ -58,13 +60,54 @@ describe("discord answers", () => {
     await shows(server, /^You say "no thread"/);
   });
 
-  it("a person as the same in all guilds only where it is told so", async () => {
+  it.each([
+    ["apart", 'You say "two" after nothing.'],
+    ["together", 'You say "two" after one.'],
+  ] as const)("a person in two guilds as %s, and in private apart", async (guilds, second) => {
     const server = await startServer();
-    const bot = await startBot(server, { discord: { guilds: "together" } });
-    server.say(server.person("ann"), `${mention(server)} one`);
+    const other = server.addGuild();
+    await startBot(server, { discord: { guilds } });
+    const ann = server.person("ann");
+    server.say(ann, `${mention(server)} one`);
     await shows(server, 'You say "one" after nothing.');
-    expect(bot.messages[0]?.tenant).toBe("guilds");
-    expect(bot.messages[0]?.direct).toBeUndefined();
+    server.say(ann, `${mention(server)} two`, {}, other.channelId);
+    await shows(server, second, other.channelId);
+    server.sayDirectly(ann, "three");
+    await shows(server, 'You say "three" after nothing.', server.directChannel(ann));
+  });
+
+  it("by what Discord's own event says, in routes and middlewares, of commands and of messages that waited, too", async () => {
+    const server = await startServer();
+    const speech = new Speech();
+    const seen: unknown[] = [];
+    const channelOf = (message: Message) => {
+      const { channel } = eventOf(message) ?? {};
+      return channel && "name" in channel ? channel.name : undefined;
+    };
+    const bot = await startBot(server, {
+      discord: { commands: true },
+      mapper: {
+        agents: { helper: backend(speech.answer), general: backend(elephant) },
+        route: (message) => (/route/.test(message.text) ? (channelOf(message) ?? undefined) : undefined),
+      },
+    });
+    bot.mapper.use((turn, next) => {
+      const event = eventOf(turn.message);
+      seen.push(event && ("content" in event ? event.content : event.isCommand()));
+      return next();
+    });
+    const ann = server.person("ann");
+    server.say(ann, `${mention(server)} first`);
+    speech.say("Well");
+    await shows(server, "Well");
+    const second = server.say(ann, `${mention(server)} second`);
+    server.edit(second, `${mention(server)} route it`);
+    speech.end();
+    await shows(server, 'You say "route it" after nothing.');
+    const options = [{ name: "question", type: 3, value: "route this" }];
+    server.interact(ann, { data: { id: "1", name: "ask", type: 1, options } });
+    await shows(server, 'You say "route this" after route it.');
+    expect(seen).toEqual([`${mention(server)} first`, `${mention(server)} route it`, true]);
   });
 
   it("beside listeners of one's own what they do not take, in one session", async () => {

@@ -3,6 +3,32 @@ import { describe, expect, it } from "vitest";
 import type { DiscordServer, SendOptions } from "../../fakes/discord-server.ts";
 import { mention, settled, shows, startBot, startServer } from "./bot.ts";
 
+describe("discord says of its own accord", () => {
+  it("what the application sends, in the person's place, once each and after the answer", async () => {
+    const server = await startServer();
+    const bot = await startBot(server);
+    const ann = server.person("ann");
+    server.say(ann, `${mention(server)} hello`, {}, server.threadId);
+    await shows(server, 'You say "hello" after nothing.', server.threadId);
+    const [heard] = bot.messages;
+    if (heard === undefined) throw new Error("Nothing was heard.");
+    // Also to the address of a message that was answered: the answer's nonce is not that of what is sent.
+    await bot.mapper.send(heard, "Your report is ready.");
+    await bot.mapper.send(heard, "And another one.");
+    await shows(server, "Your report is ready.", server.threadId);
+    await shows(server, "And another one.", server.threadId);
+    await bot.mapper.send({ ...heard, thread: server.channelId }, "Here, too.");
+    await shows(server, "Here, too.", server.channelId);
+    await settled(bot);
+    expect(server.shown(server.threadId).map(({ content }) => content)).toEqual([
+      'You say "hello" after nothing.',
+      "Your report is ready.",
+      "And another one.",
+    ]);
+    expect(bot.log).toEqual([]);
+  });
+});
+
 describe("discord takes messages", () => {
   it("that mention it in a guild, without the mention, and answers as a reply", async () => {
     const server = await startServer();

@@ -37,6 +37,26 @@ describe.each([
     expect(server.shown()).toHaveLength(1);
   });
 
+  it("says of its own accord what the application sends, in the person's place", async () => {
+    const server = await startServer();
+    const bot = await startBot(server, { isSocket });
+    const ts = await server.say("U1", `${mention(server)} hello`);
+    await shows(server, 'You say "hello" after nothing.');
+    const [heard] = bot.messages;
+    if (heard === undefined) throw new Error("Nothing was heard.");
+    const { replyTo: _, ...speaker } = heard;
+    await bot.mapper.send(speaker, "Your report is ready.");
+    expect(await shows(server, "Your report is ready.")).toMatchObject({
+      channel: server.channel,
+      thread: ts,
+    });
+    await bot.mapper.send(heard, "And another one.");
+    await shows(server, "And another one.");
+    await settled(bot);
+    expect(server.shown()).toHaveLength(3);
+    expect(bot.log).toEqual([]);
+  });
+
   it("answers direct messages where they are", async () => {
     const server = await startServer();
     const bot = await startBot(server, { isSocket });

@@ -69,6 +69,8 @@ describe("slack's budgets", () => {
     await settled(bot);
     expect(count(server, "chat.startStream")).toBe(0);
     expect(taken.filter(([key]) => key === starts[0]).slice(20)).toEqual([starts]);
+    // One each 20 ms, of which the store counts those of a second together.
+    expect(taken.at(-1)).toEqual(["slack T1 chat.update", 50, 1_000]);
   });
 
   it("are each process's own where the store does not count", async () => {

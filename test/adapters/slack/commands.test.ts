@@ -1,5 +1,6 @@
 import type { HistoryMessage } from "aparte";
 import { describe, expect, it } from "vitest";
+import { memoryStore } from "../../../src/stores/memory.ts";
 import type { SlackServer } from "../../fakes/slack-server.ts";
 import { backend, elephant, Speech } from "../agent.ts";
 import { count, mention, settled, shows, startBot, startServer } from "./bot.ts";
@@ -10,7 +11,15 @@ const told = async (server: SlackServer, how: "respond" | "chat.postEphemeral" =
 
 const said = (server: SlackServer) => server.shown().map(({ shown }) => shown);
 
-const twoAgents = { agents: { helper: backend(elephant), writer: backend(elephant) } };
+/** Of the app's other workspace. */
+const other = {
+  event: { team: "T2" },
+  envelope: { team_id: "T2", authorizations: [{ team_id: "T2", is_enterprise_install: false }] },
+};
+
+const twoAgents = {
+  agents: { helper: backend(elephant), writer: backend(elephant), "r&d": backend(elephant) },
+};
 
 describe("slack's commands", () => {
   it("begin a new conversation, in the place where they are given", async () => {
@@ -78,9 +87,15 @@ describe("slack's commands", () => {
     const server = await startServer();
     const bot = await startBot(server, { mapper: twoAgents });
     await server.command("U1", "/agent", "use");
-    expect((await told(server)).text).toBe("You can talk to: helper, writer. To choose: `/agent use NAME`.");
+    expect((await told(server)).text).toBe(
+      "You can talk to: helper, writer, r&amp;d. To choose: `/agent use NAME`.",
+    );
     await server.command("U1", "/agent", "use writer");
     expect((await told(server)).text).toBe("You talk to writer now.");
+    await server.command("U1", "/agent", "use r&amp;d");
+    expect((await told(server)).text).toBe("You talk to r&amp;d now.");
+    await server.command("U1", "/agent", "use writer");
+    await told(server);
     await server.command("U1", "/agent", "use nobody");
     expect((await told(server)).text).toMatch(/^I do not know that agent\. \(ref /);
     await server.say("U1", `${mention(server)} hi`);
@@ -120,6 +135,11 @@ describe("slack's commands", () => {
     expect((await told(server)).text).toBe("There is nothing of yours that I could stop here.");
     await server.command("U1", "/agent", "stop", "C2");
     expect((await told(server)).text).toBe("There is nothing of yours that I could stop here.");
+    // A word in a thread is about that thread alone.
+    await server.say("U1", `${mention(server)} !stop`, { thread: "1789.9" });
+    expect((await told(server, "chat.postEphemeral")).text).toBe(
+      "There is nothing of yours that I could stop here.",
+    );
     await server.command("U1", "/agent", "stop");
     expect((await told(server)).text).toBe("Stopped.");
     await shows(server, /Stopped\./);
@@ -142,7 +162,7 @@ describe("slack's commands", () => {
     await server.say("U1", "hi", { channel: server.direct });
     await server.say("U1", `${mention(server)} hi`);
     await server.say("U2", `${mention(server)} hi`);
-    await server.say("U1", `${mention(server)} hi`, { event: { team: "T2" }, envelope: { team_id: "T2" } });
+    await server.say("U1", `${mention(server)} hi`, other);
     await server.until(() => said(server).length === 4);
     await server.command("U1", "/agent", "use writer");
     await told(server);
@@ -164,15 +184,16 @@ describe("slack's commands", () => {
     const places = ["C1", "C2", server.direct];
     for (const channel of places) await server.say("U1", `${mention(server)} ${channel}`, { channel });
     await server.say("U2", `${mention(server)} Bob`);
-    await server.until(() => said(server).length === 4);
+    await server.say("U1", `${mention(server)} elsewhere`, other);
+    await server.until(() => said(server).length === 5);
     await server.command("U1", "/agent", "forget");
     // The service of the tests cannot erase.
     expect((await told(server)).text).toMatch(
       /^All that was kept of you here is erased\. The agent's service/,
     );
     const left: (string | undefined)[] = [];
-    for await (const { speaker } of bot.mapper.sessions()) left.push(speaker.user);
-    expect(left).toEqual(["U2"]);
+    for await (const { speaker } of bot.mapper.sessions()) left.push(`${speaker.tenant} ${speaker.user}`);
+    expect(left.sort()).toEqual(["T1 U2", "T2 U1"]);
     for (const channel of places) {
       await server.say("U1", `${mention(server)} again`, { channel });
       await server.until(
@@ -182,6 +203,37 @@ describe("slack's commands", () => {
       );
     }
     await settled(bot);
+  });
+
+  it("erase all threads of the agent view from any place", async () => {
+    const server = await startServer();
+    const bot = await startBot(server, { slack: { agentView: true } });
+    for (const text of ["one", "two"]) {
+      await server.say("U1", text, { channel: server.direct });
+      await shows(server, `You say "${text}" after nothing.`);
+    }
+    await server.command("U1", "/agent", "forget");
+    await told(server);
+    await settled(bot);
+    const left: unknown[] = [];
+    for await (const session of bot.mapper.sessions()) left.push(session);
+    expect(left).toEqual([]);
+  });
+
+  it("are confirmed once also where two processes hear of one mention", async () => {
+    const server = await startServer();
+    const store = memoryStore();
+    const first = await startBot(server, { store });
+    const ts = server.ts();
+    await server.say("U1", `${mention(server)} !help`, { ts, as: ["message"] });
+    await server.command("U1", "/agent");
+    await told(server);
+    expect(count(server, "chat.postEphemeral")).toBe(0);
+    const second = await startBot(server, { store });
+    await server.say("U1", `${mention(server)} !help`, { ts, as: ["app_mention"] });
+    await told(server, "chat.postEphemeral");
+    await Promise.all([settled(first), settled(second)]);
+    expect(count(server, "chat.postEphemeral")).toBe(1);
   });
 
   it("say that it is all, where the service erases, too", async () => {

@@ -107,7 +107,7 @@ describe("slackInstallations", () => {
     const app = { token: undefined, authorize } as unknown as AppOptions;
     const bot = await startBot(server, {
       app,
-      slack: { eraseRemoved },
+      slack: { eraseRemoved, installations: slackInstallations(memoryStore(), secret) },
       mapper: { scope: "user-in-channel" },
     });
     const other = { team_id: "T2", authorizations: [{ team_id: "T2", is_enterprise_install: false }] };

@@ -307,6 +307,8 @@ describe("slack shows replies", () => {
     const lines = server.shown().flatMap(({ shown }) => shown.split("\n"));
     expect(server.shown().length).toBeGreaterThan(1);
     expect(lines.filter((line) => head.includes(line))).toEqual(head);
+    // Nor was any of them too long for Slack.
+    expect(server.calls.filter(({ result }) => result !== "")).toEqual([]);
   });
 
   it("from their first sentence on, which is what a notification shows", async () => {

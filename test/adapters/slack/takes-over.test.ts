@@ -98,6 +98,19 @@ describe("slack delivers for a process that died", () => {
     expect(server.shown().map(({ shown }) => shown)).toEqual(["of another place", "The answer."]);
   });
 
+  it("by a post that grows by edits, which bears a mark from the beginning", async () => {
+    const server = await startServer();
+    const { adapter } = await startBot(server);
+    const { delivery, log } = deliveryOf({ isRepeated: true });
+    const delivered = adapter.deliver(question, delivery);
+    log.push({ type: "text", delta: "One. " });
+    await server.next("chat.postMessage");
+    log.push({ type: "text", delta: "Two." });
+    log.end();
+    await delivered;
+    expect(server.shown()).toMatchObject([{ shown: "One. Two.", wasStream: false }]);
+  });
+
   it("and leaves alone what a third one said that could not take the message", async () => {
     const server = await startServer();
     const { adapter } = await startBot(server);

@@ -1,0 +1,93 @@
+import { type Clock, timer } from "../clock.ts";
+import { type Records, sessionKey } from "../stores/store.ts";
+import type { ScopedSpeaker } from "./scope.ts";
+import { sessionName } from "./session-name.ts";
+
+/** Is there once a session's name is kept that the first secret does not make. */
+const marker = "rekeyed";
+
+/** How long until a store that is away is asked again, in milliseconds. */
+const againMs = 250;
+
+/** What became of the sessions that other secrets named. */
+export interface Rekeyed {
+  /** How many are found without their secret from now on. */
+  readonly rekeyed: number;
+  /** How many are not, since their person has another session under the first secret. */
+  readonly left: number;
+}
+
+/** Which sessions have a name that another secret made, and under which name the first secret looks for them. */
+export class RekeyedNames {
+  readonly #records: Records;
+  readonly #first: string;
+  readonly #clock: Clock;
+  readonly #patienceMs: number;
+  #reading: Promise<boolean> | undefined;
+  /** Whether names are kept here; undefined before it is known. */
+  isUsed: boolean | undefined;
+
+  /**
+   * @param first the secret that signs
+   * @param patienceMs how long a message waits for a store that is away
+   */
+  constructor(records: Records, first: string, clock: Clock, patienceMs: number) {
+    this.#records = records;
+    this.#first = first;
+    this.#clock = clock;
+    this.#patienceMs = patienceMs;
+  }
+
+  /** Asks the store whether names are kept here: once for all who want to know. */
+  async read(): Promise<boolean> {
+    this.#reading ??= this.#read();
+    try {
+      this.isUsed = await this.#reading;
+      return this.isUsed;
+    } catch (error) {
+      this.#reading = undefined;
+      throw error;
+    }
+  }
+
+  /** @param name the session's under the first secret */
+  async bornAs(name: string): Promise<string | undefined> {
+    const isUsed = this.isUsed ?? (await this.read());
+    return isUsed ? this.#records.get<string>(keyOf(name)) : undefined;
+  }
+
+  async #read(): Promise<boolean> {
+    const end = this.#clock.now() + this.#patienceMs;
+    for (;;) {
+      try {
+        return (await this.#records.get(marker)) === true;
+      } catch (error) {
+        const leftMs = end - this.#clock.now();
+        if (leftMs <= 0) throw error;
+        await timer(this.#clock, Math.min(againMs, leftMs)).over;
+      }
+    }
+  }
+
+  /** Whether a session needs another secret to be found. */
+  async needsOther(name: string, speaker: ScopedSpeaker): Promise<boolean> {
+    const first = sessionName(speaker, this.#first);
+    return first !== name && (await this.#records.get(keyOf(first))) !== name;
+  }
+
+  /** @returns false where the person has another session under the first secret */
+  async keep(name: string, speaker: ScopedSpeaker): Promise<boolean> {
+    const first = sessionName(speaker, this.#first);
+    if ((await this.#records.get(sessionKey(first))) !== undefined) return false;
+    // First, so that nobody believes that there are none.
+    await this.#records.set(marker, true);
+    this.#reading = Promise.resolve(true);
+    this.isUsed = true;
+    await this.#records.set(keyOf(first), name);
+    return true;
+  }
+}
+
+function keyOf(name: string): string {
+  return `born:${name}`;
+}
