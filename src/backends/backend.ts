@@ -2,7 +2,7 @@ import type { JsonObject, JsonValue } from "../json.ts";
 import type { Texts } from "../texts/texts.ts";
 import type { ReplyEvent } from "../turn/reply-event.ts";
 
-export type { JsonObject, JsonValue };
+export type { JsonObject, JsonValue } from "../json.ts";
 
 /** A file or image that came with a message. Give its bytes, or a way to load them when they are needed. */
 export interface FileInput {

@@ -66,7 +66,8 @@ function docstring(file: string, name: string): string | undefined {
   if (again?.[1] !== undefined) return docstring(join(dirname(file), again[1]), name);
   const [found] = source.matchAll(declaration(name));
   if (found === undefined) throw new Error(`${name} is not declared in ${file}.`);
-  const above = source.slice(0, found.index).trimEnd();
+  // What a linter is told may stand between.
+  const above = source.slice(0, found.index).replace(/(?:\n\/\/ biome-ignore .*)?\n$/, "");
   if (!above.endsWith("*/")) return undefined;
   const text = above
     .slice(above.lastIndexOf("/**") + 3, -2)
