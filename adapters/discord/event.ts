@@ -1,23 +1,19 @@
 import type { Message } from "aparte";
 import type { Message as DiscordMessage, Interaction } from "discord.js";
 
-/** A symbol, so that the event goes along where a message is copied, and is not kept where it is stored. */
-const event: unique symbol = Symbol("Discord's event");
+/** By where the message is answered: that stays the same object where the message is copied. */
+const events = new WeakMap<object, DiscordMessage | Interaction>();
 
-interface WithEvent {
-  readonly [event]?: DiscordMessage | Interaction;
-}
-
-/** @returns the message, of which {@link eventOf} knows the event */
-export function withEvent(message: Message, raw: DiscordMessage | Interaction): Message {
-  const known: Message & WithEvent = { ...message, [event]: raw };
-  return known;
+/** @returns the message, of which {@link eventOf} knows the event from now on */
+export function withEvent(message: Message, event: DiscordMessage | Interaction): Message {
+  events.set(message.replyTo as object, event);
+  return message;
 }
 
 /**
  * Discord's own event that a message was, for `route` and middlewares: `eventOf(turn.message)`.
  * @returns undefined where another process took the message
  */
-export function eventOf(message: Message & WithEvent): DiscordMessage | Interaction | undefined {
-  return message[event];
+export function eventOf({ replyTo }: Message): DiscordMessage | Interaction | undefined {
+  return events.get(replyTo as object);
 }
