@@ -46,6 +46,15 @@ export function watchConnection(client: RedisClient, what: string, logger: Logge
   });
 }
 
+/** Closes a client. One that is being connected closes a moment later: node-redis would connect it all the same. */
+export function closeClient(client: RedisClient): void {
+  const end = () => {
+    if (client.isOpen) client.destroy();
+  };
+  if (client.isReady) end();
+  else for (const event of ["ready", "error", "reconnecting"]) client.on(event, end);
+}
+
 /** The first word of what Redis answered: READONLY, NOPERM, OOM … It says what is wrong, and holds no secret. */
 export function firstWord(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;

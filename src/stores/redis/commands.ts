@@ -23,6 +23,8 @@ export class Commands {
   readonly #refused: (word: string) => void;
   /** Those under way, oldest first, each with when it was sent and what gives it up. */
   readonly #underWay = new Map<object, { readonly since: number; readonly giveUp: () => void }>();
+  /** How many are under way, with those whose turn has just come: a place that becomes free goes to who waits. */
+  #taken = 0;
   #waiting: Waiting[] = [];
   #next = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -36,7 +38,8 @@ export class Commands {
    * @throws {AparteError} `store-timeout`, `store-failed`
    */
   async run<T>(what: string, call: () => Promise<T>): Promise<T> {
-    if (this.#underWay.size >= maxInFlight) await this.#turn();
+    if (this.#taken < maxInFlight) this.#taken += 1;
+    else await this.#turn();
     const ticket = {};
     const late = new Promise<never>((_, reject) => {
       this.#underWay.set(ticket, { since: performance.now(), giveUp: () => reject(tooLate(what)) });
@@ -61,7 +64,10 @@ export class Commands {
 
   #sendNext(): void {
     const waiting = this.#waiting[this.#next];
-    if (waiting === undefined) return;
+    if (waiting === undefined) {
+      this.#taken -= 1;
+      return;
+    }
     this.#next += 1;
     if (this.#next > 1_000 && this.#next * 2 > this.#waiting.length) {
       this.#waiting = this.#waiting.slice(this.#next);

@@ -4,7 +4,7 @@ import { AparteError } from "../../errors.ts";
 import { consoleLogger, type Logger } from "../../logger.ts";
 import { limiterRates } from "../rates.ts";
 import { namespace as defaultNamespace, type Store } from "../store.ts";
-import { firstWord, type RedisClient, watchConnection } from "./client.ts";
+import { closeClient, firstWord, type RedisClient, watchConnection } from "./client.ts";
 import { Commands } from "./commands.ts";
 import { RedisKeys } from "./keys.ts";
 import { RedisLanes } from "./lanes.ts";
@@ -154,8 +154,8 @@ export function redisStore(
     listen: (owner, wake) => lanes.listen(owner, wake),
     close: async () => {
       if (!hasOwnListener) await listener.close();
-      else if (listening.isOpen) listening.destroy();
-      if (isOwn && client.isOpen) client.destroy();
+      else closeClient(listening);
+      if (isOwn) closeClient(client);
     },
   };
   const connected = connecting.then(() => probe(store, client, namespace, logger));

@@ -14,7 +14,7 @@ const refusals: ReadonlySet<string> = new Set([
 ]);
 
 /** The rights that are enough, as `ACL SETUSER` takes them. */
-const rights = "~NAMESPACE* &NAMESPACE-wake:* +@read +@write +@connection +@pubsub +@scripting +info";
+const rights = "~NAMESPACE* &NAMESPACE-wake:* +@read +@write +@connection +@pubsub +@scripting +time +info";
 
 /**
  * Tries once what turns need: keys, scripts, channels. So what a server lacks is named at start, and not to the first
@@ -37,9 +37,9 @@ export async function probe(
       async () => {
         const { now } = await store.read(lane);
         const until = now + 5_000;
-        const document = { v: 0 };
-        await store.commit({ lane, version: 0, document, until, ttlMs: 1, wakes: [owner], marks: ["probe"] });
-        await store.commit({ lane, version: 0, document: undefined, until, removedMarks: ["probe"] });
+        const begun = { lane, version: 0, document: { v: 0 }, until, ttlMs: 5_000 };
+        const { version } = await store.commit({ ...begun, wakes: [owner], marks: ["probe"] });
+        await store.commit({ lane, version, document: undefined, until, removedMarks: ["probe"] });
       },
     ],
   ];
