@@ -1,5 +1,5 @@
 import { Agent, request } from "node:http";
-import { type Adapter, ReplyText } from "aparte";
+import { type Adapter, ReplyText } from "aparte/adapter";
 
 /** What the adapter sends to its platform: a new post, or another text of one. */
 export interface ChatPost {
@@ -49,7 +49,7 @@ export function chatAdapter({ platform, url, hasNonces, headers }: ChatOptions):
   return {
     platform,
     async deliver({ id: about, user }, delivery) {
-      const text = new ReplyText();
+      const text = new ReplyText(delivery.texts);
       let id: string | undefined;
       const show = async () => {
         if (text.text === "") return;

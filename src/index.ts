@@ -1,18 +1,47 @@
 // The mapper
 
-// Write your own adapter
-export type { Adapter, DeliveryFailure } from "./adapter/adapter.ts";
-export {
-  type AttachmentSource,
-  attachmentError,
-  fetchAttachment,
-  readAttachment,
-} from "./adapter/attachment.ts";
-export { cut } from "./adapter/cut.ts";
-export { type PersonSession, personSession } from "./adapter/person-session.ts";
-export { ReplyText } from "./adapter/reply-text.ts";
-export { tablesAsCode } from "./adapter/tables.ts";
+export { SessionMapper } from "./mapper.ts";
+export type { MapperOptions } from "./options.ts";
+export type { InLane, Mapping } from "./session/mapping.ts";
+
+// Who speaks, and what they say
+
+export type { PersonSession } from "./adapter/person-session.ts";
+export type { FileInput } from "./backends/backend.ts";
+export type { Overlap } from "./lane/machine.ts";
+export type { Scope, ScopedSpeaker } from "./speaker/scope.ts";
+export type { Speaker } from "./speaker/speaker.ts";
+export type { Message } from "./turn/message.ts";
+export type { Answer, Middleware, TurnContext, TurnLocals } from "./turn/middleware.ts";
+
+// What is answered
+
+export { Reply } from "./turn/reply.ts";
+export type { NoticeCode, ReplyEvent } from "./turn/reply-event.ts";
+
+// What aparte itself says, logs and tells
+
+export { AparteError, type AparteErrorCode, type AparteErrorOptions } from "./errors.ts";
+export type { FieldsFirstLogger, Logger } from "./logger.ts";
+export type { TextCode, TextTable } from "./texts/english.ts";
+export type { TextFacts, Texts, TextsOption } from "./texts/texts.ts";
+export type { TurnEvent } from "./turn/watching.ts";
+
+// What is kept, and for whom
+
+export type { Erasure, SessionExport, SessionFilter, SessionSummary } from "./session/operations.ts";
+export type { Rekeyed } from "./speaker/rekeyed.ts";
+export { openStore } from "./stores/open.ts";
+export type { RedisClient, RedisStoreOptions } from "./stores/redis/index.ts";
+export type { TurnLimits } from "./turn/limits.ts";
+
+// Write your own adapter: see aparte/adapter
+
+export type { Adapter } from "./adapter/adapter.ts";
+export type { JsonObject, JsonValue } from "./json.ts";
+
 // Write your own backend
+
 export type {
   AccessToken,
   AskCall,
@@ -20,8 +49,8 @@ export type {
   BackendHost,
   ConversationCall,
   FeedbackCall,
-  FileInput,
   HistoryMessage,
+  Located,
   OpenCall,
   RecoverCall,
   Recovered,
@@ -29,41 +58,8 @@ export type {
   SharedToken,
   SharedTokens,
 } from "./backends/backend.ts";
-export { optionInvalid, refuseUnknown } from "./check.ts";
-// Time, for simulations
-export type { Clock } from "./clock.ts";
-// What goes wrong
-export { AparteError, type AparteErrorCode, type AparteErrorOptions } from "./errors.ts";
-export type { JsonObject, JsonValue } from "./json.ts";
-export type { Overlap } from "./lane/machine.ts";
-export { describeError, type FieldsFirstLogger, type Logger } from "./logger.ts";
-export { SessionMapper } from "./mapper.ts";
-export type { MapperOptions } from "./options.ts";
-export type { InLane, Mapping } from "./session/mapping.ts";
-export type { Erasure, SessionExport, SessionFilter, SessionSummary } from "./session/operations.ts";
-export type { Rekeyed } from "./speaker/rekeyed.ts";
-// Who speaks, and what they say
-export type { Scope, ScopedSpeaker } from "./speaker/scope.ts";
-export type { Speaker } from "./speaker/speaker.ts";
-// Where things are kept
-export { openStore } from "./stores/open.ts";
-export type { RedisClient, RedisStoreOptions } from "./stores/redis/index.ts";
+
 // Write your own store
-export type {
-  Beat,
-  Commit,
-  Committed,
-  DeadOwner,
-  FoundLane,
-  Rates,
-  Records,
-  Store,
-} from "./stores/store.ts";
-export type { Delivery } from "./turn/delivery.ts";
-export type { TurnLimits } from "./turn/limits.ts";
-export type { Message } from "./turn/message.ts";
-export type { Answer, Middleware, TurnContext, TurnLocals } from "./turn/middleware.ts";
-// What is answered
-export { Reply } from "./turn/reply.ts";
-export { type NoticeCode, type ReplyEvent, silentNotices, Transcript } from "./turn/reply-event.ts";
-export type { TurnEvent } from "./turn/watching.ts";
+
+export type { Clock } from "./clock.ts";
+export type { Beat, Commit, Committed, DeadOwner, FoundLane, Rates, Records, Store } from "./stores/store.ts";

@@ -36,8 +36,9 @@ import type { ScopedSpeaker } from "./speaker/scope.ts";
 import { isSessionName } from "./speaker/session-name.ts";
 import { type SessionIdentity, SessionNames } from "./speaker/session-names.ts";
 import { checkSpeaker, deliveryPlace, type Speaker, speakerOf } from "./speaker/speaker.ts";
-import { memoryRates } from "./stores/rates.ts";
+import { checkRates, memoryRates } from "./stores/rates.ts";
 import { type Rates, type Store, sessionKey } from "./stores/store.ts";
+import { type Texts, textsFor } from "./texts/texts.ts";
 import { Closing } from "./turn/closing.ts";
 import { Limits } from "./turn/limits.ts";
 import type { Message } from "./turn/message.ts";
@@ -80,6 +81,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
     const { turnTimeout: hookTimeout } = this.#settings;
     const { secrets, scope, identify } = this.#settings;
     const { records, rates = memoryRates() } = store;
+    if (limits !== undefined) checkRates(rates);
     this.#store = store;
     const rekeyed = new RekeyedNames(records, secrets[0], clock, storeTimeout);
     this.#rekeyed = rekeyed;
@@ -212,11 +214,17 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
   }
 
   /** Registers the adapter that delivers the replies of its platform, and bot. */
-  connect(adapter: Adapter): void {
+  connect<ReplyTo>(adapter: Adapter<ReplyTo>): void {
     // Those of an earlier process.
     this.#track(this.#unfinished.begin());
-    this.#adapters.set(deliveryPlace(adapter), adapter);
+    // What it finds in `replyTo` is what it put there.
+    this.#adapters.set(deliveryPlace(adapter), adapter as unknown as Adapter);
     this.#owner.start();
+  }
+
+  /** What aparte itself says, for a person: in their language, and in the words of the option `texts`. */
+  texts(speaker: Partial<Speaker>): Texts {
+    return textsFor(speaker, this.#settings.texts);
   }
 
   /** Adds a middleware; the first one added is the outermost. */

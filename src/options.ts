@@ -2,8 +2,9 @@ import { Keyv } from "keyv";
 import type { Backend } from "./backends/backend.ts";
 import { type Duration, duration, isObject, milliseconds, optionInvalid, refuseUnknown } from "./check.ts";
 import { type Clock, systemClock } from "./clock.ts";
+import { AparteError } from "./errors.ts";
 import type { Overlap } from "./lane/machine.ts";
-import { consoleLogger, type FieldsFirstLogger, type Logger, messageFirst } from "./logger.ts";
+import { consoleLogger, describeError, type FieldsFirstLogger, type Logger, messageFirst } from "./logger.ts";
 import { type Scope, scopes } from "./speaker/scope.ts";
 import { secretCommand, secretProblem } from "./speaker/secret.ts";
 import type { Speaker } from "./speaker/speaker.ts";
@@ -12,11 +13,16 @@ import { memoryStore } from "./stores/memory.ts";
 import { redisOf, redisStore } from "./stores/redis/index.ts";
 import { sealedStore } from "./stores/sealed.ts";
 import type { Store } from "./stores/store.ts";
+import { english, type TextCode } from "./texts/english.ts";
+import type { TextsOption, TextsSettings } from "./texts/texts.ts";
 import type { TurnLimits } from "./turn/limits.ts";
 import { isHost } from "./turn/links.ts";
 import type { Message } from "./turn/message.ts";
 
-/** @typeParam Agent the names of the agents, found out by the keys of `agents` */
+/**
+ * What `new SessionMapper` takes.
+ * @typeParam Agent the names of the agents, found out by the keys of `agents`
+ */
 export interface MapperOptions<Agent extends string = string> {
   /** The agents by name; the first one answers unless a message is routed elsewhere. */
   readonly agents: { readonly [Name in Agent]: Backend };
@@ -101,6 +107,10 @@ export interface MapperOptions<Agent extends string = string> {
    * told when they come back. @default 3600000
    */
   readonly undeliveredTime?: number;
+  /** What aparte itself says to people, in your words: by code, or by `(code, facts, speaker)`. @default its own words */
+  readonly texts?: TextsOption;
+  /** The language for people of whom no other is known: English, or Chinese for `"zh"`, `"zh-CN"` … @default "en" */
+  readonly locale?: string;
   /** @default warnings and errors to the console */
   readonly logger?: Logger | FieldsFirstLogger;
   /** Time and chance, for simulations. @default the machine's */
@@ -135,6 +145,7 @@ export interface Settings {
   readonly undeliveredTime: number;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly texts: TextsSettings;
 }
 
 const known = [
@@ -160,6 +171,8 @@ const known = [
   "waitTimeout",
   "turnTimeout",
   "undeliveredTime",
+  "texts",
+  "locale",
   "logger",
   "clock",
 ] as const satisfies readonly (keyof MapperOptions)[];
@@ -213,6 +226,7 @@ export function checkOptions(options: MapperOptions): Settings {
     undeliveredTime: milliseconds("undeliveredTime", options.undeliveredTime, 3_600_000),
     clock: options.clock ?? systemClock,
     logger,
+    texts: checkTexts(options, logger),
     // The last of them: it may connect to a server, which wrong options must not.
     store: encrypt
       ? sealedStore(checkStore(options.store, logger), secrets)
@@ -232,6 +246,34 @@ function checkLimits(limits: MapperOptions["limits"]): TurnLimits | undefined {
     }
   }
   return limits;
+}
+
+function checkTexts({ texts, locale }: MapperOptions, logger: Logger): TextsSettings {
+  if (texts !== undefined && typeof texts !== "function") {
+    refuseUnknown(texts, Object.keys(english), "texts.");
+    for (const [code, text] of Object.entries(texts)) {
+      if (typeof text !== "string") throw optionInvalid(`texts.${code}`, "must be a text");
+    }
+  }
+  if (locale !== undefined && !isLocale(locale)) {
+    throw optionInvalid("locale", 'must be a language\'s tag, e.g. "en" or "zh-CN"');
+  }
+  const failed = (code: TextCode, cause: unknown) => {
+    const error = new AparteError("hook-failed", "The option texts failed.", { cause });
+    logger.error("the option texts failed, so our own words were said", {
+      text: code,
+      ...describeError(error),
+    });
+  };
+  return { texts, locale, failed };
+}
+
+function isLocale(tag: unknown): boolean {
+  try {
+    return typeof tag === "string" && Intl.getCanonicalLocales(tag).length === 1;
+  } catch {
+    return false;
+  }
 }
 
 function checkLinkHosts(hosts: MapperOptions["linkHosts"]): readonly string[] | undefined {

@@ -1,14 +1,17 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { cp, mkdtemp, rm } from "node:fs/promises";
+import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { type CozeEmulator, startCozeEmulator } from "aparte/testing";
 import { SignJWT } from "jose";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { builtRoot } from "./build.ts";
+import { DiscordServer } from "./fakes/discord-server.ts";
+import { SlackServer } from "./fakes/slack-server.ts";
 import { TelegramServer } from "./fakes/telegram-server.ts";
 
 const examples = fileURLToPath(new URL("../examples", import.meta.url));
@@ -31,11 +34,25 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
+let compiled: Promise<void> | undefined;
+
+/** As the examples' READMEs say: Node 20 runs no TypeScript. It is compiled against the built package's types. */
+async function compile(root: string): Promise<void> {
+  const target = join(root, "examples");
+  await cp(examples, target, { recursive: true });
+  const settings = { extends: join(examples, "../tsconfig.json"), include: ["**/*.ts"] };
+  const compilerOptions = { rootDir: ".", outDir: ".", declaration: false, isolatedDeclarations: false };
+  await writeFile(join(target, "tsconfig.json"), JSON.stringify({ ...settings, compilerOptions }));
+  const tsc = join(examples, "../node_modules/typescript/bin/tsc");
+  await promisify(execFile)(process.execPath, [tsc, "-p", target]);
+}
+
 /** Runs an example as its README says, on the built package and the variables that it names. */
 async function run(path: string, variables: Record<string, string> = {}, args: readonly string[] = []) {
   // Where the package's own name leads to the build, as it does in the repository.
   const root = await builtRoot();
-  await cp(examples, join(root, "examples"), { recursive: true });
+  compiled ??= compile(root);
+  await compiled;
   const { appId, keyId, privateKey, botId, baseURL } = emulator;
   const child = spawn(process.execPath, [join(root, "examples", path), ...args], {
     cwd: folder,
@@ -68,7 +85,7 @@ async function terminate(child: ChildProcess): Promise<unknown> {
   return (await exit)[0];
 }
 
-describe.each(["telegram-grammy/bot.mjs", "chat-sdk/bot.mjs"])("The example %s", (path) => {
+describe.each(["telegram-grammy/bot.js", "chat-sdk/bot.mjs"])("The example %s", (path) => {
   let telegram: TelegramServer;
   beforeEach(async () => {
     telegram = await TelegramServer.start();
@@ -102,24 +119,92 @@ describe.each(["telegram-grammy/bot.mjs", "chat-sdk/bot.mjs"])("The example %s",
   });
 });
 
-describe("The example telegram-grammy/bot.mjs", () => {
+describe("The example telegram-grammy/bot.js", () => {
   it("goes on with a reply whose process was killed, in the same message, and starts over when asked to", async () => {
     const telegram = await TelegramServer.start();
     const variables = { TELEGRAM_TOKEN: telegram.token, TELEGRAM_API_URL: telegram.url };
-    const first = await run("telegram-grammy/bot.mjs", variables);
+    const first = await run("telegram-grammy/bot.js", variables);
     await ready(first);
     telegram.say(ada, "slow: 200 one two three four five six seven eight nine ten");
     await telegram.until(() => telegram.textIn(ada.id).includes("You said"));
     first.kill("SIGKILL");
     await once(first, "exit");
     expect(telegram.textIn(ada.id)).not.toContain("ten");
-    await ready(await run("telegram-grammy/bot.mjs", variables));
+    await ready(await run("telegram-grammy/bot.js", variables));
     await telegram.until(() => telegram.textIn(ada.id).includes("nine ten"));
     expect(telegram.shown).toHaveLength(1);
     expect(emulator.chats()).toHaveLength(1);
     telegram.say(ada, "/reset");
-    await telegram.until(() => telegram.textIn(ada.id).includes("Let's start over."));
+    await telegram.until(() => telegram.textIn(ada.id).includes("I have forgotten what we talked about."));
     await telegram.close();
+  });
+
+  it("goes on when Telegram has had too many calls, and asks none before it may", async () => {
+    const telegram = await TelegramServer.start();
+    await ready(
+      await run("telegram-grammy/bot.js", { TELEGRAM_TOKEN: telegram.token, TELEGRAM_API_URL: telegram.url }),
+    );
+    // Of the drafts, and where there are none: of the whole answer.
+    telegram.limit("editMessageText", 1);
+    telegram.say(ada, "slow: 200 one two three four five six seven eight nine ten");
+    await telegram.until(() => telegram.refused === 1);
+    await telegram.until(() => telegram.textIn(ada.id).includes("nine ten"));
+    telegram.limit("sendMessage", 1);
+    telegram.say(bob, "hello");
+    await telegram.until(() => telegram.textIn(bob.id).includes("Turn 1."));
+    expect(telegram.refused).toBe(2);
+    expect(telegram.tooEarly).toBe(0);
+    expect(telegram.textIn(ada.id)).not.toContain("(ref");
+    expect(emulator.chats()).toHaveLength(2);
+    await telegram.close();
+  });
+});
+
+describe("The example slack-bolt/bot.js", () => {
+  it("answers people apart, by another agent in one channel, and leaves its own listeners their messages", async () => {
+    const slack = await SlackServer.start();
+    const child = await run("slack-bolt/bot.js", {
+      SLACK_BOT_TOKEN: slack.token,
+      SLACK_APP_TOKEN: slack.appToken,
+      SLACK_API_URL: slack.apiUrl,
+    });
+    const lines: string[] = [];
+    const log = createInterface(child.stdout as NodeJS.ReadableStream);
+    log.on("line", (line) => lines.push(line));
+    await expect.poll(() => lines, { timeout: 30_000 }).toContain("ready");
+    const mention = `<@${slack.botUserId}>`;
+    const shown = (text: string) =>
+      slack.until(() => slack.shown("C1").find((message) => message.shown.includes(text)));
+    await slack.say("U1", `${mention} My name is Ada Lovelace.`);
+    await shown("Turn 1.");
+    await slack.say("U1", `${mention} What do you know of me?`);
+    await shown("Ada Lovelace");
+    await expect.poll(() => lines.filter((line) => /^turn \S+ by helper: \d+ ms$/.test(line)).length).toBe(2);
+    await slack.say("U1", `${mention} new conversation, please`);
+    await shown("Let us start over.");
+    expect(await terminate(child)).toBe(0);
+    await slack.close();
+  });
+});
+
+describe("The example discord-js/bot.js", () => {
+  it("answers people apart, and registers its commands", async () => {
+    const discord = await DiscordServer.start();
+    const child = await run("discord-js/bot.js", {
+      DISCORD_TOKEN: discord.bot.token,
+      DISCORD_API_URL: discord.rest.api,
+    });
+    await ready(child);
+    const shown = (text: string) =>
+      discord.until(() => discord.shown().find(({ content }) => content.includes(text)));
+    const mention = `<@${discord.bot.id}>`;
+    discord.say(discord.person("ann"), `${mention} My name is Ada Lovelace.`);
+    await shown("Turn 1.");
+    discord.say(discord.person("ann"), `${mention} What do you know of me?`);
+    await shown("Ada Lovelace");
+    await discord.until(() => discord.commands.has("ask"));
+    expect(await terminate(child)).toBe(0);
+    await discord.close();
   });
 });
 

@@ -54,7 +54,7 @@ const says = (user: string, id: string = randomUUID(), tenant = "acme"): Message
   text: `word of ${user}`,
 });
 
-const limited = /Please come back in \d+ seconds?\./;
+const limited = /Please come back in \d+ s\./;
 
 /** The suite for a store; `open` gives the same data each time. */
 /** What the person reads: the answer, or why there is none. */

@@ -20,7 +20,10 @@ declare const id: string, text: string, app: App, client: Client, speaker: Speak
 describe("The README", () => {
   it("shows code that compiles", async () => {
     const readme = await readFile(join(root, "README.md"), "utf8");
-    const code = [...readme.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, block]) => block).join("\n");
+    const code = [...readme.matchAll(/```ts\n([\s\S]*?)```/g)]
+      .map(([, block = ""]) => block)
+      .filter((block) => !block.startsWith("// "))
+      .join("\n");
     expect(code).toContain("new SessionMapper");
     // Below test/, so that it is checked as the tests are.
     const folder = await mkdtemp(join(root, "test", ".readme-"));

@@ -1,4 +1,5 @@
-import { attachmentError, type FileInput, fetchAttachment, type JsonValue, readAttachment } from "aparte";
+import type { FileInput } from "aparte";
+import { attachmentError, fetchAttachment, type JsonValue, readAttachment } from "aparte/adapter";
 import type { BotkitMessage } from "botkit";
 import type { BotkitSettings } from "./options.ts";
 

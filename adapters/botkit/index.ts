@@ -1,13 +1,13 @@
-import { type Adapter, AparteError, cut, type Message, optionInvalid, type SessionMapper } from "aparte";
+import { AparteError, type Message, type SessionMapper } from "aparte";
+import { type Adapter, cut, deliverPosts, failureText, optionInvalid } from "aparte/adapter";
 import type { Botkit, BotkitMessage, BotkitPlugin, BotWorker } from "botkit";
 import { type Controller, isWebAdapter } from "./controller.ts";
-import { deliver } from "./deliver.ts";
 import { filesOf, loadFile } from "./files.ts";
 import { type Failed, guardController, guardDialog, guardRequests, guardSends } from "./guard.ts";
 import { withoutMentions } from "./mentions.ts";
 import { type BotkitOptions, type BotkitSettings, checkOptions } from "./options.ts";
 import { isBareMention, isSaid } from "./said.ts";
-import { type OpenTurn, senderFor } from "./sender.ts";
+import { type OpenTurn, type ReplyAddress, senderFor } from "./sender.ts";
 import { answerOf, eventId, getSession, giveSession, hasSession } from "./session.ts";
 import { platform, speakerOf } from "./speaker.ts";
 import { WebGate } from "./web.ts";
@@ -55,13 +55,12 @@ function claimName(mapper: SessionMapper, name: string): void {
 }
 
 function plugin(mapper: SessionMapper, settings: BotkitSettings, controller: Controller): BotkitPlugin {
-  const { answer, authenticate, drafts, onError, speaker } = settings;
+  const { answer, authenticate, drafts, onError, speaker, maxLength, editInterval } = settings;
   const failed: Failed = (error, bot, message) => {
     onError(error);
     if (bot === undefined || message === undefined || !hasSession(message)) return;
-    const failure =
-      error instanceof AparteError ? error : new AparteError("backend-failed", "A handler of the bot threw.");
-    bot.reply(message, failure.say).catch(onError);
+    const texts = mapper.texts(getSession(message).speaker);
+    bot.reply(message, failureText(error, texts)).catch(onError);
   };
   const { adapter } = controller;
   const gate = isWebAdapter(adapter) ? webGate(authenticate, failed) : undefined;
@@ -72,15 +71,15 @@ function plugin(mapper: SessionMapper, settings: BotkitSettings, controller: Con
 
   /** By person and event, while Botkit waits. */
   const open = new Map<string, OpenTurn & { delivered?: Promise<void> }>();
-  const aparte: Adapter = {
+  const aparte: Adapter<ReplyAddress> = {
     platform,
     ...(settings.bot === undefined ? {} : { bot: settings.bot }),
     // A request or a socket that is gone does not come back.
     failure: (error) => ({ passes: !(error instanceof AparteError && error.code === "answer-lost") }),
     deliver: (message, delivery) => {
       const turn = open.get(turnKey(message));
-      const delivered = senderFor(controller, message, turn, drafts).then((sender) =>
-        deliver(sender, delivery, settings),
+      const delivered = senderFor(controller, message, turn, drafts, delivery.texts).then((sender) =>
+        deliverPosts(delivery, { ...sender, maxLength, editInterval }),
       );
       if (turn !== undefined) turn.delivered = delivered;
       return delivered;
@@ -90,7 +89,8 @@ function plugin(mapper: SessionMapper, settings: BotkitSettings, controller: Con
 
   async function ask(bot: BotWorker, message: BotkitMessage): Promise<void> {
     if (!hasSession(message)) return;
-    if (isBareMention(message)) await bot.reply(message, "Yes? Write your question behind my name.");
+    const { speaker: who } = getSession(message);
+    if (isBareMention(message)) await bot.reply(message, mapper.texts(who)("bare-mention"));
     if (!isSaid(message)) return;
     const answer = await answerOf(message);
     if (answer !== undefined) {
@@ -98,7 +98,7 @@ function plugin(mapper: SessionMapper, settings: BotkitSettings, controller: Con
       return;
     }
     const said: Message = {
-      ...getSession(message).speaker,
+      ...who,
       ...{ id: eventId(message), text: message.text ?? "", files: filesOf(message, settings) },
       replyTo: { reference: JSON.parse(JSON.stringify(message.reference)) },
     };
@@ -159,7 +159,7 @@ function plugin(mapper: SessionMapper, settings: BotkitSettings, controller: Con
 }
 
 /** Ids of events are the clients' own: two people may have the same. */
-function turnKey({ tenant, user, id }: Message): string {
+function turnKey({ tenant, user, id }: Pick<Message, "tenant" | "user" | "id">): string {
   return JSON.stringify([tenant, user, id]);
 }
 

@@ -1,7 +1,9 @@
 import type { IncomingMessage } from "node:http";
-import { optionInvalid, refuseUnknown, type Speaker } from "aparte";
+import type { Speaker } from "aparte";
+import { optionInvalid, refuseUnknown } from "aparte/adapter";
 import type { BotkitMessage } from "botkit";
 
+/** What `botkit` takes. */
 export interface BotkitOptions {
   /**
    * What the agent answers by itself: what no `hears` or `on` took, all that people say (handlers run, too), or

@@ -1,4 +1,5 @@
-import { AparteError, type Message } from "aparte";
+import { AparteError } from "aparte";
+import type { AddressedMessage, PostingPlatform, Texts } from "aparte/adapter";
 import type { ConversationReference, TurnContext } from "botbuilder";
 import type { BotkitMessage, BotWorker } from "botkit";
 import type { Controller } from "./controller.ts";
@@ -15,15 +16,7 @@ export interface OpenTurn {
 }
 
 /** The calls that a reply is made of. */
-export interface Sender {
-  /** @returns the message's id, where the platform tells it */
-  readonly send: (text: string) => Promise<string | undefined>;
-  /** Missing where the platform's messages stay as they are. */
-  readonly edit?: (id: string, text: string) => Promise<void>;
-  /** Offers questions to choose from; missing where the platform shows none. */
-  readonly suggest?: (questions: readonly string[]) => Promise<string | undefined>;
-  readonly remove?: (id: string) => Promise<void>;
-}
+export type Sender = Pick<PostingPlatform<string>, "post" | "edit" | "suggest" | "remove">;
 
 /** Channels whose clients show that the bot is writing. */
 const typingChannels: ReadonlySet<string> = new Set(["websocket", "webchat", "msteams", "emulator"]);
@@ -45,15 +38,16 @@ const noPreviews = { unfurl_links: false, unfurl_media: false };
 /** @param drafts whether messages are edited; undefined where the channel tells */
 export async function senderFor(
   controller: Controller,
-  message: Message,
+  message: AddressedMessage<ReplyAddress>,
   turn: OpenTurn | undefined,
   drafts: boolean | undefined,
+  texts: Texts,
 ): Promise<Sender> {
   // The Web adapter's HTTP requests are answered with what was said before the turn's end, and only so.
   if (turn !== undefined) {
-    return { send: async (text) => void (await turn.bot.reply(turn.message, text)) };
+    return { post: async (text) => void (await turn.bot.reply(turn.message, text)) };
   }
-  const { reference } = message.replyTo as unknown as ReplyAddress;
+  const { reference } = message.replyTo;
   const { channelId = "", user } = reference;
   if (channelId === "webhook") {
     throw new AparteError(
@@ -64,7 +58,7 @@ export async function senderFor(
   const bot = await controller.spawn();
   await bot.changeContext(reference);
   if (typingChannels.has(channelId)) await bot.say({ type: "typing" });
-  const send: Sender["send"] = async (text) => {
+  const post: Sender["post"] = async (text) => {
     // The Web adapter would only print that there is nobody, and the reply would count as sent.
     if (channelId === "websocket" && !controller.adapter.isConnected?.(user?.id ?? "")) {
       throw new AparteError("answer-lost", "The person's web socket is closed, or is another process's.");
@@ -81,16 +75,16 @@ export async function senderFor(
   const suggest: Sender["suggest"] = async (questions) => {
     const actions = questions.map((title) => ({ type: "imBack", title, value: title }));
     const sent = await bot.say({
-      text: "You could ask:",
+      text: texts("you-could-ask"),
       suggestedActions: { actions, to: user === undefined ? [] : [user.id] },
     });
     return (sent as { readonly id?: string } | undefined)?.id;
   };
   const offers = suggestingChannels.has(channelId) ? { suggest } : {};
-  if (!(drafts ?? editChannels.has(channelId))) return { send, ...offers };
+  if (!(drafts ?? editChannels.has(channelId))) return { post, ...offers };
   const context = bot.getConfig("context") as TurnContext;
   return {
-    ...{ send, ...offers },
+    ...{ post, ...offers },
     edit: async (id, text) => void (await context.updateActivity({ type: "message", id, text })),
     remove: (id) => context.deleteActivity(id),
   };

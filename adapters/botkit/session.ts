@@ -1,14 +1,9 @@
 import { randomUUID } from "node:crypto";
-import {
-  AparteError,
-  type FileInput,
-  type PersonSession,
-  personSession,
-  type SessionMapper,
-  type Speaker,
-} from "aparte";
+import { AparteError, type FileInput, type SessionMapper, type Speaker } from "aparte";
+import { type PersonSession, personSession } from "aparte/adapter";
 import type { BotkitMessage } from "botkit";
 
+/** A person's session, as handlers get it. */
 export interface BotkitSession extends PersonSession {
   /**
    * What the agent answers to the message, asked once for all handlers.

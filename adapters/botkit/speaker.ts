@@ -37,7 +37,7 @@ export function speakerOf(
   verified: string | undefined,
   trustedChannels: readonly string[],
 ): Speaker | undefined {
-  const { channelId, from, conversation } = message.incoming_message;
+  const { channelId, from, conversation, locale } = message.incoming_message;
   const { id, team, thread_ts, tenantId, conversationType } = (conversation ?? {}) as Place;
   if (isWeb(message)) {
     if (verified === undefined || verified !== from?.id) {
@@ -68,6 +68,7 @@ export function speakerOf(
     platform,
     tenant: JSON.stringify([channelId, team ?? tenantId ?? ""]),
     user: from.id,
+    ...(typeof locale === "string" && locale !== "" ? { locale } : {}),
     ...(id ? { channel: id } : {}),
     ...(thread_ts ? { thread: thread_ts } : {}),
     ...(conversationType === "personal" || (channelId === "slack" && id?.startsWith("D"))

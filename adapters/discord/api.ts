@@ -7,6 +7,8 @@ import type { DiscordSettings } from "./options.ts";
 // Discord's numbers, written here so that only types are imported from discord.js.
 /** MessageFlags.SuppressEmbeds: links load no previews. */
 const suppressEmbeds = 4;
+/** MessageFlags.SuppressNotifications: what is no answer makes no sound, and is known by it. */
+const suppressNotifications = 4096;
 /** A thread without new messages for so long is archived. */
 const threadMinutes = 1_440;
 /** MessageFlags.Ephemeral: only the person sees it. */
@@ -28,6 +30,12 @@ export interface PostedMessage {
   readonly id: string;
   readonly content: string;
   readonly message_reference?: { readonly message_id?: string };
+  readonly flags?: number;
+}
+
+/** Whether it was posted in place of an answer, which another process may give. */
+export function isAside({ flags = 0 }: PostedMessage): boolean {
+  return (flags & suppressNotifications) !== 0;
 }
 
 /**
@@ -52,6 +60,7 @@ export class DiscordApi {
    * Posts a message.
    * @param nonce at most 25 characters. A second post with it, within minutes, is answered with the first one.
    * @param isReply whether it refers to the person's message; only the first message of a reply does.
+   * @param isAside it stands in place of an answer: {@link isAside} knows it again
    */
   async post(
     address: ReplyAddress,
@@ -59,8 +68,10 @@ export class DiscordApi {
     nonce: string,
     isReply: boolean,
     signal: AbortSignal,
+    isAside = false,
   ): Promise<PostedMessage> {
     const { body, files } = this.#shownAs(text);
+    const flags = this.#flags | (isAside ? suppressNotifications : 0);
     const { interaction, messageId, channelId } = address;
     if (interaction !== undefined && !isExpired(address))
       return this.#respond(address, interaction, text, isReply, signal);
@@ -68,7 +79,7 @@ export class DiscordApi {
     const post = async (more: object) =>
       (await this.#rest.post(path, {
         ...{ files, signal },
-        body: { ...body, nonce, enforce_nonce: true, ...more },
+        body: { ...body, flags, nonce, enforce_nonce: true, ...more },
       })) as PostedMessage;
     // A thread that was opened for the message has its id; there is nothing to refer to in it.
     const isOwnThread = channelId === messageId;
@@ -104,7 +115,7 @@ export class DiscordApi {
     text: string,
   ): Promise<void> {
     const address = { channelId, messageId: id };
-    await this.post(address, { content: text }, `${id}-told`, true, AbortSignal.timeout(callMs));
+    await this.post(address, { content: text }, `${id}-told`, true, AbortSignal.timeout(callMs), true);
   }
 
   /** Says to a person in private what cannot be said where they asked, once a question. */

@@ -1,3 +1,4 @@
+import type { Texts } from "aparte/adapter";
 import type { DiscordSettings } from "./options.ts";
 
 /** The buttons that an answer may have. */
@@ -25,8 +26,8 @@ export interface Press {
 }
 
 /** What stands below an answer that grows. */
-export function draftRows(buttons: readonly Button[], userId: string): ButtonRow[] {
-  return rows([buttons.includes("stop") ? [button("stop", userId, "Stop", style.danger)] : []]);
+export function draftRows(buttons: readonly Button[], userId: string, texts: Texts): ButtonRow[] {
+  return rows([buttons.includes("stop") ? [button("stop", userId, texts("button-stop"), style.danger)] : []]);
 }
 
 /**
@@ -38,16 +39,17 @@ export function answerRows(
   userId: string,
   questions: readonly string[],
   answer: string | undefined,
+  texts: Texts,
 ): ButtonRow[] {
   const name = answer !== undefined && answer.length <= nameLength ? answer : undefined;
   const isRated = buttons.includes("feedback") && (name !== undefined || onFeedback !== undefined);
   const asked = questions.map((question, index) => button("ask", userId, question, style.primary, index));
   const further = [
-    ...(buttons.includes("new") ? [button("new", userId, "New conversation", style.secondary)] : []),
+    ...(buttons.includes("new") ? [button("new", userId, texts("button-new"), style.secondary)] : []),
     ...(isRated
       ? [
-          button("good", userId, "Good answer", style.secondary, name),
-          button("bad", userId, "Bad answer", style.secondary, name),
+          button("good", userId, texts("button-good"), style.secondary, name),
+          button("bad", userId, texts("button-bad"), style.secondary, name),
         ]
       : []),
   ];

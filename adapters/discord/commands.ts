@@ -1,7 +1,14 @@
-import type { APIApplicationCommandOption, REST, RESTPostAPIApplicationCommandsJSONBody } from "discord.js";
+import type { SessionMapper, TextCode } from "aparte";
+import type {
+  APIApplicationCommandOption as CommandOption,
+  REST,
+  RESTPostAPIApplicationCommandsJSONBody,
+} from "discord.js";
 
 /** A command as Discord takes it, e.g. to add `name_localizations` and `description_localizations`. */
 export type DiscordCommand = RESTPostAPIApplicationCommandsJSONBody;
+
+type PlainCode = Extract<TextCode, `command-${string}`>;
 
 // Discord's numbers, written here so that only types are imported from discord.js.
 const kind = { chatInput: 1, message: 3 } as const;
@@ -9,39 +16,53 @@ const option = { string: 3, boolean: 5 } as const;
 /** In guilds and for people who install the app for themselves; in guilds, direct messages and groups. */
 const everywhere = { integration_types: [0, 1], contexts: [0, 1, 2] };
 
-export const aboutThis = "Ask about this";
+/** The name of the command on messages: it is Discord's id of it, too, and so the same for everybody. */
+export function aboutThis(mapper: SessionMapper): string {
+  return mapper.texts({ platform: "discord" })("command-ask-about");
+}
+
+/** The languages of Discord in which our own sentences come along. */
+const locales = ["en-US", "en-GB", "zh-CN", "zh-TW"] as const;
 
 /** The adapter's commands. `/agent` only where there are several. */
-export function allCommands(agents: readonly string[]): DiscordCommand[] {
+export function allCommands(mapper: SessionMapper): DiscordCommand[] {
+  const described = (code: PlainCode) => descriptions(mapper, code);
+  const text = (name: string, code: PlainCode, max_length: number) =>
+    ({ type: option.string, name, ...described(code), max_length, required: true }) as CommandOption;
+  const slash = (name: string, code: PlainCode, options: readonly CommandOption[] = []) =>
+    ({
+      type: kind.chatInput,
+      name,
+      ...described(code),
+      options: [...options],
+      ...everywhere,
+    }) as DiscordCommand;
   const commands: DiscordCommand[] = [
-    slash("ask", "Ask the agent", [
-      text("question", "What you want to know", 4_000),
-      { type: option.boolean, name: "private", description: "Only you see the question and the answer" },
+    slash("ask", "command-ask", [
+      text("question", "command-ask-question", 4_000),
+      { type: option.boolean, name: "private", ...described("command-ask-private") },
     ]),
-    slash("new", "Begin a new conversation: the agent forgets what was said"),
-    slash("title", "Name our conversation", [text("title", "The name", 100)]),
-    slash("stop", "Stop the answer that is being written for you here"),
-    slash("privacy", "What happens with what you say"),
-    slash("forget", "Erase our conversation, and all that is kept of you here"),
-    { type: kind.message, name: aboutThis, ...everywhere } as DiscordCommand,
+    slash("new", "command-new"),
+    slash("title", "command-title", [text("title", "command-title-title", 100)]),
+    slash("stop", "command-stop"),
+    slash("privacy", "command-privacy"),
+    slash("forget", "command-forget"),
+    { type: kind.message, name: aboutThis(mapper), ...everywhere } as DiscordCommand,
   ];
-  if (agents.length > 1) {
-    const name = { ...text("agent", "Its name", 100), autocomplete: true } as APIApplicationCommandOption;
-    commands.push(slash("agent", "Choose the agent that you talk to", [name]));
+  if (mapper.agentNames.length > 1) {
+    const name = { ...text("agent", "command-agent-agent", 100), autocomplete: true } as CommandOption;
+    commands.push(slash("agent", "command-agent", [name]));
   }
   return commands;
 }
 
-function slash(
-  name: string,
-  description: string,
-  options: readonly APIApplicationCommandOption[] = [],
-): DiscordCommand {
-  return { type: kind.chatInput, name, description, options: [...options], ...everywhere } as DiscordCommand;
-}
-
-function text(name: string, description: string, max_length: number): APIApplicationCommandOption {
-  return { type: option.string, name, description, max_length, required: true };
+/** What Discord shows of a command, in its people's languages. */
+function descriptions(mapper: SessionMapper, code: PlainCode) {
+  const description = mapper.texts({ platform: "discord" })(code);
+  const others = locales
+    .map((locale) => [locale, mapper.texts({ platform: "discord", locale })(code)] as const)
+    .filter(([, text]) => text !== description);
+  return { description, description_localizations: Object.fromEntries(others) };
 }
 
 /** Registers the commands that Discord does not have as they are. Others of the application stay. */

@@ -1,4 +1,4 @@
-import { cut, type Delivery, ReplyText, tablesAsCode } from "aparte";
+import { cut, type Delivery, ReplyText, type Texts, tablesAsCode } from "aparte/adapter";
 import { isExpired, type ReplyAddress } from "./address.ts";
 import type { DiscordApi, PostText } from "./api.ts";
 import { answerRows, draftRows, fitButtons } from "./buttons.ts";
@@ -14,8 +14,7 @@ import { Posts, type PostsState } from "./posts.ts";
 const messageLength = 2_000;
 
 // Subtext, Discord's small print: https://support.discord.com/hc/en-us/articles/210298617
-const inFile = "\n\n-# The whole answer is in the file.";
-const saidNothing = "-# The agent said nothing.";
+const subtext = "-# ";
 
 export interface DeliverOptions {
   readonly api: DiscordApi;
@@ -33,21 +32,22 @@ export async function deliver(options: DeliverOptions): Promise<void> {
   const { api, channels, delivery, settings, botId, userId } = options;
   const { interaction, messageId, channelId } = options.address;
   const isLate = (address: ReplyAddress) => isExpired(address) && interaction?.isPrivate === true;
-  const text = new ReplyText();
+  const text = new ReplyText(delivery.texts);
   let questions: readonly string[] = [];
   let answer: string | undefined;
   const isByToken = interaction !== undefined;
   const channel = channels.enter(isByToken ? messageId : channelId, () => delivery.permit(), isByToken);
   const { buttons } = settings;
   const texts = (state: PostsState): PostText[] => {
-    const shown = textsOf(text, state, settings.maxMessages);
+    const shown = textsOf(text, state, settings.maxMessages, delivery.texts);
     // Discord would show for a quarter of an hour that the bot is thinking.
-    if (isByToken && state.isComplete && shown.length === 0) return [{ content: saidNothing }];
+    if (isByToken && state.isComplete && shown.length === 0)
+      return [{ content: subtext + delivery.texts("no-answer") }];
     const last = shown.at(-1);
     if (last === undefined) return shown;
     const rows = state.isComplete
-      ? answerRows(settings, userId, questions, answer)
-      : draftRows(buttons, userId);
+      ? answerRows(settings, userId, questions, answer, delivery.texts)
+      : draftRows(buttons, userId, delivery.texts);
     return [...shown.slice(0, -1), { ...last, rows }];
   };
   const show = (address: ReplyAddress, isMoved: boolean) =>
@@ -80,8 +80,14 @@ export async function deliver(options: DeliverOptions): Promise<void> {
 /** How long opening a channel may take, in milliseconds. */
 const directMs = 15_000;
 
-function textsOf(text: ReplyText, { isComplete, canAttach }: PostsState, maxMessages: number): PostText[] {
-  const status = isComplete || text.status === "" ? "" : `\n\n-# ${text.status} …`;
+function textsOf(
+  text: ReplyText,
+  { isComplete, canAttach }: PostsState,
+  maxMessages: number,
+  texts: Texts,
+): PostText[] {
+  const inFile = `\n\n${subtext}${texts("whole-in-file")}`;
+  const status = isComplete || text.status === "" ? "" : `\n\n${subtext}${text.status} …`;
   const whole = discloseLinks(tablesAsCode(text.text) + status).trimStart();
   if (isComplete && !canAttach) return parts(whole);
   // A few messages are all that is shown of it, with one more to see that there is more.

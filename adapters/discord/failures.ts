@@ -1,4 +1,5 @@
-import { AparteError, type DeliveryFailure } from "aparte";
+import { AparteError } from "aparte";
+import type { DeliveryFailure } from "aparte/adapter";
 
 /** Discord's codes (RESTJSONErrorCodes), written here so that only types are imported from discord.js. */
 export const code = {

@@ -1,13 +1,12 @@
 import { setImmediate } from "node:timers/promises";
+import { AparteError, type SessionMapper } from "aparte";
 import {
   type Adapter,
-  AparteError,
   describeError,
   optionInvalid,
   type PersonSession,
   personSession,
-  type SessionMapper,
-} from "aparte";
+} from "aparte/adapter";
 import type { Client, Message as DiscordMessage, Interaction } from "discord.js";
 import { addressOf, replyAddress } from "./address.ts";
 import { DiscordApi } from "./api.ts";
@@ -115,11 +114,11 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
         if (!isToAnswer(event, settings)) return;
         if (settings.answer === "unheard" && (await isClaimed(event))) return;
         if (isUnreadable(event))
-          await api.tell(event, "I cannot read this message. Please mention me in it.");
+          await api.tell(event, mapper.texts({ platform, user: event.author.id })("words-unreadable"));
         else {
           const message = await readMessage(event, settings, files);
           const isBareMention = message.text === "" && message.files?.length === 0;
-          if (isBareMention) await api.tell(event, "Yes? Write your question behind my name.");
+          if (isBareMention) await api.tell(event, mapper.texts(message)("bare-mention"));
           else await running.receive(await inThread(event, message, api, settings), event);
         }
       };
@@ -150,7 +149,7 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
         );
       }
       if (commands !== false) {
-        const all = allCommands(mapper.agentNames);
+        const all = allCommands(mapper);
         const wanted = typeof commands === "function" ? commands(all) : all;
         const tryRegister = (ready: Client<true>) =>
           register(ready.rest, ready.application.id, wanted).catch((error: unknown) =>
@@ -176,7 +175,8 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
         const people = { botId: discordClient.user?.id ?? "", userId: message.user };
         await deliver({ api, channels, address, delivery, settings, ...people });
       } catch (error) {
-        if (isForbidden(error)) await tellMissing(discordClient, api, message, mapper.logger);
+        if (isForbidden(error))
+          await tellMissing(discordClient, api, message, { logger: mapper.logger, texts: delivery.texts });
         throw error;
       } finally {
         running.end(message.id);

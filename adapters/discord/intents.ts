@@ -1,4 +1,5 @@
-import { type Logger, optionInvalid } from "aparte";
+import type { Logger } from "aparte";
+import { optionInvalid } from "aparte/adapter";
 import type { Client } from "discord.js";
 import type { DiscordSettings } from "./options.ts";
 

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { AparteError, describeError, type FileInput, type SessionMapper, type Speaker } from "aparte";
+import { AparteError, type FileInput, type SessionMapper, type Speaker } from "aparte";
+import { describeError, failureText, type Texts } from "aparte/adapter";
 import type {
   AutocompleteInteraction,
   ButtonInteraction,
@@ -25,11 +26,6 @@ const firstResponseMs = 3_000;
 /** The most choices that Discord shows. */
 const maxChoices = 25;
 
-const erased = "All that was kept of you here is erased.";
-const erasedHere =
-  "All that was kept of you here is erased. The agent's service cannot erase what it has, or is asked again until it does.";
-const foreign = "That is not yours: it belongs to another person's answer.";
-
 /** Answers the commands and buttons of the adapter; those of others are left alone. */
 export class Interactions {
   readonly #mapper: SessionMapper;
@@ -52,6 +48,10 @@ export class Interactions {
     else if (interaction.isButton()) await this.#press(interaction);
   }
 
+  #texts({ user, locale }: Interaction): Texts {
+    return this.#mapper.texts({ platform: "discord", user: user.id, locale });
+  }
+
   async #complete(interaction: AutocompleteInteraction): Promise<void> {
     if (interaction.commandName !== "agent") return;
     const begun = interaction.options.getFocused().toLowerCase();
@@ -65,6 +65,7 @@ export class Interactions {
   async #command(interaction: ChatInputCommandInteraction): Promise<void> {
     const { options, user, channelId } = interaction;
     const mapper = this.#mapper;
+    const texts = this.#texts(interaction);
     switch (interaction.commandName) {
       case "ask":
         return this.#ask(
@@ -74,16 +75,16 @@ export class Interactions {
           options.getBoolean("private") === true,
         );
       case "new":
-        return this.#operate(interaction, "A new conversation begins.", (speaker) => mapper.reset(speaker));
+        return this.#operate(interaction, texts("begun-anew"), (speaker) => mapper.reset(speaker));
       case "title": {
         const title = options.getString("title", true);
-        return this.#operate(interaction, "Our conversation has its name.", (speaker) =>
+        return this.#operate(interaction, texts("conversation-named"), (speaker) =>
           mapper.rename(speaker, title),
         );
       }
       case "agent": {
         const agent = options.getString("agent", true);
-        return this.#operate(interaction, `You talk to ${agent} now.`, (speaker) =>
+        return this.#operate(interaction, texts("agent-chosen", { agent }), (speaker) =>
           mapper.select(speaker, agent),
         );
       }
@@ -93,25 +94,25 @@ export class Interactions {
           const { conversations } = await mapper.forget(speaker);
           isWhole &&= Object.values(conversations).every((outcome) => outcome === "erased");
         };
-        return this.#operate(interaction, () => (isWhole ? erased : erasedHere), forget);
+        return this.#operate(interaction, () => texts(isWhole ? "erased" : "erased-here"), forget);
       }
       case "privacy":
-        return answer(interaction, this.#settings.privacy);
+        return answer(interaction, texts("privacy"));
       case "stop":
         return answer(
           interaction,
-          this.#running.stop(user.id, channelId) ? "Stopped." : "Nothing runs for you here.",
+          texts(this.#running.stop(user.id, channelId) ? "stopped" : "nothing-runs"),
         );
     }
   }
 
   async #askAbout(interaction: MessageContextMenuCommandInteraction): Promise<void> {
-    if (interaction.commandName !== aboutThis) return;
+    if (interaction.commandName !== aboutThis(this.#mapper)) return;
     const { targetMessage } = interaction;
     const text = quoteOf(targetMessage);
     const files = this.#files.of(targetMessage);
     if (text === "" && files.length === 0)
-      return answer(interaction, "There is nothing in that message that I can read.");
+      return answer(interaction, this.#texts(interaction)("nothing-to-read"));
     await this.#ask(interaction, text, files, true);
   }
 
@@ -119,11 +120,10 @@ export class Interactions {
     const press = readPress(interaction.customId);
     if (press === undefined) return;
     const { user, channelId, component } = interaction;
-    if (press.userId !== user.id) return answer(interaction, foreign);
+    const texts = this.#texts(interaction);
+    if (press.userId !== user.id) return answer(interaction, texts("not-yours"));
     if (press.action === "new")
-      return this.#operate(interaction, "A new conversation begins.", (speaker) =>
-        this.#mapper.reset(speaker),
-      );
+      return this.#operate(interaction, texts("begun-anew"), (speaker) => this.#mapper.reset(speaker));
     const { onFeedback } = this.#settings;
     if (press.action === "good" || press.action === "bad") {
       const isPositive = press.action === "good";
@@ -133,7 +133,7 @@ export class Interactions {
         if (press.answer !== undefined)
           await this.#mapper.feedback(speaker, press.answer, isPositive ? "up" : "down");
         await onFeedback?.({ speaker, channelId, messageId: interaction.message.id, isPositive });
-        return "Thank you: I have passed it on.";
+        return texts("feedback-thanks");
       });
     }
     if (press.action === "ask") {
@@ -141,9 +141,7 @@ export class Interactions {
       return this.#ask(interaction, "label" in component ? (component.label ?? "") : "", [], isPrivate);
     }
     const isStopped = this.#running.stop(user.id, channelId);
-    return isStopped
-      ? void (await interaction.deferUpdate())
-      : answer(interaction, "Nothing runs for you here.");
+    return isStopped ? void (await interaction.deferUpdate()) : answer(interaction, texts("nothing-runs"));
   }
 
   /** @param isPrivate whether the person alone sees the answer, in a place that others read */
@@ -182,7 +180,7 @@ export class Interactions {
       const failure =
         cause instanceof AparteError ? cause : new AparteError("hook-failed", "onFeedback threw.", { cause });
       this.#mapper.logger.error("a command failed", describeError(failure));
-      return failure.say;
+      return failureText(failure, this.#texts(interaction));
     });
     await interaction.editReply({ content, allowedMentions: { parse: [] } });
   }
@@ -224,7 +222,7 @@ export async function speakerOf(
   const place = guildId ?? channelId;
   const shared = guildId === null ? directTenant : guildTenant(guildId, settings);
   return {
-    ...{ platform: "discord", bot: client.user.id, user: user.id },
+    ...{ platform: "discord", bot: client.user.id, user: user.id, locale: interaction.locale },
     tenant: isMember ? shared : `of ${user.id} in ${place}`,
     ...(isDirect || isPrivate ? { direct: true } : {}),
     ...(await placeIn(channelId, channel)),

@@ -1,9 +1,11 @@
-import { optionInvalid, refuseUnknown, type Speaker } from "aparte";
+import type { Speaker } from "aparte";
+import { optionInvalid, refuseUnknown } from "aparte/adapter";
 import type { Message as DiscordMessage } from "discord.js";
 import { isSnowflake } from "./address.ts";
 import type { Button } from "./buttons.ts";
 import type { DiscordCommand } from "./commands.ts";
 
+/** What `discord` takes. */
 export interface DiscordOptions {
   /**
    * Which messages of a guild's channels and threads are for the bot: those that mention it or reply to it; these and
@@ -26,7 +28,7 @@ export interface DiscordOptions {
   /**
    * Commands: `/ask`, `/new`, `/title`, `/agent`, `/stop`, `/privacy`, `/forget`, and "Ask about this" on messages.
    * They are registered when the client is ready, where Discord does not have them as they are. A function changes
-   * them: translates them (`name_localizations` …), or leaves some out. @default false
+   * them: gives their names in other languages (`name_localizations`), or leaves some out. @default false
    */
   readonly commands?: boolean | ((commands: DiscordCommand[]) => readonly DiscordCommand[]);
   /**
@@ -36,8 +38,6 @@ export interface DiscordOptions {
   readonly buttons?: readonly Button[];
   /** Told what people think of answers, besides the agent's service. */
   readonly onFeedback?: (feedback: DiscordFeedback) => unknown;
-  /** What `/privacy` says. @default a sentence about names, the agent's service, `/new` and `/forget` */
-  readonly privacy?: string;
   /** False for a bot that talks in guilds only. @default true */
   readonly directMessages?: boolean;
   /**
@@ -122,7 +122,6 @@ const checks: { readonly [Name in keyof DiscordSettings]: Check } = {
     (value) => value === undefined || typeof value === "function",
     "must be a function: (feedback) => …",
   ],
-  privacy: [(value) => typeof value === "string" && value !== "", "must be a text"],
   directMessages: isBoolean,
   editInterval: isAboveZero,
   maxMessages: [(value) => Number.isInteger(value) && Number(value) >= 1, "must be a whole number above 0"],
@@ -138,9 +137,6 @@ const defaults: DiscordSettings = {
   ...{ respond: "mentions", openThreads: false, embeds: false, answer: "all", guilds: "apart" },
   ...{ commands: false, buttons: [], onFeedback: undefined, directMessages: true, editInterval: 1_200 },
   ...{ maxMessages: 5, lookBack: 900_000, maxFileBytes: 20_971_520, fileHosts: [] },
-  privacy:
-    "What you say to me goes to an agent's service, under a name that tells it nothing about you. Nobody else sees " +
-    "our conversation. With /new the agent forgets it, with /forget all that is kept of you here is erased.",
 };
 
 /** @throws {AparteError} `option-invalid` with the option's name as `field`. */

@@ -1,4 +1,5 @@
 import type { Logger, Message } from "aparte";
+import type { Texts } from "aparte/adapter";
 import type { Client, PermissionsString } from "discord.js";
 import { replyAddress } from "./address.ts";
 import type { DiscordApi } from "./api.ts";
@@ -15,7 +16,7 @@ export async function tellMissing(
   client: Client,
   api: DiscordApi,
   message: Message,
-  logger: Logger,
+  { logger, texts }: { readonly logger: Logger; readonly texts: Texts },
 ): Promise<void> {
   const { channelId, messageId } = replyAddress(message);
   const channel = client.channels.cache.get(channelId);
@@ -26,7 +27,7 @@ export async function tellMissing(
   logger.error("the bot lacks permissions to answer", { channelId, permissions: missing });
   // In words, as Discord's settings show them.
   const names = (missing.length > 0 ? missing : all).map((name) => name.replace(/(?<=[a-z])(?=[A-Z])/g, " "));
-  const text = `I may not answer you in <#${channelId}>. I need ${names.length > 1 ? "the permissions" : "the permission"} ${names.join(", ")} there.`;
+  const text = texts("permissions-missing", { channel: `<#${channelId}>`, permissions: names.join(", ") });
   // Not everybody takes direct messages.
   await api.tellPrivately(message.user, messageId, text).catch(() => {});
 }

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
-import type { Delivery, JsonValue } from "aparte";
+import type { Delivery, JsonValue } from "aparte/adapter";
 import { isSnowflake, type ReplyAddress } from "./address.ts";
-import type { DiscordApi, PostedMessage, PostText } from "./api.ts";
+import { type DiscordApi, isAside, type PostedMessage, type PostText } from "./api.ts";
 import type { ChannelStay } from "./channels.ts";
 import { isArchived, isFinal, isForbidden, isGone, waitOf } from "./failures.ts";
 
@@ -132,7 +132,7 @@ export class Posts {
     const isTaken = await delivery.taken.catch(() => false);
     const lost = isTaken && !this.#isReposted ? await this.#find(index, text, signal) : undefined;
     const nonce = `${address.messageId}-${index}${isTaken ? "" : "n"}${this.#isReposted ? "r" : ""}`;
-    const { id, content } = lost ?? (await api.post(address, text, nonce, index === 0, signal));
+    const { id, content } = lost ?? (await api.post(address, text, nonce, index === 0, signal, !isTaken));
     // Where the post is found again it may show an earlier text. Discord trims what it is given.
     this.#posts[index] = { id, shown: content.trim() === text.content.trim() ? text : undefined };
     delivery.posted({ posts: this.#posts.map((post) => post.id) });
@@ -143,11 +143,11 @@ export class Posts {
     const { api, address, delivery, botId } = this.#options;
     if (!delivery.isRepeated || address.interaction !== undefined) return undefined;
     this.#found ??= await api.postsAfter(address, botId, signal);
-    const isKnown = (found: PostedMessage) => this.#posts.some(({ id }) => id === found.id);
+    const isOther = (found: PostedMessage) => isAside(found) || this.#posts.some(({ id }) => id === found.id);
     return this.#found.find((found) => {
       const { message_reference: reference, content } = found;
       const isFirst = index === 0 && reference?.message_id === address.messageId;
-      return !isKnown(found) && (isFirst || (!reference && content === text.content.trim()));
+      return !isOther(found) && (isFirst || (!reference && content === text.content.trim()));
     });
   }
 

@@ -1,3 +1,5 @@
+import type { Texts } from "aparte/adapter";
+
 /** The buttons that an answer may have. */
 export type Button = "stop" | "questions" | "new" | "feedback";
 
@@ -20,34 +22,41 @@ const labelLength = 75;
 const valueLength = 2_000;
 
 /** What stands below an answer that grows. */
-export function draftBlocks(buttons: readonly Button[]): object[] {
-  return buttons.includes("stop") ? [row([button(actions.stop, "Stop", "stop")])] : [];
+export function draftBlocks(buttons: readonly Button[], texts: Texts): object[] {
+  return buttons.includes("stop") ? [row([button(actions.stop, texts("button-stop"), "stop")])] : [];
 }
 
 /** What stands below a whole answer: its follow-up questions, and what can be done about it. */
-export function answerBlocks(buttons: readonly Button[], questions: readonly string[]): object[] {
+export function answerBlocks(
+  buttons: readonly Button[],
+  questions: readonly string[],
+  texts: Texts,
+): object[] {
   const asked = questions
     .filter((question) => question !== "" && question.length <= valueLength)
     .slice(0, rowLength)
     .map((question, index) => button(`aparte_question_${index}`, label(question), question));
   return [
     ...(asked.length > 0 ? [row(asked)] : []),
-    ...(buttons.includes("new") ? [row([button(actions.new, "New conversation", "new")])] : []),
-    ...(buttons.includes("feedback") ? [feedback] : []),
+    ...(buttons.includes("new") ? [row([button(actions.new, texts("button-new"), "new")])] : []),
+    ...(buttons.includes("feedback") ? [feedback(texts)] : []),
   ];
 }
 
-const feedback = {
-  type: "context_actions",
-  elements: [
-    {
-      type: "feedback_buttons",
-      action_id: actions.feedback,
-      positive_button: { text: { type: "plain_text", text: "Good answer" }, value: "good" },
-      negative_button: { text: { type: "plain_text", text: "Bad answer" }, value: "bad" },
-    },
-  ],
-};
+function feedback(texts: Texts): object {
+  const verdict = (text: string, value: string) => ({ text: { type: "plain_text", text }, value });
+  return {
+    type: "context_actions",
+    elements: [
+      {
+        type: "feedback_buttons",
+        action_id: actions.feedback,
+        positive_button: verdict(texts("button-good"), "good"),
+        negative_button: verdict(texts("button-bad"), "bad"),
+      },
+    ],
+  };
+}
 
 function row(elements: readonly object[]): object {
   return { type: "actions", elements };

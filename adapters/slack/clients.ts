@@ -1,5 +1,5 @@
 import type { App } from "@slack/bolt";
-import { optionInvalid } from "aparte";
+import { optionInvalid } from "aparte/adapter";
 import type { Installation } from "./address.ts";
 import type { SlackClient, SlackSettings } from "./options.ts";
 

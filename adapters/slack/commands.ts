@@ -1,5 +1,6 @@
 import type { App } from "@slack/bolt";
 import { AparteError, type Message, type SessionMapper, type Speaker } from "aparte";
+import { failureText, plainTexts, type Texts } from "aparte/adapter";
 import type { SlackClients } from "./clients.ts";
 import { readFailure } from "./failures.ts";
 import { keptLine, placesOf } from "./kept.ts";
@@ -11,18 +12,18 @@ import { Told } from "./told.ts";
 
 /** What a person may command: as a slash command's first word, as a word behind "!", and of some by a shortcut. */
 const usages = {
-  new: "begins a new conversation: the agent forgets what was said",
-  "name TITLE": "gives our conversation a name",
-  "use NAME": "chooses the agent that you talk to",
-  stop: "stops the answer that is being written for you",
-  kept: "tells what is kept of you",
-  forget: "erases all that is kept of you",
-};
+  new: "usage-new",
+  "name TITLE": "usage-name",
+  "use NAME": "usage-use",
+  stop: "usage-stop",
+  kept: "usage-kept",
+  forget: "usage-forget",
+} as const;
 
 type Usage = keyof typeof usages;
 
-function usage(of: Usage, lead: string): string {
-  return `\`${lead}${of}\` ${usages[of]}`;
+function usage(of: Usage, lead: string, texts: Texts): string {
+  return texts(usages[of], { command: `${lead}${of}` });
 }
 
 /** How all of them are written, for the slash command's hint. */
@@ -37,7 +38,7 @@ export const shortcuts = [
 
 /** What a command does, as one sentence's rest: "begins a new conversation …". */
 export function purposeOf(command: (typeof shortcuts)[number]["command"]): string {
-  return usages[command];
+  return plainTexts(usages[command], { command: "" }).replace("`` ", "");
 }
 
 /** The longest title of an agent's session at Slack, in characters. */
@@ -146,36 +147,36 @@ export class Commands {
           ? error
           : new AparteError("hook-failed", "A command failed.", { cause: error });
       this.#options.mapper.logger.warn("a command failed", { command: name, reference: failure.reference });
-      return failure.say;
+      return escapeText(failureText(failure, this.#options.mapper.texts(speaker)));
     }
   }
 
   async #run(speaker: Speaker, name: string, argument: string, lead: string): Promise<string> {
     const { mapper, running } = this.#options;
+    const texts = mapper.texts(speaker);
     const isAboveThreads = this.#options.agentView && speaker.direct === true && speaker.thread === undefined;
-    if (isAboveThreads && name === "new") return "Here each new message begins a new conversation.";
+    if (isAboveThreads && name === "new") return texts("anew-each-message");
     if (isAboveThreads && (name === "name" || name === "use")) {
-      const words = escapeText(`!${name} ${argument}`.trim());
-      return `Here each of our threads is a conversation of its own. In one of them, say: \`${words}\`.`;
+      return texts("in-a-thread", { command: escapeText(`!${name} ${argument}`.trim()) });
     }
     switch (name) {
       case "new":
         await mapper.reset(speaker);
-        return "A new conversation begins.";
+        return texts("begun-anew");
       case "name":
-        if (argument === "") return usage("name TITLE", lead);
+        if (argument === "") return usage("name TITLE", lead, texts);
         await this.#name(speaker, argument);
-        return "Our conversation has its name.";
+        return texts("conversation-named");
       case "use":
         return this.#use(speaker, argument, lead);
       case "stop":
-        return running.stopIn(speaker) ? "Stopped." : "Nothing runs for you here.";
+        return texts(running.stopIn(speaker) ? "stopped" : "nothing-runs");
       case "kept":
         return this.#kept(speaker, lead);
       case "forget":
         return this.#forget(speaker);
       default:
-        return (Object.keys(usages) as Usage[]).map((one) => usage(one, lead)).join("\n");
+        return (Object.keys(usages) as Usage[]).map((one) => usage(one, lead, texts)).join("\n");
     }
   }
 
@@ -193,28 +194,27 @@ export class Commands {
     const { mapper } = this.#options;
     if (agent === "") {
       const names = (await mapper.agents(speaker)).map(escapeText).join(", ");
-      return `You can talk to: ${names}. To choose: \`${lead}use NAME\`.`;
+      return mapper.texts(speaker)("agents-offered", { agents: names, command: `${lead}use NAME` });
     }
     await mapper.select(speaker, agent);
-    return `You talk to ${escapeText(agent)} now.`;
+    return mapper.texts(speaker)("agent-chosen", { agent: escapeText(agent) });
   }
 
   async #kept(speaker: Speaker, lead: string): Promise<string> {
     const { mapper } = this.#options;
+    const texts = mapper.texts(speaker);
     const exported = await Promise.all(
       (await placesOf(mapper, speaker)).map((place) => mapper.export(place)),
     );
     // Several places may have one session.
     const kept = new Map(
-      exported.flatMap((one) => (one === undefined ? [] : [[one.sessionName, keptLine(one)]])),
+      exported.flatMap((one) => (one === undefined ? [] : [[one.sessionName, keptLine(one, texts)]])),
     );
     const lines = [...kept.values()];
-    const end =
-      "What you say goes to the agent's service, under a name that tells it nothing about you. " +
-      `\`${lead}forget\` erases all of it.`;
+    const end = texts("kept-where", { command: `${lead}forget` });
     return lines.length === 0
-      ? `Nothing is kept of you. ${end}`
-      : ["This is kept of you:", ...lines, "", end].join("\n");
+      ? `${texts("kept-nothing")} ${end}`
+      : [texts("kept-this"), ...lines, "", end].join("\n");
   }
 
   async #forget(speaker: Speaker): Promise<string> {
@@ -222,9 +222,9 @@ export class Commands {
     const places = await placesOf(mapper, speaker);
     const erasures = await Promise.all(places.map((place) => mapper.forget(place)));
     const outcomes = erasures.flatMap(({ conversations }) => Object.values(conversations));
-    return outcomes.every((outcome) => outcome === "erased")
-      ? "All that was kept of you is erased."
-      : "All that was kept of you here is erased. The agent's service cannot erase what it has, or is asked again until it does.";
+    return mapper.texts(speaker)(
+      outcomes.every((outcome) => outcome === "erased") ? "erased" : "erased-here",
+    );
   }
 }
 

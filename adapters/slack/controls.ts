@@ -26,7 +26,7 @@ export function listenToControls(app: App, options: ControlsOptions): void {
     await ack();
     const { speaker } = (await whoActed(body)) ?? {};
     if (speaker === undefined || running.stop(speaker)) return;
-    await respond(privately("There is nothing of yours that I could stop here."));
+    await respond(privately(mapper.texts(speaker)("nothing-runs")));
   });
 
   app.action(actions.new, async ({ ack, body, respond }) => {
@@ -34,7 +34,7 @@ export function listenToControls(app: App, options: ControlsOptions): void {
     const { speaker } = (await whoActed(body)) ?? {};
     if (speaker === undefined) return;
     await mapper.reset(speaker);
-    await respond(privately("I have forgotten what we talked about here."));
+    await respond(privately(mapper.texts(speaker)("begun-anew")));
   });
 
   app.action<BlockAction<ButtonAction>>(actions.question, async ({ ack, body, action }) => {
@@ -61,7 +61,7 @@ export function listenToControls(app: App, options: ControlsOptions): void {
     const ts = body.message?.ts;
     if (speaker === undefined || ts === undefined) return;
     await onFeedback?.({ speaker, ts, isPositive: Reflect.get(action, "value") === "good" });
-    await respond(privately("Thank you: I have passed it on."));
+    await respond(privately(mapper.texts(speaker)("feedback-thanks")));
   });
 
   app.event("agent_session_stopped", async ({ body }) => {

@@ -1,4 +1,5 @@
-import { AparteError, type Delivery, ReplyText, silentNotices } from "aparte";
+import { AparteError } from "aparte";
+import { type Delivery, ReplyText, silentNotices } from "aparte/adapter";
 import type { ReplyAddress } from "./address.ts";
 import { SlackApi } from "./api.ts";
 import { answerBlocks, type Button, draftBlocks } from "./buttons.ts";
@@ -7,9 +8,6 @@ import { Posts } from "./posts.ts";
 import { type AgentSession, Status } from "./status.ts";
 import { messageTexts } from "./text.ts";
 import type { Workspace } from "./workspaces.ts";
-
-/** What stands above follow-up questions that have no buttons. */
-const invitation = "You could ask:";
 
 export interface DeliverOptions {
   readonly clients: Clients;
@@ -28,15 +26,19 @@ export interface DeliverOptions {
  */
 export async function deliver(delivery: Delivery, options: DeliverOptions): Promise<boolean> {
   const { clients, workspace, address, firstWait, buttons, title, warn } = options;
-  const text = new ReplyText();
+  const text = new ReplyText(delivery.texts);
   const api = new SlackApi(clients, address);
   const questions: string[] = [];
   const texts = (isPlain: boolean) => {
     const listed = isPlain ? questions.map((question) => `\n- ${question}`).join("") : "";
-    const asked = questions.length > 0 && (isPlain || text.text === "") ? [`${invitation}${listed}`] : [];
+    const asked =
+      questions.length > 0 && (isPlain || text.text === "")
+        ? [`${delivery.texts("you-could-ask")}${listed}`]
+        : [];
     return messageTexts([text.text, ...asked].filter((part) => part !== "").join("\n\n"), isPlain);
   };
-  const below = (isWhole: boolean) => (isWhole ? answerBlocks(buttons, questions) : draftBlocks(buttons));
+  const below = (isWhole: boolean) =>
+    isWhole ? answerBlocks(buttons, questions, delivery.texts) : draftBlocks(buttons, delivery.texts);
   const posts = new Posts({ api, workspace, delivery, firstWait, texts, below, warn });
   const status = new Status(api, delivery, title === undefined ? undefined : sessionOf(title, options));
   let isSilent = false;
@@ -50,7 +52,7 @@ export async function deliver(delivery: Delivery, options: DeliverOptions): Prom
     }
     // Nobody is left without a word.
     if (text.text === "" && questions.length === 0 && !isSilent)
-      text.fail(new AparteError("no-answer", "The agent said nothing."));
+      text.fail(new AparteError("no-answer", "The agent said nothing.", { texts: delivery.texts }));
   } catch (error) {
     const isTaken = await delivery.taken.catch(() => false);
     if (isTaken || workspace.told.isFirst(`${address.channel}:${address.ts}`)) text.fail(error);

@@ -1,4 +1,5 @@
-import { AparteError, type DeliveryFailure } from "aparte";
+import { AparteError } from "aparte";
+import type { DeliveryFailure } from "aparte/adapter";
 
 // What Slack's errors mean. They are known by their shape: only types are imported from Slack's packages.
 

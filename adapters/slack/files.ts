@@ -1,4 +1,5 @@
-import { attachmentError, type FileInput, fetchAttachment, type JsonValue, readAttachment } from "aparte";
+import type { FileInput } from "aparte";
+import { attachmentError, fetchAttachment, type JsonValue, readAttachment } from "aparte/adapter";
 import { type Installation, installationOf, isId } from "./address.ts";
 import type { Clients, SlackClients } from "./clients.ts";
 import type { SlackSettings } from "./options.ts";

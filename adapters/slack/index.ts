@@ -1,5 +1,6 @@
 import type { App, Context } from "@slack/bolt";
-import { type Adapter, AparteError, optionInvalid, type SessionMapper } from "aparte";
+import { AparteError, type SessionMapper } from "aparte";
+import { type Adapter, optionInvalid } from "aparte/adapter";
 import { acknowledgeRecorded } from "./acknowledge.ts";
 import { addressOf, replyAddress } from "./address.ts";
 import { SlackClients } from "./clients.ts";

@@ -1,4 +1,5 @@
 import type { SessionExport, SessionMapper, SessionSummary, Speaker } from "aparte";
+import type { Texts } from "aparte/adapter";
 import { platform } from "./speaker.ts";
 
 /**
@@ -38,17 +39,18 @@ function speakerOf({ speaker }: SessionSummary): Speaker {
 }
 
 /** One line on what is kept of one session. */
-export function keptLine({ speaker, agent, conversations, messages }: SessionExport): string {
-  const place =
-    speaker.direct !== undefined
-      ? "in private"
-      : speaker.channel === undefined
-        ? "in channels"
-        : `in <#${speaker.channel}>`;
+export function keptLine({ speaker, agent, conversations, messages }: SessionExport, texts: Texts): string {
+  const shared =
+    speaker.channel === undefined
+      ? texts("kept-channels")
+      : texts("kept-channel", { channel: `<#${speaker.channel}>` });
+  const place = speaker.direct === undefined ? shared : texts("kept-direct");
   const talks = Object.keys(conversations).map((name) => {
     const count = messages[name]?.length;
-    return `a conversation with ${name}${count === undefined ? "" : ` (${count} messages)`}`;
+    return count === undefined
+      ? texts("kept-conversation", { agent: name })
+      : texts("kept-messages", { agent: name, count });
   });
-  const chosen = agent === undefined ? [] : [`you chose ${agent}`];
-  return `- ${place}: ${[talks.join(", "), ...chosen].filter((part) => part !== "").join("; ") || "your place in line"}`;
+  const chosen = agent === undefined ? [] : [texts("kept-choice", { agent })];
+  return `- ${place}: ${[talks.join(", "), ...chosen].filter((part) => part !== "").join("; ") || texts("kept-line")}`;
 }

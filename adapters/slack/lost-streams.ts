@@ -1,4 +1,4 @@
-import type { Delivery } from "aparte";
+import type { Delivery } from "aparte/adapter";
 import type { SlackApi } from "./api.ts";
 
 export interface LostStreamsOptions {

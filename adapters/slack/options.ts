@@ -1,5 +1,6 @@
 import type { App, InstallationStore } from "@slack/bolt";
-import { optionInvalid, refuseUnknown, type Speaker } from "aparte";
+import type { Speaker } from "aparte";
+import { optionInvalid, refuseUnknown } from "aparte/adapter";
 import type { Button } from "./buttons.ts";
 
 /** `@slack/web-api`'s WebClient, of the version that Bolt uses. */
@@ -21,6 +22,7 @@ export interface Feedback {
   readonly isPositive: boolean;
 }
 
+/** What `slack` takes. */
 export interface SlackOptions {
   /**
    * A name for this bot, e.g. its app's id, where several Slack apps share a mapper or a store: each person has a

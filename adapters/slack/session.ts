@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { AllMiddlewareArgs, AnyMiddlewareArgs } from "@slack/bolt";
-import { type PersonSession, personSession, type SessionMapper, type Speaker } from "aparte";
+import type { SessionMapper, Speaker } from "aparte";
+import { type PersonSession, personSession } from "aparte/adapter";
 
 /** The session of the person who did what Slack tells of. Of what is asked here Slack is told nothing: the reply is the caller's to show. */
 export interface SlackSession extends PersonSession {

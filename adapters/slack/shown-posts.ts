@@ -1,4 +1,4 @@
-import type { Delivery, JsonValue } from "aparte";
+import type { Delivery, JsonValue } from "aparte/adapter";
 import { isId } from "./address.ts";
 import type { Content, SlackApi } from "./api.ts";
 import {

@@ -1,12 +1,10 @@
-import type { Delivery } from "aparte";
+import type { Delivery } from "aparte/adapter";
 import type { SlackApi } from "./api.ts";
 import { isFinal } from "./failures.ts";
 import type { Feature } from "./feature.ts";
 
 /** Slack takes a status away after two minutes. In milliseconds. */
 const repeatMs = 90_000;
-
-const thinking = "is thinking…";
 
 export interface AgentSession {
   /** What the thread is called. */
@@ -40,7 +38,7 @@ export class Status {
       this.#told = undefined;
       this.#send();
     }, repeatMs);
-    this.show(thinking);
+    this.show(delivery.texts("thinking"));
     this.#session("processing");
   }
 
@@ -68,7 +66,7 @@ export class Status {
 
   /** The agent does something; "" for nothing that it tells of. */
   doing(text: string): void {
-    this.show(text === "" ? thinking : text);
+    this.show(text === "" ? this.#delivery.texts("thinking") : text);
   }
 
   /** Resolves when it is gone: it must not take away the status of the turn that follows. */

@@ -1,4 +1,4 @@
-import { cut } from "aparte";
+import { cut } from "aparte/adapter";
 import { withTableHeads } from "./table-heads.ts";
 
 /** The longest text of one message, in characters after escaping: Slack takes 12,000 in a markdown block or a stream. */

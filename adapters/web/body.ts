@@ -32,14 +32,11 @@ export async function readSaid(request: Request, limits: Limits, room: Room): Pr
   const type = contentType.split(";", 1)[0]?.trim().toLowerCase();
   if (type === "application/json") return saidIn(await readJson(request, limits.maxBodySize, room), []);
   if (type !== "multipart/form-data") {
-    throw new Refusal(
-      "type-unsupported",
-      "Send application/json, or multipart/form-data where there are files.",
-    );
+    throw new Refusal("type-unsupported", (texts) => texts("type-unsupported"));
   }
   // A form of any site may send multipart without being asked; a header of its own it may not.
   if (!request.headers.has(ownHeader)) {
-    throw new Refusal("forbidden", `A multipart message needs the header "${ownHeader}: 1".`);
+    throw new Refusal("forbidden", (texts) => texts("header-missing", { header: ownHeader }));
   }
   return readForm(await readBytes(request, limits.maxUploadSize, room), contentType, limits.maxFiles);
 }
@@ -134,5 +131,5 @@ async function readBytes(request: Request, most: number, room: Room): Promise<Ui
 }
 
 function tooLarge(most: number): Refusal {
-  return new Refusal("too-large", `The message is larger than ${most} bytes.`);
+  return new Refusal("too-large", (texts) => texts("too-large", { most }));
 }

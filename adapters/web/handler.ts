@@ -39,7 +39,11 @@ export function web(mapper: SessionMapper, options: WebOptions): WebHandler {
   const waiting = new WaitingBytes(settings);
   return async (request) => {
     const response = await answer({ mapper, settings, replies, waiting }, request).catch((error: unknown) =>
-      failureResponse(error, settings.logger),
+      failureResponse(
+        error,
+        settings.logger,
+        mapper.texts({ platform: settings.platform, ...localeOf(request) }),
+      ),
     );
     response.headers.set("cache-control", "no-store, no-transform");
     response.headers.set("x-content-type-options", "nosniff");
@@ -59,7 +63,7 @@ async function answer(host: Host, request: Request): Promise<Response> {
   refuseForeign(request, settings.origins);
   if (request.method === "OPTIONS") return preflight();
   if (!["GET", "POST", "DELETE"].includes(request.method)) {
-    throw new Refusal("method-not-allowed", "Use POST, GET or DELETE.", {
+    throw new Refusal("method-not-allowed", (texts) => texts("method-not-allowed"), {
       allow: "GET, POST, DELETE, OPTIONS",
     });
   }
@@ -69,7 +73,7 @@ async function answer(host: Host, request: Request): Promise<Response> {
   const id = readId(request);
   const kept = replies.find({ ...speaker, id });
   if (kept === undefined) {
-    throw new Refusal("not-found", "There is no answer to that message here, or no longer.");
+    throw new Refusal("not-found", (texts) => texts("not-found"));
   }
   if (request.method === "GET") return deliver(settings, request, id, kept, attach(request, kept));
   kept.cancel();
@@ -84,10 +88,10 @@ async function ask(host: Host, request: Request, speaker: WebSpeaker): Promise<R
   try {
     const said = await readSaid(request, settings, room);
     await authorize(settings, said, speaker);
-    message = { ...said, ...speaker, platform: settings.platform };
+    message = { ...localeOf(request), ...said, ...speaker, platform: settings.platform };
     // No await between these two: the same message sent twice at once has one reply.
     const found = replies.find(message);
-    kept = found ?? replies.add(message, () => mapper.handle(message));
+    kept = found ?? replies.add(message, () => mapper.handle(message), mapper.texts(message));
     if (found === undefined) void kept.ended.then(room.free);
     else room.free();
   } catch (error) {
@@ -111,18 +115,18 @@ async function authenticate({ authenticate, logger }: Settings, request: Request
   try {
     speaker = await authenticate(request);
   } catch (error) {
-    const refusal = new Refusal(
-      "authentication-unavailable",
-      "I cannot tell who you are right now. Please try again.",
-    );
-    logger.error("authenticate failed", { ...describe(error), reference: refusal.body.error.reference });
+    const code = "authentication-unavailable";
+    const refusal = new Refusal(code, (texts) => texts(code));
+    logger.error("authenticate failed", { ...describe(error), reference: refusal.reference });
     throw refusal;
   }
   if (speaker === undefined || speaker === null) {
-    throw new Refusal("unauthenticated", "Please sign in first.", { "www-authenticate": "Bearer" });
+    throw new Refusal("unauthenticated", (texts) => texts("unauthenticated"), {
+      "www-authenticate": "Bearer",
+    });
   }
   // Only these: what else the hook returns must not become part of the message.
-  const { tenant, user, channel, thread } = speaker;
+  const { tenant, user, channel, thread, locale } = speaker;
   if (typeof tenant !== "string" || typeof user !== "string" || user === "") {
     throw new AparteError(
       "option-invalid",
@@ -137,7 +141,15 @@ async function authenticate({ authenticate, logger }: Settings, request: Request
     user,
     ...(channel === undefined ? {} : { channel }),
     ...(thread === undefined ? {} : { thread }),
+    ...(locale === undefined ? {} : { locale }),
   };
+}
+
+/** The language that the person's browser asks for first. */
+function localeOf(request: Request): { readonly locale?: string } {
+  const [locale] =
+    /^[a-z]{1,8}(-[a-z\d]{1,8}){0,4}/i.exec(request.headers.get("accept-language") ?? "") ?? [];
+  return locale === undefined ? {} : { locale };
 }
 
 /** @throws {Refusal} 403 */
@@ -157,10 +169,8 @@ async function authorize(settings: Settings, said: Said, speaker: WebSpeaker): P
         ...(thread === undefined || thread === speaker.thread ? {} : { thread }),
       })));
   if (!isAllowed) {
-    throw new Refusal(
-      "forbidden",
-      "You may not speak there. Channels and threads need the option `authorize`.",
-    );
+    // Channels and threads need the option `authorize`.
+    throw new Refusal("forbidden", (texts) => texts("forbidden"));
   }
 }
 

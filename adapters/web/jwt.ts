@@ -1,5 +1,5 @@
 import type { JsonWebKey, KeyObject, webcrypto } from "node:crypto";
-import { optionInvalid, refuseUnknown } from "aparte";
+import { optionInvalid, refuseUnknown } from "aparte/adapter";
 import { type JWTVerifyGetKey, jwtVerify } from "jose";
 import type { WebSpeaker } from "./options.ts";
 import { KeysUnavailable, remoteKeys } from "./remote-keys.ts";
@@ -16,6 +16,7 @@ export interface JwtClaims {
   readonly [claim: string]: unknown;
 }
 
+/** What `jwtSpeaker` takes. */
 export interface JwtSpeakerOptions {
   /** The secret that the host application signs with, at least 32 bytes. Either this, or `key`, or `jwksUrl`. */
   readonly secret?: string | Uint8Array;

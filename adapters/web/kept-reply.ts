@@ -1,4 +1,5 @@
-import { type Reply, type ReplyEvent, Transcript } from "aparte";
+import type { Reply, ReplyEvent } from "aparte";
+import { type Texts, Transcript } from "aparte/adapter";
 import { type FailureBody, failureBody } from "./refusal.ts";
 import { later } from "./timer.ts";
 
@@ -26,6 +27,7 @@ export class KeptReply {
   /** Resolves when the last event is there. */
   readonly ended: Promise<void>;
   readonly #reply: Reply;
+  readonly #texts: Texts;
   readonly #graceTime: number;
   readonly #events: KeptEvent[] = [];
   readonly #transcript = new Transcript();
@@ -35,10 +37,11 @@ export class KeptReply {
   #cancelGrace: (() => void) | undefined;
   #waiting = new Set<() => void>();
 
-  constructor(name: ReplyName, reply: Reply, graceTime: number) {
+  constructor(name: ReplyName, reply: Reply, texts: Texts, graceTime: number) {
     const { tenant, user, id } = name;
     this.name = { ...(tenant === undefined ? {} : { tenant }), user, id };
     this.#reply = reply;
+    this.#texts = texts;
     this.#graceTime = graceTime;
     this.ended = this.#read();
   }
@@ -116,7 +119,7 @@ export class KeptReply {
     } catch (error) {
       this.#failure = error;
       this.#hasEnded = true;
-      this.#push({ name: "failed", data: failureBody(error) });
+      this.#push({ name: "failed", data: failureBody(error, this.#texts) });
     }
     this.#cancelGrace?.();
   }

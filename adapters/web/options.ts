@@ -1,4 +1,5 @@
-import { type Logger, optionInvalid, refuseUnknown, type Speaker } from "aparte";
+import type { Logger, Speaker } from "aparte";
+import { optionInvalid, refuseUnknown } from "aparte/adapter";
 
 /** Who speaks, as the host application vouches for it. */
 export type WebSpeaker = Omit<Speaker, "platform">;
@@ -11,6 +12,7 @@ export interface Wanted {
   readonly thread?: string;
 }
 
+/** What `web` takes. */
 export interface WebOptions {
   /**
    * Who makes this request, by the host application's own session or token; undefined for nobody (401).

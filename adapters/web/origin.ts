@@ -31,10 +31,8 @@ export function hostOf(request: Request): string {
 /** @throws {Refusal} 403 */
 export function refuseForeign(request: Request, origins: readonly string[]): void {
   if (isForeign(request, origins)) {
-    throw new Refusal(
-      "foreign-origin",
-      "Pages of other sites may not speak here. Add the page's origin to `origins`.",
-    );
+    // The option `origins` names those that may.
+    throw new Refusal("foreign-origin", (texts) => texts("foreign-origin"));
   }
 }
 

@@ -1,4 +1,5 @@
 import { AparteError, type AparteErrorCode, type Logger } from "aparte";
+import { failureText, type Texts } from "aparte/adapter";
 
 /** Every `error.code` that a response can carry: the core's, and those of HTTP itself. */
 export type WebErrorCode = AparteErrorCode | keyof typeof statuses;
@@ -75,15 +76,25 @@ export interface FailureBody {
 /** A request that is not answered, and the response that says why. */
 export class Refusal extends Error {
   override readonly name = "Refusal";
+  readonly code: keyof typeof statuses;
   readonly status: number;
-  readonly body: FailureBody;
   readonly headers: Readonly<Record<string, string>>;
+  /** Found in the log. */
+  readonly reference: string = newReference();
+  /** What the person reads. */
+  readonly say: (texts: Texts) => string;
 
-  constructor(code: keyof typeof statuses, message: string, headers: Readonly<Record<string, string>> = {}) {
-    super(message);
+  /** @param say what the person reads, or the sentence in their language */
+  constructor(
+    code: keyof typeof statuses,
+    say: string | ((texts: Texts) => string),
+    headers: Readonly<Record<string, string>> = {},
+  ) {
+    super(`The request was refused: ${code}.`);
+    this.code = code;
     this.status = statuses[code];
     this.headers = headers;
-    this.body = { error: { code, message, reference: newReference() } };
+    this.say = typeof say === "string" ? () => say : say;
   }
 }
 
@@ -93,30 +104,32 @@ export function fieldInvalid(field: string, problem: string): AparteError {
 }
 
 /** What a person's client is told of a failure; never the cause. */
-export function failureBody(error: unknown): FailureBody {
-  if (error instanceof Refusal) return error.body;
-  if (!(error instanceof AparteError)) return internal().body;
-  const { code, say, reference, field } = error;
-  return { error: { code, message: say, reference, ...(field === undefined ? {} : { field }) } };
+export function failureBody(error: unknown, texts: Texts): FailureBody {
+  if (error instanceof AparteError) {
+    const { code, reference, field } = error;
+    const message = failureText(error, texts);
+    return { error: { code, message, reference, ...(field === undefined ? {} : { field }) } };
+  }
+  const { code, say, reference } = error instanceof Refusal ? error : internal();
+  return { error: { code, message: say(texts), reference } };
 }
 
 /**
  * The response that tells a failure, as the web handler gives it: for a host's own routes beside it.
  * @param logger told of errors that are neither a {@link Refusal} nor an AparteError: nobody else tells those.
+ * @param texts in the person's language, from `mapper.texts(speaker)`
  */
-export function failureResponse(error: unknown, logger: Pick<Logger, "error">): Response {
+export function failureResponse(error: unknown, logger: Pick<Logger, "error">, texts: Texts): Response {
   if (error instanceof AparteError) {
     const { code, retryAfterMs } = error;
     const headers: Record<string, string> =
       retryAfterMs === undefined ? {} : { "retry-after": String(Math.ceil(retryAfterMs / 1000)) };
-    return Response.json(failureBody(error), { status: statusOf[code], headers });
+    return Response.json(failureBody(error, texts), { status: statusOf[code], headers });
   }
   const refusal = error instanceof Refusal ? error : internal();
-  const { status, headers, body } = refusal;
-  if (refusal !== error) {
-    logger.error("a web request failed", { ...describe(error), reference: body.error.reference });
-  }
-  return Response.json(body, { status, headers });
+  const { status, headers, reference } = refusal;
+  if (refusal !== error) logger.error("a web request failed", { ...describe(error), reference });
+  return Response.json(failureBody(refusal, texts), { status, headers });
 }
 
 /** Of a foreign error only its class: its message may hold anything. */
@@ -125,7 +138,7 @@ export function describe(error: unknown): Record<string, unknown> {
 }
 
 function internal(): Refusal {
-  return new Refusal("internal", "Something went wrong here. Please try again.");
+  return new Refusal("internal", (texts) => texts("internal"));
 }
 
 function newReference(): string {

@@ -1,4 +1,5 @@
 import type { Reply } from "aparte";
+import type { Texts } from "aparte/adapter";
 import { KeptReply, type ReplyName } from "./kept-reply.ts";
 import type { Settings } from "./options.ts";
 import { Refusal } from "./refusal.ts";
@@ -25,22 +26,22 @@ export class Replies {
    * Keeps the reply that `make` begins.
    * @throws {Refusal} 429 when too many of the person's run, 503 when too many of all people's do
    */
-  add(name: ReplyName, make: () => Reply): KeptReply {
+  add(name: ReplyName, make: () => Reply, texts: Texts): KeptReply {
     const key = keyOf(name);
     const person = personKey(name);
     const own = this.#persons.get(person) ?? new Set();
     const { maxPersonReplies, maxReplies } = this.#limits;
     if (own.size >= maxPersonReplies && !this.#dropEnded(own)) {
-      throw new Refusal("full", "Too many of your messages are waiting. Send this one again later.", {
+      throw new Refusal("full", (texts) => texts("full"), {
         "retry-after": "10",
       });
     }
     if (this.#kept.size >= maxReplies && !this.#dropEnded(this.#kept.keys())) {
-      throw new Refusal("overloaded", "Too many answers run at this moment. Please try again.", {
+      throw new Refusal("overloaded", (texts) => texts("overloaded"), {
         "retry-after": "5",
       });
     }
-    const kept = new KeptReply(name, make(), this.#limits.graceTime);
+    const kept = new KeptReply(name, make(), texts, this.#limits.graceTime);
     this.#kept.set(key, kept);
     this.#persons.set(person, own.add(key));
     void kept.ended.then(() => later(this.#limits.keepTime, () => this.#drop(name, kept)));

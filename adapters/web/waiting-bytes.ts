@@ -28,12 +28,12 @@ export class WaitingBytes {
         const { maxPersonBytes, maxBytes } = this.#limits;
         const own = (this.#persons.get(person) ?? 0) + bytes;
         if (own > maxPersonBytes) {
-          throw new Refusal("full", "Too much of yours is waiting. Send this again later.", {
+          throw new Refusal("full", (texts) => texts("full"), {
             "retry-after": "10",
           });
         }
         if (this.#all + bytes > maxBytes) {
-          throw new Refusal("overloaded", "Too much is waiting at this moment. Please try again.", {
+          throw new Refusal("overloaded", (texts) => texts("overloaded"), {
             "retry-after": "5",
           });
         }

@@ -37,13 +37,15 @@ const chat = new Chat({
   logger: "error",
 });
 
-/** The words of a reply as they come, for the SDK to show. */
+/** The words of a reply as they come, for the SDK to show; where there is no answer, why. */
 async function* words(reply) {
   try {
-    for await (const event of reply) {
-      if (event.type === "text") yield event.delta;
-      else if (event.type === "notice") yield event.text;
+    let hasSpoken = false;
+    for await (const delta of reply.textStream) {
+      hasSpoken = true;
+      yield delta;
     }
+    if (!hasSpoken) yield await reply.text();
   } catch (error) {
     yield error.say;
   }

@@ -32,7 +32,10 @@ export async function fetchAttachment(source: AttachmentSource): Promise<Respons
   }
 }
 
-/** @throws {AparteError} `file-too-large` when there are more than `maxBytes`, `input-invalid` when they break off */
+/**
+ * Reads a file whole.
+ * @throws {AparteError} `file-too-large` when there are more than `maxBytes`, `input-invalid` when they break off
+ */
 export async function readAttachment(response: Response, maxBytes: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let size = 0;
@@ -54,6 +57,7 @@ export async function readAttachment(response: Response, maxBytes: number): Prom
   return Buffer.concat(chunks);
 }
 
+/** The error for a file that could not be had: `input-invalid`, of the field `files`. */
 export function attachmentError(problem: string, cause?: unknown): AparteError {
   return new AparteError("input-invalid", `An attached file ${problem}.`, { field: "files", cause });
 }

@@ -26,7 +26,10 @@ export interface PersonSession {
   export(): Promise<SessionExport | undefined>;
 }
 
-/** @param message the event's id, and what was said and sent: its files go along with whatever is asked */
+/**
+ * The session of the person who sent a message, for an adapter to lend to the bot's own handlers.
+ * @param message the event's id, and what was said and sent: its files go along with whatever is asked
+ */
 export function personSession(
   mapper: SessionMapper,
   speaker: Speaker,

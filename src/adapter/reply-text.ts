@@ -1,4 +1,5 @@
 import { asAparteError } from "../errors.ts";
+import type { Texts } from "../texts/texts.ts";
 import { type ReplyEvent, silentNotices } from "../turn/reply-event.ts";
 
 /** The longest status line, in characters. */
@@ -6,11 +7,17 @@ const statusLength = 200;
 
 /** What the person reads of a reply, as far as it has come: for adapters that show text. */
 export class ReplyText {
+  readonly #texts: Texts;
   readonly #blocks: string[] = [];
   #draft = "";
   #status = "";
   /** What is told below the draft: it came while the draft was being written. */
   #below: string[] = [];
+
+  /** @param texts `delivery.texts` */
+  constructor(texts: Texts) {
+    this.#texts = texts;
+  }
 
   add(event: ReplyEvent): void {
     switch (event.type) {
@@ -29,16 +36,16 @@ export class ReplyText {
         break;
       case "suggestions":
         if (event.items.length > 0)
-          this.#tell(["You could ask:", ...event.items.map((item) => `- ${item}`)].join("\n"));
+          this.#tell([this.#texts("you-could-ask"), ...event.items.map((item) => `- ${item}`)].join("\n"));
         break;
       case "notice":
         if (!silentNotices.has(event.code)) this.#tell(event.text);
         break;
       case "handoff":
-        this.#tell("A human takes over from here.");
+        this.#tell(this.#texts("handoff"));
         break;
       case "end":
-        this.#tell("This conversation has ended. Your next message begins a new one.");
+        this.#tell(this.#texts("conversation-ended"));
         break;
       case "usage":
         break;

@@ -1,7 +1,8 @@
 import type { JsonObject, JsonValue } from "../json.ts";
+import type { Texts } from "../texts/texts.ts";
 import type { ReplyEvent } from "../turn/reply-event.ts";
 
-export type { JsonObject, JsonValue };
+export type { JsonObject, JsonValue } from "../json.ts";
 
 /** A file or image that came with a message. Give its bytes, or a way to load them when they are needed. */
 export interface FileInput {
@@ -25,15 +26,18 @@ export interface SessionCall {
   readonly signal: AbortSignal;
 }
 
+/** A conversation that is to be opened. */
 export interface OpenCall extends SessionCall {
   /** A name for the conversation where the service has one. The backend cuts it to the service's limit. */
   readonly title?: string;
 }
 
+/** A call about one conversation. */
 export interface ConversationCall extends SessionCall {
   readonly conversationId: string;
 }
 
+/** One turn, as a backend is asked for it. */
 export interface AskCall extends ConversationCall {
   /**
    * Names the turn: ASCII, 22 characters, the same when another process goes on with it. Where the service keeps it,
@@ -43,6 +47,8 @@ export interface AskCall extends ConversationCall {
   /** What the person said. May be empty when there are files. */
   readonly text: string;
   readonly files: readonly FileInput[];
+  /** aparte's own sentences in the person's language, for notices. @default English */
+  readonly texts?: Texts;
   /** What the agent is to know with this turn, by the message or a middleware. The service gets it where it can. */
   readonly context?: JsonObject;
   /** What the backend kept of this conversation's last turn, see {@link AskCall.keep}. */
@@ -56,6 +62,7 @@ export interface AskCall extends ConversationCall {
   readonly note?: (facts: JsonValue) => void;
 }
 
+/** A turn whose process died, as a backend is asked for what became of it. */
 export interface RecoverCall extends AskCall {
   /** What {@link AskCall.note} kept, if the turn got that far. */
   readonly facts?: JsonValue;
@@ -122,6 +129,7 @@ export interface SharedTokens {
   once(key: string, mint: () => Promise<SharedToken>): Promise<SharedToken>;
 }
 
+/** A token on the shelf that all processes share. */
 export interface SharedToken {
   readonly token: string;
   /** How long the token may still be used, in milliseconds from now. */

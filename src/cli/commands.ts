@@ -7,21 +7,21 @@ import type { Middleware } from "../turn/middleware.ts";
  */
 export function commands(mapper: SessionMapper): Middleware {
   return async (turn, next) => {
+    const texts = mapper.texts(turn.message);
     const [command, name = ""] = turn.text.trim().split(/\s+/, 2);
     switch (command) {
       case "!reset":
         await mapper.reset(turn.message);
-        return turn.say("I have forgotten what we talked about.");
+        return turn.say(texts("begun-anew"));
       case "!agents": {
         const agents = await mapper.agents(turn.message);
-        return turn.say(`You talk to ${turn.agent}. There are: ${agents.join(", ")}. Say: !use NAME`);
+        return turn.say(texts("agents-listed", { agent: turn.agent, agents: agents.join(", ") }));
       }
       case "!use": {
         const agents = await mapper.agents(turn.message);
-        if (!agents.includes(name))
-          return turn.say(`There is no agent of that name. There are: ${agents.join(", ")}.`);
+        if (!agents.includes(name)) return turn.say(texts("agent-not-there", { agents: agents.join(", ") }));
         await mapper.select(turn.message, name);
-        return turn.say(`You talk to ${name} now.`);
+        return turn.say(texts("agent-chosen", { agent: name }));
       }
       default:
         return next();

@@ -123,7 +123,7 @@ export function playground(mapper: SessionMapper, options: PlaygroundOptions): W
       response.headers.set("cache-control", "no-store, no-transform");
       return response;
     } catch (error) {
-      return failureResponse(error, logger);
+      return failureResponse(error, logger, mapper.texts({}));
     }
   };
 }

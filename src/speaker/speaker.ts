@@ -1,6 +1,6 @@
 import { AparteError } from "../errors.ts";
 
-/** Who spoke, to whom, and where. All parts but the last two are the platform's own ids, taken as opaque strings. */
+/** Who spoke, to whom, and where. Tenant, user, channel and thread are the platform's own ids, taken as opaque strings. */
 export interface Speaker {
   /** The chat platform, e.g. `"slack"`, `"discord"`, `"web"`. Not empty. */
   readonly platform: string;
@@ -16,11 +16,16 @@ export interface Speaker {
   readonly direct?: boolean;
   /** The person's home is another tenant (Slack Connect). It is told, and part of no key. @default false */
   readonly external?: boolean;
+  /**
+   * The person's language, as a tag such as `"zh-CN"`, where the platform tells it: our own sentences come in it. Part of
+   * no key.
+   */
+  readonly locale?: string;
   /** The scope of this place in place of the mapper's: where a thread is a conversation of its own. */
   readonly scope?: "user-in-thread";
 }
 
-const texts = ["bot", "tenant", "channel", "thread"] as const;
+const texts = ["bot", "tenant", "channel", "thread", "locale"] as const;
 const flags = ["direct", "external"] as const;
 
 /**
@@ -56,7 +61,7 @@ export function checkSpeaker(speaker: Speaker): void {
 
 /** The fields of a speaker alone, of a value that may have others. */
 export function speakerOf(value: Speaker): Speaker {
-  const { platform, bot, tenant, user, channel, thread, direct, external, scope } = value;
+  const { platform, bot, tenant, user, channel, thread, direct, external, locale, scope } = value;
   return {
     ...{ platform, user },
     ...(bot === undefined ? {} : { bot }),
@@ -65,6 +70,7 @@ export function speakerOf(value: Speaker): Speaker {
     ...(thread === undefined ? {} : { thread }),
     ...(direct === undefined ? {} : { direct }),
     ...(external === undefined ? {} : { external }),
+    ...(locale === undefined ? {} : { locale }),
     ...(scope === undefined ? {} : { scope }),
   };
 }

@@ -1,8 +1,14 @@
+import { createRequire } from "node:module";
 import type { RateLimiterAbstract } from "rate-limiter-flexible";
 import { AparteError } from "../errors.ts";
 import type { Rates } from "./store.ts";
 
 type Library = typeof import("rate-limiter-flexible");
+
+const packageName = "rate-limiter-flexible";
+
+/** Those that need the package. */
+const limiting = new WeakSet<Rates>();
 
 /** How many uses one span has, and how long it is. */
 export interface RateOptions {
@@ -21,7 +27,7 @@ export function limiterRates(
   make: (library: Library, options: RateOptions) => RateLimiterAbstract | Promise<RateLimiterAbstract>,
 ): Rates {
   const limiters = new Map<string, Promise<RateLimiterAbstract>>();
-  return {
+  const rates: Rates = {
     async take(key, limit, spanMs) {
       const name = `${limit}/${spanMs}`;
       let limiter = limiters.get(name);
@@ -41,6 +47,21 @@ export function limiterRates(
       }
     },
   };
+  limiting.add(rates);
+  return rates;
+}
+
+/**
+ * Told at start, and not with the first turn.
+ * @throws {AparteError} `option-invalid` where these rates need the package and it is not there
+ */
+export function checkRates(rates: Rates): void {
+  if (!limiting.has(rates)) return;
+  try {
+    createRequire(import.meta.url).resolve(packageName);
+  } catch (error) {
+    throw packageMissing(error);
+  }
 }
 
 /** Counts within this process. */
@@ -54,10 +75,11 @@ export async function loadLimiter(): Promise<Library> {
     const loaded = await import("rate-limiter-flexible");
     return "default" in loaded ? (loaded.default as Library) : loaded;
   } catch (error) {
-    throw new AparteError(
-      "option-invalid",
-      'Limits need the package "rate-limiter-flexible". Install it: npm i rate-limiter-flexible',
-      { field: "rate-limiter-flexible", cause: error },
-    );
+    throw packageMissing(error);
   }
+}
+
+function packageMissing(cause: unknown): AparteError {
+  const problem = `Limits need the package "${packageName}". Install it: npm i ${packageName}`;
+  return new AparteError("option-invalid", problem, { field: "limits", cause });
 }

@@ -67,6 +67,7 @@ export interface FoundLane {
   readonly now: number;
 }
 
+/** What a store answers to a commit: what came of it, and what it found. */
 export type Committed =
   | {
       readonly is: "done";

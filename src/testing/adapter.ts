@@ -28,6 +28,7 @@ export interface PlatformUnderTest {
   close(): Promise<void>;
 }
 
+/** What `adapterContract` takes. */
 export interface AdapterContractOptions {
   /** For the titles of the tests. */
   readonly name: string;

@@ -27,6 +27,7 @@ export interface BackendUnderTest {
   close(): Promise<void>;
 }
 
+/** What `backendContract` takes. */
 export interface BackendContractOptions {
   readonly name: string;
   /**

@@ -15,6 +15,7 @@ export interface OpenedStore {
   readonly close: () => Promise<void>;
 }
 
+/** What `storeContract` takes. */
 export interface StoreContractOptions {
   /** For the titles of the tests. */
   readonly name: string;

@@ -3,6 +3,8 @@ import { AparteError } from "../errors.ts";
 import type { JsonObject, JsonValue } from "../json.ts";
 import { conversationId, dropConversation, keepState } from "../session/conversation.ts";
 import type { Session } from "../session/session.ts";
+import type { Texts } from "../texts/texts.ts";
+import { notice } from "./notices.ts";
 import type { ReplyEvent } from "./reply-event.ts";
 
 /** One turn with an agent. */
@@ -18,6 +20,8 @@ export interface Question {
   /** Names the conversation where it is opened now. */
   readonly title: string | undefined;
   readonly alwaysFind: boolean;
+  /** In the person's language. */
+  readonly texts: Texts;
   /** Called directly before the service gets the turn. */
   readonly beforeAsk: () => Promise<void> | undefined;
   /** Runs what nothing that is said meanwhile breaks off: it is short, and what became of it must be known. */
@@ -47,11 +51,7 @@ export async function* ask(question: Question): AsyncGenerator<ReplyEvent> {
     if (hasSpoken || !(error instanceof AparteError) || error.code !== "conversation-lost") throw error;
     dropConversation(question.session, question.agent);
     const id = await opened(question);
-    yield {
-      type: "notice",
-      code: "new-conversation",
-      text: "Our earlier conversation is gone, so we start a new one.",
-    };
+    yield notice("new-conversation", question.texts);
     yield* question.backend.ask(callOf(question, id));
   }
 }
@@ -79,11 +79,7 @@ export async function* recover(
   const recovered = (await backend.recover?.(call)) ?? "unknown";
   if (recovered === "not-sent") yield* askAfterAll(question);
   else if (recovered === "unknown") {
-    yield {
-      type: "notice",
-      code: "answer-lost",
-      text: "I was interrupted, and my answer to your last message is lost. Please send it again.",
-    };
+    yield notice("answer-lost", question.texts);
     question.found(true);
   } else {
     question.found(true);
@@ -112,11 +108,11 @@ async function opened(question: Question): Promise<string> {
 }
 
 function callOf(question: Question, conversationId: string): AskCall {
-  const { session, agent, turnId, text, files, context, signal, note } = question;
+  const { session, agent, turnId, text, files, context, signal, texts, note } = question;
   const state = session.conversation(agent)?.state;
   return {
     sessionName: session.name,
-    ...{ agent, conversationId, turnId, text, files, context, signal },
+    ...{ agent, conversationId, turnId, text, files, context, signal, texts },
     ...(state === undefined ? {} : { state }),
     keep: (kept) => keepState(session, agent, kept),
     note,

@@ -4,6 +4,7 @@ import type { JsonValue } from "../json.ts";
 import type { Place } from "../lane/place.ts";
 import { leaseLost } from "../lane/place.ts";
 import { describeError, type Logger } from "../logger.ts";
+import type { Texts } from "../texts/texts.ts";
 import type { Closing } from "./closing.ts";
 import type { Message } from "./message.ts";
 import type { ReplyEvent } from "./reply-event.ts";
@@ -37,6 +38,11 @@ export class Delivery implements AsyncIterable<ReplyEvent> {
   async permit(): Promise<void> {
     if (this.#isOver) throw leaseLost();
     await this.#deliverer.place?.permit();
+  }
+
+  /** aparte's own sentences in the language of the person whom the reply is for. */
+  get texts(): Texts {
+    return this.#deliverer.texts;
   }
 
   /** What stands on the platform of this reply, as {@link Delivery.posted} was told. Known with the first event. */
@@ -77,6 +83,7 @@ export interface DelivererOptions {
   readonly taken: Promise<boolean>;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly texts: Texts;
   /** How long one try may take once the answer is whole, in milliseconds. */
   readonly turnTimeout: number;
   /** When the process closes, what the platform does not take now is left to others. */
@@ -104,6 +111,10 @@ export class Deliverer {
     this.failed = new Promise((resolve) => {
       this.#fail = resolve;
     });
+  }
+
+  get texts(): Texts {
+    return this.#options.texts;
   }
 
   get posts(): JsonValue | undefined {

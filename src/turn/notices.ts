@@ -1,37 +1,43 @@
-import type { NoticeCode, ReplyEvent } from "./reply-event.ts";
+import type { Texts } from "../texts/texts.ts";
+import type { ReplyEvent } from "./reply-event.ts";
 
 export type Notice = ReplyEvent & { readonly type: "notice" };
 
-const texts = {
-  duplicate: "This message was handled before.",
-  merged: "This message is answered together with a later one.",
-  busy: "One moment, please: I am still answering your last message.",
-  full: "One moment, please: too many of your messages are waiting. Send this one again later.",
-  interrupted: "Stopped, since a new message came.",
-  stopped: "Stopped.",
-  paused: "A human answers here now.",
-  "new-conversation": "It has been a while, so we start a new conversation.",
-  "file-lost": "A file of an earlier message was lost. Please send it again.",
-} as const;
+/** What aparte itself tells of a turn, where the notice is called as its text is. */
+export function notice(
+  code:
+    | "duplicate"
+    | "merged"
+    | "busy"
+    | "full"
+    | "interrupted"
+    | "stopped"
+    | "paused"
+    | "answer-lost"
+    | "new-conversation",
+  texts: Texts,
+): Notice {
+  return { type: "notice", code, text: texts(code) };
+}
 
-/** What aparte itself tells of a turn that gets no answer of its own. */
-export function notice(code: keyof typeof texts): Notice {
-  const known: NoticeCode = code === "file-lost" ? "answer-lost" : code;
-  return { type: "notice", code: known, text: texts[code] };
+/** The conversation was over after a while without a word (`retention`, `sessionEnd` …). */
+export function conversationOver(texts: Texts): Notice {
+  return { type: "notice", code: "new-conversation", text: texts("conversation-over") };
+}
+
+/** A file of an earlier message, whose words the turn carries, died with its process. */
+export function fileLost(texts: Texts): Notice {
+  return { type: "notice", code: "answer-lost", text: texts("file-lost") };
 }
 
 /** @param waitMs until a turn may be had again, in milliseconds */
-export function limited(waitMs: number): Notice {
-  const seconds = Math.ceil(waitMs / 1000);
-  const text = `That was a lot in a short time. Please come back in ${seconds} second${seconds === 1 ? "" : "s"}.`;
+export function limited(waitMs: number, texts: Texts): Notice {
+  const text = texts("limited", { seconds: Math.ceil(waitMs / 1000) });
   return { type: "notice", code: "limited", text, retryAfterMs: waitMs };
 }
 
 /** @param answer undefined where it was for another place, whose readers are not those of this one */
-export function undelivered(answer: string | undefined): Notice {
-  const text =
-    answer === undefined
-      ? "My last answer to you could not be delivered. Ask again, and I will repeat it."
-      : `My last answer could not be delivered. Here it is:\n\n${answer}`;
+export function undelivered(answer: string | undefined, texts: Texts): Notice {
+  const text = answer === undefined ? texts("undelivered-elsewhere") : texts("undelivered", { answer });
   return { type: "notice", code: "undelivered", text };
 }

@@ -1,5 +1,6 @@
-import { AparteError, type AparteErrorCode, asAparteError } from "../errors.ts";
+import { AparteError, type AparteErrorCode, asAparteError, inWords } from "../errors.ts";
 import type { JsonValue } from "../json.ts";
+import { plainTexts, type Texts } from "../texts/texts.ts";
 import { type ReplyEvent, Transcript } from "./reply-event.ts";
 
 /** A whole answer as its lane keeps it, until the platform has it. */
@@ -18,10 +19,16 @@ export class ReplyLog {
   #failure: AparteError | undefined;
   readonly #waiting = new Set<() => void>();
   #readers = 0;
+  readonly #texts: Texts;
+
+  /** @param texts in which the person is told what the turn failed with */
+  constructor(texts: Texts = plainTexts) {
+    this.#texts = texts;
+  }
 
   /** The answer of a turn whose process died before the platform had it. */
-  static of({ events, failure }: StoredAnswer): ReplyLog {
-    const log = new ReplyLog();
+  static of({ events, failure }: StoredAnswer, texts: Texts): ReplyLog {
+    const log = new ReplyLog(texts);
     for (const event of events) log.push(event);
     if (failure === undefined) log.end();
     else log.fail(new AparteError(failure.code, failure.message, { reference: failure.reference }));
@@ -55,11 +62,12 @@ export class ReplyLog {
 
   fail(error: unknown): void {
     if (this.#hasEnded) return;
-    this.#failure = asAparteError(
+    const failure = asAparteError(
       error,
       "backend-failed",
       "The turn failed. The cause is kept in the error.",
     );
+    this.#failure = inWords(failure, this.#texts);
     this.end();
   }
 

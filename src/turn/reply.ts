@@ -42,14 +42,14 @@ export class Reply implements AsyncIterable<ReplyEvent>, AsyncDisposable {
     }
     if (transcript.answer !== "") return transcript.answer;
     const code = notice === undefined ? "no-answer" : (unanswered[notice.code] ?? "no-answer");
-    const { retryAfterMs } = notice ?? {};
-    throw new AparteError(
-      code,
-      notice === undefined
-        ? "The agent said nothing. Look at the events for what it did."
-        : `There is no answer: ${notice.text}`,
-      retryAfterMs === undefined ? {} : { retryAfterMs },
-    );
+    if (notice === undefined)
+      throw new AparteError(code, "The agent said nothing. Look at the events for what it did.");
+    const { text, retryAfterMs } = notice;
+    throw new AparteError(code, `There is no answer: ${text}`, {
+      // The person reads the notice as it is.
+      texts: () => text,
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    });
   }
 
   /** The answer as it comes, in pieces that make the whole of it, for services that do not stream as well. */

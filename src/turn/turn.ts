@@ -14,6 +14,7 @@ import { Session } from "../session/session.ts";
 import type { ScopedSpeaker } from "../speaker/scope.ts";
 import type { SessionIdentity, SessionNames } from "../speaker/session-names.ts";
 import { deliveryPlace } from "../speaker/speaker.ts";
+import { type Texts, textsFor } from "../texts/texts.ts";
 import { ask, type Question, recover } from "./ask.ts";
 import type { Closing } from "./closing.ts";
 import { checkContext } from "./context.ts";
@@ -30,7 +31,7 @@ import {
   storeMessage,
 } from "./message.ts";
 import { type Emit, type Middleware, type TurnContext, through, turnOver } from "./middleware.ts";
-import { limited, type Notice, notice, undelivered } from "./notices.ts";
+import { conversationOver, fileLost, limited, type Notice, notice, undelivered } from "./notices.ts";
 import { Reply } from "./reply.ts";
 import { type ReplyEvent, Transcript } from "./reply-event.ts";
 import { ReplyLog, type StoredAnswer } from "./reply-log.ts";
@@ -102,6 +103,8 @@ export class Turn {
   /** As its person has it: it may be read again when its turn has waited. */
   message: Message;
   readonly #host: TurnHost;
+  /** In the person's language. */
+  readonly #texts: Texts;
   readonly #log: ReplyLog;
   readonly #adapter: Adapter | undefined;
   readonly #deliverer: Deliverer | undefined;
@@ -136,7 +139,8 @@ export class Turn {
     this.#host = host;
     this.message = message;
     this.#adapter = adapter;
-    this.#log = answer === undefined ? new ReplyLog() : ReplyLog.of(answer);
+    this.#texts = textsFor(message ?? {}, host.settings.texts);
+    this.#log = answer === undefined ? new ReplyLog(this.#texts) : ReplyLog.of(answer, this.#texts);
     this.#stopped = new Promise((resolve) => {
       this.#resolveStopped = resolve;
     });
@@ -152,6 +156,7 @@ export class Turn {
         ...{ adapter, message, taken, clock, closing },
         log: this.#log,
         logger: settings.logger,
+        texts: this.#texts,
         turnTimeout: settings.turnTimeout,
       });
   }
@@ -228,13 +233,13 @@ export class Turn {
     const begun = await this.#wait(place);
     if (begun === "runs") await this.#run(place, identity);
     else if (begun === "merged") {
-      this.#log.push(notice("merged"));
+      this.#log.push(notice("merged", this.#texts));
       this.#log.end();
       // The turn that carries it may still want its files.
       this.#name = undefined;
       host.clock.after(host.settings.turnTimeout, () => host.turns.delete(name), true);
     } else if (begun === "withdrawn") {
-      if (!this.#log.hasEnded) this.#log.push(notice("stopped"));
+      if (!this.#log.hasEnded) this.#log.push(notice("stopped", this.#texts));
       this.#log.end();
       await this.#delivered;
     } else this.#log.fail(new AparteError("closed", "Another process goes on with the turn."));
@@ -271,7 +276,7 @@ export class Turn {
       this.#name = name;
       turns.set(name, this);
       const waitMs = this.#isOutgoing ? 0 : (this.#host.limits?.known(message) ?? 0);
-      if (waitMs > 0) return await this.#refuse(limited(waitMs));
+      if (waitMs > 0) return await this.#refuse(limited(waitMs, this.#texts));
       const body: StoredTurn = { v: 1, speaker: identity.speaker, message: storeMessage(message) };
       const isOutgoing = this.#isOutgoing;
       const taken = await owner.lane(identity.name).take(
@@ -290,7 +295,7 @@ export class Turn {
         this.#place = taken.place;
         return identity;
       }
-      return await this.#refuse(notice(taken.is));
+      return await this.#refuse(notice(taken.is, this.#texts));
     } catch (error) {
       const failure = turnFailed(error);
       settings.logger.error("a message was not taken", describeError(failure));
@@ -434,7 +439,7 @@ export class Turn {
     // A turn that is taken up again was counted before.
     const waitMs = limits === undefined || attempt > 1 ? 0 : await limits.take(message);
     if (waitMs > 0) {
-      this.#log.push(limited(waitMs));
+      this.#log.push(limited(waitMs, this.#texts));
       // A caller sends it again; a platform may bring it twice, and the person is told once.
       this.#mayComeAgain = this.#adapter === undefined;
       return;
@@ -471,7 +476,7 @@ export class Turn {
     try {
       const read =
         this.#adapter?.reread === undefined ? message : await this.#adapter.reread(message, signal);
-      this.message = read ?? message;
+      if (read !== undefined) this.message = { ...message, ...read };
       return read !== undefined;
     } catch (error) {
       this.#host.settings.logger.warn("a message could not be read again", describeError(error));
@@ -550,6 +555,7 @@ export class Turn {
       turnId: place.mark,
       title: settings.title(this.message),
       alwaysFind: settings.alwaysFind,
+      texts: this.#texts,
       beforeAsk: () => {
         const before = this.#beforeAsk(place, backend);
         if (before !== undefined) return before.then(() => this.#send(place));
@@ -561,7 +567,7 @@ export class Turn {
       note: (said) => this.#note(place, said),
     };
     if (session.record.isPaused) {
-      emit(notice("paused"));
+      emit(notice("paused", this.#texts));
       return;
     }
     if (session.idleMs >= settings.freshAfter) await this.#startAfresh(session, agent, emit);
@@ -597,7 +603,7 @@ export class Turn {
     }
     session.touch();
     await session.save();
-    if (hadConversation) emit(notice("new-conversation"));
+    if (hadConversation) emit(conversationOver(this.#texts));
   }
 
   /** From here on the service may have the turn. */
@@ -653,7 +659,7 @@ export class Turn {
       const live = turns.get(name)?.message;
       turns.delete(name);
       const restored = live ?? restoreMessage((body as unknown as StoredTurn).message, this.#adapter);
-      if (restored === undefined) this.#log.push(notice("file-lost"));
+      if (restored === undefined) this.#log.push(fileLost(this.#texts));
       return restored?.files ?? [];
     });
     return [...earlier, ...files];
@@ -664,7 +670,7 @@ export class Turn {
     const { reason, aborted } = this.#stop.signal;
     if (reason === "stopped" || reason === "interrupted") {
       this.#isInterrupted = reason === "interrupted";
-      this.#log.push(notice(reason));
+      this.#log.push(notice(reason, this.#texts));
       this.#log.end();
       return;
     }
@@ -752,7 +758,7 @@ export class Turn {
   #tellUndelivered(session: Session): void {
     const { undelivered: lost } = session.record;
     if (lost === undefined || this.#adapter === undefined) return;
-    this.#log.push(undelivered(lost.place === whereTo(this.message) ? lost.text : undefined));
+    this.#log.push(undelivered(lost.place === whereTo(this.message) ? lost.text : undefined, this.#texts));
     session.keepUndelivered(undefined);
   }
 

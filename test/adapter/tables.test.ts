@@ -1,4 +1,4 @@
-import { tablesAsCode } from "aparte";
+import { tablesAsCode } from "aparte/adapter";
 import { describe, expect, it } from "vitest";
 
 describe("tablesAsCode", () => {

@@ -116,7 +116,12 @@ const answerOf = (events: readonly Sent[]) =>
 interface Answer {
   readonly text: string;
   readonly events: readonly object[];
-  readonly error: { readonly code: string; readonly field?: string; readonly reference: string };
+  readonly error: {
+    readonly code: string;
+    readonly message: string;
+    readonly field?: string;
+    readonly reference: string;
+  };
 }
 
 const json = async (response: Response) => (await response.json()) as Answer;
@@ -318,6 +323,24 @@ describe("web", () => {
     expect((await errorOf(refused)).code).toMatch(/^store-/);
     isDown = false;
     expect((await post(server, message, whole)).status).toBe(200);
+  });
+
+  it("speaks the language that the browser asks for first, or that the host application names", async () => {
+    const server = await start({ graceTime: 0 }, newMapper({ overlap: "reject" }));
+    const chinese = { user: "ada", headers: { "accept-language": "zh-CN,zh;q=0.9,en;q=0.8" } };
+    const running = await post(server, { id: newId(), text: "fail: hang" }, chinese);
+    const busy = await post(server, { id: newId(), text: "hello" }, chinese);
+    expect((await errorOf(busy)).message).toBe("请稍候：我还在回答您的上一条消息。");
+    const unread = await again(server, "none", chinese);
+    expect((await errorOf(unread)).message).toBe("这里没有对那条消息的回答，或者已不再保存。");
+    await running.body?.cancel();
+    const failed = (
+      await read(await post(server, { id: newId(), text: "fail: 4028" }, { ...chinese, user: "bob" }))
+    ).at(-1);
+    expect(failed?.data.error).toMatchObject({ message: expect.stringMatching(/（编号 \w{8}）$/) });
+    const named = await start({ authenticate: () => ({ tenant: "acme", user: "eve", locale: "en" }) });
+    const answer = await read(await post(named, { id: newId(), text: "fail: 4028" }, chinese));
+    expect(answer.at(-1)?.data.error).toMatchObject({ message: expect.stringMatching(/\(ref \w{8}\)$/) });
   });
 
   it("tells politely that a message was not taken", async () => {

@@ -30,6 +30,8 @@ export interface InteractionData {
   readonly foreignGuild?: string;
   /** How long ago Discord made it, by its id, in milliseconds. @default 0 */
   readonly ageMs?: number;
+  /** The language of the person's client. @default "en-US" */
+  readonly locale?: string;
   /** A channel of direct messages among people. */
   readonly isGroup?: boolean;
 }

@@ -384,7 +384,13 @@ export class DiscordServer {
         : { guild_id: guildId, member: { user, ...botMember, roles: [], permissions: "0" } }),
       context: guildId !== undefined ? 0 : isGroup ? 2 : 1,
       authorizing_integration_owners: isInstalled ? { 0: guildId ?? "0" } : { 1: person.id },
-      ...{ app_permissions: "0", locale: "en-US", entitlements: [], attachment_size_limit: 10_485_760, data },
+      ...{
+        app_permissions: "0",
+        locale: use.locale ?? "en-US",
+        entitlements: [],
+        attachment_size_limit: 10_485_760,
+        data,
+      },
       ...(message === undefined ? {} : { message }),
     };
     // Where only the person has installed the app, the first shard is told.

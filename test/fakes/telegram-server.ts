@@ -18,6 +18,11 @@ export class TelegramServer {
   readonly token = "100:a-bot-token";
   /** What the bot shows, oldest first. */
   readonly shown: ShownMessage[] = [];
+  /** How many calls that were one too many it has refused, and those that came before they might again. */
+  refused = 0;
+  tooEarly = 0;
+  #limited: { readonly method: string; readonly seconds: number }[] = [];
+  #closedUntil = 0;
   #updates: Update[] = [];
   #count = 1000;
   readonly #watch = new Watch(() => this.shown.map(({ chat, text }) => `${chat}: ${text}`).join("\n"));
@@ -54,6 +59,11 @@ export class TelegramServer {
     this.#watch.happened();
   }
 
+  /** The next call of a method is one too many: it is refused, and so is every call of the `seconds` after it. */
+  limit(method: string, seconds: number): void {
+    this.#limited.push({ method, seconds });
+  }
+
   /** Resolves with what `look` finds; it looks again whenever something happened here. */
   until<T>(look: () => T | undefined | false): Promise<T> {
     return this.#watch.until(look, 30_000);
@@ -71,6 +81,19 @@ export class TelegramServer {
     const [, token, method = ""] = /\/bot([^/]+)\/(\w+)$/.exec(new URL(request.url).pathname) ?? [];
     if (token !== this.token) return refusal(401, "Unauthorized");
     const text = await request.text();
+    const early = /^(send|edit)/.test(method) ? this.#closedUntil - performance.now() : 0;
+    if (early > 0) {
+      this.tooEarly += 1;
+      return tooMany(Math.ceil(early / 1_000));
+    }
+    const index = this.#limited.findIndex((limit) => limit.method === method);
+    const [limit] = index < 0 ? [] : this.#limited.splice(index, 1);
+    if (limit !== undefined) {
+      this.refused += 1;
+      this.#closedUntil = performance.now() + limit.seconds * 1_000;
+      this.#watch.happened();
+      return tooMany(limit.seconds);
+    }
     const body = (text === "" ? {} : JSON.parse(text)) as Record<string, unknown>;
     const result = await this.#call(method, body, request.signal);
     this.#watch.happened();
@@ -131,4 +154,17 @@ function told({ id, chat, text }: ShownMessage): object {
 
 function refusal(code: number, description: string): Response {
   return Response.json({ ok: false, error_code: code, description }, { status: code });
+}
+
+/** https://core.telegram.org/bots/api#responseparameters */
+function tooMany(seconds: number): Response {
+  return Response.json(
+    {
+      ok: false,
+      error_code: 429,
+      description: `Too Many Requests: retry after ${seconds}`,
+      parameters: { retry_after: seconds },
+    },
+    { status: 429 },
+  );
 }

@@ -1,16 +1,13 @@
 import {
-  type Adapter,
   type AskCall,
   type Backend,
-  type Delivery,
-  type DeliveryFailure,
   type MapperOptions,
   type Message,
   type OpenCall,
   type ReplyEvent,
   SessionMapper,
-  Transcript,
 } from "aparte";
+import { type Adapter, type Delivery, type DeliveryFailure, Transcript } from "aparte/adapter";
 import { LogLines } from "./log-lines.ts";
 import { leaseTime, storeTimeout } from "./owner.ts";
 import type { TestClock } from "./test-clock.ts";

@@ -1,6 +1,7 @@
 import type { Message } from "aparte";
 import { systemClock } from "../../src/clock.ts";
 import { leaseLost, type Place } from "../../src/lane/place.ts";
+import { plainTexts } from "../../src/texts/texts.ts";
 import { Closing } from "../../src/turn/closing.ts";
 import { Deliverer, Delivery } from "../../src/turn/delivery.ts";
 import { ReplyLog } from "../../src/turn/reply-log.ts";
@@ -35,6 +36,7 @@ export function deliveryOf(
       taken: Promise.resolve(isTaken),
       log,
       clock: systemClock,
+      texts: plainTexts,
       logger: { info() {}, warn() {}, error() {} },
       turnTimeout: 60_000,
     },

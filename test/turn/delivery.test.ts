@@ -1,4 +1,4 @@
-import type { Delivery } from "aparte";
+import type { Delivery } from "aparte/adapter";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { LaneDocument } from "../../src/lane/machine.ts";
 import { type BotInTest, botOf, PlatformError, TestAgent } from "../support/bot.ts";

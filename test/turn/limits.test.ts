@@ -90,7 +90,7 @@ describe("Limits", () => {
     expect(told).toEqual([
       {
         ...{ type: "notice", code: "limited", retryAfterMs: 30_000 },
-        text: "That was a lot in a short time. Please come back in 30 seconds.",
+        text: "That was a lot in a short time. Please come back in 30 s.",
       },
     ]);
     expect(a.agent.texts).toEqual(["m1"]);

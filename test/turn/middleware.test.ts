@@ -1,4 +1,5 @@
-import { AparteError, type Middleware, type ReplyEvent, Transcript, type TurnContext } from "aparte";
+import { AparteError, type Middleware, type ReplyEvent, type TurnContext } from "aparte";
+import { Transcript } from "aparte/adapter";
 import { beforeEach, describe, expect, it } from "vitest";
 import { type BotInTest, botOf, messageOf, PlatformError, TestAgent } from "../support/bot.ts";
 import { leaseTime } from "../support/owner.ts";

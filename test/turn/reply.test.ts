@@ -1,5 +1,7 @@
-import { AparteError, type NoticeCode, type ReplyEvent, silentNotices, Transcript } from "aparte";
+import { AparteError, type NoticeCode, type ReplyEvent } from "aparte";
+import { silentNotices, Transcript } from "aparte/adapter";
 import { describe, expect, it } from "vitest";
+import { plainTexts } from "../../src/texts/texts.ts";
 import { limited } from "../../src/turn/notices.ts";
 import { Reply } from "../../src/turn/reply.ts";
 import { ReplyLog } from "../../src/turn/reply-log.ts";
@@ -114,10 +116,10 @@ describe("Notices", () => {
   });
 
   it("say when one may come back, in whole seconds", () => {
-    expect([1, 1_000, 1_001].map((waitMs) => limited(waitMs).text)).toEqual([
-      "That was a lot in a short time. Please come back in 1 second.",
-      "That was a lot in a short time. Please come back in 1 second.",
-      "That was a lot in a short time. Please come back in 2 seconds.",
+    expect([1, 1_000, 1_001].map((waitMs) => limited(waitMs, plainTexts).text)).toEqual([
+      "That was a lot in a short time. Please come back in 1 s.",
+      "That was a lot in a short time. Please come back in 1 s.",
+      "That was a lot in a short time. Please come back in 2 s.",
     ]);
   });
 });
@@ -221,7 +223,7 @@ describe("A log of a reply", () => {
       failure: { code: "backend-stream-cut", message: "Broke off.", reference: failure.reference },
       at: 1_000,
     });
-    const again = ReplyLog.of(stored);
+    const again = ReplyLog.of(stored, plainTexts);
     expect(again.hasEnded).toBe(true);
     expect(again.failure).toMatchObject({
       ...{ code: "backend-stream-cut", message: "Broke off.", reference: failure.reference },
@@ -232,7 +234,7 @@ describe("A log of a reply", () => {
   it("is stored as it is where nothing failed", () => {
     const stored = logOf([message("one")]).stored(5);
     expect(stored).toEqual({ events: [message("one")], at: 5 });
-    expect(ReplyLog.of(stored).failure).toBeUndefined();
+    expect(ReplyLog.of(stored, plainTexts).failure).toBeUndefined();
     expect(logOf([text("dra"), message("one")]).stored(5).events).toEqual([message("one")]);
   });
 });

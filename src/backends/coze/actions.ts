@@ -116,7 +116,9 @@ export async function* goOn(
     if (questions.length > 0) {
       // Mostly the question has come as an answer of the chat.
       if (progress.answers === shownBefore) {
-        for (const text of questions.map(wordsOf)) yield { type: "message", text };
+        for (const call of questions) {
+          yield { type: "message", text: wordsOf(call) ?? progress.texts("agent-asks") };
+        }
       }
       const shown = [...progress.delivered];
       const asked = {
@@ -170,10 +172,10 @@ function submission(
   };
 }
 
-/** The question itself. Which member of the call holds it is not documented. */
-function wordsOf({ arguments: text }: CozeCall): string {
+/** The question itself, where there is one. Which member of the call holds it is not documented. */
+function wordsOf({ arguments: text }: CozeCall): string | undefined {
   const fields = fieldsOf(parsed(text));
   const named = ["question", "content", "text", "msg", "message"].map((name) => textOf(fields[name]));
   const plain = text.trimStart().startsWith("{") ? undefined : text.trim();
-  return named.find((words) => words) || plain || "The agent asks you something.";
+  return named.find((words) => words) || plain || undefined;
 }

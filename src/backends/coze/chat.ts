@@ -1,4 +1,5 @@
 import { AparteError } from "../../errors.ts";
+import { plainTexts, type Texts } from "../../texts/texts.ts";
 import type { ReplyEvent } from "../../turn/reply-event.ts";
 import type { AskCall, ConversationCall } from "../backend.ts";
 import { pause } from "../http/deadline.ts";
@@ -22,6 +23,8 @@ import {
 
 /** How far one turn's chat has come. */
 export class ChatProgress {
+  /** In the person's language. */
+  readonly texts: Texts;
   readonly #note: ((facts: { chatId: string }) => void) | undefined;
   /** Undefined until Coze has told it. */
   chatId: string | undefined;
@@ -34,8 +37,9 @@ export class ChatProgress {
   /** What the chat has stopped for. */
   calls: readonly CozeCall[] = [];
 
-  constructor(turn: Pick<AskCall, "note">) {
-    this.#note = turn.note;
+  constructor({ note, texts = plainTexts }: Pick<AskCall, "note" | "texts">) {
+    this.#note = note;
+    this.texts = texts;
   }
 
   began(chatId: string): void {
@@ -224,7 +228,7 @@ export function* closing(
 ): Generator<ReplyEvent> {
   // A chat that has stopped goes on.
   if (progress.calls.length > 0) return;
-  if (progress.answers === 0) yield noAnswer;
+  if (progress.answers === 0) yield noAnswer(progress);
   const items = messages.filter((message) => message.type === "follow_up").map(readableText);
   const suggestions = items.filter((item) => item !== "");
   if (suggestions.length > 0) yield { type: "suggestions", items: suggestions };

@@ -24,6 +24,7 @@ export interface CozeTurn {
 /** Whose conversation is opened. */
 export type CozeSession = Omit<CozeTurn, "text" | "context">;
 
+/** The messages with which a conversation begins. */
 export type CozeOpening = readonly { readonly role: "user" | "agent"; readonly text: string }[];
 
 /** The same for all turns, or made for each. */
@@ -39,6 +40,7 @@ export type CozeTool = (
   turn: CozeTurn & { readonly signal: AbortSignal },
 ) => JsonValue | undefined | Promise<JsonValue | undefined>;
 
+/** What `coze` takes. */
 export interface CozeOptions {
   /** The OAuth app's id (type "normal", client "service"). */
   readonly appId?: string;

@@ -11,7 +11,8 @@ import type { CozeChat } from "./wire.ts";
 
 /** Fetches the answer of a turn whose process died. Never sends the turn. */
 export async function recover(client: CozeClient, turn: AskCall, facts: unknown): Promise<Recovered> {
-  const progress = new ChatProgress({});
+  const { note: _, ...quiet } = turn;
+  const progress = new ChatProgress(quiet);
   let chatId = textOf(fieldsOf(facts).chatId);
   const asked = askedIn(turn.state);
   if (asked !== undefined && (chatId === undefined || chatId === asked.chatId)) {

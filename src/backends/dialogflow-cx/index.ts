@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { AparteError } from "../../errors.ts";
+import { plainTexts } from "../../texts/texts.ts";
 import type { ReplyEvent } from "../../turn/reply-event.ts";
 import type { AskCall, Backend, FeedbackCall, JsonValue, Located } from "../backend.ts";
 import { noAnswer } from "../http/no-answer.ts";
@@ -94,7 +95,8 @@ class DialogflowCx implements Backend {
     const input = readInput(this.#settings, turn);
     const length = "text" in input ? Array.from(input.text).length : 0;
     if (length > maxTextLength) {
-      yield { type: "notice", code: "too-long", text: tooLong(length, maxTextLength) };
+      const { texts = plainTexts } = call;
+      yield { type: "notice", code: "too-long", text: texts("too-long", { length, most: maxTextLength }) };
       return;
     }
     yield* this.#run(call, turn, input, plan);
@@ -179,11 +181,9 @@ class DialogflowCx implements Backend {
     for await (const response of this.#responses(plan, body, call.signal)) {
       if (!isNoticed) {
         isNoticed = true;
-        yield {
-          type: "notice",
-          code: "new-conversation",
-          text: plan.place === undefined ? forgotten : halfForgotten,
-        };
+        const { texts = plainTexts } = call;
+        const text = texts(plan.place === undefined ? "session-over" : "session-half-over");
+        yield { type: "notice", code: "new-conversation", text };
       }
       // The service wants to know the session as well, and that may be another one by then.
       const answer = response.id === undefined ? {} : { id: `${plan.id}:${response.id}` };
@@ -200,7 +200,7 @@ class DialogflowCx implements Backend {
       yield* replyEvents(rest, this.#settings, turn, answer);
       refuseToolCalls(response.messages);
       refuseSilence(response, shown.length);
-      if (response.messages.length === 0 && shown.length === 0 && !hasEnded) yield noAnswer;
+      if (response.messages.length === 0 && shown.length === 0 && !hasEnded) yield noAnswer(call);
       if (hasEnded) yield { type: "end" };
     }
     if (final === undefined) {
@@ -225,14 +225,6 @@ class DialogflowCx implements Backend {
       yield readResponse(element);
     }
   }
-}
-
-const forgotten = "We have not spoken for a while, and I could not go on where we were. We begin anew.";
-const halfForgotten =
-  "We have not spoken for a while. I know where we were, but not all of what you told me.";
-
-function tooLong(length: number, max: number): string {
-  return `Your message has ${length} characters, and I can read ${max} at most. Please send it in shorter parts.`;
 }
 
 /**

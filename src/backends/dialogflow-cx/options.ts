@@ -13,6 +13,7 @@ import type { PayloadReply } from "./reply-events.ts";
 /** The same for all turns, or made for each. */
 export type PerTurn<T> = T | ((turn: DialogflowTurn) => T | undefined);
 
+/** What `dialogflowCx` takes. */
 export interface DialogflowCxOptions {
   /** The agent's resource name: `projects/…/locations/…/agents/…`. Or give `project`, `location` and `agentId`. */
   readonly agent?: string;

@@ -14,7 +14,7 @@ export async function* ask(client: SonaopsClient, turn: AskCall): AsyncGenerator
   const request = requestOf(client, turn);
   const whole = new Deadline(turn.signal, client.settings.chatTimeout);
   try {
-    yield* answer(client, request, whole.signal);
+    yield* answer(client, request, turn, whole.signal);
   } catch (error) {
     if (!whole.isOver) throw error;
     throw new ServiceFailure("backend-timeout", "Sonaops: the answer took too long", ranPerhaps, {
@@ -49,6 +49,7 @@ function requestOf(
 async function* answer(
   client: SonaopsClient,
   request: SonaopsRequest,
+  turn: AskCall,
   signal: AbortSignal,
 ): AsyncGenerator<ReplyEvent> {
   let ending: NodeJS.Timeout | undefined;
@@ -92,7 +93,7 @@ async function* answer(
     client.settings.logger.warn(
       "Sonaops: an answer had no text. If none has, check textPath, or give a reader.",
     );
-    yield noAnswer;
+    yield noAnswer(turn);
     return;
   }
   yield { type: "message", text: draft };

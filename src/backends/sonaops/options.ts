@@ -6,6 +6,7 @@ import type { SonaopsQuotaNotice } from "./quota.ts";
 import { type SonaopsReader, sonaopsReader } from "./reader.ts";
 import { profiles, type SonaopsSign, type SonaopsSigner } from "./signing.ts";
 
+/** What `sonaops` takes. */
 export interface SonaopsOptions {
   /** The API's address. The service publishes none: it comes with your key. */
   readonly baseURL: string;

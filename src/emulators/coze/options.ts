@@ -1,6 +1,7 @@
 import type { EmulatorOptions } from "../emulator.ts";
 import { checkOptions, commonChecks, oneOf, rsaKey, wholeNumber, wordDelay } from "../kit/options.ts";
 
+/** A bot of the emulated Coze. */
 export interface CozeBot {
   /** Decimal digits. Without it the emulator makes one up (and keeps it, with `persist`). */
   readonly id?: string;
@@ -8,6 +9,7 @@ export interface CozeBot {
   readonly published?: boolean;
 }
 
+/** What `startCozeEmulator` takes. */
 export interface CozeEmulatorOptions extends EmulatorOptions {
   /** A loopback host: `127.…`, `::1` or `localhost`. @default "127.0.0.1" */
   readonly host?: string;

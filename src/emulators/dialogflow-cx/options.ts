@@ -1,6 +1,7 @@
 import type { EmulatorOptions } from "../emulator.ts";
 import { type Check, checkOptions, commonChecks, rsaKey, wholeNumber } from "../kit/options.ts";
 
+/** What `startDialogflowCxEmulator` takes. */
 export interface DialogflowCxEmulatorOptions extends EmulatorOptions {
   /** @default "aparte-emulator" */
   readonly project?: string;

@@ -31,6 +31,7 @@ export const commonFaults: Readonly<Record<keyof CommonFault, true>> = {
   dropResponse: true,
 };
 
+/** A fault that was ordered of an emulator. */
 export interface FaultHandle {
   /** How many requests it has hit. */
   readonly hits: number;

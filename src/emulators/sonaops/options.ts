@@ -1,6 +1,7 @@
 import type { EmulatorOptions } from "../emulator.ts";
 import { checkOptions, commonChecks, oneOf, wordDelay } from "../kit/options.ts";
 
+/** What `startSonaopsEmulator` takes. */
 export interface SonaopsEmulatorOptions extends EmulatorOptions {
   /** How requests must be signed. @default "B" */
   readonly profile?: "A" | "B";

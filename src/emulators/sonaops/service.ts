@@ -12,6 +12,7 @@ export interface SonaopsConversation {
   readonly messages: readonly SonaopsMessage[];
 }
 
+/** A message as the emulated Sonaops keeps it. */
 export interface SonaopsMessage {
   /** The agent's messages have one. */
   readonly id?: string;

@@ -15,6 +15,7 @@ import { loadScripts } from "./scripts.ts";
 
 export type { RedisClient } from "./client.ts";
 
+/** What `openStore` takes for a store on Redis. */
 export interface RedisStoreOptions {
   /**
    * Keeps apart what lies in the same database: each bot (each `secret`) needs its own.

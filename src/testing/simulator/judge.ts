@@ -3,6 +3,7 @@ import { usualMs } from "./link.ts";
 import { type Post, toldPrefix } from "./platform.ts";
 import type { Schedule } from "./schedule.ts";
 
+/** Which promise was broken. */
 export type ViolationKind =
   /** The agent got the same words twice. */
   | "asked-twice"
@@ -25,6 +26,7 @@ export type ViolationKind =
   /** A message was answered, and the process that was told of it said that it was not taken. */
   | "answered-and-told";
 
+/** A promise that a simulated run broke. */
 export interface Violation {
   readonly kind: ViolationKind;
   /** For people: which words, and where. */

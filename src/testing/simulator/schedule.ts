@@ -61,6 +61,7 @@ export type Step = {
   | { readonly do: "jump"; readonly of: number | "store"; readonly ms: number }
 );
 
+/** What happens in one simulated run, step by step. */
 export interface Schedule {
   readonly seed: number;
   readonly setting: Setting;

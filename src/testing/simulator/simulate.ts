@@ -3,6 +3,7 @@ import { runSchedule } from "./run.ts";
 import { type Schedule, scheduleOf } from "./schedule.ts";
 import { shrink } from "./shrink.ts";
 
+/** What `simulate` takes. */
 export interface SimulateOptions {
   /** The first seed. @default 1 */
   readonly from?: number;
@@ -25,6 +26,7 @@ export interface SimulationFailure {
   readonly violations: readonly Violation[];
 }
 
+/** What came of a simulation. */
 export interface Simulation {
   /** How many schedules were run, with how many accepted messages, over how long a simulated time in milliseconds. */
   readonly schedules: number;

@@ -438,6 +438,15 @@ describe("Botkit on Bot Framework's test adapter", () => {
     });
   });
 
+  it("speaks the language that the platform tells", async () => {
+    const { says, sent, controller } = testBot();
+    controller.hears("break", "message", async () => {
+      throw new TypeError("the handler's own words");
+    });
+    await says("ann", "c", "break", { locale: "zh-CN" });
+    await expect.poll(() => sent[0]?.text).toMatch(/^我这边出了点问题。（编号 \w{8}）$/);
+  });
+
   it("keeps apart people whose ids, put together, look alike", async () => {
     const { says, sent } = testBot();
     await says("ab", "c", "My name is Ada Lovelace.");

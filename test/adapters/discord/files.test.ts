@@ -1,4 +1,5 @@
-import { AparteError, type JsonValue } from "aparte";
+import { AparteError } from "aparte";
+import type { JsonValue } from "aparte/adapter";
 import { describe, expect, it } from "vitest";
 import { type Answer, Speech } from "../agent.ts";
 import { settled, shows, startBot, startServer } from "./bot.ts";

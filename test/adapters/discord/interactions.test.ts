@@ -162,7 +162,7 @@ describe("discord's commands", () => {
     });
     const ann = server.person("ann");
     await told(server, use(server, ann, "ask", { question: "one" }), 'You say "one" after nothing.');
-    const anew = await told(server, use(server, ann, "new"), "A new conversation begins.");
+    const anew = await told(server, use(server, ann, "new"), "I have forgotten what we talked about.");
     expect(anew.flags & ephemeral).toBe(ephemeral);
     await told(server, use(server, ann, "ask", { question: "two" }), 'You say "two" after nothing.');
     await told(server, use(server, ann, "title", { title: "Numbers" }), /^This agent cannot do that\. \(ref/);
@@ -191,6 +191,29 @@ describe("discord's commands", () => {
     expect(kept).toEqual([]);
   });
 
+  it("speak the person's language, in words of the application's own", async () => {
+    const server = await startServer();
+    await startBot(server, {
+      discord,
+      mapper: { texts: (code, _, { locale }) => (code === "begun-anew" ? `${locale}: anew` : undefined) },
+    });
+    const ann = server.person("ann");
+    await server.until(() => server.commands.size === 7);
+    expect(server.commands.get("new")).toMatchObject({
+      description: "Begin a new conversation: the agent forgets what was said",
+      description_localizations: { "zh-CN": "开始新的对话：智能体会忘记之前的内容" },
+    });
+    const inChinese = { locale: "zh-TW" };
+    await told(server, use(server, ann, "stop", {}, inChinese), "这里没有我可以为您停止的内容。");
+    await told(server, use(server, ann, "new", {}, inChinese), "zh-TW: anew");
+    await told(
+      server,
+      use(server, ann, "title", { title: "Numbers" }, inChinese),
+      /^这个智能体做不到。（编号/,
+    );
+    await told(server, use(server, ann, "stop"), "There is nothing of yours that I could stop here.");
+  });
+
   it("ask about a message, in private", async () => {
     const server = await startServer();
     await startBot(server, { discord });
@@ -214,7 +237,7 @@ describe("discord's commands", () => {
     await told(
       server,
       use(server, server.person("ann"), "ask", { question: "?" }),
-      "-# The agent said nothing.",
+      "-# The agent had nothing to say to that.",
     );
   });
 
@@ -250,7 +273,11 @@ describe("discord's buttons", () => {
     expect(message?.content).toBe("one \n\nStopped.");
     expect(buttonsOf(message ?? {}).has("Stop")).toBe(false);
     await settled(bot);
-    await told(server, press(server, ann, message?.id ?? "", stop), "Nothing runs for you here.");
+    await told(
+      server,
+      press(server, ann, message?.id ?? "", stop),
+      "There is nothing of yours that I could stop here.",
+    );
   });
 
   it("stop an answer in a thread that was opened for it", async () => {
@@ -288,7 +315,7 @@ describe("discord's buttons", () => {
     const why = press(server, ann, message.id, buttonsOf(message).get("Why?") ?? "");
     await told(server, why, 'You say "Why?" after one.');
     const anew = press(server, ann, message.id, buttonsOf(message).get("New conversation") ?? "");
-    await told(server, anew, "A new conversation begins.");
+    await told(server, anew, "I have forgotten what we talked about.");
     await told(server, use(server, ann, "ask", { question: "two" }), 'You say "two" after nothing.');
     await settled(bot);
     expect(bot.messages.map(({ id: event }) => event)[0]).toBe(id);
@@ -310,7 +337,7 @@ describe("discord's buttons", () => {
     await told(server, rate(ann, "Bad answer"), /^Thank you/);
     const speaker = {
       ...{ platform: "discord", bot: server.bot.id, user: ann.id },
-      ...{ tenant: server.guildId, channel: server.channelId },
+      ...{ tenant: server.guildId, channel: server.channelId, locale: "en-US" },
     };
     const place = { channelId: server.channelId, messageId: message.id };
     expect(rated).toEqual([

@@ -42,7 +42,7 @@ describe("discord, where something is in the way", () => {
     server.say(ann, `${mention(server)} hello`);
     const told = await shows(server, /./, server.directChannel(ann));
     expect(told.content).toBe(
-      `I may not answer you in <#${server.channelId}>. I need the permission Send Messages there.`,
+      `I may not answer you in <#${server.channelId}>. I need these permissions there: Send Messages.`,
     );
     await settled(bot);
     expect(bot.log.join("\n")).toMatch(/lacks permissions.*\["SendMessages"\]/);

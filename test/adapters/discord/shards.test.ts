@@ -96,7 +96,7 @@ describe("discord in two shards of two processes", () => {
     server.edit(changed, `${mention(server)} two and a half`);
     server.delete(gone);
     const living = await start(here, { mapper });
-    await shows(server, /I was interrupted/, other.channelId);
+    await shows(server, /My answer to this message was lost/, other.channelId);
     await shows(server, /^You say "two and a half"/, other.channelId);
     await settled(living);
     expect(server.shown(other.channelId)).toHaveLength(2);

@@ -99,6 +99,31 @@ describe("discord delivers for another process", () => {
     expect(server.shown().map(({ content }) => content)).toEqual(["Half of the answer, and the rest."]);
   });
 
+  it("into the answer that is there, and not into what a third one said that could not take the message", async () => {
+    const server = await startServer();
+    const bot = await startBot(server);
+    const message = question(server);
+    const refusal = deliveryOf({ isTaken: false });
+    refusal.log.fail(new AparteError("store-failed", "The store is away."));
+    await bot.adapter.deliver(message, refusal.delivery);
+    const first = reply({ type: "text", delta: "Half of" });
+    const left = bot.adapter.deliver(message, first.delivery);
+    await shows(server, "Half of");
+    first.lose();
+    first.log.push({ type: "text", delta: " it" });
+    first.log.end();
+    await expect(left).rejects.toMatchObject({ code: "lease-lost" });
+    server.forgetNonces();
+    const second = deliveryOf({ isRepeated: true });
+    second.log.push({ type: "message", text: "Half of it, and the rest." });
+    second.log.end();
+    await bot.adapter.deliver(message, second.delivery);
+    expect(server.shown().map(({ content }) => content)).toEqual([
+      expect.stringContaining("I cannot reach my memory right now"),
+      "Half of it, and the rest.",
+    ]);
+  });
+
   it("that has died in the middle of a turn, and tells the person in the message that is there", async () => {
     const server = await startServer();
     const store = memoryStore();
@@ -113,7 +138,7 @@ describe("discord delivers for another process", () => {
     await first.client.destroy();
     server.forgetNonces();
     await startBot(server, { store, mapper });
-    await shows(server, /^I was interrupted, and my answer to your last message is lost/);
+    await shows(server, /^My answer to this message was lost/);
     expect(server.shown()).toHaveLength(1);
   });
 

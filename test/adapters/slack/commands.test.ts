@@ -32,7 +32,7 @@ describe("slack's commands", () => {
     await server.command("U1", "/agent", "new");
     expect(await told(server)).toMatchObject({
       response_type: "ephemeral",
-      text: "A new conversation begins.",
+      text: "I have forgotten what we talked about.",
     });
     await server.say("U1", `${mention(server)} two`);
     await shows(server, 'You say "two" after nothing.');
@@ -48,7 +48,7 @@ describe("slack's commands", () => {
     await shows(server, 'You say "one" after nothing.');
     await server.say("U1", `${mention(server)} !new`, { thread });
     expect(await told(server, "chat.postEphemeral")).toMatchObject({
-      ...{ channel: "C1", user: "U1", thread_ts: thread, text: "A new conversation begins." },
+      ...{ channel: "C1", user: "U1", thread_ts: thread, text: "I have forgotten what we talked about." },
     });
     await server.say("U1", `${mention(server)} two`, { thread });
     await shows(server, 'You say "two" after nothing.');
@@ -76,7 +76,7 @@ describe("slack's commands", () => {
     await server.shortcut("U1", post, "aparte_new");
     expect(await told(server)).toMatchObject({
       response_type: "ephemeral",
-      text: "A new conversation begins.",
+      text: "I have forgotten what we talked about.",
     });
     await server.say("U1", `${mention(server)} two`, { thread });
     await shows(server, 'You say "two" after nothing.');
@@ -132,12 +132,14 @@ describe("slack's commands", () => {
     speech.say("One. ");
     await shows(server, "One. ");
     await server.command("U2", "/agent", "stop");
-    expect((await told(server)).text).toBe("Nothing runs for you here.");
+    expect((await told(server)).text).toBe("There is nothing of yours that I could stop here.");
     await server.command("U1", "/agent", "stop", "C2");
-    expect((await told(server)).text).toBe("Nothing runs for you here.");
+    expect((await told(server)).text).toBe("There is nothing of yours that I could stop here.");
     // A word in a thread is about that thread alone.
     await server.say("U1", `${mention(server)} !stop`, { thread: "1789.9" });
-    expect((await told(server, "chat.postEphemeral")).text).toBe("Nothing runs for you here.");
+    expect((await told(server, "chat.postEphemeral")).text).toBe(
+      "There is nothing of yours that I could stop here.",
+    );
     await server.command("U1", "/agent", "stop");
     expect((await told(server)).text).toBe("Stopped.");
     await shows(server, /Stopped\./);
@@ -245,7 +247,7 @@ describe("slack's commands", () => {
     await server.say("U1", "hi", { channel: server.direct });
     await shows(server, 'You say "hi" after nothing.');
     await server.say("U1", "!forget", { channel: server.direct });
-    await shows(server, "All that was kept of you is erased.");
+    await shows(server, "All that was kept of you here is erased.");
     await settled(bot);
     expect(removed).toEqual(["c0"]);
   });

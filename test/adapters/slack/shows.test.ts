@@ -357,7 +357,7 @@ describe("slack shows replies", () => {
     await server.say("U1", `${mention(server)} hi`);
     await settled(bot);
     expect(server.shown()).toMatchObject([
-      { shown: expect.stringMatching(/^The agent said nothing\. \(ref /) },
+      { shown: expect.stringMatching(/^The agent had nothing to say to that\. \(ref /) },
     ]);
   });
 });

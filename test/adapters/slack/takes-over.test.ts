@@ -160,7 +160,7 @@ describe("slack delivers for a process that died", () => {
     // Its lease is renewed no more; where the reply was posted has been written down.
     await first.mapper.close({ drainTimeout: 300 });
     await startBot(server, { store, mapper });
-    await shows(server, /^I was interrupted, and my answer to your last message is lost/);
+    await shows(server, /^My answer to this message was lost/);
     expect(server.shown()).toMatchObject([{ isStreaming: false }]);
   });
 

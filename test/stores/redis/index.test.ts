@@ -227,7 +227,7 @@ describeWithRedis("A store on a Redis sentinel", () => {
     await expect.poll(() => heard).toEqual(["lane"]);
     await store.close();
     expect(await sentinel.get("key")).toBeNull();
-    sentinel.destroy();
+    await sentinel.destroy();
     await close();
   });
 });

@@ -1,0 +1,25 @@
+// What an adapter is, and what it is given
+
+export type { JsonValue } from "../json.ts";
+export { plainTexts, type Texts } from "../texts/texts.ts";
+export type { Delivery } from "../turn/delivery.ts";
+export type { Adapter, AddressedMessage, DeliveryFailure } from "./adapter.ts";
+
+// Showing a reply
+
+export { silentNotices, Transcript } from "../turn/reply-event.ts";
+export { cut } from "./cut.ts";
+export { failureText } from "./failure-text.ts";
+export { deliverPosts, type PostId, type PostingPlatform } from "./posts.ts";
+export { ReplyText } from "./reply-text.ts";
+export { tablesAsCode } from "./tables.ts";
+
+// Files that come with messages
+
+export { type AttachmentSource, attachmentError, fetchAttachment, readAttachment } from "./attachment.ts";
+
+// Options, and the people's sessions for listeners of the application
+
+export { optionInvalid, refuseUnknown } from "../check.ts";
+export { describeError } from "../logger.ts";
+export { type PersonSession, personSession } from "./person-session.ts";
