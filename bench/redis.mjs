@@ -26,6 +26,8 @@ export async function benchRedis() {
       helper: {
         name: "bench",
         open: async () => "conversation",
+        // As the services that are known here: so a turn needs no second writing before the agent is asked.
+        recover: async () => "not-sent",
         async *ask() {
           asked = performance.now();
           yield { type: "message", text: "ok" };
