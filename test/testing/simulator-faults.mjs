@@ -223,7 +223,7 @@ export const faults = [
     name: "a reset that forgets that a conversation is being opened",
     file: "session/operations.js",
     from: "if (conversation?.id === undefined)\n        return;",
-    to: "if (conversation === undefined)\n        return;",
+    to: "if (conversation === undefined)\n        return;\n    if (conversation.id === undefined)\n        return dropConversation(session, agent);",
     within: 10000,
   },
   {
@@ -238,6 +238,6 @@ export const faults = [
     file: "turn/turn.js",
     from: "if (host.closing.isBegun && !place.isRunning)",
     to: "if (false)",
-    within: 30000,
+    within: 150_000,
   },
 ];
