@@ -122,7 +122,7 @@ describe("when something fails on Slack", () => {
           return store.commit(commit);
         },
       },
-      mapper: { storeTimeout: 100 },
+      mapper: { storeTimeout: 1_000 },
     });
     await server.say("U1", `${mention(server)} hi`);
     await server.next("assistant.threads.setStatus", ({ body }) => (body.status ?? "") === "");
