@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { EventEmitter, once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -51,11 +52,21 @@ async function start(store: string, service: { readonly service: string; readonl
   });
   processes.push(child);
   const waiting = new Map<string, (answer: Answer) => void>();
+  const told = new EventEmitter();
+  let ends = 0;
   createInterface({ input: child.stdout }).on("line", (line) => {
-    const answer: Answer = JSON.parse(line);
-    waiting.get(answer.id)?.(answer);
+    const answer: Answer & { readonly ended?: string } = JSON.parse(line);
+    if (answer.ended === undefined) waiting.get(answer.id)?.(answer);
+    else {
+      ends += 1;
+      told.emit("ended");
+    }
   });
   return {
+    /** Resolves when the ends of so many turns are written: an answer is read before. */
+    async ended(count: number): Promise<void> {
+      while (ends < count) await once(told, "ended");
+    },
     say(id: string, text: string, user = "ada"): Promise<Answer> {
       child.stdin.write(`${JSON.stringify({ id, platform: "web", tenant: "t", user, text })}\n`);
       return new Promise((resolve) => waiting.set(id, resolve));
@@ -120,6 +131,7 @@ function killed(store: () => string): void {
       ).map(({ text }) => text);
     expect(await all(first, "1", () => "survey")).toEqual(["What is your name?", "What is your name?"]);
     expect(await all(first, "2", ({ user }) => user)).toEqual(["Which size, ada?", "Which size, ben?"]);
+    await first.ended(4);
     await first.kill();
 
     const second = await start(store());

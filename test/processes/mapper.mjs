@@ -1,4 +1,6 @@
-// A process with a mapper of its own. Reads messages as lines of JSON, answers { id, text } or { id, code }.
+// A process with a mapper of its own. Reads messages as lines of JSON, answers { id, text } or { id, code }, and says
+// { ended } of each turn whose end is written.
+import { subscribe } from "node:diagnostics_channel";
 import { createInterface } from "node:readline";
 
 const { root, store, service = "coze", agent, options } = JSON.parse(process.env.SETTINGS ?? "{}");
@@ -17,6 +19,7 @@ const mapper = new SessionMapper({
   ...options,
 });
 const write = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
+subscribe("aparte:turn:end", ({ turnId }) => write({ ended: turnId }));
 
 for await (const line of createInterface({ input: process.stdin })) {
   const message = JSON.parse(line);
