@@ -7,6 +7,7 @@ import { ActivityTypes, ConversationState, MemoryStorage, TestAdapter } from "bo
 import { Chat, Message, parseMarkdown } from "chat";
 import { Bot, session } from "grammy";
 import { openStore, SessionMapper } from "../dist/src/index.js";
+import { instantAgent } from "./agent.mjs";
 import { median } from "./measure.mjs";
 
 // One of the contenders of turns.mjs, alone in its process as it would be in a bot: told how many turns to run, it
@@ -28,16 +29,9 @@ process.send("ready");
 
 function aparte(store) {
   let asked = 0;
-  const backend = {
-    name: "bench",
-    // As the services that are known here, so a turn is not written down once more before the agent is asked.
-    recover: async () => "not-sent",
-    open: async () => "conversation",
-    async *ask() {
-      asked = performance.now();
-      yield { type: "message", text: "ok" };
-    },
-  };
+  const backend = instantAgent(() => {
+    asked = performance.now();
+  });
   const mapper = new SessionMapper({
     agents: { helper: backend },
     store,

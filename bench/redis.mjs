@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { createClient } from "@keyv/redis";
 import { openStore, SessionMapper } from "../dist/src/index.js";
+import { instantAgent, quiet } from "./agent.mjs";
 import { median, row, sideBySide } from "./measure.mjs";
 
 /** The way to the agent on a Redis server, beside one bare GET of the same client. */
@@ -18,21 +19,13 @@ export async function benchRedis() {
   }
   const client = createClient({ url: server.url });
   await client.connect();
-  const quiet = { info() {}, warn() {}, error() {} };
   const store = await openStore(client, { logger: quiet });
   let asked = 0;
   const mapper = new SessionMapper({
     agents: {
-      helper: {
-        name: "bench",
-        open: async () => "conversation",
-        // As the services that are known here: so a turn needs no second writing before the agent is asked.
-        recover: async () => "not-sent",
-        async *ask() {
-          asked = performance.now();
-          yield { type: "message", text: "ok" };
-        },
-      },
+      helper: instantAgent(() => {
+        asked = performance.now();
+      }),
     },
     store,
     secret: "a secret for the benchmark",

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "@keyv/redis";
 import { openStore, SessionMapper } from "../dist/src/index.js";
+import { instantAgent, quiet } from "./agent.mjs";
 import { median, row } from "./measure.mjs";
 import { startServer } from "./redis.mjs";
 
@@ -11,7 +12,6 @@ const people = 1_000;
 const turns = 20_000;
 const rounds = 3;
 const crowd = 20_000;
-const quiet = { info() {}, warn() {}, error() {} };
 
 /** Turns a second in one process, with an agent that answers at once: how much of the time is ours. */
 export async function benchThroughput() {
@@ -61,17 +61,7 @@ async function atTheSameTime(client) {
 
 async function start(where) {
   return new SessionMapper({
-    agents: {
-      helper: {
-        name: "bench",
-        open: async () => "conversation",
-        // As the services that are known here: so a turn needs no second writing before the agent is asked.
-        recover: async () => "not-sent",
-        async *ask() {
-          yield { type: "message", text: "ok" };
-        },
-      },
-    },
+    agents: { helper: instantAgent() },
     store: await openStore(where, { logger: quiet }),
     secret: "a secret for the benchmark",
     logger: quiet,

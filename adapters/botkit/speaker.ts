@@ -15,7 +15,7 @@ interface Place {
   readonly conversationType?: string;
 }
 
-/** Channels whose clients write their own name into each message: whoever has the bot's token can be anybody. */
+/** Channels whose clients choose the user id of each message: whoever has the bot's token can take another's. */
 const openChannels: ReadonlySet<string> = new Set(["directline", "webchat", "emulator"]);
 
 /** The channel ids of the Web adapter, whose two ways lead to the same person. */

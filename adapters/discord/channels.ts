@@ -80,7 +80,7 @@ class Channel {
 
   #type(): void {
     this.#timer = setTimeout(() => this.#type(), typingMs);
-    // A sign that does not come costs nobody a word.
+    // Answers do not depend on the typing sign.
     const permits = [...this.#typing].map((permit) => permit());
     if (permits.length > 0)
       Promise.any(permits)

@@ -50,6 +50,7 @@ async function repliedTo(event: DiscordMessage): Promise<DiscordMessage | undefi
   const { reference, channel, client } = event;
   if (reference?.type !== reply || reference.messageId === undefined) return undefined;
   const known = channel.messages.cache.get(reference.messageId);
+  // Deleted, or out of the bot's reach: then the question stands alone.
   const found = known ?? (await event.fetchReference().catch(() => undefined));
   return found?.author?.id === client.user.id ? undefined : found;
 }

@@ -18,7 +18,7 @@ export interface Acknowledgements {
 /**
  * Bolt acknowledges an event before any listener sees it; what a process that dies has not recorded by then is lost.
  * So each message is acknowledged when it is recorded, whatever receiver brought it, and Slack sends it again if it is
- * not. Other listeners, however slow, keep nobody waiting.
+ * not. Slow listeners of the app do not delay that.
  * @param finished called when all listeners have ended, for what is not acknowledged by then
  */
 export function acknowledgeRecorded(app: App, finished: (body: object) => Promise<void>): Acknowledgements {

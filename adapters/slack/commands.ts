@@ -94,8 +94,8 @@ export class Commands {
   }
 
   /**
-   * Does what a message commands, and says so to its author: in a direct message by a post, elsewhere so that nobody
-   * else sees it.
+   * Runs the command that a message holds, and confirms it to its author: in a direct message by a post, elsewhere by
+   * an ephemeral message, which only the author sees.
    * @returns false for a message that commands nothing
    */
   obey(message: Message, { event, place, isCalled }: Heard): boolean {

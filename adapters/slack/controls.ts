@@ -50,6 +50,7 @@ export function listenToControls(app: App, options: ControlsOptions): void {
       };
       // Whoever presses a button twice asks twice; Slack's own repetition has the same time.
       const id = `${channel}:${ts}:${user}:${action_ts}`;
+      // What goes wrong here was logged by the mapper, and told to the person through `deliver`.
       await mapper.receive(running.begin({ ...speaker, id, text: value, replyTo })).catch(() => {});
     }
     await ack();

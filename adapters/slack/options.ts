@@ -70,8 +70,8 @@ export interface SlackOptions {
    */
   readonly installations?: InstallationStore;
   /**
-   * Whether what is kept of a workspace's people is erased when the workspace removes the app, here and at the agents'
-   * services. Needs the event `app_uninstalled`. @default false
+   * Erases the sessions of a workspace's people, here and at the agents' services, when the workspace removes the app.
+   * Needs the event `app_uninstalled`. @default false
    */
   readonly eraseRemoved?: boolean;
   /**

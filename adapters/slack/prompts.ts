@@ -13,12 +13,12 @@ export function offerPrompts(app: App, texts: readonly string[]): void {
     if (event.tab !== "messages") return;
     await client
       .apiCall("assistant.threads.setSuggestedPrompts", { channel_id: event.channel, prompts })
-      .catch(() => {}); // Nobody misses a word of an answer without them.
+      .catch(() => {}); // Answers need no prompts.
   });
   app.event("assistant_thread_started", async ({ event, client }) => {
     const { channel_id, thread_ts } = event.assistant_thread;
     await client.assistant.threads
       .setSuggestedPrompts({ channel_id, thread_ts, prompts: [...prompts] as never })
-      .catch(() => {});
+      .catch(() => {}); // Answers need no prompts.
   });
 }

@@ -73,6 +73,7 @@ export class ShownPosts {
   async end(text: string | undefined): Promise<void> {
     const posts = (this.#known ?? []).map(({ ts }) => ts);
     for (const ts of posts) this.#options.workspace.streams.delete(ts);
+    // Where it cannot be removed, it stays as a beginning beside the whole answer.
     if (text !== undefined) await this.#lostStreams.remove(posts, text).catch(() => {});
   }
 

@@ -58,7 +58,7 @@ export function isHost(host: unknown): boolean {
   return typeof host === "string" && /^(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)*$/i.test(host);
 }
 
-/** Whether a link that begins at `index` leads to an allowed host, for whoever reads it. */
+/** Whether the link that begins at `index` is written plainly and leads to an allowed host. */
 function isAllowed(text: string, index: number, hosts: readonly string[]): boolean {
   plainStart.lastIndex = index;
   const host = plainStart.exec(text)?.[1]?.toLowerCase().replace(/\.$/, "");

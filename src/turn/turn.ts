@@ -218,7 +218,8 @@ export class Turn {
   }
 
   async #live(): Promise<void> {
-    const { host, identity } = { host: this.#host, identity: await this.#enter() };
+    const host = this.#host;
+    const identity = await this.#enter();
     const place = this.#place;
     if (place === undefined || identity === undefined) return;
     const name = `${place.lane} ${place.key}`;

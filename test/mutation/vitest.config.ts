@@ -8,10 +8,9 @@ const processTests = [
   "test/crash.test.ts",
   "test/examples.test.ts",
   "test/main-job.test.ts",
-  "test/many-processes.test.ts",
+  "test/many-processes/**",
   "test/package.test.ts",
   "test/readme.test.ts",
-  "test/stores/redis*.test.ts",
 ];
 
 /** The test files that take part are chosen here, and not by Stryker's `testFiles`, with which no fault in a module's top level is ever switched on. */

@@ -129,7 +129,7 @@ function wordsIn(value: unknown, isWords = false, depth = 0): string[] {
     .flatMap(({ place, member }) => wordsIn(member, place >= 0, depth + 1));
 }
 
-/** The name of the tool that a `function_call` message tells of. Its arguments are nobody's business. */
+/** The name of the tool that a `function_call` message tells of. Its arguments may hold the person's words, and are left out. */
 export function toolName({ content }: CozeMessage): string {
   return textOf(fieldsOf(parsed(content)).name) || "tool";
 }

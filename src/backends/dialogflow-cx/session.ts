@@ -46,7 +46,7 @@ export function isConversationId(id: string): boolean {
   return /^[0-9a-f]{32}$/.test(id);
 }
 
-/** Decides which session a turn goes to, by what was kept of the last one. */
+/** Chooses the Dialogflow session of a turn: the conversation's current one, or a new one where that has ended or expired. */
 export async function planSession(
   owner: PlaceOwner,
   kept: JsonValue | undefined,

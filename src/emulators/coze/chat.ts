@@ -2,7 +2,7 @@ import { type AgentPlan, planAfterAction, planAnswer, wordsOf } from "../agent.t
 import { type ChatRun, runChat, wireChat } from "./chat-run.ts";
 import { openStream, silent } from "./chat-stream.ts";
 import { type EnteredMessage, enteredMessages, saidIn } from "./content.ts";
-import { createConversation, type Desk, ownConversation } from "./conversations.ts";
+import { createConversation, ownConversation, type Service } from "./conversations.ts";
 import {
   asFields,
   asList,
@@ -20,7 +20,7 @@ import { type Answer, type Call, Refusal, type Route } from "./protocol.ts";
 import type { Chat, Conversation, Identity, Message } from "./state.ts";
 
 export interface ChatOptions {
-  readonly desk: Desk;
+  readonly service: Service;
   readonly wordDelayMs: number;
   readonly closing: AbortSignal;
   readonly onChat: (chat: Chat) => void;
@@ -29,14 +29,20 @@ export interface ChatOptions {
 
 const maxMessages = 100;
 
-export function chatRoutes({ desk, wordDelayMs, closing, onChat, onChatEnd }: ChatOptions): readonly Route[] {
-  const { state } = desk;
+export function chatRoutes({
+  service,
+  wordDelayMs,
+  closing,
+  onChat,
+  onChatEnd,
+}: ChatOptions): readonly Route[] {
+  const { state } = service;
   const cancels = new Map<string, AbortController>();
 
   async function create(call: Call): Promise<Answer> {
-    const identity = desk.identify(call.request);
+    const identity = service.identify(call.request);
     const body = await readBody(call.request);
-    const asked = readChat(body, desk, identity);
+    const asked = readChat(body, service, identity);
     const conversationId = call.query.get("conversation_id") ?? "";
     const known = conversationId === "" ? undefined : ownConversation(state, conversationId, identity);
     const context = known === undefined ? [] : contextOf(known);
@@ -50,8 +56,8 @@ export function chatRoutes({ desk, wordDelayMs, closing, onChat, onChatEnd }: Ch
       .filter((message) => message.role === "user" && message !== query)
       .map((message) => saidIn(message, state).text);
     const plan = planned(call, planAnswer({ ...said, before }));
-    const conversation = known ?? createConversation(desk, identity, { botId: asked.botId });
-    if (known === undefined) desk.onConversation(conversation);
+    const conversation = known ?? createConversation(service, identity, { botId: asked.botId });
+    if (known === undefined) service.onConversation(conversation);
     const chat = begin(conversation, asked, wordsOf(said.text).length + before.length);
     keep(conversation, chat, asked.messages, said.text);
     return start(call, chat, plan, asked.stream);
@@ -143,7 +149,7 @@ export function chatRoutes({ desk, wordDelayMs, closing, onChat, onChatEnd }: Ch
   }
 
   function named({ request, query }: Call): Chat {
-    const identity = desk.identify(request);
+    const identity = service.identify(request);
     return find(requiredQuery(query, "conversation_id"), requiredQuery(query, "chat_id"), identity);
   }
 
@@ -158,7 +164,7 @@ export function chatRoutes({ desk, wordDelayMs, closing, onChat, onChatEnd }: Ch
   }
 
   async function cancel({ request }: Call) {
-    const identity = desk.identify(request);
+    const identity = service.identify(request);
     const body = await readBody(request);
     const chat = find(requiredText(body, "conversation_id"), requiredText(body, "chat_id"), identity);
     if (chat.status !== "created" && chat.status !== "in_progress") {
@@ -223,17 +229,17 @@ interface AskedChat {
   readonly parameters: Fields;
 }
 
-function readChat(body: Fields, desk: Desk, identity: Identity): AskedChat {
+function readChat(body: Fields, service: Service, identity: Identity): AskedChat {
   const botId = requiredText(body, "bot_id");
   const userId = requiredText(body, "user_id");
-  desk.checkBot(botId, identity);
+  service.checkBot(botId, identity);
   const stream = optionalFlag(body, "stream", false);
   const saved = optionalFlag(body, "auto_save_history", true);
   if (!stream && !saved) throw new Refusal(4007, "stream=false requires auto_save_history=true");
   const list = asList(body.additional_messages, "additional_messages");
   if (list.length > maxMessages) throw new Refusal(4004, `additional_messages exceeds ${maxMessages}`);
   const entry = saved ? "chat" : "unsaved-chat";
-  const messages = enteredMessages(list, entry, { state: desk.state, identity });
+  const messages = enteredMessages(list, entry, { state: service.state, identity });
   const parameters = asFields(body.parameters ?? {}, "parameters");
   const customVariables = customVariablesOf(body);
   return { botId, userId, stream, saved, messages, metaData: metaDataOf(body), customVariables, parameters };

@@ -13,7 +13,7 @@ import { type Call, Refusal, type Route } from "./protocol.ts";
 import type { Conversation, CozeState, Identity } from "./state.ts";
 
 /** What the handlers of the service share. */
-export interface Desk {
+export interface Service {
   readonly state: CozeState;
   readonly identify: (request: Request) => Identity;
   /** Refuses a bot that does not exist (4006), is not published (4015), or is outside the token's scope (4101). */
@@ -37,11 +37,11 @@ export function ownConversation(state: CozeState, id: string, identity: Identity
 }
 
 export function createConversation(
-  desk: Desk,
+  service: Service,
   identity: Identity,
   draft: Partial<Pick<Conversation, "botId" | "connectorId" | "name" | "metaData">>,
 ): Conversation {
-  const conversation = desk.state.addConversation({
+  const conversation = service.state.addConversation({
     accountId: identity.accountId,
     sessionName: identity.sessionName,
     botId: draft.botId ?? "",
@@ -52,19 +52,19 @@ export function createConversation(
   return conversation;
 }
 
-export function conversationRoutes(desk: Desk): readonly Route[] {
-  const { state } = desk;
+export function conversationRoutes(service: Service): readonly Route[] {
+  const { state } = service;
 
   async function create({ request }: Call) {
-    const identity = desk.identify(request);
+    const identity = service.identify(request);
     const body = await readBody(request);
     const botId = optionalText(body, "bot_id");
-    if (botId !== undefined) desk.checkBot(botId, identity);
+    if (botId !== undefined) service.checkBot(botId, identity);
     const connectorId = optionalText(body, "connector_id");
     const entered = asList(body.messages, "messages");
     if (entered.length > 16) throw new Refusal(4000, "messages: at most 16");
     const messages = enteredMessages(entered, "conversation", { state, identity });
-    const conversation = createConversation(desk, identity, {
+    const conversation = createConversation(service, identity, {
       name: nameOf(optionalText(body, "name") ?? ""),
       metaData: metaDataOf(body),
       ...(botId === undefined ? {} : { botId }),
@@ -79,19 +79,19 @@ export function conversationRoutes(desk: Desk): readonly Route[] {
         botId: "",
       });
     }
-    desk.onConversation(conversation);
+    service.onConversation(conversation);
     return { data: wire(conversation) };
   }
 
   function retrieve({ request, query }: Call) {
-    const identity = desk.identify(request);
+    const identity = service.identify(request);
     return { data: wire(ownConversation(state, requiredQuery(query, "conversation_id"), identity)) };
   }
 
   function list({ request, query }: Call) {
-    const identity = desk.identify(request);
+    const identity = service.identify(request);
     const botId = requiredQuery(query, "bot_id");
-    desk.checkBot(botId, identity);
+    service.checkBot(botId, identity);
     const pageNum = optionalInteger(query.get("page_num"), "page_num", { min: 1, max: 1e9, otherwise: 1 });
     const pageSize = optionalInteger(query.get("page_size"), "page_size", { min: 1, max: 50, otherwise: 50 });
     const sortOrder = (query.get("sort_order") ?? "DESC").toUpperCase();
@@ -109,7 +109,7 @@ export function conversationRoutes(desk: Desk): readonly Route[] {
   }
 
   async function rename({ request, params }: Call) {
-    const identity = desk.identify(request);
+    const identity = service.identify(request);
     const conversation = ownConversation(state, params.id ?? "", identity);
     conversation.name = nameOf(requiredText(await readBody(request), "name"));
     conversation.updatedAt = state.now();
@@ -118,13 +118,13 @@ export function conversationRoutes(desk: Desk): readonly Route[] {
   }
 
   function remove({ request, params }: Call) {
-    state.dropConversation(ownConversation(state, params.id ?? "", desk.identify(request)));
+    state.dropConversation(ownConversation(state, params.id ?? "", service.identify(request)));
     return {};
   }
 
   // The body is not even looked at: the official client sends none, and calls it a form.
   function clear({ request, params }: Call) {
-    const conversation = ownConversation(state, params.id ?? "", desk.identify(request));
+    const conversation = ownConversation(state, params.id ?? "", service.identify(request));
     conversation.sectionId = state.newId();
     conversation.updatedAt = state.now();
     state.saveConversation(conversation);

@@ -1,4 +1,4 @@
-import type { Desk } from "./conversations.ts";
+import type { Service } from "./conversations.ts";
 import { requiredQuery } from "./fields.ts";
 import { type Call, Refusal, type Route } from "./protocol.ts";
 import type { StoredFile } from "./state.ts";
@@ -14,11 +14,11 @@ const endings = new Set(
 );
 
 /** Uploaded files: their names and sizes. The bytes are counted and dropped, since the service never gives them back. */
-export function fileRoutes(desk: Desk, maxFileBytes: number): readonly Route[] {
-  const { state } = desk;
+export function fileRoutes(service: Service, maxFileBytes: number): readonly Route[] {
+  const { state } = service;
 
   async function upload({ request }: Call) {
-    const identity = desk.identify(request);
+    const identity = service.identify(request);
     const parts = [...(await formOf(request)).values()].filter((part) => typeof part !== "string");
     const [part] = parts;
     if (part === undefined) throw new Refusal(4300, "the upload holds no file");
@@ -40,7 +40,7 @@ export function fileRoutes(desk: Desk, maxFileBytes: number): readonly Route[] {
   }
 
   function retrieve({ request, query }: Call) {
-    const identity = desk.identify(request);
+    const identity = service.identify(request);
     const file = state.files.get(requiredQuery(query, "file_id"));
     if (file?.accountId !== identity.accountId) throw new Refusal(4200, "file not found");
     return { data: wire(file) };

@@ -6,7 +6,7 @@ import { startServer } from "../kit/server.ts";
 import { type CozeJwt, createAuth, newToken } from "./auth.ts";
 import { chatRoutes } from "./chat.ts";
 import { saidIn } from "./content.ts";
-import { conversationRoutes, type Desk } from "./conversations.ts";
+import { conversationRoutes, type Service } from "./conversations.ts";
 import { type CozeFault, faultRules } from "./faults.ts";
 import { fileRoutes } from "./files.ts";
 import { openJournal } from "./journal.ts";
@@ -157,7 +157,7 @@ export async function startCozeEmulator(options: CozeEmulatorOptions = {}): Prom
             jwts.add(jwt);
           },
         });
-        const desk: Desk = {
+        const service: Service = {
           state,
           identify: auth.identify,
           checkBot(botId, identity) {
@@ -171,11 +171,11 @@ export async function startCozeEmulator(options: CozeEmulatorOptions = {}): Prom
         };
         const routes = [
           ...auth.routes,
-          ...conversationRoutes(desk),
-          ...messageRoutes(desk),
-          ...fileRoutes(desk, settings.maxFileBytes),
+          ...conversationRoutes(service),
+          ...messageRoutes(service),
+          ...fileRoutes(service, settings.maxFileBytes),
           ...chatRoutes({
-            desk,
+            service,
             wordDelayMs,
             closing,
             onChat: (chat) => begun.happened(() => chatView(chat)),

@@ -1,14 +1,14 @@
 import { enteredMessage } from "./content.ts";
-import { type Desk, ownConversation } from "./conversations.ts";
+import { ownConversation, type Service } from "./conversations.ts";
 import { optionalInteger, optionalText, readBody, requiredQuery, requiredText } from "./fields.ts";
 import { type Call, Refusal, type Route } from "./protocol.ts";
 import type { Message } from "./state.ts";
 
-export function messageRoutes(desk: Desk): readonly Route[] {
-  const { state } = desk;
+export function messageRoutes(service: Service): readonly Route[] {
+  const { state } = service;
 
   function open({ request, query }: Call) {
-    const identity = desk.identify(request);
+    const identity = service.identify(request);
     return {
       identity,
       conversation: ownConversation(state, requiredQuery(query, "conversation_id"), identity),
@@ -54,7 +54,7 @@ export function messageRoutes(desk: Desk): readonly Route[] {
   }
 
   async function feedback({ request, params }: Call) {
-    const conversation = ownConversation(state, params.id ?? "", desk.identify(request));
+    const conversation = ownConversation(state, params.id ?? "", service.identify(request));
     const message = state.messagesOf(conversation.id).find(({ id }) => id === params.message);
     if (message?.type !== "answer") throw new Refusal(4005, "message not found");
     const body = await readBody(request);
