@@ -105,7 +105,7 @@ export const faults = [
     file: "turn/turn.js",
     from: 'if (place.turn?.phase === "answered")\n            return;',
     to: "return;",
-    within: 15_000,
+    within: 60_000,
   },
   {
     name: "a delivery that does not say that it is repeated",
@@ -134,13 +134,6 @@ export const faults = [
     from: "session.changeConversation(agent, { ...known, isOpening: true });\n        await session.save();",
     to: "",
     within: 500,
-  },
-  {
-    name: "a turn that is taken back with the words that it carries",
-    file: "lane/machine.js",
-    from: "const left = carriedBy(found.turn);",
-    to: "const left = undefined;",
-    within: 50_000,
   },
   {
     name: "a message that was given up and is not taken back",
@@ -199,20 +192,6 @@ export const faults = [
     within: 20,
   },
   {
-    name: "a turn that its process took over and takes once more",
-    file: "lane/lane.js",
-    from: 'isKnown && isHeld(step.outcome) ? "duplicate" : step.outcome',
-    to: "step.outcome",
-    within: 200_000,
-  },
-  {
-    name: "an interruption that outlives whoever interrupted",
-    file: "lane/machine.js",
-    from: "if (!running?.isInterrupted)",
-    to: "if (true)",
-    within: 30000,
-  },
-  {
     name: "a commit that is done after it was given up",
     file: "lane/lane.js",
     from: "Math.min(this.#owner.storeTimeout, this.#patience())",
@@ -232,12 +211,5 @@ export const faults = [
     from: "!this.#isSent && this.#isInterrupted",
     to: '!this.#isSent && this.#stop.signal.reason === "interrupted"',
     within: 30000,
-  },
-  {
-    name: "a process that closes and keeps what comes meanwhile",
-    file: "turn/turn.js",
-    from: "if (host.closing.isBegun && !place.isRunning)",
-    to: "if (false)",
-    within: 150_000,
   },
 ];
