@@ -156,12 +156,19 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
    * Takes a message for the adapter of its platform, which will deliver the reply. Resolves when the message
    * is recorded, so that the platform may be told so: true if it will be answered, false if it was taken
    * before or is not taken now.
-   * @throws {AparteError} when the message is wrong or the store failed; the adapter has told the person.
+   * @param options.comesAgain the platform brings the message to another process, or to the next one, when this one is
+   * closing: its person is not told to send it again. @default false
+   * @throws {AparteError} when the message is wrong or the store failed; the adapter has told the person, but of
+   * `closed` where the message comes again.
    */
-  receive(message: Message): Promise<boolean> {
+  receive(
+    message: Message,
+    { comesAgain = false }: { readonly comesAgain?: boolean } = {},
+  ): Promise<boolean> {
     let adapter: Adapter;
     try {
       adapter = this.#adapterOf(message);
+      if (comesAgain) this.#assertOpen();
     } catch (error) {
       return Promise.reject(error);
     }

@@ -119,7 +119,11 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
           const message = await readMessage(event, settings, files);
           const isBareMention = message.text === "" && message.files?.length === 0;
           if (isBareMention) await api.tell(event, mapper.texts(message)("bare-mention"));
-          else await running.receive(await inThread(event, message, api, settings), event);
+          else {
+            // A next process knows the channels of guilds from its start, and those of direct messages not.
+            const comesAgain = settings.lookBack > 0 && event.inGuild();
+            await running.receive(await inThread(event, message, api, settings), event, comesAgain);
+          }
         }
       };
       /** The mapper logs what fails once it has the message; what fails before that is logged here. */

@@ -18,15 +18,18 @@ export class Running {
     this.#mapper = mapper;
   }
 
-  /** Hands a message to the mapper, and remembers its turn until it is delivered. */
-  async receive(message: Message, event: DiscordMessage | Interaction): Promise<void> {
+  /**
+   * Hands a message to the mapper, and remembers its turn until it is delivered.
+   * @param comesAgain whoever looks for missed messages finds it, when this process is closing
+   */
+  async receive(message: Message, event: DiscordMessage | Interaction, comesAgain = false): Promise<void> {
     // A second delivery must not part the first one from its button.
     if (this.#turns.has(message.id)) return;
     const abort = new AbortController();
     const { channelId } = replyAddress(message);
     this.#turns.set(message.id, { user: message.user, channelId, abort });
     const isTaken = await this.#mapper
-      .receive(withEvent({ ...message, signal: abort.signal }, event))
+      .receive(withEvent({ ...message, signal: abort.signal }, event), { comesAgain })
       .catch(() => false); // Told through `deliver`, and logged by the mapper.
     if (!isTaken) this.end(message.id);
   }

@@ -6,6 +6,8 @@ type ReceiverEvent = Parameters<App["processEvent"]>[0];
 interface Held {
   /** Tells Slack that the message came. */
   release(): Promise<void>;
+  /** Never tells. */
+  leave(): void;
   isReleased: boolean;
 }
 
@@ -13,6 +15,8 @@ interface Held {
 export interface Acknowledgements {
   /** The message is recorded, or is none for the bot. */
   recorded(body: object): Promise<void>;
+  /** It never is: Slack sends it again, to another process or to the next one. */
+  leave(body: object): void;
 }
 
 /**
@@ -39,7 +43,10 @@ export function acknowledgeRecorded(app: App, finished: (body: object) => Promis
     await finished(event.body);
     await one.release();
   };
-  return { recorded: async (body) => held.get(body)?.release() };
+  return {
+    recorded: async (body) => held.get(body)?.release(),
+    leave: (body) => held.get(body)?.leave(),
+  };
 }
 
 function hold({ ack }: ReceiverEvent): Held {
@@ -50,6 +57,9 @@ function hold({ ack }: ReceiverEvent): Held {
       one.isReleased = true;
       // A connection that is gone: Slack sends the event again, and it is known by then.
       await ack().catch(() => {});
+    },
+    leave() {
+      one.isReleased = true;
     },
   };
   return one;

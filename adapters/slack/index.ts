@@ -94,7 +94,7 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
       const filesOf = (list: readonly SlackFile[]) => files.of(installation, list);
       return readMessage({ ...heard, place }, { bot, agentView, botUserId, names, filesOf });
     };
-    const receive = async (heard: Heard, botUserId: string | undefined) => {
+    const receive = async (heard: Heard, { body, context: { botUserId } }: Told) => {
       const isStopped = isStop(heard.event.text ?? "") && (await stopHere(heard));
       if (isStopped) return;
       const message = await read(heard, botUserId);
@@ -103,18 +103,20 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
       if (settings.command !== false && commands.obey(message, heard)) return;
       const stoppable = running.begin(message);
       rememberEvent(stoppable, heard.event);
-      // What goes wrong here was logged by the mapper, and told to the person through `deliver`.
-      await mapper.receive(stoppable).catch(() => {});
+      await mapper.receive(stoppable, { comesAgain: true }).catch((error: AparteError) => {
+        if (error.code === "closed") acknowledgements.leave(body);
+        // What else goes wrong here was logged by the mapper, and told to the person through `deliver`.
+      });
     };
     /** Whoever is being answered need not call the bot to stop it. */
     const stopHere = async ({ place }: Heard) =>
       running.stop(speakerAt(await certain(place, directory), settings));
-    const take = async ({ body, context: { botUserId } }: Told) => {
-      const heard = hear(body, botUserId, agentView);
+    const take = async (told: Told) => {
+      const heard = hear(told.body, told.context.botUserId, agentView);
       if (heard === undefined) return;
       const { channel, user } = heard.event;
       // Reading may ask Slack for names, and people's messages keep their order.
-      await reading.run(`${channel} ${user}`, () => receive(heard, botUserId));
+      await reading.run(`${channel} ${user}`, () => receive(heard, told));
     };
     const acknowledgements = acknowledgeRecorded(app, async (body) => {
       const told = waiting.get(body);

@@ -40,6 +40,22 @@ describe("discord answers what came in a gap", () => {
     expect(second.messages.map(({ text }) => text)).toEqual(["two"]);
   });
 
+  it("of a copy that was closing, which tells nothing of it in a guild, and something in private", async () => {
+    const server = await startServer();
+    const ann = server.person("ann");
+    const first = await startBot(server);
+    await first.mapper.close();
+    server.say(ann, `${mention(server)} one`);
+    server.sayDirectly(ann, "two");
+    await shows(server, /^I am restarting/, server.directChannel(ann));
+    expect(server.shown()).toEqual([]);
+    await first.client.destroy();
+    const second = await startBot(server);
+    await shows(server, 'You say "one" after nothing.');
+    await settled(second);
+    expect(server.shown()).toHaveLength(1);
+  });
+
   it("once, also where both copies see it and share a store", async () => {
     const server = await startServer();
     const store = { ...memoryStore(), close: async () => {} };

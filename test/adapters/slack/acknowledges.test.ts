@@ -107,6 +107,23 @@ describe("slack", () => {
     await first.mapper.close({ drainTimeout: 1 });
   });
 
+  it("sends a message again that came while the mapper closed, whose person is told nothing", async () => {
+    const server = await startServer();
+    const first = await startBot(server, { isSocket: true });
+    const heard = new Promise<void>((resolve) => {
+      first.app.event("message", async () => resolve());
+    });
+    await first.mapper.close();
+    const said = server.say("U1", "hi", { channel: server.direct });
+    await heard;
+    const second = await startBot(server, { isSocket: true });
+    await first.app.stop();
+    await said;
+    await shows(server, 'You say "hi" after nothing.');
+    await settled(second);
+    expect(server.shown()).toHaveLength(1);
+  });
+
   it("keeps a thread's messages to its Assistant, which the log tells", async () => {
     const server = await startServer();
     const bot = await startBot(server);
