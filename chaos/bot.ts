@@ -44,11 +44,11 @@ const mapper = new SessionMapper({
 
 // What becomes of each message is told by the very calls that the adapters make.
 const receive = mapper.receive.bind(mapper);
-mapper.receive = async (message: Message) => {
+mapper.receive = async (message: Message, options) => {
   const { platform, id } = message;
   const tell = (outcome: string) => report({ is: "received", platform, id, outcome });
   try {
-    const isTaken = await receive(message);
+    const isTaken = await receive(message, options);
     tell(isTaken ? "taken" : "not taken");
     return isTaken;
   } catch (error) {
@@ -84,7 +84,7 @@ const listener = (await app.start({ port: 0, host: "127.0.0.1" })) as { address(
 const { port } = listener.address() as AddressInfo;
 
 process.on("message", (message: Message) => {
-  mapper.receive(message).catch(() => {}); // It is reported.
+  mapper.receive(message, { comesAgain: true }).catch(() => {}); // It is reported.
 });
 process.once("SIGTERM", async () => {
   logger.info("SIGTERM");

@@ -118,10 +118,9 @@ export class Bots {
     const said = this.#ledger.find(platform, id);
     if (said === undefined) return;
     this.#ledger.note(said, `bot ${index}: ${outcome}`);
-    if (outcome === "taken" || outcome === "not taken") {
-      this.#ledger.taken(said);
-      said.hasTaker ||= outcome === "taken";
-    } else said.isRefused = true;
+    if (outcome === "taken") this.#ledger.taken(said, index);
+    else if (outcome === "not taken") this.#ledger.takenBefore(said);
+    else said.refusers.add(index);
     this.#events.emit(`${index} ${id}`, outcome);
     this.#events.emit(`any ${id}`, outcome);
   }
@@ -202,12 +201,12 @@ export class Bots {
     bot.isFrozen = false;
   }
 
-  /** Whether this process has just thawed after more than its lease. What it sends was on its way when it froze. */
-  isThawing(index: number): boolean {
+  /** When this process froze, if it has just thawed after more than its lease: what it sends was on its way then. */
+  frozenAt(index: number): number | undefined {
     const now = sinceStart();
-    return this.deaths.some(
+    return this.deaths.find(
       ({ bot, until }) => bot === index && until !== undefined && Math.abs(now - until) < thawingMs,
-    );
+    )?.at;
   }
 
   async close(): Promise<void> {

@@ -38,6 +38,7 @@ export function judge(
   const toldAgain = accepted.filter(
     ({ said, isWhole, told }) => said.takenAt !== undefined && !isWhole && told !== undefined,
   );
+  const toldInVain = all.filter(isToldInVain);
   const timesAsked = ({ said }: Outcome) => memory.asked.get(said.word)?.length ?? 0;
   const firstAsk = ({ said }: Outcome) => memory.asked.get(said.word)?.[0] ?? Number.NaN;
   const count = (name: string, found: readonly unknown[]): Count => ({ name, count: found.length });
@@ -85,7 +86,14 @@ export function judge(
       "taken back and told so, while another bot saw it taken",
       toldAgain.filter(isTakenBack).map(story),
     ),
-    never("answered and told that it failed", all.filter(isToldInVain)),
+    never(
+      "answered and told that it failed",
+      toldInVain.filter((outcome) => !couldNotTakeBack(outcome, deaths)),
+    ),
+    listed(
+      "answered, and told by a bot that died before it could take it back",
+      toldInVain.filter((outcome) => couldNotTakeBack(outcome, deaths)).map(story),
+    ),
     never("accepted and neither answered nor told", accepted.filter(isOpen)),
     count(
       "refused by all bots that heard of it, and told",
@@ -130,7 +138,7 @@ function isOpen({ isWhole, told }: Outcome): boolean {
 }
 
 function isRefused({ said, isWhole }: Outcome): boolean {
-  return said.isRefused && said.takenAt === undefined && !isWhole;
+  return said.refusers.size > 0 && said.takenAt === undefined && !isWhole;
 }
 
 /**
@@ -138,7 +146,15 @@ function isRefused({ said, isWhole }: Outcome): boolean {
  * another one, which the platform told as well, has taken the message.
  */
 function isToldInVain({ said, isWhole, told }: Outcome): boolean {
-  return isWhole && told !== undefined && !(said.takenAt !== undefined && said.isRefused);
+  return isWhole && told !== undefined && !(said.takenAt !== undefined && said.refusers.size > 0);
+}
+
+/**
+ * A bot gave up taking it, since the store did not answer, and told so; the store had done it, and the bot died before
+ * it could take that back.
+ */
+function couldNotTakeBack({ said, begun = Infinity }: Outcome, deaths: readonly Death[]): boolean {
+  return deaths.some(({ bot, at }) => said.refusers.has(bot) && at >= said.sentAt && at <= begun);
 }
 
 /**
@@ -146,7 +162,7 @@ function isToldInVain({ said, isWhole, told }: Outcome): boolean {
  * got the message meanwhile saw it taken.
  */
 function isTakenBack({ said }: Outcome): boolean {
-  return said.isRefused && !said.hasTaker;
+  return said.refusers.size > 0 && said.takers.size === 0;
 }
 
 /** A message that was served before one of the same person that had been taken before it was sent. */

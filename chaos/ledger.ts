@@ -18,12 +18,12 @@ export interface Said {
   readonly sentAt: number;
   /** When the platform heard first that it was received, or a bot said that it has taken it. */
   acceptedAt: number | undefined;
-  /** When a bot said that it has taken it, or that it was taken before. */
+  /** When a bot said that it has taken it; where none did, when one said that it was taken before. */
   takenAt: number | undefined;
-  /** A bot said that it has taken it itself. */
-  hasTaker: boolean;
-  /** A bot could not take it, and tells the person. */
-  isRefused: boolean;
+  /** The bots that said that they have taken it themselves, and when. */
+  readonly takers: Map<number, number>;
+  /** The bots that could not take it, and tell the person. */
+  readonly refusers: Set<number>;
   /** When the person saw the beginning of its answer, or of what was said in place of one. */
   shownAt: number | undefined;
   /** Which process showed something of it last. */
@@ -72,7 +72,8 @@ export class Ledger {
   readonly removed: Shown[] = [];
   /** What bots showed in the moment of their thaw over what others had shown meanwhile; it counts as not shown. */
   readonly stale: string[] = [];
-  isThawing: (bot: number) => boolean = () => false;
+  /** When a process froze that has thawed just now after more than its lease. */
+  frozenAt: (bot: number) => number | undefined = () => undefined;
   /** A word of somebody else in a reply. */
   readonly mixed: string[] = [];
   #lastChange = 0;
@@ -90,8 +91,8 @@ export class Ledger {
       ...{
         acceptedAt: undefined,
         takenAt: undefined,
-        hasTaker: false,
-        isRefused: false,
+        takers: new Map(),
+        refusers: new Set(),
         shownAt: undefined,
         shownBy: undefined,
         history: [],
@@ -122,7 +123,14 @@ export class Ledger {
     said.acceptedAt ??= sinceStart();
   }
 
-  taken(said: Said): void {
+  taken(said: Said, bot: number): void {
+    // What another bot saw taken before may have been taken back.
+    if (said.takers.size === 0) said.takenAt = sinceStart();
+    said.takers.set(bot, sinceStart());
+    this.accepted(said);
+  }
+
+  takenBefore(said: Said): void {
     said.takenAt ??= sinceStart();
     this.accepted(said);
   }
@@ -137,7 +145,9 @@ export class Ledger {
     const said =
       post?.said ?? call.about.map((name) => this.find(platform, name)).find((found) => found !== undefined);
     const shownBy = post === undefined ? said?.shownBy : post.changedBy;
-    if (shownBy !== undefined && shownBy !== bot && this.isThawing(bot)) {
+    const frozenAt = this.frozenAt(bot);
+    const isOfBefore = frozenAt !== undefined && !((said?.takers.get(bot) ?? 0) > frozenAt);
+    if (shownBy !== undefined && shownBy !== bot && isOfBefore) {
       this.stale.push(`${seconds(now)} bot ${bot}: ${platform} ${id}: ${text.slice(0, 50)}`);
       if (said !== undefined) this.note(said, `bot ${bot} changes ${id} in the moment of its thaw`);
       return;

@@ -68,7 +68,7 @@ export async function main(args: readonly string[]): Promise<number> {
     ledger,
     log,
   );
-  ledger.isThawing = (bot) => bots?.isThawing(bot) === true;
+  ledger.frozenAt = (bot) => bots?.frozenAt(bot);
   let isBroken = true;
   try {
     await bots.start();

@@ -58,9 +58,12 @@ export class Place {
     return this.#lane.name;
   }
 
-  /** How long a store that fails is waited for before the agent is asked, in milliseconds: then the person is told. */
+  /**
+   * How long a store that fails is waited for before the agent is asked, in milliseconds. Who reads the reply is told
+   * then. A message that an adapter has taken is not given back: its answer comes when the store is there again.
+   */
   get patienceMs(): number {
-    return this.#owner.storeTimeout;
+    return this.#turn?.place === undefined ? this.#owner.storeTimeout : Number.POSITIVE_INFINITY;
   }
 
   /** The store's time, in milliseconds. */

@@ -21,12 +21,17 @@ beforeEach(() => {
   deaths = [];
 });
 
+function said(person: Person, index: number): Said {
+  const one = ledger.say(person, index, "hello");
+  ledger.name(one, one.word);
+  return one;
+}
+
 /** A message that a bot has taken. */
 function taken(person: Person, index: number): Said {
-  const said = ledger.say(person, index, "hello");
-  ledger.name(said, said.word);
-  ledger.taken(said);
-  return said;
+  const one = said(person, index);
+  ledger.taken(one, 1);
+  return one;
 }
 
 function show(about: Said, text: string, id: string, bot = 0): void {
@@ -123,12 +128,13 @@ describe("The judge of the chaos program", () => {
   });
 
   it("keeps apart what a bot took back and told so, while another one saw it taken", () => {
-    const said = taken(ann, 0);
-    said.isRefused = true;
-    show(said, "I cannot reach my memory right now. Please try again in a moment. (ref ABCD2345)", "p1");
+    const one = said(ann, 0);
+    one.refusers.add(0);
+    ledger.takenBefore(one);
+    show(one, "I cannot reach my memory right now. Please try again in a moment. (ref ABCD2345)", "p1");
     const name = "taken back and told so, while another bot saw it taken";
     expect([countOf(name), countOf("accepted and told to send again")]).toEqual([1, 0]);
-    said.hasTaker = true;
+    ledger.taken(one, 1);
     expect([countOf(name), countOf("accepted and told to send again")]).toEqual([0, 1]);
   });
 
@@ -143,9 +149,54 @@ describe("The judge of the chaos program", () => {
   it("leaves out what a thawed process shows over the post of its successor, and counts it", () => {
     const said = taken(ann, 0);
     show(said, answer, "p1", 1);
-    ledger.isThawing = (bot) => bot === 0;
+    ledger.frozenAt = (bot) => (bot === 0 ? 0 : undefined);
     show(said, "Turn 1.", "p1", 0);
     expect(broken()).toEqual([]);
     expect(countOf("shown by a bot in the moment of its thaw")).toBe(1);
+  });
+
+  it("but not what a thawed process shows of a message that it took after its thaw", () => {
+    const one = said(ann, 0);
+    one.refusers.add(1);
+    show(one, "I cannot reach my memory right now. Please try again in a moment. (ref ABCD2345)", "p1", 1);
+    ledger.frozenAt = (bot) => (bot === 0 ? -1_000 : undefined);
+    ledger.taken(one, 0);
+    show(one, answer, "p2", 0);
+    expect(countOf("delivered")).toBe(1);
+    expect(broken()).toEqual([]);
+  });
+
+  it("counts the order from when a bot took it, where another one saw it taken, and it was taken back", () => {
+    const early = said(ann, 0);
+    early.refusers.add(0);
+    ledger.takenBefore(early);
+    const late = taken(ann, 1);
+    Object.assign(late, { sentAt: (early.takenAt ?? 0) + 1 });
+    memory = {
+      ...memory,
+      ...{
+        asked: new Map([
+          ["w1x0", [1]],
+          ["w1x1", [0]],
+        ]),
+      },
+      ...{ answers: new Map([["w1x1", [answer]]]) },
+    };
+    expect(countOf("asked out of order")).toBe(1);
+    ledger.taken(early, 1);
+    Object.assign(late, { sentAt: (early.takenAt ?? 0) - 1 });
+    expect(countOf("asked out of order")).toBe(0);
+  });
+
+  it("keeps apart what is answered, and was told by a bot that died before it could take it back", () => {
+    const one = said(ann, 0);
+    one.refusers.add(1);
+    show(one, "I cannot reach my memory right now. Please try again in a moment. (ref ABCD2345)", "p1", 1);
+    const name = "answered and told that it failed";
+    show(one, answer, "p2", 0);
+    expect(countOf(name)).toBe(1);
+    deaths = [{ bot: 1, at: one.sentAt }];
+    expect(countOf(name)).toBe(0);
+    expect(countOf("answered, and told by a bot that died before it could take it back")).toBe(1);
   });
 });
