@@ -212,6 +212,49 @@ describe("A turn", () => {
     expect(a.platform.shown).toEqual(["failed: store-failed"]);
   });
 
+  it("waits for a store that is away before the agent is asked, and its reader only as long as a message does", async () => {
+    for (const isRead of [false, true]) {
+      const a = bot();
+      let open = () => {};
+      a.agent.opening = new Promise((resolve) => {
+        open = resolve;
+      });
+      const read = isRead ? a.mapper.handle(messageOf("m1", "hello")).text() : a.receive("m1", "hello");
+      const failed = isRead && expect(read).rejects.toMatchObject({ code: "store-failed" });
+      await settled();
+      a.view.intercept = cut;
+      open();
+      await clock.pass(storeTimeout);
+      await failed;
+      await clock.pass(turnTimeout / 2);
+      expect([a.agent.texts, a.platform.shown]).toEqual([[], []]);
+      a.view.intercept = (_, run) => run();
+      await clock.pass(storeTimeout);
+      expect(a.agent.texts).toEqual(isRead ? [] : ["hello"]);
+      if (!isRead) a.agent.last.answer("hi");
+      await settled();
+      expect(a.platform.shown).toEqual(isRead ? [] : ["hi"]);
+    }
+  });
+
+  it("is told of where the store is away for longer than a turn may take, and not asked", async () => {
+    const a = bot();
+    let open = () => {};
+    a.agent.opening = new Promise((resolve) => {
+      open = resolve;
+    });
+    await a.receive("m1");
+    await settled();
+    a.view.intercept = cut;
+    open();
+    await clock.pass(turnTimeout + grace);
+    a.view.intercept = (_, run) => run();
+    await clock.pass(turnTimeout);
+    expect(a.platform.shown).toEqual(["failed: turn-timeout"]);
+    expect(a.agent.texts).toEqual([]);
+    expect(await lane(a).catch(() => undefined)).toBeUndefined();
+  });
+
   it("is asked of its own agent, the routed one, the chosen one, the first one, in this order", async () => {
     const other = new TestAgent();
     const agents = { helper: new TestAgent(), other };
