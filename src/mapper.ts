@@ -539,8 +539,8 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
     operation: string,
     run: (session: Session) => T | Promise<T>,
   ): Promise<T> {
-    const work = this.#inLane(name, operation, async (place, signal) => {
-      const session = new Session(name, speaker, place, signal, place.record);
+    const work = this.#inLane(name, operation, async (place, stop) => {
+      const session = new Session(name, speaker, place, stop, place.record);
       const result = await run(session);
       await place.end(session.changed);
       return result;
@@ -559,7 +559,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
   async #inLane<T>(
     lane: string,
     operation: string,
-    run: (place: Place, signal: AbortSignal) => Promise<T>,
+    run: (place: Place, stop: AbortController) => Promise<T>,
   ): Promise<T> {
     const { storeTimeout, turnTimeout, waitTimeout, clock, logger } = this.#settings;
     const turn = {
@@ -591,7 +591,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
       });
     });
     try {
-      return await Promise.race([run(place, stop.signal), overdue]);
+      return await Promise.race([run(place, stop), overdue]);
     } catch (error) {
       // The lane goes on; what the operation failed with is the caller's to know.
       if (!place.isEnding) {

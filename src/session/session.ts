@@ -15,21 +15,34 @@ const exactness = 60_000;
 /** A session whose lane this process runs: nobody else changes its record meanwhile. */
 export class Session {
   readonly name: string;
-  readonly signal: AbortSignal;
   /** Nothing was kept of it before. */
   readonly isNew: boolean;
   readonly #place: Place;
+  readonly #stop: { readonly signal: AbortSignal };
   #record: SessionRecord;
   #isChanged = false;
   #isErased = false;
 
-  /** @throws {AparteError} `store-unreadable` when the record is of a newer version, or damaged */
-  constructor(name: string, speaker: ScopedSpeaker, place: Place, signal: AbortSignal, record: unknown) {
+  /**
+   * @param stop has the signal that ends what runs in the lane
+   * @throws {AparteError} `store-unreadable` when the record is of a newer version, or damaged
+   */
+  constructor(
+    name: string,
+    speaker: ScopedSpeaker,
+    place: Place,
+    stop: { readonly signal: AbortSignal },
+    record: unknown,
+  ) {
     this.name = name;
-    this.signal = signal;
+    this.#stop = stop;
     this.#place = place;
     this.isNew = record === null || record === undefined;
     this.#record = readRecord(record) ?? { v: 1, speaker, createdAt: place.storeNow(), conversations: {} };
+  }
+
+  get signal(): AbortSignal {
+    return this.#stop.signal;
   }
 
   get record(): SessionRecord {

@@ -6,6 +6,7 @@ import type { Session } from "../session/session.ts";
 import type { Texts } from "../texts/texts.ts";
 import { notice } from "./notices.ts";
 import type { ReplyEvent } from "./reply-event.ts";
+import type { Stop } from "./stop.ts";
 
 /** One turn with an agent. */
 export interface Question {
@@ -16,7 +17,7 @@ export interface Question {
   readonly text: string;
   readonly files: readonly FileInput[];
   readonly context: JsonObject;
-  readonly signal: AbortSignal;
+  readonly stop: Stop;
   /** Names the conversation where it is opened now. */
   readonly title: string | undefined;
   readonly alwaysFind: boolean;
@@ -24,8 +25,6 @@ export interface Question {
   readonly texts: Texts;
   /** Called directly before the service gets the turn. */
   readonly beforeAsk: () => Promise<void> | undefined;
-  /** Runs what nothing that is said meanwhile breaks off: it is short, and what became of it must be known. */
-  readonly uninterrupted: <T>(run: () => Promise<T>) => Promise<T>;
   /** Told, of a turn whose process died, whether the service may have got it from there. */
   readonly found: (isSent: boolean) => void;
   /** Writes down what the service said of the turn. */
@@ -90,7 +89,7 @@ export async function* recover(
 /** What a process that died never sent is sent now, unless somebody stopped it meanwhile. */
 async function* askAfterAll(question: Question): AsyncGenerator<ReplyEvent> {
   question.found(false);
-  question.signal.throwIfAborted();
+  question.stop.throwIfStopped();
   yield* ask(question);
 }
 
@@ -100,19 +99,22 @@ function knownId({ session, agent }: Question): string | undefined {
 
 /** Not broken off: the next turn would look for the conversation before the service has it, and open another one. */
 async function opened(question: Question): Promise<string> {
-  const { session, agent, backend, signal, title, alwaysFind, uninterrupted } = question;
-  const open = () => conversationId({ session, agent, backend, signal, title, alwaysFind });
-  const id = await uninterrupted(open);
-  signal.throwIfAborted();
+  const { session, agent, backend, stop, title, alwaysFind } = question;
+  const { signal } = stop;
+  const id = await stop.holding(() => conversationId({ session, agent, backend, signal, title, alwaysFind }));
+  stop.throwIfStopped();
   return id;
 }
 
 function callOf(question: Question, conversationId: string): AskCall {
-  const { session, agent, turnId, text, files, context, signal, texts, note } = question;
+  const { session, agent, turnId, text, files, context, stop, texts, note } = question;
   const state = session.conversation(agent)?.state;
   return {
     sessionName: session.name,
-    ...{ agent, conversationId, turnId, text, files, context, signal, texts },
+    ...{ agent, conversationId, turnId, text, files, context, texts },
+    get signal() {
+      return stop.signal;
+    },
     ...(state === undefined ? {} : { state }),
     keep: (kept) => keepState(session, agent, kept),
     note,

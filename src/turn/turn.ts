@@ -6,7 +6,7 @@ import { AparteError, asAparteError } from "../errors.ts";
 import type { JsonObject, JsonValue } from "../json.ts";
 import type { CarriedTurn } from "../lane/machine.ts";
 import type { Owner } from "../lane/owner.ts";
-import type { Begun, Place, StopReason } from "../lane/place.ts";
+import type { Begun, Place } from "../lane/place.ts";
 import { describeError } from "../logger.ts";
 import type { Settings } from "../options.ts";
 import { clearConversation } from "../session/operations.ts";
@@ -35,6 +35,7 @@ import { conversationOver, fileLost, limited, type Notice, notice, undelivered }
 import { Reply } from "./reply.ts";
 import { type ReplyEvent, Transcript } from "./reply-event.ts";
 import { ReplyLog, type StoredAnswer } from "./reply-log.ts";
+import { Stop } from "./stop.ts";
 import { type TurnEvent, type TurnMoment, tell } from "./watching.ts";
 
 /** A message's turn as its lane's document keeps it. */
@@ -94,9 +95,6 @@ const gatherMs = 250;
 /** How long a platform may take to give a message again, in milliseconds. */
 const rereadMs = 5_000;
 
-/** How long what runs in a turn may take to end cleanly after it was stopped, in milliseconds. */
-const graceMs = 5_000;
-
 /** One message in, one answer out: from when it is taken until the platform shows its answer. */
 export class Turn {
   readonly reply: Reply;
@@ -108,10 +106,7 @@ export class Turn {
   readonly #log: ReplyLog;
   readonly #adapter: Adapter | undefined;
   readonly #deliverer: Deliverer | undefined;
-  readonly #stop = new AbortController();
-  /** Resolves when the turn is stopped. */
-  readonly #stopped: Promise<void>;
-  #resolveStopped = () => {};
+  readonly #stop = new Stop();
   #delivered: Promise<Delivered> | undefined;
   #resolveTaken: (isTaken: boolean) => void = () => {};
   #rejectTaken: (error: unknown) => void = () => {};
@@ -128,9 +123,6 @@ export class Turn {
   #mayComeAgain = false;
   /** Interrupted before it had an answer, or a failure to tell of. */
   #isInterrupted = false;
-  /** How much is under way of which it must be known what became of it, before anybody stops the turn. */
-  #holds = 0;
-  #stopAfterHolds: StopReason | undefined;
   #isOver = false;
   #cancelNote: (() => void) | undefined;
 
@@ -141,14 +133,11 @@ export class Turn {
     this.#adapter = adapter;
     this.#texts = textsFor(message ?? {}, host.settings.texts);
     this.#log = answer === undefined ? new ReplyLog(this.#texts) : ReplyLog.of(answer, this.#texts);
-    this.#stopped = new Promise((resolve) => {
-      this.#resolveStopped = resolve;
-    });
     const taken = new Promise<boolean>((resolve, reject) => {
       this.#resolveTaken = resolve;
       this.#rejectTaken = reject;
     });
-    this.reply = new Reply(this.#log, taken, () => this.#cancel());
+    this.reply = new Reply(this.#log, taken, () => this.#stop.stop("stopped"));
     const { clock, settings, closing } = host;
     this.#deliverer =
       adapter &&
@@ -203,8 +192,8 @@ export class Turn {
   /** Goes from "taken" to "delivered". Never rejects: what fails is told by the reply. */
   async live(): Promise<void> {
     const { signal } = this.message ?? {};
-    if (signal?.aborted) this.#cancel();
-    else signal?.addEventListener("abort", () => this.#cancel(), { once: true });
+    if (signal?.aborted) this.#stop.stop("stopped");
+    else signal?.addEventListener("abort", () => this.#stop.stop("stopped"), { once: true });
     try {
       await this.#live();
     } catch (error) {
@@ -341,7 +330,7 @@ export class Turn {
       isLate = true;
       leave();
     });
-    void this.#stopped.then(leave);
+    void this.#stop.stopped.then(leave);
     const begun = await place.begun;
     cancelTimer();
     if (begun === "withdrawn" && isLate) {
@@ -356,21 +345,21 @@ export class Turn {
     const { clock, settings } = this.#host;
     const { turnTimeout, logger } = settings;
     const cancelTimer = clock.after(turnTimeout, () => {
-      this.#halt(
+      this.#stop.stop(
         new AparteError("turn-timeout", `The turn took longer than ${turnTimeout} ms and was stopped.`),
       );
     });
     // A process that died may have sent it: until that is known, no other turn may carry its words.
     if (this.#log.hasEnded) this.#isSent = true;
-    else if ((place.turn?.attempt ?? 1) > 1) this.#holds += 1;
-    void place.stopped.then((reason) => this.#halt(reason));
+    else if ((place.turn?.attempt ?? 1) > 1) this.#stop.hold();
+    void place.stopped.then((reason) => this.#stop.stop(reason));
     this.#begunAt = clock.now();
     this.#tell("start", place);
     try {
-      this.#session = new Session(name, speaker, place, this.#stop.signal, await this.#record(place));
+      this.#session = new Session(name, speaker, place, this.#stop, await this.#record(place));
       if (!this.#log.hasEnded) {
         if ((place.turn?.attempt ?? 1) > maxAttempts) throw diedTooOften();
-        await this.#withinTime(this.#answer(this.#session, place));
+        await this.#stop.withGrace(this.#answer(this.#session, place), clock);
         this.#log.end();
       }
     } catch (error) {
@@ -406,24 +395,6 @@ export class Turn {
       "store-unreadable",
       "What is kept of this session is damaged. Look at its record in the store, or remove it.",
     );
-  }
-
-  /** Rejects when the turn was stopped, also if what runs in it never ends. */
-  async #withinTime(work: Promise<void>): Promise<void> {
-    let cancelGrace = () => {};
-    let isOver = false;
-    const overdue = new Promise<never>((_, reject) => {
-      void this.#stopped.then(() => {
-        if (isOver) return;
-        cancelGrace = this.#host.clock.after(graceMs, () => reject(this.#stop.signal.reason));
-      });
-    });
-    try {
-      await Promise.race([work, overdue]);
-    } finally {
-      isOver = true;
-      cancelGrace();
-    }
   }
 
   /** Middlewares, then the agent. */
@@ -462,12 +433,12 @@ export class Turn {
       settings.logger.error("a middleware did not await next(): write `await next()` or `return next()`");
     await current.run(this, () => through(middlewares, context, last, emit, forgotten));
     // A middleware that answers for an agent that failed does not answer for one that was stopped.
-    this.#stop.signal.throwIfAborted();
+    this.#stop.throwIfStopped();
   }
 
   #say(event: ReplyEvent): void {
     if (this.#isOver) throw turnOver();
-    if (!this.#stop.signal.aborted) this.#log.push(event);
+    if (this.#stop.reason === undefined) this.#log.push(event);
   }
 
   /** @returns false when its person took the message back */
@@ -491,6 +462,7 @@ export class Turn {
     asked: Pick<TurnContext, "agent" | "text" | "files" | "context">,
   ): TurnContext {
     const log = this.#log;
+    const stop = this.#stop;
     const change = (changed: Partial<typeof asked>) => {
       if (this.#isOver) throw turnOver();
       if (changed.agent !== undefined) this.#host.backend(changed.agent);
@@ -502,7 +474,9 @@ export class Turn {
       message: this.message,
       sessionName: session.name,
       attempt,
-      signal: this.#stop.signal,
+      get signal() {
+        return stop.signal;
+      },
       get answer() {
         return log.answer;
       },
@@ -542,7 +516,7 @@ export class Turn {
     emit: Emit,
   ): Promise<void> {
     const { settings, backend: backendOf } = this.#host;
-    const { signal } = this.#stop;
+    const stop = this.#stop;
     const backend = backendOf(agent);
     const { known, phase } = place.turn ?? {};
     const question: Question = {
@@ -552,7 +526,7 @@ export class Turn {
       text,
       files,
       context,
-      signal,
+      stop,
       turnId: place.mark,
       title: settings.title(this.message),
       alwaysFind: settings.alwaysFind,
@@ -563,8 +537,10 @@ export class Turn {
         this.#send(place);
         return undefined;
       },
-      uninterrupted: (run) => this.#uninterrupted(run),
-      found: (isSent) => this.#found(isSent),
+      found: (isSent) => {
+        this.#isSent ||= isSent;
+        stop.release();
+      },
       note: (said) => this.#note(place, said),
     };
     if (session.record.isPaused) {
@@ -574,13 +550,13 @@ export class Turn {
     if (session.idleMs >= settings.freshAfter) await this.#startAfresh(session, agent, emit);
     session.touch();
     if (!this.#host.owner.isAlive) await place.permit();
-    signal.throwIfAborted();
+    stop.throwIfStopped();
     const said = attempt > 1 ? recover(question, known, phase === "asked") : ask(question);
     const { linkHosts } = settings;
     const events = linkHosts === undefined ? said : withPlainLinks(said, linkHosts);
     let hasSpoken = false;
     for await (const event of events) {
-      signal.throwIfAborted();
+      stop.throwIfStopped();
       if (event.type === "usage") {
         const { type: _, ...usage } = event;
         this.#tell("usage", place, { usage });
@@ -591,7 +567,7 @@ export class Turn {
       }
       emit(event);
     }
-    signal.throwIfAborted();
+    stop.throwIfStopped();
   }
 
   /** After long silence no agent is to know what was said before. Written down before one is asked. */
@@ -609,28 +585,9 @@ export class Turn {
 
   /** From here on the service may have the turn. */
   #send(place: Place): void {
-    this.#stop.signal.throwIfAborted();
+    this.#stop.throwIfStopped();
     this.#isSent = true;
     this.#tell("asked", place);
-  }
-
-  #found(isSent: boolean): void {
-    this.#isSent ||= isSent;
-    this.#release();
-  }
-
-  async #uninterrupted<T>(run: () => Promise<T>): Promise<T> {
-    this.#holds += 1;
-    try {
-      return await run();
-    } finally {
-      this.#release();
-    }
-  }
-
-  #release(): void {
-    this.#holds -= 1;
-    if (this.#holds === 0 && this.#stopAfterHolds !== undefined) this.#halt(this.#stopAfterHolds);
   }
 
   /** Where the service cannot be asked for the turn afterwards, it is written down that it got it. */
@@ -668,14 +625,14 @@ export class Turn {
 
   /** Ends a reply whose turn did not get to its end by itself. */
   #fail(error: unknown, place: Place): void {
-    const { reason, aborted } = this.#stop.signal;
+    const { reason } = this.#stop;
     if (reason === "stopped" || reason === "interrupted") {
       this.#isInterrupted = reason === "interrupted";
       this.#log.push(notice(reason, this.#texts));
       this.#log.end();
       return;
     }
-    const failure = turnFailed(aborted ? reason : error);
+    const failure = turnFailed(reason ?? error);
     // A lost lease is another process's turn now, and no failure.
     if (failure.code !== "lease-lost") {
       const { logger } = this.#host.settings;
@@ -761,20 +718,6 @@ export class Turn {
     if (lost === undefined || this.#adapter === undefined) return;
     this.#log.push(undelivered(lost.place === whereTo(this.message) ? lost.text : undefined, this.#texts));
     session.keepUndelivered(undefined);
-  }
-
-  #cancel(): void {
-    this.#halt("stopped");
-  }
-
-  #halt(reason: StopReason): void {
-    if (this.#stop.signal.aborted) return;
-    if (this.#holds > 0 && typeof reason === "string") {
-      this.#stopAfterHolds ??= reason;
-      return;
-    }
-    this.#stop.abort(reason);
-    this.#resolveStopped();
   }
 }
 
