@@ -143,21 +143,26 @@ const emptyLane: LaneDocument = { v: 1, waiting: [] };
  */
 export function transition(lane: LaneDocument | undefined, command: Command, now: number): Transition {
   const before = lane ?? emptyLane;
+  const after = applied(before, command, now);
+  return after.lane === before ? { ...after, lane } : after;
+}
+
+function applied(lane: LaneDocument, command: Command, now: number): Transition {
   switch (command.do) {
     case "take":
-      return take(lane, forget(before, now), command.turn, command.limit);
+      return take(lane, command.turn, command.limit, now);
     case "advance":
-      return advance(lane, before, command.key, command.owner, command.progress);
+      return advance(lane, command.key, command.owner, command.progress);
     case "end":
-      return end(lane, before, command);
+      return end(lane, command);
     case "withdraw":
-      return withdraw(lane, before, command.key, command.owner);
+      return withdraw(lane, command.key, command.owner);
     case "takeOver":
-      return takeOver(lane, before, command, now);
+      return takeOver(lane, command, now);
     case "release":
-      return release(lane, before, command.key, command.owner, command.to);
+      return release(lane, command.key, command.owner, command.to);
     case "restore":
-      return restore(lane, before, command.turn, command.wasRunning);
+      return restore(lane, command.turn, command.wasRunning);
   }
 }
 
@@ -199,18 +204,13 @@ function countMerged(waiting: readonly LaneTurn[]): number {
   return end < 0 ? waiting.length : end;
 }
 
-function take(
-  lane: LaneDocument | undefined,
-  before: LaneDocument,
-  taken: LaneTurn,
-  limit: number,
-): Transition {
+function take(lane: LaneDocument, taken: LaneTurn, limit: number, now: number): Transition {
+  const before = forget(lane, now);
   const found = findTurn(before, taken.key);
-  // The answer of an earlier commit was lost: it was done.
-  if (found !== undefined && found.is !== "parked" && found.turn.owner === taken.owner) {
-    return unchanged(lane, found.is);
+  if (found !== undefined && found.is !== "parked") {
+    // Of the same owner's own: the answer of an earlier commit was lost, and it was done.
+    return unchanged(lane, found.turn.owner === taken.owner ? found.is : "duplicate");
   }
-  if (found !== undefined && found.is !== "parked") return unchanged(lane, "duplicate");
   const turn = found === undefined ? taken : resumed(found.turn, taken);
   const rest = withoutParked(before, taken.key);
   const { running, waiting } = rest;
@@ -229,24 +229,17 @@ function interrupts(turn: LaneTurn, running: LaneTurn): boolean {
   return running.phase !== "answered" && !running.isInterrupted;
 }
 
-function advance(
-  lane: LaneDocument | undefined,
-  before: LaneDocument,
-  key: string,
-  owner: string,
-  progress: Progress,
-): Transition {
-  const { running } = before;
+function advance(lane: LaneDocument, key: string, owner: string, progress: Progress): Transition {
+  const { running } = lane;
   if (running === undefined || running.key !== key || running.owner !== owner) return unchanged(lane, "lost");
-  return changed({ ...before, running: { ...running, ...progress } }, "done");
+  return changed({ ...lane, running: { ...running, ...progress } }, "done");
 }
 
 function end(
-  lane: LaneDocument | undefined,
-  before: LaneDocument,
+  lane: LaneDocument,
   { key, owner, isUnsent, mayComeAgain }: Command & { readonly do: "end" },
 ): Transition {
-  const { running, ...rest } = before;
+  const { running, ...rest } = lane;
   if (running === undefined || running.key !== key || running.owner !== owner) return unchanged(lane, "lost");
   if (mayComeAgain) return { ...next(rest), freed: carriedOf(running).map((turn) => turn.key) };
   const carried = isUnsent ? carriedOn(rest, running) : rest;
@@ -254,7 +247,7 @@ function end(
   // Whoever interrupted it was taken back meanwhile. Where only its caller could read it, that one has been told.
   if (running.place === undefined) return next(rest);
   const { isInterrupted: _, ...again } = running;
-  return changed({ ...before, running: again }, "runs");
+  return changed({ ...lane, running: again }, "runs");
 }
 
 /** The words of a turn that was stopped before it was sent go with the next one to the same place, if there is one. */
@@ -280,22 +273,17 @@ function next(rest: LaneDocument): Transition {
   return changed(lane, "done", [head.owner, ...merged.map(({ owner }) => owner)]);
 }
 
-function withdraw(
-  lane: LaneDocument | undefined,
-  before: LaneDocument,
-  key: string,
-  owner: string,
-): Transition {
-  const { running, ...rest } = before;
-  const found = findTurn(before, key);
+function withdraw(lane: LaneDocument, key: string, owner: string): Transition {
+  const { running, ...rest } = lane;
+  const found = findTurn(lane, key);
   if (found?.turn.owner !== owner) return unchanged(lane, "lost");
   const left = carriedBy(found.turn);
   let after: Transition;
   if (found.is === "runs") {
     after = left === undefined ? next(rest) : changed({ ...rest, running: left }, "done");
   } else if (found.is === "waits") {
-    const waiting = before.waiting.flatMap((turn) => (turn.key === key ? (left ?? []) : turn));
-    after = changed(stillInterrupted({ ...before, waiting }), "done");
+    const waiting = lane.waiting.flatMap((turn) => (turn.key === key ? (left ?? []) : turn));
+    after = changed(stillInterrupted({ ...lane, waiting }), "done");
   } else return unchanged(lane, "lost");
   return { ...after, freed: [key] };
 }
@@ -321,24 +309,23 @@ function carriedBy(turn: LaneTurn): LaneTurn | undefined {
 }
 
 function takeOver(
-  lane: LaneDocument | undefined,
-  before: LaneDocument,
+  lane: LaneDocument,
   { from, owner, canDeliver }: Command & { do: "takeOver" },
   now: number,
 ): Transition {
   const isTaken = ({ owner: of, place }: LaneTurn) => of === from && place !== undefined && canDeliver(place);
   const isLeft = ({ owner: of, place }: LaneTurn) => of === from && place === undefined;
-  const { running, parked = [], ...rest } = before;
-  const left = [...(running === undefined ? [] : [running]), ...before.waiting].filter(isLeft);
+  const { running, parked = [], ...rest } = lane;
+  const left = [...(running === undefined ? [] : [running]), ...lane.waiting].filter(isLeft);
   const isRunningTaken = running !== undefined && isTaken(running);
-  if (left.length === 0 && !isRunningTaken && !before.waiting.some(isTaken)) return unchanged(lane, "lost");
+  if (left.length === 0 && !isRunningTaken && !lane.waiting.some(isTaken)) return unchanged(lane, "lost");
   // What began to run may have been asked: only its own event may go on with it. An operation ends with its caller.
   const began = left.filter(({ isOperation, attempt }) => !isOperation && attempt > 0);
   const freed = left.filter(({ isOperation, attempt }) => !isOperation && attempt === 0);
   const allParked = [...parked, ...began.map((turn) => ({ turn, until: now + parkedMs }))];
   const after: LaneDocument = {
     ...rest,
-    waiting: before.waiting
+    waiting: lane.waiting
       .filter((turn) => !isLeft(turn))
       .map((turn) => (isTaken(turn) ? { ...turn, owner } : turn)),
     ...(allParked.length === 0 ? {} : { parked: allParked }),
@@ -350,40 +337,29 @@ function takeOver(
   return { ...taken, freed: freed.flatMap(carriedOf).map(({ key }) => key) };
 }
 
-function release(
-  lane: LaneDocument | undefined,
-  before: LaneDocument,
-  key: string,
-  owner: string,
-  to: string,
-): Transition {
-  const { running, waiting } = before;
+function release(lane: LaneDocument, key: string, owner: string, to: string): Transition {
+  const { running, waiting } = lane;
   if (running?.key === key && running.owner === owner) {
-    return changed({ ...before, running: { ...running, owner: to } }, "done");
+    return changed({ ...lane, running: { ...running, owner: to } }, "done");
   }
   if (!waiting.some((turn) => turn.key === key && turn.owner === owner)) return unchanged(lane, "lost");
   const others = waiting.map((turn) => (turn.key === key ? { ...turn, owner: to } : turn));
-  return changed({ ...before, waiting: others }, "done");
+  return changed({ ...lane, waiting: others }, "done");
 }
 
-function restore(
-  lane: LaneDocument | undefined,
-  before: LaneDocument,
-  turn: LaneTurn,
-  wasRunning: boolean,
-): Transition {
-  const found = findTurn(before, turn.key);
+function restore(lane: LaneDocument, turn: LaneTurn, wasRunning: boolean): Transition {
+  const found = findTurn(lane, turn.key);
   if (found?.is === "parked" || (found !== undefined && found.turn.owner !== turn.owner)) {
     return unchanged(lane, "lost");
   }
   // Of what did not run here, nothing is known that the lane does not say.
   if (found?.is === "merged" || (found !== undefined && !wasRunning)) return unchanged(lane, found.is);
-  if (found?.is === "runs") return changed({ ...before, running: turn }, "runs");
-  if (before.running === undefined) {
-    return changed({ ...before, running: turn.attempt === 0 ? begun(turn) : turn }, "runs");
+  if (found?.is === "runs") return changed({ ...lane, running: turn }, "runs");
+  if (lane.running === undefined) {
+    return changed({ ...lane, running: turn.attempt === 0 ? begun(turn) : turn }, "runs");
   }
-  const others = before.waiting.filter(({ key }) => key !== turn.key);
-  return changed({ ...before, waiting: wasRunning ? [turn, ...others] : [...others, turn] }, "waits");
+  const others = lane.waiting.filter(({ key }) => key !== turn.key);
+  return changed({ ...lane, waiting: wasRunning ? [turn, ...others] : [...others, turn] }, "waits");
 }
 
 /** A parked turn whose event came again: whoever wanted it to stop has been answered since. */
@@ -413,7 +389,7 @@ function forget(lane: LaneDocument, now: number): LaneDocument {
   return left.length === 0 ? rest : { ...rest, parked: left };
 }
 
-function unchanged(lane: LaneDocument | undefined, outcome: Outcome): Transition {
+function unchanged(lane: LaneDocument, outcome: Outcome): Transition {
   return { lane, outcome, wakes: [], freed: [] };
 }
 
