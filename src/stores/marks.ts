@@ -1,13 +1,13 @@
+import { DigestSet, digestOf } from "./digest-set.ts";
 import { eventMemoryMs } from "./store.ts";
-import { encode, TextSet } from "./text-set.ts";
 
-/** How many marks one generation holds before the older one is dropped early: 58 a second for a day, 160 MB. */
+/** How many marks one generation holds before the older one is dropped early: 58 a second for a day, 134 MB. */
 const maxMarks = 5_000_000;
 
 /** Remembers marks for at least {@link eventMemoryMs}, in two generations, so that forgetting costs nothing. */
 export class Marks {
-  #young = new TextSet();
-  #old = new TextSet();
+  #young = new DigestSet();
+  #old = new DigestSet();
   #bornAt: number;
 
   /** @param now the store's time, in milliseconds */
@@ -16,24 +16,23 @@ export class Marks {
   }
 
   has(mark: string): boolean {
-    const text = encode(mark);
-    return this.#young.has(text) || this.#old.has(text);
+    const digest = digestOf(mark);
+    return this.#young.has(digest) || this.#old.has(digest);
   }
 
   /** @param now the store's time, in milliseconds */
   add(mark: string, now: number): void {
     if (now - this.#bornAt > eventMemoryMs || this.#young.size >= maxMarks) {
       this.#old = this.#young;
-      this.#young = new TextSet();
+      this.#young = new DigestSet();
       this.#bornAt = now;
     }
-    const text = encode(mark);
-    if (!this.#young.has(text)) this.#young.add(text);
+    this.#young.add(digestOf(mark));
   }
 
   delete(mark: string): void {
-    const text = encode(mark);
-    this.#young.delete(text);
-    this.#old.delete(text);
+    const digest = digestOf(mark);
+    this.#young.delete(digest);
+    this.#old.delete(digest);
   }
 }
