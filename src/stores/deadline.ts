@@ -1,3 +1,4 @@
+import { systemClock, within } from "../clock.ts";
 import { AparteError, asAparteError } from "../errors.ts";
 import type { Records } from "./store.ts";
 
@@ -9,43 +10,37 @@ export const callTimeout = 1_000;
  * `store-timeout` when no answer came in time. A call that ran out of time may still have been carried out.
  * @param what for people: "read", "write" …
  */
-export async function withDeadline<T>(
-  what: string,
-  run: () => Promise<T>,
-  deadlineMs: number = callTimeout,
-): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      const message = `The store did not answer within ${deadlineMs} ms (${what}). Look whether its server is up.`;
-      reject(new AparteError("store-timeout", message));
-    }, deadlineMs);
-  });
+export async function withDeadline<T>(what: string, run: () => Promise<T>): Promise<T> {
+  const late = () =>
+    new AparteError(
+      "store-timeout",
+      `The store did not answer within ${callTimeout} ms (${what}). Look whether its server is up.`,
+    );
   try {
-    return await Promise.race([run(), deadline]);
+    return await within(systemClock, callTimeout, run(), late);
   } catch (error) {
     throw asAparteError(error, "store-failed", `The store failed (${what}). The cause is kept in the error.`);
-  } finally {
-    clearTimeout(timer);
   }
 }
 
-/** The same records with a deadline on every call. */
-export function recordsWithDeadline(records: Records): Records {
+/** Runs one call of a store. @param what for people: "read", "write" … */
+type Run = <T>(what: string, call: () => Promise<T>) => Promise<T>;
+
+/** The same records, with every call run so: by default, with a deadline. */
+export function boundedRecords(records: Records, run: Run = withDeadline): Records {
   return {
-    get: <T>(key: string) => withDeadline("read", () => records.get<T>(key)),
-    set: (key, value, ttlMs) => withDeadline("write", () => records.set(key, value, ttlMs)),
-    setIfAbsent: (key, value, ttlMs) => withDeadline("write", () => records.setIfAbsent(key, value, ttlMs)),
-    delete: (key) => withDeadline("delete", () => records.delete(key)),
-    entries: (prefix) => boundedEntries(records, prefix),
+    get: <T>(key: string) => run("read", () => records.get<T>(key)),
+    set: (key, value, ttlMs) => run("write", () => records.set(key, value, ttlMs)),
+    setIfAbsent: (key, value, ttlMs) => run("write", () => records.setIfAbsent(key, value, ttlMs)),
+    delete: (key) => run("delete", () => records.delete(key)),
+    async *entries<T>(prefix: string) {
+      const iterator = records.entries<T>(prefix)[Symbol.asyncIterator]();
+      for (;;) {
+        const step = await run("list", () => iterator.next());
+        if (step.done) return;
+        // Undefined or null: deleted since its key was listed.
+        if (step.value[1] != null) yield step.value;
+      }
+    },
   };
-}
-
-async function* boundedEntries<T>(records: Records, prefix: string): AsyncGenerator<[string, T]> {
-  const iterator = records.entries<T>(prefix)[Symbol.asyncIterator]();
-  for (;;) {
-    const step = await withDeadline("list", () => iterator.next());
-    if (step.done) return;
-    yield step.value;
-  }
 }

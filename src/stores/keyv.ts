@@ -1,7 +1,7 @@
 import type { Keyv } from "keyv";
 import { AparteError } from "../errors.ts";
 import type { JsonValue } from "../json.ts";
-import { recordsWithDeadline } from "./deadline.ts";
+import { boundedRecords } from "./deadline.ts";
 import { LocalLanes, steadyNow } from "./local-lanes.ts";
 import { memoryRates } from "./rates.ts";
 import type { Records, Store } from "./store.ts";
@@ -17,7 +17,7 @@ import type { Records, Store } from "./store.ts";
  */
 export function keyvStore(keyv: Keyv): Store {
   checkThrows(keyv);
-  const records = recordsWithDeadline(keyvRecords(keyv));
+  const records = boundedRecords(keyvRecords(keyv));
   const lanes = new LocalLanes(records, (key) => readable(records, key), steadyNow);
   // The Keyv is the caller's: other parts of the program may still use it.
   return localStore("keyv", records, lanes, async () => {});

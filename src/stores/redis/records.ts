@@ -1,6 +1,7 @@
 import type { Keyv } from "keyv";
 import { AparteError } from "../../errors.ts";
 import type { JsonValue } from "../../json.ts";
+import { boundedRecords } from "../deadline.ts";
 import { keyvRecords } from "../keyv.ts";
 import { type Records, sessionKey } from "../store.ts";
 import type { Commands } from "./commands.ts";
@@ -28,20 +29,14 @@ export class RedisRecords {
   constructor(keyv: Keyv, adapter: RedisAdapter, client: object, commands: Commands) {
     this.#keyv = keyv;
     this.#adapter = adapter;
-    const plain = keyvRecords(keyv);
-    this.records = {
-      get: <T>(key: string) => commands.run("read", () => plain.get<T>(key)),
-      set: (key, value, ttlMs) => commands.run("write", () => plain.set(key, value, ttlMs)),
-      delete: (key) => commands.run("delete", () => plain.delete(key)),
-      setIfAbsent: async (key, value, ttlMs) => {
-        const ttl = ttlMs === undefined ? undefined : Math.max(1, Math.floor(ttlMs));
-        const text = await this.stringify(value, ttl);
-        const options = { NX: true, ...(ttl === undefined ? {} : { PX: ttl }) };
-        const set = () => (client as SettingClient).set(this.#key(key), text, options);
-        return (await commands.run("write", set)) === "OK";
-      },
-      entries: (prefix) => entries(plain, prefix, commands),
+    const setIfAbsent = async (key: string, value: unknown, ttlMs?: number) => {
+      const ttl = ttlMs === undefined ? undefined : Math.max(1, Math.floor(ttlMs));
+      const text = await this.stringify(value, ttl);
+      const options = { NX: true, ...(ttl === undefined ? {} : { PX: ttl }) };
+      return (await (client as SettingClient).set(this.#key(key), text, options)) === "OK";
     };
+    const run: Commands["run"] = (what, call) => commands.run(what, call);
+    this.records = boundedRecords({ ...keyvRecords(keyv), setIfAbsent }, run);
   }
 
   /** The Redis key of a session's record. */
@@ -73,19 +68,5 @@ export class RedisRecords {
     const { namespace, useKeyPrefix } = this.#keyv;
     const prefixed = useKeyPrefix && namespace !== undefined ? `${namespace}:${key}` : key;
     return this.#adapter.createKeyPrefix(prefixed, namespace);
-  }
-}
-
-async function* entries<T>(
-  records: Records,
-  prefix: string,
-  commands: Commands,
-): AsyncGenerator<[string, T]> {
-  const iterator = records.entries<T>(prefix)[Symbol.asyncIterator]();
-  for (;;) {
-    const step = await commands.run("list", () => iterator.next());
-    if (step.done) return;
-    // Deleted since its key was listed.
-    if (step.value[1] !== undefined && step.value[1] !== null) yield step.value;
   }
 }
