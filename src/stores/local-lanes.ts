@@ -1,4 +1,5 @@
 import type { JsonValue } from "../json.ts";
+import { Listeners } from "./listeners.ts";
 import { Marks } from "./marks.ts";
 import {
   type Beat,
@@ -54,7 +55,7 @@ export class LocalLanes implements LaneStore {
   readonly #owners = new Map<string, KnownOwner>();
   /** Of each owner that has turns, the lanes that they are in. */
   readonly #lanesOf = new Map<string, Set<string>>();
-  readonly #listeners = new Map<string, Set<(lane: string | undefined) => void>>();
+  readonly #listeners = new Listeners();
   /** The last call of each lane that waits for the Keyv: calls of a lane come one after another. */
   readonly #busy = new Map<string, Promise<unknown>>();
   #lastVersion = 0;
@@ -112,12 +113,7 @@ export class LocalLanes implements LaneStore {
   }
 
   async listen(owner: string, wake: (lane: string | undefined) => void): Promise<() => void> {
-    const listeners = this.#listeners.get(owner) ?? new Set();
-    this.#listeners.set(owner, listeners.add(wake));
-    return () => {
-      listeners.delete(wake);
-      if (listeners.size === 0 && this.#listeners.get(owner) === listeners) this.#listeners.delete(owner);
-    };
+    return this.#listeners.add(owner, wake);
   }
 
   /** Runs a call at once where it can, and after those of the same lane that wait for the Keyv. */
@@ -183,6 +179,7 @@ export class LocalLanes implements LaneStore {
 
   #write(commit: Commit, record: JsonValue | null | undefined, now: number): Committed {
     const { lane, document, marks, restoredMarks, removedMarks, entering, leaving, wakes, ttlMs } = commit;
+    const unheard = wakes?.filter((owner) => !this.#listeners.tell(owner, lane)) ?? [];
     this.#lastVersion = Math.max(this.#lastVersion + 1, Math.floor(now * 1000));
     const version = document === undefined ? 0 : this.#lastVersion;
     if (document === undefined) this.#lanes.delete(lane);
@@ -194,7 +191,7 @@ export class LocalLanes implements LaneStore {
     if (removedMarks !== undefined) for (const mark of removedMarks) this.#marks.delete(mark);
     if (entering !== undefined) for (const owner of entering) this.#enter(owner, lane);
     if (leaving !== undefined) for (const owner of leaving) this.#leave(owner, lane);
-    return { is: "done", version, record, now, unheard: wakes === undefined ? [] : this.#wake(lane, wakes) };
+    return { is: "done", version, record, now, unheard };
   }
 
   #enter(owner: string, lane: string): void {
@@ -206,23 +203,6 @@ export class LocalLanes implements LaneStore {
   #leave(owner: string, lane: string): void {
     const lanes = this.#lanesOf.get(owner);
     if (lanes?.delete(lane) && lanes.size === 0) this.#lanesOf.delete(owner);
-  }
-
-  #wake(lane: string, owners: readonly string[]): string[] {
-    const unheard: string[] = [];
-    for (const owner of owners) {
-      const listeners = this.#listeners.get(owner);
-      if (listeners === undefined) {
-        unheard.push(owner);
-        continue;
-      }
-      for (const wake of listeners) {
-        queueMicrotask(() => {
-          if (listeners.has(wake)) wake(lane);
-        });
-      }
-    }
-    return unheard;
   }
 }
 

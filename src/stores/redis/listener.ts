@@ -1,8 +1,7 @@
 import { AparteError } from "../../errors.ts";
 import { withDeadline } from "../deadline.ts";
+import type { Wake } from "../listeners.ts";
 import type { RedisClient } from "./client.ts";
-
-type Wake = (lane: string | undefined) => void;
 
 /** What reaches the owners of this process from others: at once, by Redis' channels. */
 export class RedisListener {

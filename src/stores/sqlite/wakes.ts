@@ -1,10 +1,9 @@
+import { Listeners, type Wake } from "../listeners.ts";
 import type { SqliteFile } from "./file.ts";
 import type { Transactions } from "./transactions.ts";
 
 /** How often a process looks for wakes from others, in milliseconds. A look takes a few microseconds. */
 const lookMs = 10;
-
-type Wake = (lane: string | undefined) => void;
 
 /**
  * Carries wakes to owners: at once within this process, and through a table to those of other processes.
@@ -13,7 +12,7 @@ export class SqliteWakes {
   readonly #isInMemory: boolean;
   readonly #transactions: Transactions;
   readonly #sql;
-  readonly #listeners = new Map<string, Set<{ readonly wake: Wake }>>();
+  readonly #listeners = new Listeners();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(file: SqliteFile, transactions: Transactions) {
@@ -23,27 +22,13 @@ export class SqliteWakes {
   }
 
   listen(owner: string, wake: Wake): () => void {
-    const wakes = this.#listeners.get(owner) ?? new Set();
-    const listener = { wake };
-    this.#listeners.set(owner, wakes.add(listener));
     if (!this.#isInMemory && this.#timer === undefined) this.#lookLater();
-    return () => {
-      wakes.delete(listener);
-      if (wakes.size === 0 && this.#listeners.get(owner) === wakes) this.#listeners.delete(owner);
-    };
+    return this.#listeners.add(owner, wake);
   }
 
   /** @returns false if the owner is none of this process */
   tell(owner: string, lane: string): boolean {
-    const wakes = this.#listeners.get(owner);
-    if (wakes === undefined) return false;
-    for (const listener of wakes) {
-      queueMicrotask(() => {
-        // Whoever ended listening meanwhile hears nothing more.
-        if (wakes.has(listener)) listener.wake(lane);
-      });
-    }
-    return true;
+    return this.#listeners.tell(owner, lane);
   }
 
   /** Within a transaction. @returns false if the owner is dead, or unknown */
@@ -60,12 +45,12 @@ export class SqliteWakes {
     this.#timer = setTimeout(async () => {
       await this.#look().catch(() => {}); // The next look finds them, and whoever uses the store is told that it fails.
       this.#timer = undefined;
-      if (this.#listeners.size > 0) this.#lookLater();
+      if (this.#listeners.owners.length > 0) this.#lookLater();
     }, lookMs).unref();
   }
 
   async #look(): Promise<void> {
-    for (const owner of this.#listeners.keys()) {
+    for (const owner of this.#listeners.owners) {
       if (this.#sql.hasWakes.first(owner) === undefined) continue;
       const lanes = await this.#transactions.run(() => this.#sql.takeWakes.all(owner));
       for (const [lane] of lanes) this.tell(owner, String(lane));
