@@ -1,12 +1,13 @@
 import type { RedisClientType } from "@keyv/redis";
 import { Keyv } from "keyv";
+import { systemClock, timer } from "../../clock.ts";
 import { AparteError } from "../../errors.ts";
 import { consoleLogger, type Logger } from "../../logger.ts";
 import { limiterRates } from "../rates.ts";
 import { namespace as defaultNamespace, type Store } from "../store.ts";
 import { closeClient, firstWord, type RedisClient, watchConnection } from "./client.ts";
 import { Commands } from "./commands.ts";
-import { RedisKeys } from "./keys.ts";
+import { redisKeys } from "./keys.ts";
 import { RedisLanes } from "./lanes.ts";
 import { RedisListener } from "./listener.ts";
 import { probe } from "./probe.ts";
@@ -127,7 +128,7 @@ export function redisStore(
     if (word === "READONLY" && hasOwnListener) for (const each of clients) void connectAnew(each);
   });
   const records = new RedisRecords(keyv, adapter, client, commands);
-  const keys = new RedisKeys(namespace, (lane) => records.sessionKey(lane), isCluster);
+  const keys = redisKeys(namespace, (lane) => records.sessionKey(lane), isCluster);
   const connecting = connect(clients);
   const settled = connecting.catch(() => {}); // Whoever opens the store is told; later calls fail by themselves.
   const listener = new RedisListener(listening, client, settled);
@@ -181,10 +182,7 @@ async function connectAnew(client: RedisClient): Promise<void> {
 
 /** Connects those that are not. Resolves when all are, or after {@link connectMs}; rejects when one is refused. */
 async function connect(clients: ReadonlySet<RedisClient>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, connectMs);
-  });
+  const late = timer(systemClock, connectMs);
   // A client that is refused goes on trying, and tells of it only here.
   const refused = [...clients].map(
     (client) =>
@@ -196,9 +194,9 @@ async function connect(clients: ReadonlySet<RedisClient>): Promise<void> {
   );
   const all = [...clients].filter(({ isOpen }) => !isOpen).map((client) => client.connect());
   try {
-    await Promise.race([Promise.all(all), late, ...refused]);
+    await Promise.race([Promise.all(all), late.over, ...refused]);
   } finally {
-    clearTimeout(timer);
+    late.end();
   }
 }
 

@@ -1,45 +1,30 @@
 /** The names of the keys beside the records. Short, since there is one for each event. */
-export class RedisKeys {
+export interface RedisKeys {
   /** The owners, by until when they are taken for alive. */
   readonly owners: string;
-  readonly #namespace: string;
-  readonly #record: (lane: string) => string;
-  readonly #isCluster: boolean;
-
-  /** @param record the key of a session's record */
-  constructor(namespace: string, record: (lane: string) => string, isCluster: boolean) {
-    this.#namespace = namespace;
-    this.#record = record;
-    this.#isCluster = isCluster;
-    this.owners = `${namespace}-owners`;
-  }
-
-  record(lane: string): string {
-    return this.#record(lane);
-  }
-
-  document(lane: string): string {
-    return `${this.#namespace}-lane:${this.#slot(lane)}`;
-  }
-
-  mark(lane: string, mark: string): string {
-    return this.#isCluster
-      ? `${this.#namespace}-m:${this.#slot(lane)}${mark}`
-      : `${this.#namespace}-m:${mark}`;
-  }
-
+  document(lane: string): string;
+  record(lane: string): string;
+  mark(lane: string, mark: string): string;
   /** The lanes of an owner. */
-  list(owner: string): string {
-    return `${this.#namespace}-own:${owner}`;
-  }
-
+  list(owner: string): string;
   /** Where an owner listens. */
-  channel(owner: string): string {
-    return `${this.#namespace}-wake:${owner}`;
-  }
+  channel(owner: string): string;
+}
 
-  /** A cluster keeps keys together that have the same text in braces, and a record's key is such a text. */
-  #slot(lane: string): string {
-    return this.#isCluster ? `{${this.#record(lane)}}` : lane;
-  }
+/** @param record the key of a session's record */
+export function redisKeys(
+  namespace: string,
+  record: (lane: string) => string,
+  isCluster: boolean,
+): RedisKeys {
+  // A cluster keeps keys together that have the same text in braces, and a record's key is such a text.
+  const slot = (lane: string) => (isCluster ? `{${record(lane)}}` : lane);
+  return {
+    record,
+    owners: `${namespace}-owners`,
+    document: (lane) => `${namespace}-lane:${slot(lane)}`,
+    mark: (lane, mark) => `${namespace}-m:${isCluster ? slot(lane) : ""}${mark}`,
+    list: (owner) => `${namespace}-own:${owner}`,
+    channel: (owner) => `${namespace}-wake:${owner}`,
+  };
 }
