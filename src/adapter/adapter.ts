@@ -49,7 +49,8 @@ export interface Adapter<ReplyTo = unknown> {
   failure?(error: unknown): DeliveryFailure;
   /**
    * Reads a message again whose turn has waited: what its person made of it meanwhile is what is asked. Undefined when
-   * they took it back: nothing is asked, and nothing is said. Where it fails, the message is asked as it came.
+   * they took it back: nothing is asked, and nothing is said. Where it fails, or takes longer than five seconds, the
+   * message is asked as it came.
    */
   reread?(
     message: AddressedMessage<ReplyTo>,

@@ -1,7 +1,7 @@
 import type { AsyncLocalStorage } from "node:async_hooks";
 import type { Adapter } from "../adapter/adapter.ts";
 import type { Backend, FileInput } from "../backends/backend.ts";
-import { type Clock, timer } from "../clock.ts";
+import { type Clock, timer, within } from "../clock.ts";
 import { AparteError, asAparteError } from "../errors.ts";
 import type { JsonObject, JsonValue } from "../json.ts";
 import type { CarriedTurn } from "../lane/machine.ts";
@@ -444,10 +444,10 @@ export class Turn {
   /** @returns false when its person took the message back */
   async #reread(): Promise<boolean> {
     const { message } = this;
-    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(rereadMs)]);
+    const late = () => new AparteError("turn-timeout", "The platform did not give the message in time.");
     try {
-      const read =
-        this.#adapter?.reread === undefined ? message : await this.#adapter.reread(message, signal);
+      const again = this.#adapter?.reread?.(message, this.#stop.signal);
+      const read = again === undefined ? message : await within(this.#host.clock, rereadMs, again, late);
       if (read !== undefined) this.message = { ...message, ...read };
       return read !== undefined;
     } catch (error) {
