@@ -98,7 +98,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
     this.#turns = {
       ...{ clock, settings: this.#settings, owner: this.#owner, names: this.#names },
       ...{ adapters: this.#adapters, middlewares: this.#middlewares, current: this.#current },
-      limits: limits === undefined ? undefined : new Limits(limits, rates),
+      limits: limits === undefined ? undefined : new Limits(limits, rates, clock),
       turns: new Map(),
       closing: this.#closing,
       assertOpen: () => this.#assertOpen(),

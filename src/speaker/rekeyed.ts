@@ -42,7 +42,9 @@ export class RekeyedNames {
   async read(): Promise<boolean> {
     this.#reading ??= this.#read();
     try {
-      this.isUsed = await this.#reading;
+      const isUsed = await this.#reading;
+      // A name may have been kept here while the store was asked.
+      this.isUsed ??= isUsed;
       return this.isUsed;
     } catch (error) {
       this.#reading = undefined;
@@ -81,7 +83,6 @@ export class RekeyedNames {
     if ((await this.#records.get(sessionKey(first))) !== undefined) return false;
     // First, so that nobody believes that there are none.
     await this.#records.set(marker, true);
-    this.#reading = Promise.resolve(true);
     this.isUsed = true;
     await this.#records.set(keyOf(first), name);
     return true;

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { Clock } from "../clock.ts";
 import { asAparteError } from "../errors.ts";
 import type { Rates } from "../stores/store.ts";
 import type { Message } from "./message.ts";
@@ -17,12 +18,14 @@ const minuteMs = 60_000;
 export class Limits {
   readonly #limits: TurnLimits;
   readonly #rates: Rates;
+  readonly #clock: Clock;
   /** Until when those are over that were found to be, by this process' own clock; the longest known first. */
   readonly #over = new Map<string, number>();
 
-  constructor(limits: TurnLimits, rates: Rates) {
+  constructor(limits: TurnLimits, rates: Rates, clock: Clock) {
     this.#limits = limits;
     this.#rates = rates;
+    this.#clock = clock;
   }
 
   /**
@@ -30,7 +33,7 @@ export class Limits {
    * @returns 0 for those who are not known to be over, else when they may again, in milliseconds from now.
    */
   known(message: Message): number {
-    const now = performance.now();
+    const now = this.#clock.now();
     const waits = keysOf(message).map((key) => (this.#over.get(key) ?? now) - now);
     return Math.max(0, ...waits);
   }
@@ -60,13 +63,10 @@ export class Limits {
   }
 
   #remember(key: string, waitMs: number): void {
-    const now = performance.now();
     this.#over.delete(key);
-    this.#over.set(key, now + waitMs);
-    for (const [old, until] of this.#over) {
-      if (until > now && this.#over.size <= mostOver) break;
-      this.#over.delete(old);
-    }
+    this.#over.set(key, this.#clock.now() + waitMs);
+    const [oldest = key] = this.#over.keys();
+    if (this.#over.size > mostOver) this.#over.delete(oldest);
   }
 }
 

@@ -322,9 +322,7 @@ export class Turn {
     this.#hasWaited = true;
     let isLate = false;
     const leave = () => {
-      if (!place.isRunning && !place.isLost && !place.isEnding) {
-        place.withdraw().catch(() => {}); // It is another owner's by now.
-      }
+      if (!place.isLost) place.withdraw().catch(() => {}); // It is another owner's by now.
     };
     const cancelTimer = clock.after(settings.waitTimeout, () => {
       isLate = true;
@@ -350,8 +348,7 @@ export class Turn {
       );
     });
     // A process that died may have sent it: until that is known, no other turn may carry its words.
-    if (this.#log.hasEnded) this.#isSent = true;
-    else if ((place.turn?.attempt ?? 1) > 1) this.#stop.hold();
+    if (!this.#log.hasEnded && (place.turn?.attempt ?? 1) > 1) this.#stop.hold();
     void place.stopped.then((reason) => this.#stop.stop(reason));
     this.#begunAt = clock.now();
     this.#tell("start", place);
@@ -691,7 +688,7 @@ export class Turn {
     unwatch();
     moment.end();
     if (first !== undefined) return first;
-    if (kept === undefined) await this.#keepAnswer(place);
+    await this.#keepAnswer(place);
     return delivered;
   }
 

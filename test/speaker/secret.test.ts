@@ -111,7 +111,7 @@ describe("A secret", () => {
     },
   );
 
-  it.each(["111", "1111", "3456", "q8Zk", "345", "cba", "q8Z", "135", "1122"])(
+  it.each(["111", "1111", "3456", "q8Zk", "345", "cba", "q8Z", "135", "13579", "acegi", "1122"])(
     "counts %s by its characters: that is chance",
     (row) => {
       expect(secretProblem(random + row)).toBeUndefined();

@@ -3,7 +3,7 @@ import { promisify } from "node:util";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { encodeSpeaker, type Scope, scoped } from "../../src/speaker/scope.ts";
-import { sessionName } from "../../src/speaker/session-name.ts";
+import { isSessionName, sessionName } from "../../src/speaker/session-name.ts";
 import type { Speaker } from "../../src/speaker/speaker.ts";
 
 const secret = "a secret of the tests, long enough";
@@ -155,3 +155,26 @@ function nameOf(speaker: Speaker): string {
 function sorted(value: object): object {
   return Object.fromEntries(Object.entries(value).sort(([one], [two]) => (one < two ? -1 : 1)));
 }
+
+describe("What looks like a session's name", () => {
+  const name = sessionName(scoped({ platform: "web", user: "ann" }, "user"), secret);
+
+  it("is one", () => {
+    expect([name, `a1_${"-".repeat(33)}`, `a1_${"_".repeat(33)}`].map(isSessionName)).toEqual([
+      true,
+      true,
+      true,
+    ]);
+  });
+
+  it.each([
+    "",
+    name.slice(0, -1),
+    `${name}x`,
+    `a2_${name.slice(3)}`,
+    ` ${name.slice(1)}`,
+    `${name.slice(0, -1)}=`,
+  ])("is not %j", (other) => {
+    expect(isSessionName(other)).toBe(false);
+  });
+});

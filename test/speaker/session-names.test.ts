@@ -109,6 +109,20 @@ describe("A session's name", () => {
     expect(order).toEqual(["in private", "bob's", "first", "second"]);
   });
 
+  it("is asked for at once where none of the same person's is under way", async () => {
+    let times = 0;
+    const identify = () => {
+      times += 1;
+      return undefined;
+    };
+    const names = copy([newSecret], { identify });
+    for (const count of [1, 2, 3]) {
+      const found = names.find(ann);
+      expect(times).toBe(count);
+      await found;
+    }
+  });
+
   it("is found again after a lookup that failed, and after one that never ended", async () => {
     let times = 0;
     const identify = (): Promise<undefined> => {
@@ -176,6 +190,27 @@ describe("Secrets that rotate", () => {
     expect(once).toBe(3);
     for (let times = 0; times < 10; times += 1) await nameOf(names);
     expect(reads).toBe(once);
+  });
+
+  it("are remembered of ten thousand sessions", async () => {
+    let reads = 0;
+    const { records } = store;
+    const get: Store["records"]["get"] = (key) => {
+      reads += 1;
+      return records.get(key);
+    };
+    const names = copy([newSecret, oldSecret], {
+      records: { ...records, get, setIfAbsent: async () => true },
+    });
+    const isRead = async (index: number) => {
+      const before = reads;
+      await names.find({ ...ann, user: `u${index}` });
+      return reads > before;
+    };
+    for (let index = 0; index < 10_000; index += 1) expect(await isRead(index)).toBe(true);
+    expect(await isRead(0)).toBe(false);
+    expect(await isRead(10_000)).toBe(true);
+    expect(await isRead(0)).toBe(true);
   });
 
   it("are not led by a record that is none of theirs", async () => {

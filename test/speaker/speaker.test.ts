@@ -11,6 +11,8 @@ const whole: Speaker = {
   thread: "1.2",
   direct: false,
   external: true,
+  locale: "de",
+  scope: "user-in-thread",
 };
 
 describe("A speaker", () => {
@@ -39,6 +41,8 @@ describe("A speaker", () => {
     ["direct", "true", "must be true or false"],
     ["direct", null, "must be true or false"],
     ["external", 1, "must be true or false"],
+    ["locale", 7, "must be a string"],
+    ["scope", "user", 'must be "user-in-thread" or left out'],
   ])("is refused with its field %s as %j", (field, value, problem) => {
     const refused = refusal({ ...whole, [field]: value });
     expect(refused).toMatchObject({ code: "input-invalid", message: `Speaker field "${field}" ${problem}.` });
@@ -75,6 +79,8 @@ describe("A speaker", () => {
     expect(deliveryPlace({ platform: "slack" })).toBe("slack");
     expect(deliveryPlace({ platform: "slack", bot: "A1" })).toBe("slack A1");
     expect(deliveryPlace({ platform: "slack", bot: "" })).toBe("slack ");
+    // Of an error of whoever calls without types, until it is told.
+    expect(deliveryPlace({})).toBe("");
   });
 });
 

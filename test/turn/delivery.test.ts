@@ -1,7 +1,11 @@
 import type { Delivery } from "aparte/adapter";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { LaneDocument } from "../../src/lane/machine.ts";
-import { type BotInTest, botOf, PlatformError, TestAgent } from "../support/bot.ts";
+import { plainTexts } from "../../src/texts/texts.ts";
+import { Closing } from "../../src/turn/closing.ts";
+import { Deliverer } from "../../src/turn/delivery.ts";
+import { ReplyLog } from "../../src/turn/reply-log.ts";
+import { type BotInTest, botOf, messageOf, PlatformError, TestAgent } from "../support/bot.ts";
 import { leaseTime } from "../support/owner.ts";
 import { settled, TestClock } from "../support/test-clock.ts";
 import { cut, TestStore } from "../support/test-store.ts";
@@ -59,8 +63,48 @@ describe("An answer that the platform does not take", () => {
     await a.receive("m1");
     await clock.pass(10_000);
     expect(a.log.said).toEqual(["warn: an answer could not be delivered"]);
-    expect(a.log.lines[0]?.fields).toMatchObject({ platform: "chat", willTryAgain: true });
+    expect(a.log.lines[0]?.fields).toEqual({ platform: "chat", willTryAgain: true, error: "Error" });
+    expect(Object.keys(a.log.lines[0]?.fields ?? {})).not.toContain("reason");
     expect(JSON.stringify(a.log.lines)).not.toContain("re m1");
+  });
+
+  it("is logged with the platform's reason", async () => {
+    a.platform.failure = () => ({ passes: true, reason: "Missing Access" });
+    failing(1, { passes: true });
+    await a.receive("m1");
+    await clock.pass(1_000);
+    expect(a.log.lines[0]?.fields).toMatchObject({ reason: "Missing Access" });
+  });
+
+  it("is watched for by nobody once it was delivered", async () => {
+    const watching = new Set<object>();
+    const closing = new (class extends Closing {
+      override watch(wake: () => void): () => void {
+        const unwatch = super.watch(wake);
+        watching.add(wake);
+        return () => watching.delete(wake) && unwatch();
+      }
+    })();
+    let tries = 0;
+    const log = new ReplyLog();
+    const deliverer = new Deliverer({
+      adapter: {
+        platform: "chat",
+        deliver: async () => {
+          tries += 1;
+          if (tries < 3) throw new Error("away");
+        },
+      },
+      ...{ message: messageOf("m1"), taken: Promise.resolve(true), clock, closing, log, turnTimeout },
+      ...{ logger: a.log, texts: plainTexts },
+    });
+    log.end();
+    const run = deliverer.run();
+    await settled();
+    expect(watching.size).toBe(1);
+    await clock.pass(2_000);
+    expect(await run).toBe("shown");
+    expect([tries, watching.size]).toEqual([3, 0]);
   });
 
   it("is delivered again when the platform says, and not earlier", async () => {

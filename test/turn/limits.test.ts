@@ -24,9 +24,11 @@ class Counted implements Rates {
 
 describe("Limits", () => {
   let rates: Counted;
+  let clock: TestClock;
 
   beforeEach(() => {
     rates = new Counted();
+    clock = new TestClock();
   });
 
   /** How many of ten messages get their turn. */
@@ -39,7 +41,7 @@ describe("Limits", () => {
   }
 
   it("count each person of each tenant and platform apart, a minute each", async () => {
-    const limits = new Limits({ person: 3 }, rates);
+    const limits = new Limits({ person: 3 }, rates, clock);
     expect(await taken(limits)).toBe(3);
     for (const other of [{ user: "U2" }, { tenant: "T2" }, { platform: "discord" }]) {
       expect(await taken(limits, other)).toBe(3);
@@ -49,33 +51,64 @@ describe("Limits", () => {
   });
 
   it("count all people of a tenant together", async () => {
-    const limits = new Limits({ tenant: 5 }, rates);
+    const limits = new Limits({ tenant: 5 }, rates, clock);
     expect(await taken(limits, { user: "U2" })).toBe(5);
     expect(await taken(limits)).toBe(0);
     expect(await taken(limits, { tenant: "T2" })).toBe(5);
   });
 
   it("let nobody who is over their own use up the tenant's", async () => {
-    const limits = new Limits({ person: 2, tenant: 5 }, rates);
+    const limits = new Limits({ person: 2, tenant: 5 }, rates, clock);
     expect(await taken(limits)).toBe(2);
     expect(await taken(limits, { user: "U2" })).toBe(2);
     expect(await taken(limits, { user: "U3" })).toBe(1);
   });
 
   it("hold no names of people", async () => {
-    await new Limits({ person: 2, tenant: 5 }, rates).take(message);
+    await new Limits({ person: 2, tenant: 5 }, rates, clock).take(message);
     for (const key of rates.counts.keys()) expect(key).toMatch(/^[\w-]{43}$/);
+  });
+
+  it("are known of those who were found to be over, until their time has come", async () => {
+    const limits = new Limits({ person: 1, tenant: 2 }, rates, clock);
+    await limits.take(message);
+    expect(limits.known(message)).toBe(0);
+    expect(await limits.take(message)).toBe(30_000);
+    await clock.pass(10_000);
+    expect(limits.known(message)).toBe(20_000);
+    expect(limits.known({ ...message, user: "U2" })).toBe(0);
+    await limits.take({ ...message, user: "U2" });
+    await limits.take({ ...message, user: "U3" });
+    // Now it is the tenant, whoever asks.
+    expect(limits.known({ ...message, user: "U4" })).toBe(30_000);
+    expect(limits.known(message)).toBe(30_000);
+    await clock.pass(30_000);
+    expect(limits.known(message)).toBe(0);
+    const counted = rates.spans.length;
+    limits.known(message);
+    expect(rates.spans.length).toBe(counted);
+  });
+
+  it("are known of the ten thousand who were found last", async () => {
+    const limits = new Limits({ person: 0 }, rates, clock);
+    const person = (index: number) => ({ ...message, user: `U${index}` });
+    for (let index = 0; index < 10_000; index += 1) await limits.take(person(index));
+    await limits.take(person(0));
+    expect([person(0), person(1)].map((one) => limits.known(one))).toEqual([30_000, 30_000]);
+    await limits.take(person(10_000));
+    expect([0, 1, 2, 10_000].map((index) => limits.known(person(index)))).toEqual([
+      30_000, 0, 30_000, 30_000,
+    ]);
   });
 
   it("fail as the store's fault", async () => {
     const broken = { take: () => Promise.reject(new Error("raw")) };
-    await expect(new Limits({ person: 2 }, broken).take(message)).rejects.toMatchObject({
+    await expect(new Limits({ person: 2 }, broken, clock).take(message)).rejects.toMatchObject({
       code: "store-failed",
     });
   });
 
   it("are told to the person, with the seconds until then, and the agent is not asked", async () => {
-    const clock = new TestClock();
     const store = new TestStore(clock);
     const a = botOf(clock, store, { limits: { person: 1 }, store: Object.assign(store.view(), { rates }) });
     const told: unknown[] = [];
@@ -97,7 +130,6 @@ describe("Limits", () => {
   });
 
   it("count a turn that another process goes on with once", async () => {
-    const clock = new TestClock();
     const store = new TestStore(clock);
     const [one, two] = [store.view(), store.view()].map((view) => Object.assign(view, { rates }));
     if (one === undefined || two === undefined) throw new Error("There are two.");

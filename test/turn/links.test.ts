@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { plainLinks, withPlainLinks } from "../../src/turn/links.ts";
+import { isHost, plainLinks, withPlainLinks } from "../../src/turn/links.ts";
 import type { ReplyEvent } from "../../src/turn/reply-event.ts";
 
 const hosts = ["docs.acme.com", "*.acme.org"];
@@ -198,5 +198,30 @@ describe("A reply with links", () => {
     expect(await guarded([...deltas(["A who"]), message])).toEqual([...deltas(["A "]), message]);
     expect(written(await guarded(deltas(["it broke o"])))).toBe("it broke o");
     expect(written(await guarded(deltas(["it broke o"]), new Error("away")))).toBe("it broke o");
+  });
+});
+
+describe("A host in the list of those that are allowed", () => {
+  it.each(["acme.com", "docs.acme.com", "*.acme.com", "ACME-2.com", "localhost", "1.2.3.4"])(
+    "may be %s",
+    (host) => {
+      expect(isHost(host)).toBe(true);
+    },
+  );
+
+  it.each([
+    "",
+    "*",
+    "*.",
+    "https://acme.com",
+    "acme.com/x",
+    "acme.com:80",
+    "a.*.com",
+    "acme..com",
+    ".com",
+    "a com",
+    7,
+  ])("is not %j", (host) => {
+    expect(isHost(host)).toBe(false);
   });
 });

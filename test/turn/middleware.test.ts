@@ -364,19 +364,27 @@ describe("A middleware and the answer", () => {
 
   it("fails where its events would reach nobody, or are none", async () => {
     a.agent.reply = (text) => text;
-    const wrong: Middleware[] = [
-      async (_, next) => (await next()).slice(),
-      async function* () {
-        yield "hello" as never;
-      },
-      async function* () {
-        yield { type: "text" } as never;
-      },
+    const yielded = "A middleware yielded what is not an event of a reply.";
+    const wrong: [Middleware, string][] = [
+      [
+        async (_, next) => (await next()).slice(),
+        "A middleware returned events: yield them, in an `async function*`.",
+      ],
+      ...["hello", null, { type: 7 }, { type: "text" }, { type: "message", text: 7 }].map(
+        (event): [Middleware, string] => [
+          async function* () {
+            yield event as never;
+          },
+          yielded,
+        ],
+      ),
     ];
-    for (const middleware of wrong) {
+    for (const [middleware, message] of wrong) {
       const b = botOf(clock, new TestStore(clock), { agent: a.agent });
       b.mapper.use(middleware);
-      await expect(b.mapper.handle(messageOf("m1")).text()).rejects.toMatchObject({ code: "hook-failed" });
+      await expect(b.mapper.handle(messageOf("m1")).text()).rejects.toMatchObject({
+        ...{ code: "hook-failed", message },
+      });
     }
   });
 });

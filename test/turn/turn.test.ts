@@ -4,7 +4,7 @@ import type { LaneDocument } from "../../src/lane/machine.ts";
 import { type BotInTest, botOf, messageOf, PlatformError, TestAgent } from "../support/bot.ts";
 import { leaseTime, storeTimeout } from "../support/owner.ts";
 import { settled, TestClock } from "../support/test-clock.ts";
-import { cut, TestStore } from "../support/test-store.ts";
+import { cut, storeAway, TestStore } from "../support/test-store.ts";
 
 const never = () => new Promise<never>(() => {});
 const turnTimeout = 60_000;
@@ -436,6 +436,23 @@ describe("A turn that comes while another one runs", () => {
     await settled();
     expect(agent.texts).toEqual(["m1"]);
   });
+
+  it("asks the store nothing where it is cancelled when it is another process's", async () => {
+    const [a, b] = [bot(), bot()];
+    await a.receive("m1");
+    const stop = new AbortController();
+    await a.receive("m2", "m2", { signal: stop.signal });
+    await settled();
+    a.view.intercept = cut;
+    await clock.pass(leaseTime * 2);
+    a.view.intercept = (_, run) => run();
+    await clock.pass(grace);
+    expect(b.agent.texts).toEqual(["m2"]);
+    const before = a.view.calls.length;
+    stop.abort();
+    await settled();
+    expect(a.view.calls.length).toBe(before);
+  });
 });
 
 describe("A turn that is stopped", () => {
@@ -770,6 +787,52 @@ describe("A successor", () => {
     expect(b.platform.shown).toEqual([shown]);
   });
 
+  it.each([
+    ["found", ["m2"], "(interrupted)"],
+    ["not-sent", ["m1\nm2"], "(interrupted)"],
+    ["unknown", ["m2"], "(answer-lost) (interrupted)"],
+  ] as const)(
+    "is interrupted once the agent has said what it has of the turn: %s",
+    async (has, asked, shown) => {
+      const [a, b] = [bot({ overlap: "interrupt" }), bot({ overlap: "interrupt" })];
+      let say = () => {};
+      const said = new Promise<void>((resolve) => (say = resolve));
+      a.agent.recover = never;
+      b.agent.recover = async () => {
+        await said;
+        if (has !== "found") return has;
+        return (async function* () {
+          yield { type: "text", delta: "one" } as const;
+          await never();
+        })();
+      };
+      await a.receive("m1");
+      await settled();
+      await die(a);
+      await b.receive("m2");
+      await settled();
+      expect([b.platform.shown, b.agent.asked]).toEqual([[], []]);
+      say();
+      await clock.pass(grace);
+      expect(b.platform.shown).toEqual([shown]);
+      expect(b.agent.texts).toEqual(asked);
+    },
+  );
+
+  it("goes on with a turn whose first process cannot note any more what the agent said, and logs nothing", async () => {
+    const [a, b] = [bot(), bot()];
+    a.agent.recover = b.agent.recover = async () => "unknown";
+    await a.receive("m1");
+    await settled();
+    a.view.intercept = cut;
+    a.agent.last.call.note?.({ chat: 7 });
+    await clock.pass(leaseTime + leaseTime / 3);
+    expect(b.platform.shown).toEqual(["(answer-lost)"]);
+    a.view.intercept = (_, run) => run();
+    await clock.pass(grace);
+    expect(a.log.said).not.toContain("warn: a turn could not be noted");
+  });
+
   it("delivers an answer that was whole, and asks nobody", async () => {
     const [a, b] = [bot(), bot()];
     a.platform.beforePost = () => {
@@ -846,6 +909,9 @@ describe("A successor", () => {
       expect(loaded?.name).toBe(ref === undefined ? undefined : "a.txt");
       expect(await loaded?.load?.(AbortSignal.timeout(1_000))).toEqual(ref && new Uint8Array([1]));
       expect(b.platform.loaded).toEqual(ref === undefined ? [] : ["f7"]);
+      expect(b.platform.deliveries[0]?.message.files?.map(({ name }) => name)).toEqual(
+        ref === undefined ? [] : ["a.txt"],
+      );
       await b.mapper.close();
     }
   });
@@ -908,6 +974,50 @@ describe("A process that closes", () => {
     await closed;
     expect(b.platform.shown).toEqual(["one"]);
     expect(b.agent.asked).toEqual([]);
+  });
+
+  it("leaves an answer at once, also while it waits for other turns to end", async () => {
+    const [a, b] = [bot(), bot()];
+    a.platform.beforePost = () => Promise.reject(new PlatformError({ passes: true }));
+    await a.receive("m1", "m1", { user: "bob" });
+    await a.receive("m1");
+    await settled();
+    a.agent.last.answer("one");
+    await settled();
+    const closed = a.mapper.close();
+    await clock.pass(leaseTime / 3);
+    expect(b.platform.shown).toEqual(["one"]);
+    expect(a.agent.asked[0]?.call.signal.aborted).toBe(false);
+    a.agent.asked[0]?.answer("bob's");
+    await clock.pass(leaseTime / 3);
+    await closed;
+    expect(b.platform.shown).toEqual(["one", "bob's"]);
+  });
+
+  it("takes back what is cancelled while it is left, and logs no failure", async () => {
+    const [a, b] = [bot(), bot()];
+    a.mapper.handle(messageOf("m1"));
+    const second = a.mapper.handle(messageOf("m2"));
+    await settled();
+    let isFirst = true;
+    a.view.intercept = async (call, run) => {
+      if (call.name === "commit" && isFirst) {
+        isFirst = false;
+        second.cancel();
+        await settled();
+        throw storeAway();
+      }
+      return run();
+    };
+    const closed = a.mapper.close();
+    await clock.pass(100);
+    expect(isFirst).toBe(false);
+    a.agent.last.answer("one");
+    await clock.pass(storeTimeout);
+    await closed;
+    expect(a.log.said).toEqual([]);
+    expect(await lane(a)).toBeUndefined();
+    expect(await b.mapper.handle(messageOf("m2")).taken).toBe(true);
   });
 
   it("leaves an answer that comes after that, and that its platform does not take or is slow with", async () => {
