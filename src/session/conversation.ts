@@ -52,11 +52,8 @@ export async function conversationId(options: OpenConversation): Promise<string>
  * The name its owner gave it is kept for the next one.
  */
 export function dropConversation(session: Session, agent: string): void {
-  const { title, earlier } = session.conversation(agent) ?? {};
-  session.changeConversation(agent, {
-    ...(title === undefined ? {} : { title }),
-    ...(earlier === undefined ? {} : { earlier }),
-  });
+  const { id: _, isOpening: __, state: ___, ...kept } = session.conversation(agent) ?? {};
+  session.changeConversation(agent, kept);
 }
 
 /**

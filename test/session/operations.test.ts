@@ -271,8 +271,7 @@ describe("rename", () => {
     a.agent.rename = async () => {};
     for (const title of ["", "  ", 7 as unknown as string]) {
       await expect(a.mapper.rename(ann, title)).rejects.toMatchObject({
-        code: "input-invalid",
-        field: "title",
+        ...{ code: "input-invalid", field: "title", message: "The title must be a text that is not empty." },
       });
     }
   });
@@ -281,21 +280,25 @@ describe("rename", () => {
 describe("feedback", () => {
   it("goes to the service of the conversation's agent", async () => {
     const given: unknown[] = [];
-    a.agent.feedback = async ({ conversationId, answer, rating, words }) => {
-      given.push([conversationId, answer, rating, words]);
+    a.agent.feedback = async ({ sessionName: _, signal: __, ...call }) => {
+      given.push(call);
     };
     await say("m1");
     await a.mapper.feedback(ann, "answer-1", "down", { words: "too short" });
     await a.mapper.feedback(ann, "answer-1", "up");
-    expect(given).toEqual([
-      ["c1", "answer-1", "down", "too short"],
-      ["c1", "answer-1", "up", undefined],
+    const call = { agent: "helper", conversationId: "c1", answer: "answer-1" };
+    expect(given).toStrictEqual([
+      { ...call, rating: "down", words: "too short" },
+      { ...call, rating: "up" },
     ]);
   });
 
   it("needs an answer, a rating, a conversation, and a service that takes feedback", async () => {
     const code = (promise: Promise<void>) =>
       promise.catch((error: { code: string; field?: string }) => [error.code, error.field]);
+    await expect(a.mapper.feedback(ann, "answer-1", "up")).rejects.toThrow(
+      'The service "test" takes no feedback.',
+    );
     expect(await code(a.mapper.feedback(ann, "answer-1", "up"))).toEqual(["backend-unsupported", undefined]);
     a.agent.feedback = async () => {};
     expect(await code(a.mapper.feedback(ann, "answer-1", "up"))).toEqual(["conversation-lost", undefined]);
@@ -445,14 +448,40 @@ describe("sessions that are looked for", () => {
   });
 
   it("are refused by what does not exist", async () => {
-    for (const filter of [{ team: "acme" }, { tenant: 7 }, { idleSince: "soon" }]) {
-      const refused = { code: "input-invalid", field: Object.keys(filter)[0] };
+    for (const [filter, problem] of [
+      [{ team: "acme" }, "does not exist"],
+      [{ tenant: 7 }, "is not of its type"],
+      [{ idleSince: "soon" }, "is not of its type"],
+    ] as const) {
+      const [field] = Object.keys(filter);
+      const message = `The filter "${field}" of sessions() ${problem}.`;
+      const refused = { code: "input-invalid", field, message };
       await expect(listed(filter as SessionFilter)).rejects.toMatchObject(refused);
     }
   });
 });
 
 describe("resolve", () => {
+  it("has what the service needs beside the conversation's id, by what the backend keeps of it", async () => {
+    const located: unknown[] = [];
+    Object.assign(a.agent, {
+      locate: async ({ signal: _, ...call }: { signal: AbortSignal }) => {
+        located.push(call);
+        return { conversationId: "projects/p/sessions/c1", start: { page: "start" } };
+      },
+    });
+    const { sessionName } = await a.mapper.resolve(ann);
+    const call = { sessionName, agent: "helper", conversationId: "c1" };
+    await say("m1");
+    a.agent.last.call.keep?.({ page: 7 });
+    await say("m2");
+    expect(await a.mapper.resolve(ann)).toEqual({
+      ...{ sessionName, conversationId: "projects/p/sessions/c1", start: { page: "start" } },
+      ...{ accessToken: undefined, expiresAt: undefined },
+    });
+    expect(located).toStrictEqual([call, call]);
+  });
+
   it("opens a conversation once, and gives a token where the service has one", async () => {
     const first = await a.mapper.resolve(ann);
     expect(first).toEqual({

@@ -1,6 +1,8 @@
 import { type MapperOptions, openStore, SessionMapper } from "aparte";
 import { beforeEach, describe, expect, it } from "vitest";
+import { Retention } from "../../src/session/retention.ts";
 import { type BotInTest, botOf, TestAgent } from "../support/bot.ts";
+import { LogLines } from "../support/log-lines.ts";
 import { settled, TestClock } from "../support/test-clock.ts";
 import { cut, storeAway, TestStore } from "../support/test-store.ts";
 
@@ -165,6 +167,36 @@ describe("retention", () => {
   it("ends with the mapper", async () => {
     const one = bot({ retention });
     await one.mapper.close();
+    expect(clock.planned).toEqual([]);
+  });
+
+  it("ends with the mapper while it erases, after the one that is under way", async () => {
+    const kept = store.direct.records;
+    const speaker = { scope: "user", user: "ann" };
+    for (const name of ["a1_1", "a1_2"]) {
+      await kept.set(`session:${name}`, { v: 1, speaker, createdAt: store.now(), conversations: {} });
+    }
+    const erased: string[] = [];
+    let goOn = () => {};
+    const log = new LogLines();
+    const sweeps = new Retention({
+      ...{ records: kept, clock, logger: log, idleMs: minute, storeNow: () => store.now() },
+      erase: (name) => {
+        erased.push(name);
+        return new Promise((resolve) => (goOn = resolve));
+      },
+    });
+    await clock.pass(hour);
+    sweeps.close();
+    goOn();
+    await settled();
+    expect(erased).toEqual(["a1_1"]);
+    expect(log.lines).toEqual([
+      {
+        ...{ level: "info", message: "sessions were erased, since their people were silent" },
+        fields: { count: 1 },
+      },
+    ]);
     expect(clock.planned).toEqual([]);
   });
 

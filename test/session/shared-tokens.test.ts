@@ -31,6 +31,24 @@ function recordOf(key: string): string {
 }
 
 describe("A token that processes share", () => {
+  it("is not minted where another process has just put it there", async () => {
+    const others = new StoredTokens(records, [secret]);
+    const slow: Records = {
+      get: (key) => records.get(key),
+      set: (key, value, ttlMs) => records.set(key, value, ttlMs),
+      delete: (key) => records.delete(key),
+      entries: (prefix) => records.entries(prefix),
+      setIfAbsent: async (key, value, ttlMs) => {
+        await others.set("k", { token: "theirs", ttlMs: hourMs });
+        return records.setIfAbsent(key, value, ttlMs);
+      },
+    };
+    const mint = vi.fn<() => Promise<SharedToken>>();
+    expect(await new StoredTokens(slow, [secret]).once("k", mint)).toMatchObject({ token: "theirs" });
+    expect(mint).not.toHaveBeenCalled();
+    expect(await records.get(`${recordOf("k")}:lock`)).toBeUndefined();
+  });
+
   it("is there for what is left of its life, by the reader's clock, and never for longer", async () => {
     expect(await tokens.get("k")).toBeUndefined();
     await tokens.set("k", { token: "t1", ttlMs: hourMs });

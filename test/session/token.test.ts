@@ -56,6 +56,17 @@ function shelf(): SharedTokens & { readonly kept: Map<string, SharedToken> } {
 }
 
 describe("TokenCache", () => {
+  it("mints another one for a session that was forgotten", async () => {
+    const { tokens } = cache();
+    const { mint } = minter();
+    expect(await tokens.get("ann", mint, forever)).toBe("t1");
+    expect(await tokens.get("bob", mint, forever)).toBe("t2");
+    await tokens.forget("ann");
+    expect([tokens.lifeMs("ann"), tokens.lifeMs("bob")]).toEqual([0, 3_590_000]);
+    expect(await tokens.get("bob", mint, forever)).toBe("t2");
+    expect(await tokens.get("ann", mint, forever)).toBe("t3");
+  });
+
   it("mints once for fifty callers at the same time", async () => {
     const { tokens } = cache();
     const service = minter();

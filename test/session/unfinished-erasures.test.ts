@@ -113,6 +113,28 @@ describe("A conversation that its service has yet to erase", () => {
     expect(clock.planned).toEqual([]);
   });
 
+  it.each(["get unfinished-erasures", "set unfinished-erasures"])(
+    "is tried again in ten minutes where the store fails with: %s",
+    async (failing) => {
+      const first = process();
+      await first.add(one);
+      first.close();
+      fault = away;
+      const next = process();
+      before = (call) => {
+        if (call === failing) throw new Error("The store is away.");
+      };
+      await next.begin();
+      expect(log.said.at(-1)).toBe("warn: erasures could not be finished");
+      expect(clock.planned).toEqual([tenMinutes]);
+      [before, fault] = [() => {}, undefined];
+      if (failing.startsWith("set")) await records.set("unfinished-erasures", true);
+      await clock.pass(tenMinutes);
+      expect(removed.map(({ conversationId }) => conversationId)).toEqual(["c1"]);
+      expect(clock.planned).toEqual([]);
+    },
+  );
+
   it("is kept apart from that of another agent, whose service may use the same ids", async () => {
     const erasures = process();
     await erasures.add(one);

@@ -201,6 +201,17 @@ describe("An answer that is given up", () => {
     expect(told).toEqual(["My last answer could not be delivered. Here it is:\n\nre m1"]);
   });
 
+  it("is told on the platform alone, and kept until then", async () => {
+    failing(1, { passes: false });
+    await a.receive("m1");
+    await settled();
+    const ann = { platform: "chat", tenant: "acme", user: "ann" };
+    expect(await a.mapper.handle({ ...ann, id: "m2", text: "m2" }).text()).toBe("re m2");
+    await a.receive("m3");
+    await settled();
+    expect(a.platform.shown).toEqual(["re m3 (undelivered)"]);
+  });
+
   it("is not repeated in another place, whose readers are others", async () => {
     failing(1, { passes: false });
     await a.receive("m1", "m1", { channel: "c1" });

@@ -129,6 +129,26 @@ describe("Limits", () => {
     expect(a.agent.texts).toEqual(["m1"]);
   });
 
+  it("let a caller send the same message again later, and tell a platform of it once", async () => {
+    const store = new TestStore(clock);
+    const a = botOf(clock, store, { limits: { person: 1 }, store: Object.assign(store.view(), { rates }) });
+    a.agent.reply = (text) => text;
+    const ann = { platform: "chat", tenant: "acme", user: "ann" };
+    await a.receive("m1");
+    await settled();
+    const say = (id: string) => a.mapper.handle({ ...ann, id, text: id }).text();
+    await expect(say("m2")).rejects.toMatchObject({ code: "limited", retryAfterMs: 30_000 });
+    // Found by the store, as after a restart, and not known before.
+    await clock.pass(30_000);
+    await a.receive("m3");
+    await settled();
+    expect(a.platform.shown).toEqual(["m1", "(limited)"]);
+    await clock.pass(30_000);
+    rates.counts.clear();
+    expect(await say("m2")).toBe("m2");
+    expect(await a.receive("m3")).toBe(false);
+  });
+
   it("count a turn that another process goes on with once", async () => {
     const store = new TestStore(clock);
     const [one, two] = [store.view(), store.view()].map((view) => Object.assign(view, { rates }));

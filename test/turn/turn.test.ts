@@ -149,6 +149,16 @@ describe("A turn", () => {
     expect(a.log.said.slice(2)).toEqual(["error: a lane cannot be read", "error: a turn could not be ended"]);
   });
 
+  it("names the conversation that it opens, by what was said or as the application wants", async () => {
+    const a = bot();
+    await a.receive("m1", "What is the\n weather like?");
+    const b = bot({ title: ({ user, text }) => `${user}: ${text}` });
+    await b.receive("m1", "hello", { user: "bob" });
+    await settled();
+    expect(a.agent.opened.map(({ title }) => title)).toEqual(["What is the"]);
+    expect(b.agent.opened.map(({ title }) => title)).toEqual(["bob: hello"]);
+  });
+
   it("runs beside those of other people", async () => {
     const a = bot();
     await a.receive("m1", "one");

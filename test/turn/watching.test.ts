@@ -4,6 +4,11 @@ import { type Backend, SessionMapper, type TurnEvent } from "aparte";
 import pino from "pino";
 import { afterEach, expect, it } from "vitest";
 
+import { botOf } from "../support/bot.ts";
+import { leaseTime } from "../support/owner.ts";
+import { settled, TestClock } from "../support/test-clock.ts";
+import { cut, TestStore } from "../support/test-store.ts";
+
 const secret = "a secret of the tests, long enough";
 const ada = { platform: "web", tenant: "acme", user: "user-canary" };
 
@@ -64,6 +69,40 @@ it("tells on diagnostics channels what happens to a turn, without its words and 
   expect(told[1]?.[1].agent).toBe("helper");
   expect(told[3]?.[1].usage).toEqual({ input: 3, output: 4, total: 7 });
   expect(JSON.stringify(told)).not.toContain("canary");
+});
+
+it("tells how long it took until then, and how often the turn was begun", async () => {
+  const told = watched();
+  const clock = new TestClock();
+  const store = new TestStore(clock);
+  const never = () => new Promise<never>(() => {});
+  const [a, b] = [botOf(clock, store, { route: never }), botOf(clock, store)];
+  await clock.pass(3_000);
+  await a.receive("m1");
+  await settled();
+  a.view.intercept = cut;
+  await clock.pass(leaseTime * 2);
+  await clock.pass(1_000);
+  const asked = clock.now();
+  b.agent.last.say({ type: "text", delta: "h" });
+  await clock.pass(500);
+  b.agent.last.say({ type: "text", delta: "i" });
+  b.agent.last.answer("hi");
+  await settled();
+  const ofB = told.filter(([, { attempt }]) => attempt === 2).map(([name, event]) => [name, event.elapsedMs]);
+  const [, [, begun] = []] = ofB;
+  expect(begun).toBe(0);
+  expect(ofB.map(([name]) => name)).toEqual(["start", "asked", "first-word", "end"]);
+  const [, , word, end] = ofB.map(([, elapsed]) => Number(elapsed));
+  expect(Number(end) - Number(word)).toBe(500);
+  expect(Number(word)).toBeGreaterThanOrEqual(1_000);
+  expect(Number(word)).toBeLessThan(asked);
+  expect(told.filter(([, { attempt }]) => attempt === 1).map(([name]) => name)).toEqual(["start"]);
+  expect(told[0]?.[1]).toEqual({
+    ...{ sessionName: expect.any(String), turnId: expect.any(String), platform: "chat" },
+    ...{ attempt: 1, elapsedMs: 0 },
+  });
+  expect(told.map(([, event]) => event).find(({ usage }) => usage !== undefined)).toBeUndefined();
 });
 
 it("tells the code of what a turn failed with", async () => {
