@@ -17,7 +17,7 @@ export interface SessionNamesOptions {
   readonly identify: ((speaker: Speaker) => string | undefined | Promise<string | undefined>) | undefined;
   readonly records: Records;
   /** Sessions that are found without the secret that named them. */
-  readonly rekeyed?: RekeyedNames;
+  readonly rekeyed: RekeyedNames;
   readonly clock: Clock;
   /** How long the identify hook may take, in milliseconds. */
   readonly hookTimeout: number;
@@ -45,9 +45,8 @@ export class SessionNames {
     const { identify, secrets, rekeyed } = this.#options;
     if (identify === undefined && secrets.length === 1) {
       // All who come before that is known go on in the order in which they came.
-      if (rekeyed !== undefined && rekeyed.isUsed === undefined)
-        return rekeyed.read().then(() => this.find(speaker));
-      if (rekeyed?.isUsed !== true) return this.#identity(speaker, undefined);
+      if (rekeyed.isUsed === undefined) return rekeyed.read().then(() => this.find(speaker));
+      if (!rekeyed.isUsed) return this.#identity(speaker, undefined);
     }
     const { platform, bot, tenant, user, channel, thread, direct, scope } = speaker;
     const who = JSON.stringify([platform, bot, tenant, user, channel, thread, direct, scope]);
@@ -74,11 +73,11 @@ export class SessionNames {
     const session = this.#identity(speaker, identity);
     const { secrets, rekeyed } = this.#options;
     const [, ...others] = secrets;
-    const isRekeyed = rekeyed?.isUsed ?? (await rekeyed?.read()) ?? false;
+    const isRekeyed = rekeyed.isUsed ?? (await rekeyed.read());
     if (others.length === 0 && !isRekeyed) return session;
     let name = this.#born.get(session.name);
     if (name === undefined) {
-      name = await rekeyed?.bornAs(session.name);
+      name = await rekeyed.bornAs(session.name);
       name ??= others.length === 0 ? session.name : await this.#bornAs(session, others);
       if (this.#born.size >= maxRemembered) this.#born.clear();
       this.#born.set(session.name, name);

@@ -111,6 +111,21 @@ describe("A name that is kept", () => {
     expect([await some.bornAs(first), await names().bornAs(first)]).toEqual([born, born]);
   });
 
+  it("is kept once the store has it", async () => {
+    const { set } = records;
+    const failing = (failed: (key: string) => boolean) => {
+      records.set = async (key, value) => {
+        if (failed(key)) throw new Error("away");
+        await set.call(records, key, value);
+      };
+    };
+    failing((key) => key === `born:${first}`);
+    await expect(names().keep(born, ann)).rejects.toThrow("away");
+    failing((key) => key === "rekeyed");
+    await expect(names().keep(born, ann)).rejects.toThrow("away");
+    expect(await records.get(`born:${first}`)).toBeUndefined();
+  });
+
   it("does not take the place of another session of the person", async () => {
     const some = names();
     await records.set(`session:${first}`, { v: 1 });

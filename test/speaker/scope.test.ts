@@ -72,7 +72,9 @@ describe("A scope", () => {
     });
     expect(scoped(whole, scope, "ada")).toStrictEqual(scoped(whole, scope));
     expect(() => scoped(whole, () => 7 as unknown as string)).toThrow(
-      expect.objectContaining({ field: "scope" }),
+      expect.objectContaining({
+        ...{ field: "scope", message: 'Speaker field "scope" the scope function must return a string.' },
+      }),
     );
     expect(scoped(whole, () => "").key).toBe("");
   });

@@ -1,5 +1,6 @@
 import type { Speaker } from "aparte";
 import { beforeEach, describe, expect, it } from "vitest";
+import { RekeyedNames } from "../../src/speaker/rekeyed.ts";
 import { scoped } from "../../src/speaker/scope.ts";
 import { sessionName } from "../../src/speaker/session-name.ts";
 import { SessionNames, type SessionNamesOptions } from "../../src/speaker/session-names.ts";
@@ -35,6 +36,7 @@ function copy(
     clock,
     secrets,
     records,
+    rekeyed: new RekeyedNames(memoryStore().records, secrets[0], clock, 0),
     ...more,
   });
 }
@@ -54,18 +56,31 @@ async function born(secret: string, speaker: Speaker = ann): Promise<void> {
 }
 
 describe("A session's name", () => {
-  it("is found at once where nothing has to be asked", () => {
-    const found = copy([newSecret]).find(ann);
+  it("is found at once where nothing has to be asked", async () => {
+    const names = copy([newSecret]);
+    await names.find(ann);
+    const found = names.find(ann);
     expect(found).toEqual({ name: under(newSecret), speaker: scoped(ann, "user") });
   });
 
-  it("is the same however many people were asked for meanwhile", () => {
+  it("is the same however many people were asked for meanwhile", async () => {
     const names = copy([newSecret]);
+    await names.find(ann);
     for (let index = 0; index < 10_001; index += 1) void names.find({ ...ann, user: `u${index}` });
     expect(names.find(ann)).toMatchObject({ name: under(newSecret) });
     expect(names.find({ ...ann, user: "u3" })).toMatchObject({
       name: under(newSecret, { ...ann, user: "u3" }),
     });
+  });
+
+  it("is made by the place's own scope where everybody has a session, and by the mapper's otherwise", async () => {
+    const here: Speaker = { ...ann, channel: "c", thread: "t", scope: "user-in-thread" };
+    const scopeOf = async (scope: SessionNamesOptions["scope"]) =>
+      (await copy([newSecret], { scope }).find(here)).speaker.scope;
+    expect(await scopeOf("user")).toBe("user-in-thread");
+    expect(await scopeOf("channel")).toBe("channel");
+    expect(await scopeOf("user-everywhere")).toBe("user-everywhere");
+    expect((await copy([newSecret]).find(ann)).speaker.scope).toBe("user");
   });
 
   it("is of the person whom the application knows", async () => {
@@ -190,6 +205,22 @@ describe("Secrets that rotate", () => {
     expect(once).toBe(3);
     for (let times = 0; times < 10; times += 1) await nameOf(names);
     expect(reads).toBe(once);
+  });
+
+  it("are looked for with one question where the copies have agreed on one", async () => {
+    const keys: string[] = [];
+    const get: Store["records"]["get"] = (key) => {
+      keys.push(key);
+      return store.records.get(key);
+    };
+    const records: Store["records"] = {
+      ...{ get, set: store.records.set, delete: store.records.delete, entries: store.records.entries },
+      setIfAbsent: (key, value) => store.records.setIfAbsent(key, value),
+    };
+    await nameOf(copy([newSecret, oldSecret], { records }));
+    expect(keys.splice(0).map((key) => key.split(":")[0])).toEqual(["name", "session", "session"]);
+    await nameOf(copy([oldSecret, newSecret], { records }));
+    expect(keys.map((key) => key.split(":")[0])).toEqual(["name"]);
   });
 
   it("are remembered of ten thousand sessions", async () => {
