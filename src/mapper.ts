@@ -35,7 +35,7 @@ import { type Rekeyed, RekeyedNames } from "./speaker/rekeyed.ts";
 import type { ScopedSpeaker } from "./speaker/scope.ts";
 import { isSessionName } from "./speaker/session-name.ts";
 import { type SessionIdentity, SessionNames } from "./speaker/session-names.ts";
-import { checkSpeaker, deliveryPlace, type Speaker, speakerOf } from "./speaker/speaker.ts";
+import { checkSpeaker, deliveryPlace, isFrom, type Speaker, speakerOf } from "./speaker/speaker.ts";
 import { checkRates, memoryRates } from "./stores/rates.ts";
 import { type Rates, type Store, sessionKey } from "./stores/store.ts";
 import { type Texts, textsFor } from "./texts/texts.ts";
@@ -44,7 +44,7 @@ import { Limits } from "./turn/limits.ts";
 import type { Message } from "./turn/message.ts";
 import type { Middleware } from "./turn/middleware.ts";
 import type { Reply } from "./turn/reply.ts";
-import { type CurrentLane, Turn, type TurnHost } from "./turn/turn.ts";
+import { type CurrentLane, isAsked, Turn, type TurnHost } from "./turn/turn.ts";
 
 /** How long `close()` waits for running turns, in milliseconds. */
 const drainTimeout = 25_000;
@@ -367,6 +367,24 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
       const given = { answer, rating, ...(words === undefined ? {} : { words }) };
       return giveFeedback(session, name, this.#backend(name), given);
     });
+  }
+
+  /**
+   * Stops what a person asked, in whichever process it runs or waits: what was answered by then stands, and the reply
+   * ends with the notice `stopped`.
+   * @param speaker who asked, and where: without a thread or channel, in all of those that share the session, and in all
+   * that this process answers
+   * @returns whether there was anything to stop
+   */
+  async stop(speaker: Speaker): Promise<boolean> {
+    this.#assertOpen();
+    const { name } = await this.#find(speaker);
+    const lanes = new Set([name]);
+    for (const [turn, { message }] of this.#turns.turns) {
+      if (isFrom(message, speaker)) lanes.add(turn.slice(0, turn.indexOf(" ")));
+    }
+    const stopped = [...lanes].map((lane) => this.#owner.lane(lane).stop((body) => isAsked(body, speaker)));
+    return (await Promise.all(stopped)).includes(true);
   }
 
   /** The person's own choice of agent, until another one is chosen. */

@@ -4,9 +4,7 @@ import { failureText, plainTexts, type Texts } from "aparte/adapter";
 import type { SlackClients } from "./clients.ts";
 import { readFailure } from "./failures.ts";
 import { keptLine, placesOf } from "./kept.ts";
-import type { Heard } from "./message.ts";
-import type { RunningTurns } from "./running.ts";
-import type { Place } from "./speaker.ts";
+import { type Heard, isEcho } from "./message.ts";
 import { escapeText, unescapeText } from "./text.ts";
 import { Told } from "./told.ts";
 
@@ -59,7 +57,6 @@ function commandIn(text: string): Command | undefined {
 
 export interface CommandsOptions {
   readonly mapper: SessionMapper;
-  readonly running: RunningTurns;
   readonly clients: SlackClients;
   readonly agentView: boolean;
   readonly speakerOf: (body: object) => Promise<Speaker | undefined>;
@@ -98,21 +95,15 @@ export class Commands {
    * an ephemeral message, which only the author sees.
    * @returns false for a message that commands nothing
    */
-  obey(message: Message, { event, place, isCalled }: Heard): boolean {
+  obey(message: Message, heard: Heard): boolean {
     const command = commandIn(message.text);
     if (command === undefined) return false;
-    // Both events of a mention come here, and Slack may send each again.
-    const isEcho = isCalled && !place.isDirect && event.type !== "app_mention";
-    if (!isEcho && this.#told.isFirst(message.id)) void this.#answer(message, command, event, place);
+    // Slack may send an event again.
+    if (!isEcho(heard) && this.#told.isFirst(message.id)) void this.#answer(message, command, heard);
     return true;
   }
 
-  async #answer(
-    speaker: Speaker,
-    { name, argument }: Command,
-    event: Heard["event"],
-    place: Place,
-  ): Promise<void> {
+  async #answer(speaker: Speaker, { name, argument }: Command, { event, place }: Heard): Promise<void> {
     const text = await this.run(speaker, name, argument);
     const { channel, thread_ts } = event;
     const { installation, user, thread, isDirect } = place;
@@ -152,7 +143,7 @@ export class Commands {
   }
 
   async #run(speaker: Speaker, name: string, argument: string, lead: string): Promise<string> {
-    const { mapper, running } = this.#options;
+    const { mapper } = this.#options;
     const texts = mapper.texts(speaker);
     const isAboveThreads = this.#options.agentView && speaker.direct === true && speaker.thread === undefined;
     if (isAboveThreads && name === "new") return texts("anew-each-message");
@@ -170,7 +161,7 @@ export class Commands {
       case "use":
         return this.#use(speaker, argument, lead);
       case "stop":
-        return texts(running.stopIn(speaker) ? "stopped" : "nothing-runs");
+        return texts((await this.#stop(speaker)) ? "stopped" : "nothing-runs");
       case "kept":
         return this.#kept(speaker, lead);
       case "forget":
@@ -178,6 +169,15 @@ export class Commands {
       default:
         return (Object.keys(usages) as Usage[]).map((one) => usage(one, lead, texts)).join("\n");
     }
+  }
+
+  /** Where threads are conversations, who is in none stops all of them. */
+  async #stop(speaker: Speaker): Promise<boolean> {
+    const { mapper } = this.#options;
+    const { thread, channel } = speaker;
+    const places = thread === undefined ? await placesOf(mapper, speaker) : [speaker];
+    const here = places.filter((place) => place.channel === channel);
+    return (await Promise.all(here.map((place) => mapper.stop(place)))).includes(true);
   }
 
   async #name(speaker: Speaker, title: string): Promise<void> {

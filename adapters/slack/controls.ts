@@ -3,20 +3,18 @@ import type { SessionMapper, Speaker } from "aparte";
 import { actions } from "./buttons.ts";
 import { privately } from "./commands.ts";
 import type { Feedback } from "./options.ts";
-import type { RunningTurns } from "./running.ts";
 import { type Place, readPlace } from "./speaker.ts";
 
 export interface ControlsOptions {
   readonly mapper: SessionMapper;
   readonly agentView: boolean;
-  readonly running: RunningTurns;
   readonly onFeedback: ((feedback: Feedback) => unknown) | undefined;
   readonly speakerAt: (place: Place) => Promise<Speaker>;
 }
 
 /** What people do with the buttons of answers, and with Slack's own button that stops an agent. */
 export function listenToControls(app: App, options: ControlsOptions): void {
-  const { mapper, agentView, running, onFeedback, speakerAt } = options;
+  const { mapper, agentView, onFeedback, speakerAt } = options;
   const whoActed = async (body: object) => {
     const place = readPlace(body, agentView);
     return place === undefined ? undefined : { place, speaker: await speakerAt(place) };
@@ -25,7 +23,7 @@ export function listenToControls(app: App, options: ControlsOptions): void {
   app.action(actions.stop, async ({ ack, body, respond }) => {
     await ack();
     const { speaker } = (await whoActed(body)) ?? {};
-    if (speaker === undefined || running.stop(speaker)) return;
+    if (speaker === undefined || (await mapper.stop(speaker))) return;
     await respond(privately(mapper.texts(speaker)("nothing-runs")));
   });
 
@@ -51,7 +49,7 @@ export function listenToControls(app: App, options: ControlsOptions): void {
       // Whoever presses a button twice asks twice; Slack's own repetition has the same time.
       const id = `${channel}:${ts}:${user}:${action_ts}`;
       // What goes wrong here was logged by the mapper, and told to the person through `deliver`.
-      await mapper.receive(running.begin({ ...speaker, id, text: value, replyTo })).catch(() => {});
+      await mapper.receive({ ...speaker, id, text: value, replyTo }).catch(() => {});
     }
     await ack();
   });
@@ -67,6 +65,6 @@ export function listenToControls(app: App, options: ControlsOptions): void {
 
   app.event("agent_session_stopped", async ({ body }) => {
     const { speaker } = (await whoActed(body)) ?? {};
-    if (speaker !== undefined) running.stop(speaker);
+    if (speaker !== undefined) await mapper.stop(speaker);
   });
 }

@@ -20,11 +20,8 @@ export interface DeliverOptions {
   readonly warn: (message: string, error: unknown) => void;
 }
 
-/**
- * Shows a reply as it comes, and resolves when all of it is on Slack.
- * @returns false where another reply says all that there is to say
- */
-export async function deliver(delivery: Delivery, options: DeliverOptions): Promise<boolean> {
+/** Shows a reply as it comes, and resolves when all of it is on Slack. */
+export async function deliver(delivery: Delivery, options: DeliverOptions): Promise<void> {
   const { clients, workspace, address, firstWait, buttons, title, warn } = options;
   const text = new ReplyText(delivery.texts);
   const api = new SlackApi(clients, address);
@@ -62,7 +59,6 @@ export async function deliver(delivery: Delivery, options: DeliverOptions): Prom
   } finally {
     await status.end();
   }
-  return !isSilent;
 }
 
 function sessionOf(title: string, { workspace, warn }: DeliverOptions): AgentSession {

@@ -1,5 +1,5 @@
 import type { App, Context } from "@slack/bolt";
-import { AparteError, type SessionMapper } from "aparte";
+import { AparteError, type SessionMapper, type Speaker } from "aparte";
 import { type Adapter, optionInvalid } from "aparte/adapter";
 import { acknowledgeRecorded } from "./acknowledge.ts";
 import { addressOf, replyAddress } from "./address.ts";
@@ -11,7 +11,7 @@ import { rememberEvent } from "./event.ts";
 import { codeOf, readFailure } from "./failures.ts";
 import { type SlackFile, SlackFiles } from "./files.ts";
 import { missingScopes } from "./manifest.ts";
-import { type Heard, hear, readMessage } from "./message.ts";
+import { type Heard, hear, isEcho, readMessage } from "./message.ts";
 import { Directory } from "./names.ts";
 import { checkOptions, type SlackOptions } from "./options.ts";
 import { InOrder } from "./order.ts";
@@ -19,7 +19,6 @@ import { noticeOwnListeners } from "./own-listeners.ts";
 import { offerPrompts } from "./prompts.ts";
 import { listenToRemovals } from "./removals.ts";
 import { isStop, Responding } from "./respond.ts";
-import { RunningTurns } from "./running.ts";
 import { type SessionMiddleware, sessionMiddleware } from "./session.ts";
 import { type Place, platform, readPlace, speakerAt } from "./speaker.ts";
 import { Workspaces } from "./workspaces.ts";
@@ -75,7 +74,7 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
     if (attached !== undefined) return attached;
     throw new AparteError("option-invalid", "No Slack app: call attach(app) first.", { field: "app" });
   };
-  const running = new RunningTurns();
+  const speakerIn = async (place: Place) => speakerAt(await certain(place, lent().directory), settings);
 
   function listenToMessages(app: App, { clients, files, directory }: Attached, commands: Commands): void {
     const responding = new Responding(settings.respond, settings.threadTime, clients);
@@ -95,22 +94,21 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
       return readMessage({ ...heard, place }, { bot, agentView, botUserId, names, filesOf });
     };
     const receive = async (heard: Heard, { body, context: { botUserId } }: Told) => {
-      const isStopped = isStop(heard.event.text ?? "") && (await stopHere(heard));
+      // Whoever is being answered need not call the bot to stop it.
+      const isStopped = isStop(heard.event.text ?? "") && (await stop(await speakerIn(heard.place)));
       if (isStopped) return;
       const message = await read(heard, botUserId);
       if (message === undefined) return;
-      if (isStop(message.text) && running.stop(message)) return;
+      if (isStop(message.text) && (isEcho(heard) || (await stop(message)))) return;
       if (settings.command !== false && commands.obey(message, heard)) return;
-      const stoppable = running.begin(message);
-      rememberEvent(stoppable, heard.event);
-      await mapper.receive(stoppable, { comesAgain: true }).catch((error: AparteError) => {
+      rememberEvent(message, heard.event);
+      await mapper.receive(message, { comesAgain: true }).catch((error: AparteError) => {
         if (error.code === "closed") acknowledgements.leave(body);
         // What else goes wrong here was logged by the mapper, and told to the person through `deliver`.
       });
     };
-    /** Whoever is being answered need not call the bot to stop it. */
-    const stopHere = async ({ place }: Heard) =>
-      running.stop(speakerAt(await certain(place, directory), settings));
+    /** Where the store is away, the person is told when the word is taken for a message. */
+    const stop = (speaker: Speaker) => mapper.stop(speaker).catch(() => false);
     const take = async (told: Told) => {
       const heard = hear(told.body, told.context.botUserId, agentView);
       if (heard === undefined) return;
@@ -148,7 +146,7 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
   const speakerOf = async (body: object) => {
     const place = readPlace(body, agentView);
     if (place === undefined) return undefined;
-    return speakerAt(attached === undefined ? place : await certain(place, attached.directory), settings);
+    return attached === undefined ? speakerAt(place, settings) : speakerIn(place);
   };
 
   const adapter: SlackAdapter = {
@@ -164,9 +162,8 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
       attached = { clients, workspaces: new Workspaces(settings, mapper.rates), files, directory, warn };
       if (app.client.token !== undefined) void checkScopes(app, clients, settings.command);
       const { onFeedback } = settings;
-      const speakerOfPlace = async (place: Place) => speakerAt(await certain(place, directory), settings);
-      listenToControls(app, { mapper, agentView, running, onFeedback, speakerAt: speakerOfPlace });
-      const commands = new Commands({ mapper, running, clients, agentView, speakerOf });
+      listenToControls(app, { mapper, agentView, onFeedback, speakerAt: speakerIn });
+      const commands = new Commands({ mapper, clients, agentView, speakerOf });
       if (settings.command !== false) commands.listen(app, settings.command);
       const { installations, eraseRemoved } = settings;
       if (installations !== undefined || eraseRemoved) {
@@ -177,11 +174,11 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
       if (settings.answer !== "none") listenToMessages(app, attached, commands);
       mapper.connect(adapter);
     },
-    session: sessionMiddleware(mapper, speakerOf, (speaker) => running.stop(speaker)),
+    session: sessionMiddleware(mapper, speakerOf),
     deliver: async (message, delivery) => {
       const { clients, workspaces, warn } = lent();
       const address = replyAddress(message);
-      const isSaid = await deliver(delivery, {
+      await deliver(delivery, {
         ...{
           clients: await clients.of(address),
           workspace: workspaces.get(address.workspace),
@@ -191,7 +188,6 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
         ...{ firstWait: settings.editInterval, buttons: settings.buttons },
         ...(agentView ? { title: message.text } : {}),
       });
-      if (isSaid) running.end(message);
     },
     address: (speaker) => {
       const address = addressOf(speaker);

@@ -50,6 +50,11 @@ export function hear(body: object, botUserId: string | undefined, agentView: boo
   return { event: { ...event, channel, ts }, place, isCalled };
 }
 
+/** A mention comes as two events: this one is not the one that is told of mentions alone. */
+export function isEcho({ event, place, isCalled }: Heard): boolean {
+  return isCalled && !place.isDirect && event.type !== "app_mention";
+}
+
 function calledByEdit(event: SlackEvent, botUserId: string | undefined): SlackEvent | undefined {
   const { message, previous_message, channel } = event;
   if (botUserId === undefined || message?.edited === undefined || channel === undefined) return undefined;

@@ -4,10 +4,7 @@ import type { SessionMapper, Speaker } from "aparte";
 import { type PersonSession, personSession } from "aparte/adapter";
 
 /** The session of the person who did what Slack tells of. Of what is asked here Slack is told nothing: the reply is the caller's to show. */
-export interface SlackSession extends PersonSession {
-  /** Stops what this process is answering the person in this place. @returns whether there was anything */
-  stop(): boolean;
-}
+export type SlackSession = PersonSession;
 
 /** What {@link SlackAdapter.session} adds to Bolt's context: `new App<SlackContext>(…)`. */
 export interface SlackContext {
@@ -22,16 +19,11 @@ export type SessionMiddleware = (args: AnyMiddlewareArgs & AllMiddlewareArgs) =>
 export function sessionMiddleware(
   mapper: SessionMapper,
   speakerOf: (body: object) => Promise<Speaker | undefined>,
-  stop: (speaker: Speaker) => boolean,
 ): SessionMiddleware {
   return async ({ body, context, next }) => {
     const speaker = await speakerOf(body);
     if (speaker !== undefined) {
-      const session: SlackSession = {
-        ...personSession(mapper, speaker, { id: randomUUID(), text: textOf(body) }),
-        stop: () => stop(speaker),
-      };
-      context.session = session;
+      context.session = personSession(mapper, speaker, { id: randomUUID(), text: textOf(body) });
     }
     await next();
   };

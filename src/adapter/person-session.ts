@@ -22,6 +22,8 @@ export interface PersonSession {
   rename(title: string, agent?: string): Promise<void>;
   /** Erases the session, here and at the services. */
   forget(agent?: string): Promise<Erasure>;
+  /** Stops what the person asked in this place, in whichever process it runs. @returns whether there was anything */
+  stop(): Promise<boolean>;
   /** All that is kept of the session; undefined where there is none. */
   export(): Promise<SessionExport | undefined>;
 }
@@ -49,6 +51,7 @@ export function personSession(
     select: (agent) => mapper.select(speaker, agent),
     rename: (title, agent) => mapper.rename(speaker, title, agent),
     forget: (agent) => mapper.forget(speaker, agent),
+    stop: () => mapper.stop(speaker),
     export: () => mapper.export(speaker),
   };
 }

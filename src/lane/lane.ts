@@ -178,6 +178,12 @@ export class Lane {
     await this.#apply({ do: "takeOver", from, owner: id, canDeliver }, Number.POSITIVE_INFINITY);
   }
 
+  /** Wants turns to stop, of whichever owner. @param isMeant tells which, by their bodies. @returns whether there were any */
+  async stop(isMeant: (body: JsonValue) => boolean): Promise<boolean> {
+    const { clock, storeTimeout } = this.#owner;
+    return (await this.#apply({ do: "stop", isMeant }, clock.now() + storeTimeout)).outcome === "done";
+  }
+
   /** Puts marks of events that ended a moment ago back into a store that lost them. */
   async restoreMarks(restoredMarks: readonly string[]): Promise<void> {
     await this.#apply(undefined, Number.POSITIVE_INFINITY, undefined, restoredMarks);
@@ -193,9 +199,7 @@ export class Lane {
   lookIfOverdue(): void {
     const { clock, leaseTime } = this.#owner;
     if (clock.now() - this.#seenAt < leaseTime) return;
-    // One that runs hears nothing more, unless later ones interrupt it.
-    const expectsNews = ({ isRunning, turn }: Place) => !isRunning || turn?.overlap === "interrupt";
-    if (!this.#hasWaiting && ![...this.#places.values()].some(expectsNews)) return;
+    if (!this.#hasWaiting && this.#places.size === 0) return;
     const { running } = this.#document ?? {};
     if (running !== undefined && running.owner !== this.#owner.id) this.#owner.suspect(running.owner, this);
     this.look();

@@ -45,6 +45,8 @@ export interface LaneTurn {
   readonly carries?: readonly CarriedTurn[];
   /** A later turn wants this one to stop. */
   readonly isInterrupted?: true;
+  /** Its person wants it to stop. */
+  readonly isStopped?: true;
 }
 
 export interface CarriedTurn {
@@ -104,6 +106,8 @@ export type Command =
     }
   /** Turns of an owner that leaves: those that wait, or also the one that runs. */
   | { readonly do: "release"; readonly key: string; readonly owner: string; readonly to: string }
+  /** Somebody wants turns to stop, whoever owns them. @param isMeant tells which, by their bodies */
+  | { readonly do: "stop"; readonly isMeant: (body: JsonValue) => boolean }
   /** A turn that the owner runs, or that waits, and that the store has lost. */
   | { readonly do: "restore"; readonly turn: LaneTurn; readonly wasRunning: boolean };
 
@@ -118,7 +122,7 @@ export type Outcome =
   | "duplicate"
   | "busy"
   | "full"
-  /** The turn is not this owner's, or no longer. */
+  /** The turn is not this owner's, or no longer; or there is none. */
   | "lost";
 
 export interface Transition {
@@ -161,6 +165,8 @@ function applied(lane: LaneDocument, command: Command, now: number): Transition 
       return takeOver(lane, command, now);
     case "release":
       return release(lane, command.key, command.owner, command.to);
+    case "stop":
+      return stop(lane, command.isMeant);
     case "restore":
       return restore(lane, command.turn, command.wasRunning);
   }
@@ -301,7 +307,7 @@ function stillInterrupted(lane: LaneDocument): LaneDocument {
 
 /** What a turn carried that is taken back: the last of those others stands in its place, and carries the rest. */
 function carriedBy(turn: LaneTurn): LaneTurn | undefined {
-  const { carries = [], ...rest } = turn;
+  const { carries = [], isStopped: _, ...rest } = turn;
   const last = carries.at(-1);
   if (last === undefined) return undefined;
   const others = carries.slice(0, -1);
@@ -347,6 +353,20 @@ function release(lane: LaneDocument, key: string, owner: string, to: string): Tr
   return changed({ ...lane, waiting: others }, "done");
 }
 
+function stop(lane: LaneDocument, isMeant: (body: JsonValue) => boolean): Transition {
+  // An answer that is whole is nothing to stop, and an operation's caller waits for it.
+  const isFound = ({ phase, isOperation, body }: LaneTurn) =>
+    phase !== "answered" && !isOperation && isMeant(body);
+  const { running, waiting } = lane;
+  const found = (running === undefined ? waiting : [running, ...waiting]).filter(isFound);
+  if (found.length === 0) return unchanged(lane, "lost");
+  const owners = [...new Set(found.filter(({ isStopped }) => !isStopped).map(({ owner }) => owner))];
+  if (owners.length === 0) return unchanged(lane, "done");
+  const stopped = (turn: LaneTurn) => (isFound(turn) ? { ...turn, isStopped: true as const } : turn);
+  const after = { ...lane, waiting: waiting.map(stopped) };
+  return changed(running === undefined ? after : { ...after, running: stopped(running) }, "done", owners);
+}
+
 function restore(lane: LaneDocument, turn: LaneTurn, wasRunning: boolean): Transition {
   const found = findTurn(lane, turn.key);
   if (found?.is === "parked" || (found !== undefined && found.turn.owner !== turn.owner)) {
@@ -363,7 +383,10 @@ function restore(lane: LaneDocument, turn: LaneTurn, wasRunning: boolean): Trans
 }
 
 /** A parked turn whose event came again: whoever wanted it to stop has been answered since. */
-function resumed({ isInterrupted: _, ...parked }: LaneTurn, { owner, body }: LaneTurn): LaneTurn {
+function resumed(
+  { isInterrupted: _, isStopped: __, ...parked }: LaneTurn,
+  { owner, body }: LaneTurn,
+): LaneTurn {
   return { ...parked, owner, body };
 }
 

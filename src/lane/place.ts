@@ -22,7 +22,7 @@ export type StopReason = "interrupted" | "stopped" | AparteError;
 export class Place {
   readonly key: string;
   readonly begun: Promise<Begun>;
-  /** Resolves when the turn must stop: a later one interrupts it, or it is another owner's. */
+  /** Resolves when the turn must stop: its person or a later one wants it, or it is another owner's. */
   readonly stopped: Promise<StopReason>;
   /** Set when the turn is about to leave the lane: what the lane says of it then is no news. */
   isEnding = false;
@@ -154,6 +154,7 @@ export class Place {
   /** It waits, as the lane has it. */
   wait(turn: LaneTurn): void {
     this.#turn = turn;
+    if (turn.isStopped) this.#stop("stopped");
   }
 
   run(turn: LaneTurn, record: JsonValue | null | undefined): void {
@@ -163,10 +164,14 @@ export class Place {
       this.#record = record;
       this.#begin("runs");
     }
-    if (turn.isInterrupted && !this.#turn?.isInterrupted) {
-      this.#turn = { ...(this.#turn ?? turn), isInterrupted: true };
-    }
-    if (turn.isInterrupted) this.#stop("interrupted");
+    const { isInterrupted, isStopped } = turn;
+    this.#turn = {
+      ...(this.#turn ?? turn),
+      ...(isInterrupted ? { isInterrupted } : {}),
+      ...(isStopped ? { isStopped } : {}),
+    };
+    if (isStopped) this.#stop("stopped");
+    else if (isInterrupted) this.#stop("interrupted");
   }
 
   merge(): void {

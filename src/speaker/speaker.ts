@@ -75,6 +75,15 @@ export function speakerOf(value: Speaker): Speaker {
   };
 }
 
+/** Whether something was said by a person where they are: anywhere, as far as they name no channel or thread. */
+export function isFrom(said: Speaker, who: Speaker): boolean {
+  const places = (["channel", "thread"] as const).filter((field) => who[field] !== undefined);
+  const isSame = (["platform", "bot", "tenant", "user", ...places] as const).every(
+    (field) => said[field] === who[field],
+  );
+  return isSame && (said.direct === true) === (who.direct === true);
+}
+
 /** Where answers of one bot on one platform go: whose adapter can deliver them. */
 export function deliveryPlace({ platform = "", bot }: Partial<Pick<Speaker, "platform" | "bot">>): string {
   return bot === undefined ? platform : `${platform} ${bot}`;

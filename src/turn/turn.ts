@@ -13,7 +13,7 @@ import { clearConversation } from "../session/operations.ts";
 import { Session } from "../session/session.ts";
 import type { ScopedSpeaker } from "../speaker/scope.ts";
 import type { SessionIdentity, SessionNames } from "../speaker/session-names.ts";
-import { deliveryPlace } from "../speaker/speaker.ts";
+import { deliveryPlace, isFrom, type Speaker } from "../speaker/speaker.ts";
 import { type Texts, textsFor } from "../texts/texts.ts";
 import { ask, type Question, recover } from "./ask.ts";
 import type { Closing } from "./closing.ts";
@@ -328,6 +328,7 @@ export class Turn {
       isLate = true;
       leave();
     });
+    void place.stopped.then((reason) => reason === "stopped" && this.#stop.stop("stopped"));
     void this.#stop.stopped.then(leave);
     const begun = await place.begun;
     cancelTimer();
@@ -716,6 +717,12 @@ export class Turn {
     this.#log.push(undelivered(lost.place === whereTo(this.message) ? lost.text : undefined, this.#texts));
     session.keepUndelivered(undefined);
   }
+}
+
+/** Whether a turn, as its lane has it, is somebody's question there. */
+export function isAsked(body: JsonValue, speaker: Speaker): boolean {
+  const { message, isOutgoing } = body as unknown as StoredTurn;
+  return isOutgoing !== true && isFrom(message, speaker);
 }
 
 function whereTo(message: Message): string {

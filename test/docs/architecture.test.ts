@@ -42,7 +42,16 @@ describe("The table of transitions", () => {
 
   it("has every command, and every outcome", () => {
     const commands = new Set(rows.map(([command = ""]) => command.split(" ")[0]));
-    expect([...commands]).toEqual(["take", "advance", "end", "withdraw", "takeOver", "release", "restore"]);
+    expect([...commands]).toEqual([
+      "take",
+      "advance",
+      "end",
+      "withdraw",
+      "takeOver",
+      "release",
+      "stop",
+      "restore",
+    ]);
     expect([...new Set(rows.map(([, , outcome]) => outcome))].sort()).toEqual([
       "busy",
       "done",

@@ -494,7 +494,8 @@ describe("A turn that waits", () => {
     await take(b, "q2");
     await clock.pass(leaseTime * 3);
     expect(b.view.calls.filter(({ name }) => name === "read").length).toBe(2);
-    expect(a.view.calls.filter(({ name }) => name === "read").length).toBe(0);
+    // It may have been stopped, and the wake lost.
+    expect(a.view.calls.filter(({ name }) => name === "read").length).toBe(2);
   });
 
   it("can be taken back, and its event may come again", async () => {

@@ -14,6 +14,7 @@ const command: fc.Arbitrary<Command> = fc
     { weight: 4, arbitrary: turn.map((taken) => `take ${taken}`) },
     { weight: 2, arbitrary: turn.map((ended) => `end ${ended}`) },
     turn.map((ended) => `end ${ended} unsent`),
+    turn.map((stopped) => `stop ${stopped.split("@")[0]}`),
     turn.map((asked) => `advance ${asked} asked`),
     turn.map((withdrawn) => `withdraw ${withdrawn}`),
     fc.tuple(owner, owner).map(([from, to]) => `takeOver ${from} to ${to}`),
@@ -29,6 +30,7 @@ const steps = fc.array(fc.tuple(command, fc.nat(2)), { maxLength: 40 });
 function aimed(lane: LaneDocument | undefined, given: Command, aim: number): Command {
   const { running } = lane ?? {};
   if (aim === 0 || running === undefined || given.do === "take" || given.do === "restore") return given;
+  if (given.do === "stop") return given;
   if (given.do === "takeOver") return { ...given, from: running.owner };
   return { ...given, key: running.key, owner: running.owner };
 }

@@ -4,7 +4,8 @@ import type { Command, LaneDocument, LaneTurn, Overlap, Phase } from "../../src/
 //
 // A turn is written `kind number @ owner`, for example `q1@A`. Kinds: q queue, m merge, i interrupt, r reject; h is a
 // queueing turn whose answer only its caller can read; o an operation. After the number `'` means that its answer goes
-// to another place. After the owner: `:asked`, `:answered`, `!` it is asked to stop, `+m1` it carries the words of m1,
+// to another place. After the owner: `:asked`, `:answered`, `!` it is interrupted, `~` its person wants it to stop, `+m1`
+// it carries the words of m1,
 // `#2` it began to run twice (otherwise once if it runs or is parked, and never if it waits).
 // A lane lists the turn that runs, then those that wait, and parked ones in brackets: `q1@A, q2@B, (h1@C)`.
 
@@ -23,7 +24,7 @@ const overlaps: Readonly<Record<string, Overlap>> = {
   o: "queue",
 };
 
-const turnPattern = /^([qmirho])(\d+)('?)@(\w+)((?::asked|:answered|!|#\d+|\+\w+'?)*)$/;
+const turnPattern = /^([qmirho])(\d+)('?)@(\w+)((?::asked|:answered|!|~|#\d+|\+\w+'?)*)$/;
 
 export function turnOf(written: string, state: "runs" | "waits" | "parked" = "waits"): LaneTurn {
   const [, kind = "", number = "", prime = "", owner = "", rest = ""] = turnPattern.exec(written) ?? [];
@@ -44,6 +45,7 @@ export function turnOf(written: string, state: "runs" | "waits" | "parked" = "wa
     ...(kind === "o" ? { isOperation: true } : {}),
     ...(carries.length === 0 ? {} : { carries }),
     ...(rest.includes("!") ? { isInterrupted: true } : {}),
+    ...(rest.includes("~") ? { isStopped: true } : {}),
   };
 }
 
@@ -74,6 +76,10 @@ function commandFor(verb: string | undefined, written: string, rest: string): Co
   if (verb === "takeOver") {
     const owner = rest.replace("to ", "");
     return { do: "takeOver", from: written, owner, canDeliver: () => owner !== "C" };
+  }
+  if (verb === "stop") {
+    const isMeant = (body: unknown) => written.split("+").includes((body as { says: string }).says);
+    return { do: "stop", isMeant };
   }
   const { key, owner } = turnOf(written);
   if (verb === "take") return { do: "take", turn: turnOf(written), limit };

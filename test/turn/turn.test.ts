@@ -490,6 +490,87 @@ describe("A turn that is stopped", () => {
     expect(agent.asked).toEqual([]);
   });
 
+  it("is stopped for its person in whichever process it runs or waits, and for nobody else", async () => {
+    const [a, b] = [bot(), bot()];
+    const ann = { platform: "chat", tenant: "acme", user: "ann" };
+    await a.receive("m1", "one", { channel: "c1", thread: "1" });
+    await settled();
+    a.agent.last.say({ type: "text", delta: "beg" });
+    await b.receive("m2", "two", { channel: "c1", thread: "2" });
+    await a.receive("m3", "three", { channel: "c1", thread: "2" });
+    await b.receive("m4", "four", { channel: "c2" });
+    await settled();
+    const others = [
+      { ...ann, user: "bob" },
+      { ...ann, tenant: "other" },
+      { ...ann, bot: "other" },
+      { ...ann, platform: "other" },
+      { ...ann, direct: true },
+      { ...ann, channel: "c1", thread: "3" },
+      { ...ann, channel: "c3" },
+    ];
+    for (const other of others) expect(await b.mapper.stop(other)).toBe(false);
+    expect(await b.mapper.stop({ ...ann, channel: "c1", thread: "2" })).toBe(true);
+    await settled();
+    expect([...a.platform.shown, ...b.platform.shown]).toEqual(["(stopped)", "(stopped)"]);
+    expect(await b.mapper.stop({ ...ann, channel: "c1" })).toBe(true);
+    await settled();
+    expect(a.platform.shown).toEqual(["(stopped)", "beg (stopped)"]);
+    expect(b.agent.texts).toEqual(["four"]);
+    b.agent.last.answer("re four");
+    await settled();
+    expect(b.platform.shown).toEqual(["(stopped)", "re four"]);
+    expect(await a.mapper.stop(ann)).toBe(false);
+  });
+
+  it("is stopped in all threads that this process answers, where each is a session", async () => {
+    const a = bot({ scope: "user-in-thread" });
+    const place = { platform: "chat", tenant: "acme", user: "ann", channel: "c1" };
+    for (const thread of ["1", "2"]) await a.receive(thread, thread, { channel: "c1", thread });
+    await a.receive("3", "3", { channel: "c2", thread: "1" });
+    await settled();
+    expect(await a.mapper.stop(place)).toBe(true);
+    await settled();
+    expect(a.platform.shown).toEqual(["(stopped)", "(stopped)"]);
+  });
+
+  it("stays stopped where its process dies before it hears of it", async () => {
+    const [a, b] = [bot(), bot()];
+    await a.receive("m1");
+    await settled();
+    a.view.intercept = cut;
+    expect(await b.mapper.stop({ platform: "chat", tenant: "acme", user: "ann" })).toBe(true);
+    await clock.pass(2 * leaseTime);
+    expect([a.platform.shown, b.platform.shown, b.agent.texts]).toEqual([
+      [],
+      ["(answer-lost) (stopped)"],
+      [],
+    ]);
+  });
+
+  it("hears of it also where the wake was lost", async () => {
+    const [a, b] = [bot(), bot()];
+    await a.receive("m1");
+    await settled();
+    a.view.isDeaf = true;
+    expect(await b.mapper.stop({ platform: "chat", tenant: "acme", user: "ann" })).toBe(true);
+    await clock.pass(leaseTime);
+    expect(a.platform.shown).toEqual(["(stopped)"]);
+  });
+
+  it("is none where nobody asked, where the answer is whole, and where the application speaks", async () => {
+    const a = bot();
+    const ann = { platform: "chat", tenant: "acme", user: "ann" };
+    a.platform.beforePost = () => never();
+    await a.receive("m1");
+    await settled();
+    a.agent.last.answer("one");
+    await clock.pass(2_000);
+    await a.mapper.send({ ...ann, replyTo: "there" }, "two");
+    expect(await a.mapper.stop(ann)).toBe(false);
+    await expect(a.mapper.stop({ ...ann, user: "" })).rejects.toMatchObject({ code: "input-invalid" });
+  });
+
   it("is stopped by leaving the scope of its reply", async () => {
     const { mapper, agent } = bot();
     const reply = mapper.handle(messageOf("m1"));

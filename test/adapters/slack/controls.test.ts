@@ -1,5 +1,6 @@
 import type { Feedback } from "aparte/slack";
 import { describe, expect, it } from "vitest";
+import { memoryStore } from "../../../src/stores/memory.ts";
 import { Speech } from "../agent.ts";
 import { count, mention, settled, shows, startBot, startServer } from "./bot.ts";
 
@@ -82,6 +83,40 @@ describe("slack's buttons", () => {
     await shows(server, /Stopped\./);
     await settled(bot);
     expect(bot.messages.map(({ text }) => text)).toEqual(["hi"]);
+  });
+
+  it.each([
+    ["its button", "press"],
+    ["the word", "word"],
+    ["its name and the word", "called"],
+    ["Slack's own button", "own"],
+    ["a slash command", "slash"],
+  ])("stop what another process answers, by %s", async (_, how) => {
+    const server = await startServer();
+    const store = { ...memoryStore(), shared: true };
+    const speech = new Speech();
+    const channel = how === "own" || how === "slash" ? server.direct : server.channel;
+    const options = {
+      store,
+      answer: speech.answer,
+      slack: { stream: "edit", agentView: channel === server.direct },
+    } as const;
+    const one = await startBot(server, options);
+    const eventsUrl = server.eventsUrl ?? "";
+    const other = await startBot(server, options);
+    const place = { channel, thread: "1789.5" };
+    await server.say("U1", `${mention(server)} hi`, { ...place, eventsUrl });
+    speech.say("One. ");
+    const post = await shows(server, "One. ");
+    if (how === "press") await server.press("U1", post, "aparte_stop", "stop");
+    if (how === "word") await server.say("U1", "stop", place);
+    if (how === "called") await server.say("U1", `${mention(server)} stop`, place);
+    if (how === "own")
+      await server.happen({ type: "agent_session_stopped", user: "U1", channel, thread_ts: "1789.5" });
+    if (how === "slash") await server.command("U1", "/agent", "stop", channel);
+    await shows(server, /One\.\s+Stopped\./);
+    await Promise.all([settled(one), settled(other)]);
+    expect([...one.messages, ...other.messages].map(({ text }) => text)).toEqual(["hi"]);
   });
 
   it("begin a new conversation", async () => {
