@@ -1,4 +1,17 @@
+import { setTimeout as pause } from "node:timers/promises";
 import type { App } from "@slack/bolt";
+
+/** How long Slack may be kept waiting for what people command, in milliseconds. From three seconds on it says that it failed. */
+const longestWait = 2_000;
+
+/**
+ * Resolves when a command is done, and at the latest when Slack must hear of it. Acknowledged so late, a command whose
+ * process dies is sent again if it was a message, and otherwise fails before the person's eyes.
+ */
+export async function soon(work: Promise<unknown> | undefined): Promise<void> {
+  const done = Promise.resolve(work).catch(() => {});
+  await Promise.race([done, pause(longestWait, undefined, { ref: false })]);
+}
 
 type ReceiverEvent = Parameters<App["processEvent"]>[0];
 

@@ -21,15 +21,30 @@ const rowLength = 5;
 const labelLength = 75;
 const valueLength = 2_000;
 
+/** What stands behind a feedback button besides the answer's name, in characters at most. */
+const nameRoom = 100;
+
 /** What stands below an answer that grows. */
 export function draftBlocks(buttons: readonly Button[], texts: Texts): object[] {
   return buttons.includes("stop") ? [row([button(actions.stop, texts("button-stop"), "stop")])] : [];
 }
 
-/** What stands below a whole answer: its follow-up questions, and what can be done about it. */
+/** Whose answer it is that feedback is asked for. */
+export interface Rated {
+  /** The speaker's user. */
+  readonly user: string;
+  /** The answer's name at its service, where that takes feedback. */
+  readonly answer: string | undefined;
+}
+
+/**
+ * What stands below a whole answer: its follow-up questions, and what can be done about it.
+ * @param rated undefined where nobody is to be told what people think
+ */
 export function answerBlocks(
   buttons: readonly Button[],
   questions: readonly string[],
+  rated: Rated | undefined,
   texts: Texts,
 ): object[] {
   const asked = questions
@@ -39,12 +54,26 @@ export function answerBlocks(
   return [
     ...(asked.length > 0 ? [row(asked)] : []),
     ...(buttons.includes("new") ? [row([button(actions.new, texts("button-new"), "new")])] : []),
-    ...(buttons.includes("feedback") ? [feedback(texts)] : []),
+    ...(buttons.includes("feedback") && rated !== undefined ? [feedback(rated, texts)] : []),
   ];
 }
 
-function feedback(texts: Texts): object {
-  const verdict = (text: string, value: string) => ({ text: { type: "plain_text", text }, value });
+/** Whether a button has room for an answer's name. */
+export function isNameable(answer: string | undefined): boolean {
+  return answer !== undefined && answer.length <= valueLength - nameRoom;
+}
+
+/** What somebody pressed below an answer; undefined for what is no feedback. */
+export function readFeedback(value: unknown): ({ readonly isPositive: boolean } & Rated) | undefined {
+  const [, verdict, user, answer] = /^(good|bad) (\S+)(?: (.+))?$/s.exec(String(value)) ?? [];
+  return user === undefined ? undefined : { isPositive: verdict === "good", user, answer };
+}
+
+function feedback({ user, answer }: Rated, texts: Texts): object {
+  const verdict = (text: string, value: string) => ({
+    text: { type: "plain_text", text },
+    value: [value, user, answer].filter((part) => part !== undefined).join(" "),
+  });
   return {
     type: "context_actions",
     elements: [

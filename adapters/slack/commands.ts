@@ -1,6 +1,7 @@
-import type { App } from "@slack/bolt";
+import type { App, RespondFn } from "@slack/bolt";
 import { AparteError, type Message, type SessionMapper, type Speaker } from "aparte";
-import { failureText, plainTexts, type Texts } from "aparte/adapter";
+import { failureOf, plainTexts, type Texts } from "aparte/adapter";
+import { soon } from "./acknowledge.ts";
 import type { SlackClients } from "./clients.ts";
 import { readFailure } from "./failures.ts";
 import { keptLine, placesOf } from "./kept.ts";
@@ -75,17 +76,13 @@ export class Commands {
   listen(app: App, command: string): void {
     const { speakerOf } = this.#options;
     app.command(command, async ({ ack, body, respond }) => {
-      await ack();
-      const speaker = await speakerOf(body);
       const { name, argument } = commandIn(`!${unescapeText(body.text)}`) ?? { name: "help", argument: "" };
-      if (speaker !== undefined)
-        await respond(privately(await this.run(speaker, name, argument, `${command} `)));
+      const run = (speaker: Speaker) => this.run(speaker, name, argument, `${command} `);
+      await answered(ack, respond, await speakerOf(body), run);
     });
     for (const { callback_id, command: name } of shortcuts) {
       app.shortcut({ callback_id, type: "message_action" }, async ({ ack, body, respond }) => {
-        await ack();
-        const speaker = await speakerOf(body);
-        if (speaker !== undefined) await respond(privately(await this.run(speaker, name)));
+        await answered(ack, respond, await speakerOf(body), (speaker) => this.run(speaker, name));
       });
     }
   }
@@ -93,14 +90,14 @@ export class Commands {
   /**
    * Runs the command that a message holds, and confirms it to its author: in a direct message by a post, elsewhere by
    * an ephemeral message, which only the author sees.
-   * @returns false for a message that commands nothing
+   * @returns until it is done; undefined for a message that commands nothing
    */
-  obey(message: Message, heard: Heard): boolean {
+  obey(message: Message, heard: Heard): Promise<void> | undefined {
     const command = commandIn(message.text);
-    if (command === undefined) return false;
+    if (command === undefined) return undefined;
     // Slack may send an event again.
-    if (!isEcho(heard) && this.#told.isFirst(message.id)) void this.#answer(message, command, heard);
-    return true;
+    if (isEcho(heard) || !this.#told.isFirst(message.id)) return Promise.resolve();
+    return this.#answer(message, command, heard);
   }
 
   async #answer(speaker: Speaker, { name, argument }: Command, { event, place }: Heard): Promise<void> {
@@ -129,17 +126,13 @@ export class Commands {
    * @param lead what stands before a command's name: "!" for words
    * @returns what to tell them, and nobody else, in Slack's markup
    */
-  async run(speaker: Speaker, name: string, argument = "", lead = "!"): Promise<string> {
-    try {
-      return await this.#run(speaker, name, argument, lead);
-    } catch (error) {
-      const failure =
-        error instanceof AparteError
-          ? error
-          : new AparteError("hook-failed", "A command failed.", { cause: error });
-      this.#options.mapper.logger.warn("a command failed", { command: name, reference: failure.reference });
-      return escapeText(failureText(failure, this.#options.mapper.texts(speaker)));
-    }
+  run(speaker: Speaker, name: string, argument = "", lead = "!"): Promise<string> {
+    return this.tried(speaker, () => this.#run(speaker, name, argument, lead));
+  }
+
+  /** What comes of some work for a person, or that it failed, in Slack's markup. */
+  tried<T extends string | undefined>(speaker: Speaker, work: () => Promise<T>): Promise<T | string> {
+    return work().catch((error: unknown) => escapeText(failureOf(this.#options.mapper, speaker, error)));
   }
 
   async #run(speaker: Speaker, name: string, argument: string, lead: string): Promise<string> {
@@ -228,11 +221,18 @@ export class Commands {
   }
 }
 
-/** Told to the person alone, and in place of nothing. */
-export function privately(said: string): {
-  readonly text: string;
-  readonly response_type: "ephemeral";
-  readonly replace_original: false;
-} {
-  return { text: said, response_type: "ephemeral", replace_original: false };
+/** Does something for a person, and tells them alone what came of it, in place of nothing. */
+export async function answered(
+  ack: () => Promise<void>,
+  respond: RespondFn,
+  speaker: Speaker | undefined,
+  run: (speaker: Speaker) => Promise<string | undefined>,
+): Promise<void> {
+  const work = (async () => {
+    const text = speaker === undefined ? undefined : await run(speaker);
+    if (text !== undefined) await respond({ text, response_type: "ephemeral", replace_original: false });
+  })();
+  await soon(work);
+  await ack();
+  await work;
 }

@@ -1,7 +1,7 @@
 import type { App, BlockAction, ButtonAction } from "@slack/bolt";
 import type { SessionMapper, Speaker } from "aparte";
-import { actions } from "./buttons.ts";
-import { privately } from "./commands.ts";
+import { actions, readFeedback } from "./buttons.ts";
+import { answered, type Commands } from "./commands.ts";
 import type { Feedback } from "./options.ts";
 import { type Place, readPlace } from "./speaker.ts";
 
@@ -9,30 +9,30 @@ export interface ControlsOptions {
   readonly mapper: SessionMapper;
   readonly agentView: boolean;
   readonly onFeedback: ((feedback: Feedback) => unknown) | undefined;
+  readonly commands: Commands;
   readonly speakerAt: (place: Place) => Promise<Speaker>;
 }
 
 /** What people do with the buttons of answers, and with Slack's own button that stops an agent. */
 export function listenToControls(app: App, options: ControlsOptions): void {
-  const { mapper, agentView, onFeedback, speakerAt } = options;
+  const { mapper, agentView, onFeedback, commands, speakerAt } = options;
   const whoActed = async (body: object) => {
     const place = readPlace(body, agentView);
     return place === undefined ? undefined : { place, speaker: await speakerAt(place) };
   };
 
   app.action(actions.stop, async ({ ack, body, respond }) => {
-    await ack();
     const { speaker } = (await whoActed(body)) ?? {};
-    if (speaker === undefined || (await mapper.stop(speaker))) return;
-    await respond(privately(mapper.texts(speaker)("nothing-runs")));
+    await answered(ack, respond, speaker, (who) =>
+      commands.tried(who, async () =>
+        (await mapper.stop(who)) ? undefined : mapper.texts(who)("nothing-runs"),
+      ),
+    );
   });
 
   app.action(actions.new, async ({ ack, body, respond }) => {
-    await ack();
     const { speaker } = (await whoActed(body)) ?? {};
-    if (speaker === undefined) return;
-    await mapper.reset(speaker);
-    await respond(privately(mapper.texts(speaker)("begun-anew")));
+    await answered(ack, respond, speaker, (who) => commands.run(who, "new"));
   });
 
   app.action<BlockAction<ButtonAction>>(actions.question, async ({ ack, body, action }) => {
@@ -55,12 +55,21 @@ export function listenToControls(app: App, options: ControlsOptions): void {
   });
 
   app.action<BlockAction>(actions.feedback, async ({ ack, body, action, respond }) => {
-    await ack();
     const { speaker } = (await whoActed(body)) ?? {};
     const ts = body.message?.ts;
-    if (speaker === undefined || ts === undefined) return;
-    await onFeedback?.({ speaker, ts, isPositive: Reflect.get(action, "value") === "good" });
-    await respond(privately(mapper.texts(speaker)("feedback-thanks")));
+    const press = readFeedback(Reflect.get(action, "value"));
+    if (ts === undefined || press === undefined) return ack();
+    const { isPositive, user, answer } = press;
+    await answered(ack, respond, speaker, (who) =>
+      commands.tried(who, async () => {
+        // The answer is in the conversation of whoever asked.
+        const isOwn = answer !== undefined && who.user === user;
+        if (!isOwn && onFeedback === undefined) return mapper.texts(who)("not-yours");
+        if (isOwn) await mapper.feedback(who, answer, isPositive ? "up" : "down");
+        await onFeedback?.({ speaker: who, ts, isPositive });
+        return mapper.texts(who)("feedback-thanks");
+      }),
+    );
   });
 
   app.event("agent_session_stopped", async ({ body }) => {

@@ -2,7 +2,7 @@ import { AparteError } from "aparte";
 import { type Delivery, ReplyText, silentNotices } from "aparte/adapter";
 import type { ReplyAddress } from "./address.ts";
 import { SlackApi } from "./api.ts";
-import { answerBlocks, type Button, draftBlocks } from "./buttons.ts";
+import { answerBlocks, type Button, draftBlocks, isNameable } from "./buttons.ts";
 import type { Clients } from "./clients.ts";
 import { Posts } from "./posts.ts";
 import { type AgentSession, Status } from "./status.ts";
@@ -15,6 +15,10 @@ export interface DeliverOptions {
   readonly address: ReplyAddress;
   readonly firstWait: number;
   readonly buttons: readonly Button[];
+  /** The person who asked, as the speaker has them. */
+  readonly user: string;
+  /** Whether the application is told what people think of answers. */
+  readonly hasFeedback: boolean;
   /** What the thread is called, where threads are an agent's sessions. */
   readonly title?: string;
   readonly warn: (message: string, error: unknown) => void;
@@ -22,10 +26,11 @@ export interface DeliverOptions {
 
 /** Shows a reply as it comes, and resolves when all of it is on Slack. */
 export async function deliver(delivery: Delivery, options: DeliverOptions): Promise<void> {
-  const { clients, workspace, address, firstWait, buttons, title, warn } = options;
+  const { clients, workspace, address, firstWait, buttons, user, hasFeedback, title, warn } = options;
   const text = new ReplyText(delivery.texts);
   const api = new SlackApi(clients, address);
   const questions: string[] = [];
+  let answer: string | undefined;
   const texts = (isPlain: boolean) => {
     const listed = isPlain ? questions.map((question) => `\n- ${question}`).join("") : "";
     const asked =
@@ -35,7 +40,10 @@ export async function deliver(delivery: Delivery, options: DeliverOptions): Prom
     return messageTexts([text.text, ...asked].filter((part) => part !== "").join("\n\n"), isPlain);
   };
   const below = (isWhole: boolean) =>
-    isWhole ? answerBlocks(buttons, questions, delivery.texts) : draftBlocks(buttons, delivery.texts);
+    isWhole
+      ? answerBlocks(buttons, questions, rated(), delivery.texts)
+      : draftBlocks(buttons, delivery.texts);
+  const rated = () => (answer !== undefined || hasFeedback ? { user, answer } : undefined);
   const posts = new Posts({ api, workspace, delivery, firstWait, texts, below, warn });
   const status = new Status(api, delivery, title === undefined ? undefined : sessionOf(title, options));
   let isSilent = false;
@@ -44,6 +52,7 @@ export async function deliver(delivery: Delivery, options: DeliverOptions): Prom
       if (event.type === "notice" && silentNotices.has(event.code)) isSilent = true;
       if (event.type === "suggestions" && buttons.includes("questions")) questions.push(...event.items);
       else text.add(event);
+      if (event.type === "message") answer = isNameable(event.id) ? event.id : undefined;
       if (text.text === "") status.doing(text.status);
       posts.changed();
     }

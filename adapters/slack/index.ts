@@ -1,7 +1,7 @@
 import type { App, Context } from "@slack/bolt";
 import { AparteError, type SessionMapper, type Speaker } from "aparte";
 import { type Adapter, optionInvalid } from "aparte/adapter";
-import { acknowledgeRecorded } from "./acknowledge.ts";
+import { acknowledgeRecorded, soon } from "./acknowledge.ts";
 import { addressOf, replyAddress } from "./address.ts";
 import { SlackClients } from "./clients.ts";
 import { Commands } from "./commands.ts";
@@ -93,19 +93,25 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
       const filesOf = (list: readonly SlackFile[]) => files.of(installation, list);
       return readMessage({ ...heard, place }, { bot, agentView, botUserId, names, filesOf });
     };
-    const receive = async (heard: Heard, { body, context: { botUserId } }: Told) => {
+    /** @returns what is still done for the person, and keeps none of their next messages waiting */
+    const receive = async (
+      heard: Heard,
+      { body, context: { botUserId } }: Told,
+    ): Promise<{ work?: Promise<void> }> => {
       // Whoever is being answered need not call the bot to stop it.
       const isStopped = isStop(heard.event.text ?? "") && (await stop(await speakerIn(heard.place)));
-      if (isStopped) return;
+      if (isStopped) return {};
       const message = await read(heard, botUserId);
-      if (message === undefined) return;
-      if (isStop(message.text) && (isEcho(heard) || (await stop(message)))) return;
-      if (settings.command !== false && commands.obey(message, heard)) return;
+      if (message === undefined) return {};
+      if (isStop(message.text) && (isEcho(heard) || (await stop(message)))) return {};
+      const work = settings.command === false ? undefined : commands.obey(message, heard);
+      if (work !== undefined) return { work };
       rememberEvent(message, heard.event);
       await mapper.receive(message, { comesAgain: true }).catch((error: AparteError) => {
         if (error.code === "closed") acknowledgements.leave(body);
         // What else goes wrong here was logged by the mapper, and told to the person through `deliver`.
       });
+      return {};
     };
     /** Where the store is away, the person is told when the word is taken for a message. */
     const stop = (speaker: Speaker) => mapper.stop(speaker).catch(() => false);
@@ -114,7 +120,8 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
       if (heard === undefined) return;
       const { channel, user } = heard.event;
       // Reading may ask Slack for names, and people's messages keep their order.
-      await reading.run(`${channel} ${user}`, () => receive(heard, told));
+      const { work } = await reading.run(`${channel} ${user}`, () => receive(heard, told));
+      await soon(work);
     };
     const acknowledgements = acknowledgeRecorded(app, async (body) => {
       const told = waiting.get(body);
@@ -162,8 +169,8 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
       attached = { clients, workspaces: new Workspaces(settings, mapper.rates), files, directory, warn };
       if (app.client.token !== undefined) void checkScopes(app, clients, settings.command);
       const { onFeedback } = settings;
-      listenToControls(app, { mapper, agentView, onFeedback, speakerAt: speakerIn });
       const commands = new Commands({ mapper, clients, agentView, speakerOf });
+      listenToControls(app, { mapper, agentView, onFeedback, commands, speakerAt: speakerIn });
       if (settings.command !== false) commands.listen(app, settings.command);
       const { installations, eraseRemoved } = settings;
       if (installations !== undefined || eraseRemoved) {
@@ -185,7 +192,8 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
           address,
           warn,
         },
-        ...{ firstWait: settings.editInterval, buttons: settings.buttons },
+        ...{ firstWait: settings.editInterval, buttons: settings.buttons, user: message.user },
+        hasFeedback: settings.onFeedback !== undefined,
         ...(agentView ? { title: message.text } : {}),
       });
     },

@@ -59,10 +59,11 @@ export interface SlackOptions {
   readonly command?: string | false;
   /**
    * The buttons of answers: `"stop"` while one grows by edits, `"questions"` for follow-up questions, `"new"` for a new
-   * conversation, `"feedback"`. The app needs interactivity; `[]` for one without. @default ["stop", "questions"]
+   * conversation, `"feedback"` where the agent's service takes it or `onFeedback` is given. The app needs interactivity;
+   * `[]` for one without. @default ["stop", "questions"]
    */
   readonly buttons?: readonly Button[];
-  /** Told what people think of answers: needed by the button `"feedback"`. */
+  /** Told what people think of answers, by the button `"feedback"`; what whoever asked thinks, the service is told as well. */
   readonly onFeedback?: (feedback: Feedback) => unknown;
   /**
    * Where the app's installations are kept (`slackInstallations(store, secret)`): what a workspace removes is deleted
@@ -157,9 +158,6 @@ export function checkOptions(options: SlackOptions): SlackSettings {
   }
   if (onFeedback !== undefined && typeof onFeedback !== "function") {
     throw optionInvalid("onFeedback", "must be a function: (feedback) => …");
-  }
-  if (buttons.includes("feedback") && onFeedback === undefined) {
-    throw optionInvalid("onFeedback", 'is needed by the button "feedback"');
   }
   for (const [field, value] of Object.entries({ agentView, eraseRemoved })) {
     if (typeof value !== "boolean") throw optionInvalid(field, "must be true or false");

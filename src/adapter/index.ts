@@ -9,7 +9,7 @@ export type { Adapter, AddressedMessage, DeliveryFailure } from "./adapter.ts";
 
 export { silentNotices, Transcript } from "../turn/reply-event.ts";
 export { cut } from "./cut.ts";
-export { failureText } from "./failure-text.ts";
+export { failureOf, failureText } from "./failure-text.ts";
 export { deliverPosts, type PostId, type PostingPlatform } from "./posts.ts";
 export { ReplyText } from "./reply-text.ts";
 export { tablesAsCode } from "./tables.ts";

@@ -27,7 +27,7 @@ export function backend(answer: Answer): Backend {
   };
 }
 
-/** An answer that the test speaks itself. */
+/** An answer that the test speaks itself, until it is stopped. */
 export class Speech {
   readonly #events: ReplyEvent[] = [];
   #isOver = false;
@@ -49,13 +49,15 @@ export class Speech {
     this.#wake();
   }
 
-  readonly answer: Answer = async function* (this: Speech) {
+  readonly answer: Answer = async function* (this: Speech, { signal }: Partial<AskCall>) {
+    signal?.addEventListener("abort", () => this.#wake(), { once: true });
     for (;;) {
+      signal?.throwIfAborted();
       yield* this.#events.splice(0);
       if (this.#isOver) break;
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
-        if (this.#events.length > 0 || this.#isOver) resolve();
+        if (this.#events.length > 0 || this.#isOver || signal?.aborted === true) resolve();
       });
     }
     if (this.#failure !== undefined) throw this.#failure;

@@ -1,6 +1,7 @@
 import { Assistant } from "@slack/bolt";
 import { describe, expect, it } from "vitest";
 import { memoryStore } from "../../../src/stores/memory.ts";
+import type { StoredMessage } from "../../fakes/slack-server.ts";
 import { mention, settled, shows, startBot, startServer } from "./bot.ts";
 
 /** A store whose commits wait until they are let through. */
@@ -93,16 +94,19 @@ describe.each([
 });
 
 describe("slack", () => {
-  it("sends a message again whose process ended before it was recorded", async () => {
+  it.each([
+    ["message", "hi", 'You say "hi" after nothing.'],
+    ["command", "!new", "I have forgotten what we talked about."],
+  ])("sends a %s again whose process ended before it was recorded, or done", async (_, text, answer) => {
     const server = await startServer();
     const { store, isAsked } = slowStore();
     const first = await startBot(server, { isSocket: true, store, mapper: { storeTimeout: 60_000 } });
-    const said = server.say("U1", "hi", { channel: server.direct });
+    const said = server.say("U1", text, { channel: server.direct });
     await isAsked;
     const second = await startBot(server, { isSocket: true });
     await first.app.stop();
     await said;
-    await shows(server, 'You say "hi" after nothing.');
+    await shows(server, answer);
     await settled(second);
     await first.mapper.close({ drainTimeout: 1 });
   });
@@ -122,6 +126,46 @@ describe("slack", () => {
     await shows(server, 'You say "hi" after nothing.');
     await settled(second);
     expect(server.shown()).toHaveLength(1);
+  });
+
+  it.each(["a command", "a shortcut", "a button"] as const)(
+    "hears of %s when it is done, so that it fails before the person's eyes where the process dies",
+    async (what) => {
+      const server = await startServer();
+      const { store, open, isAsked } = slowStore();
+      const bot = await startBot(server, { store });
+      const post = { channel: "C1", ts: server.ts(), shown: "one" } as StoredMessage;
+      let isAcknowledged = false;
+      const given = {
+        "a command": () => server.command("U1", "/agent", "new"),
+        "a shortcut": () => server.shortcut("U1", post, "aparte_new"),
+        "a button": () => server.press("U1", post, "aparte_new", "new"),
+      }
+        [what]()
+        .then(() => {
+          isAcknowledged = true;
+        });
+      await isAsked;
+      await new Promise(setImmediate);
+      expect(isAcknowledged).toBe(false);
+      open();
+      await given;
+      await server.next("respond");
+      await settled(bot);
+    },
+  );
+
+  it("hears of a command in time that takes long, and the person when it is done", async () => {
+    const server = await startServer();
+    const { store, open } = slowStore();
+    const bot = await startBot(server, { store });
+    await server.command("U1", "/agent", "new");
+    await server.say("U1", "!new", { channel: server.direct });
+    expect(server.calls.filter(({ method }) => /respond|post/.test(method))).toEqual([]);
+    open();
+    await server.next("respond");
+    await server.next("chat.postMessage");
+    await settled(bot);
   });
 
   it("keeps a thread's messages to its Assistant, which the log tells", async () => {

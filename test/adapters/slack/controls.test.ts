@@ -1,7 +1,9 @@
+import { AparteError, type Backend } from "aparte";
+import { plainTexts as texts } from "aparte/adapter";
 import type { Feedback } from "aparte/slack";
 import { describe, expect, it } from "vitest";
 import { memoryStore } from "../../../src/stores/memory.ts";
-import { Speech } from "../agent.ts";
+import { backend, Speech } from "../agent.ts";
 import { count, mention, settled, shows, startBot, startServer } from "./bot.ts";
 
 const actionsOf = (
@@ -148,15 +150,92 @@ describe("slack's buttons", () => {
     await server.until(() => actionsOf(post.blocks).length > 0);
     expect(post).toMatchObject({ wasStream: true, isStreaming: false });
     expect(actionsOf(post.blocks)).toEqual([["aparte_feedback", undefined]]);
-    await server.press("U2", post, "aparte_feedback", "bad");
+    expect(post.blocks?.at(-1)).toMatchObject({
+      type: "context_actions",
+      elements: [{ positive_button: { value: "good U1" }, negative_button: { value: "bad U1" } }],
+    });
+    await server.press("U2", post, "aparte_feedback", "bad U1");
+    expect((await server.next("respond")).body.text).toBe("Thank you: I have passed it on.");
+    await server.press("U1", post, "aparte_feedback", "good U1");
     await server.next("respond");
     await server.press("U1", post, "aparte_feedback", "good");
-    await server.next("respond");
     await settled(bot);
     expect(told.map(({ speaker, isPositive, ts }) => [speaker.user, isPositive, ts])).toEqual([
       ["U2", false, post.ts],
       ["U1", true, post.ts],
     ]);
+  });
+
+  it.each(["the application, too,", "the service alone"])(
+    "pass on to the agent's service what whoever asked thinks of its answer; told is %s",
+    async (who) => {
+      const server = await startServer();
+      const heard: object[] = [];
+      const told: object[] = [];
+      const isTold = who !== "the service alone";
+      const id = "answer 7";
+      const helper: Backend = {
+        ...backend(async function* () {
+          yield { type: "message", text: "one", id };
+        }),
+        feedback: async ({ answer, rating, conversationId }) => {
+          heard.push({ answer, rating, conversationId });
+          if (rating === "down") throw new AparteError("backend-failed", "It failed.");
+        },
+      };
+      const bot = await startBot(server, {
+        mapper: { agents: { helper } },
+        slack: {
+          buttons: ["feedback"],
+          ...(isTold
+            ? { onFeedback: ({ speaker, isPositive }) => told.push([speaker.user, isPositive]) }
+            : {}),
+        },
+      });
+      await server.say("U1", `${mention(server)} one`);
+      const post = await shows(server, "one");
+      await server.until(() => actionsOf(post.blocks).length > 0);
+      expect(post.blocks?.at(-1)).toMatchObject({
+        elements: [{ positive_button: { value: "good U1 answer 7" } }],
+      });
+      const said = async (user: string, value: string) => {
+        await server.press(user, post, "aparte_feedback", value);
+        return (await server.next("respond")).body.text;
+      };
+      const thanks = "Thank you: I have passed it on.";
+      expect(await said("U1", "good U1 answer 7")).toBe(thanks);
+      expect(heard).toEqual([{ answer: "answer 7", rating: "up", conversationId: "c0" }]);
+      expect(await said("U2", "bad U1 answer 7")).toBe(isTold ? thanks : texts("not-yours"));
+      expect(heard).toHaveLength(1);
+      expect(await said("U1", "bad U1 answer 7")).toMatch(/went wrong|failed/i);
+      expect(heard.slice(1)).toEqual([{ answer: "answer 7", rating: "down", conversationId: "c0" }]);
+      expect(told).toEqual(
+        isTold
+          ? [
+              ["U1", true],
+              ["U2", false],
+            ]
+          : [],
+      );
+      await settled(bot);
+      expect(bot.log.filter((line) => line.startsWith("a command failed"))).toHaveLength(1);
+    },
+  );
+
+  it("ask for no feedback where nobody would be told, or the answer's name is too long", async () => {
+    for (const id of [undefined, "a".repeat(1_901)]) {
+      const server = await startServer();
+      const bot = await startBot(server, {
+        answer: async function* () {
+          yield { type: "message", text: "one", ...(id === undefined ? {} : { id }) };
+        },
+        slack: { buttons: ["feedback"] },
+      });
+      await server.say("U1", `${mention(server)} hi`);
+      const post = await shows(server, "one");
+      await settled(bot);
+      expect(actionsOf(post.blocks)).toEqual([]);
+    }
   });
 
   it("are dropped with the blocks that Slack refuses at a stream's end", async () => {

@@ -23,7 +23,7 @@ describe("slack refuses", () => {
     ["answer", { answer: "some" }],
     ["command", { command: "agent" }],
     ["buttons", { buttons: ["go"] }],
-    ["onFeedback", { buttons: ["feedback"] }],
+    ["onFeedback", { onFeedback: "yes" }],
     ["prompts", { prompts: [""] }],
     ["streams", { streams: "native" }],
   ])("a wrong option: %s", async (field, options) => {
