@@ -51,7 +51,7 @@ const said = (server: SlackServer) => server.shown().map(({ shown }) => shown);
 describe("when Slack is away in mid-answer", () => {
   it.each([
     [20, "a thread", "C1"],
-    [75, "a direct message", "D1"],
+    [120, "a direct message", "D1"],
     [600, "a thread", "C1"],
     [600, "a direct message", "D1"],
   ])(

@@ -2,6 +2,7 @@ import type { AppOptions } from "@slack/bolt";
 import { type SlackContext, slack, speakerOf } from "aparte/slack";
 import { describe, expect, it } from "vitest";
 import type { SlackServer } from "../../fakes/slack-server.ts";
+import { type Answer, backend } from "../agent.ts";
 import { mention, settled, shows, startBot, startServer } from "./bot.ts";
 
 /** An app that is installed in many places. */
@@ -51,6 +52,42 @@ describe("slack keeps apart", () => {
     await server.say("U1", `${mention(server)} who?`, { event: { team: "T2" }, envelope: workspace("T2") });
     await shows(server, 'You say "who?" after nothing.');
     await settled(bot);
+  });
+
+  it("all installations, agents and people, whose ids are equal as far as they can be", async () => {
+    const server = await startServer();
+    const echo = (name: string): Answer =>
+      async function* ({ text }, memory) {
+        yield { type: "message", text: `${name}: ${text} after ${memory.join(" and ") || "nothing"}` };
+      };
+    const bot = await startBot(server, {
+      ...installed(server),
+      mapper: {
+        agents: { first: backend(echo("first")), second: backend(echo("second")) },
+        route: ({ tenant }) => (tenant === "T2" ? "second" : "first"),
+      },
+    });
+    server.people.set("U1", { enterprise_user: { enterprise_id: "E1" } });
+    const people: [who: string, agent: string, team: string, envelope: object, channel: string][] = [
+      ["one", "first", "T1", workspace("T1"), "C1"],
+      ["one in private", "first", "T1", workspace("T1"), "D1"],
+      ["two", "second", "T2", workspace("T2"), "C1"],
+      ["two in private", "second", "T2", workspace("T2"), "D1"],
+      ["two's person at one's", "first", "T2", { ...workspace("T1"), ...connect }, "C1"],
+      ["one's person at two's", "second", "T1", { ...workspace("T2"), ...connect }, "C1"],
+      ["three's organisation", "first", "T3", organisation, "C1"],
+      ["three's organisation in private", "first", "T3", organisation, "D1"],
+    ];
+    for (const round of ["I am", "who is"]) {
+      for (const [who, agent, team, envelope, channel] of people) {
+        const event = { team, user_team: team };
+        await server.say("U1", `${mention(server)} ${round} ${who}`, { channel, event, envelope });
+        const before = round === "I am" ? "nothing" : `I am ${who}`;
+        await shows(server, `${agent}: ${round} ${who} after ${before}`, channel);
+      }
+    }
+    await settled(bot);
+    expect(server.shown()).toHaveLength(2 * people.length);
   });
 
   it("what is said in private from what is said in a channel", async () => {
