@@ -7,8 +7,8 @@ import { Told } from "./told.ts";
 /** Slack takes about 100 appends a minute in a workspace. In milliseconds. */
 const appendInterval = 700;
 
-/** First words are far enough apart for 30 people within five seconds. In milliseconds. */
-const firstInterval = 100;
+/** First words are so far apart that 30 people have theirs within two seconds. In milliseconds. */
+const firstInterval = 50;
 
 /** Slack begins about this many streams a minute in a workspace. */
 const streamsPerMinute = 20;
