@@ -15,17 +15,25 @@ const agent = "helper";
 const quiet = { info() {}, warn() {}, error() {} };
 const closers: (() => Promise<void>)[] = [];
 
+// Made once: a key takes longer than most tests.
+const privateKey = generateKeyPairSync("rsa", {
+  modulusLength: 2048,
+  publicKeyEncoding: { type: "spki", format: "pem" },
+  privateKeyEncoding: { type: "pkcs8", format: "pem" },
+}).privateKey;
+
 beforeEach(async () => {
-  emulator = await startCozeEmulator();
+  emulator = await startCozeEmulator({ privateKey });
 });
 afterEach(async () => {
   await emulator.close();
   for (const close of closers.splice(0)) await close();
 });
 
-function backend(options: Partial<CozeOptions> = {}) {
+function backend(options: { readonly [Name in keyof CozeOptions]?: CozeOptions[Name] | undefined } = {}) {
   const { appId, keyId, privateKey, botId, baseURL } = emulator;
-  return coze({ appId, keyId, privateKey, botId, baseURL, pollInterval: 10, retryDelay: 1, ...options });
+  const own = { appId, keyId, privateKey, botId, baseURL, pollInterval: 10, retryDelay: 1 };
+  return coze({ ...own, ...options } as CozeOptions);
 }
 
 function call(sessionName = "ada") {
@@ -1157,7 +1165,9 @@ describe("coze deadlines", () => {
   it("ends a request that hangs, and a request whose caller has left", async () => {
     emulator.fail({ path: "/v1/conversation/create", hang: true, times: 9 });
     emulator.fail({ path: "/v1/conversations", hang: true, times: 9 });
-    expect(await codeOf(backend({ requestTimeout: 50 }).open(call()))).toBe("backend-timeout");
+    const { personalToken: accessToken, botId, baseURL } = emulator;
+    const hasty = coze({ accessToken, botId, baseURL, retryDelay: 1, requestTimeout: 50 });
+    expect(await codeOf(hasty.open(call()))).toBe("backend-timeout");
     const leave = new AbortController();
     const hangs = emulator.fail({ path: "/v1/files/upload", hang: true });
     const file = { name: "a.txt", data: new Uint8Array([1]) };
@@ -1170,6 +1180,152 @@ describe("coze deadlines", () => {
 
 afterAll(() => {
   expect(closers).toEqual([]);
+});
+
+describe("coze chatflow", () => {
+  const workflow = { id: "73505836754923" };
+  beforeEach(async () => {
+    await emulator.close();
+    emulator = await startCozeEmulator({ privateKey, workflows: [workflow.id] });
+  });
+
+  it("answers in place of the agent, and learns who is speaking", async () => {
+    const bodies: Record<string, unknown>[] = [];
+    const watching: typeof fetch = async (url, init) => {
+      if (String(url).endsWith("/v1/workflows/chat")) bodies.push(JSON.parse(String(init?.body)));
+      return await fetch(url, init);
+    };
+    const options = { workflow: { ...workflow, version: "v1" }, connectorId: "1024", extra: { bot_id: "1" } };
+    const { service, turn, conversationId } = await opened(backend({ ...options, fetch: watching }));
+    const events = await all(service.ask(turn("my name is Ada", { context: { plan: "pro" } })));
+    expect(messagesOf(events)[0]).toContain("I will remember that your name is Ada");
+    expect(messagesOf(await all(service.ask(turn("what is my name?"))))[0]).toContain("Your name is Ada");
+    expect(bodies[0]).toEqual({
+      workflow_id: workflow.id,
+      workflow_version: "v1",
+      bot_id: emulator.botId,
+      conversation_id: conversationId,
+      connector_id: "1024",
+      additional_messages: [
+        {
+          role: "user",
+          type: "question",
+          content: "my name is Ada",
+          content_type: "text",
+          meta_data: { aparte_turn: "turn-1" },
+        },
+      ],
+      parameters: { plan: "pro" },
+      ext: { user_id: "ada" },
+    });
+  });
+
+  it("runs in an app, whose conversations are in no list", async () => {
+    const service = backend({ workflow: { ...workflow, appId: "744208683" }, botId: undefined });
+    const { turn, session } = await opened(service);
+    expect(messagesOf(await all(service.ask(turn("hello"))))[0]).toContain("hello");
+    expect(await service.find(session)).toBeUndefined();
+    expect(emulator.chats()).toMatchObject([{ botId: "", parameters: {} }]);
+    await service.probe(session.signal);
+  });
+
+  it("takes the next message for the answer to its question", async () => {
+    const kept: unknown[] = [];
+    const { turn } = await opened(backend({ workflow }));
+    const say = async (text: string) => {
+      const keep = (state: JsonValue) => void kept.push(state);
+      return messagesOf(await all(backend({ workflow }).ask(turn(text, { keep }))));
+    };
+    expect(await say("survey")).toEqual(["What is your name?"]);
+    expect(await say("Ada")).toEqual(["Which size, Ada?"]);
+    expect(await say("L")).toEqual(["Thank you, Ada. Size L is unknown."]);
+    expect((await say("hello"))[0]).toContain('You said: "hello"');
+    expect(kept).toEqual([]);
+  });
+
+  it.each([
+    {
+      name: "with its words as an answer",
+      events: [frame("conversation.message.completed", answer("Which size?"))],
+    },
+    {
+      name: "with its words in the call",
+      events: [
+        frame(
+          "conversation.chat.requires_action",
+          chatObject({
+            status: "requires_action",
+            required_action: {
+              type: "submit_tool_outputs",
+              submit_tool_outputs: {
+                tool_calls: [
+                  {
+                    id: "t1",
+                    type: "reply_message",
+                    function: { name: "question", arguments: '{"question":"Which size?"}' },
+                  },
+                ],
+              },
+            },
+          }),
+        ),
+      ],
+    },
+  ])("stops for a question $name, and the stream ends with done alone", async ({ events }) => {
+    const baseURL = await serve((request, response) => {
+      request.resume();
+      if (request.url === "/v1/workflows/chat") {
+        const interrupt = JSON.stringify({ msg_type: "interrupt", data: "", from_module: null });
+        const verbose = frame(
+          "conversation.message.completed",
+          answer(interrupt, { id: "m2", type: "verbose" }),
+        );
+        return sse(response, streamOf(...events, verbose, frame("done", { debug_url: "https://x.example" })));
+      }
+      json(response, { access_token: "czs_x", expires_in: Math.floor(Date.now() / 1000) + 900 });
+    });
+    const service = backend({ baseURL, workflow });
+    const turn = { ...call(), conversationId: "7", turnId: "t", text: "hi", files: [] };
+    expect(messagesOf(await all(service.ask(turn)))).toEqual(["Which size?"]);
+  });
+
+  it("runs once where the answer to its start is lost, and is found again after a crash", async () => {
+    const { service, turn } = await opened(backend({ workflow }));
+    emulator.fail({ path: "/v1/workflows/chat", afterWork: 503 });
+    expect(messagesOf(await all(service.ask(turn("hello"))))[0]).toContain("hello");
+    expect(emulator.chats()).toHaveLength(1);
+    const recovered = await service.recover(turn("hello"));
+    expect(typeof recovered === "string" ? recovered : messagesOf(await all(recovered))[0]).toContain(
+      "hello",
+    );
+    expect(await service.recover(turn("hello", { turnId: "turn-2" }))).toBe("not-sent");
+  });
+
+  it("tells of one that is not published, and sends no files", async () => {
+    const { service, turn } = await opened(backend({ workflow: { id: "1" } }));
+    const unknown = await failure(all(service.ask(turn("hello"))));
+    expect([unknown.code, unknown.message]).toEqual([
+      "backend-rejected",
+      "Coze: the resource does not exist; check botId, and that the workflow is published (code 4200).",
+    ]);
+    const file: FileInput = { name: "a.txt", data: new Uint8Array(1) };
+    expect(await codeOf(all(service.ask(turn("see", { files: [file] }))))).toBe("backend-rejected");
+    expect(requestsTo("/v1/files/upload")).toBe(0);
+  });
+
+  it.each([
+    { options: { workflow: {} }, field: "workflow.id" },
+    { options: { workflow: { ...workflow, app: "1" } }, field: "workflow.app" },
+    { options: { workflow: { ...workflow, version: "" } }, field: "workflow.version" },
+    { options: { workflow: { ...workflow, appId: "1" } }, field: "workflow.appId" },
+    { options: { workflow, botId: undefined }, field: "botId" },
+    { options: { workflow, stream: false }, field: "stream" },
+    { options: { workflow: "7350" }, field: "workflow" },
+  ])("names the wrong option: $field", ({ options, field }) => {
+    expect(() => backend(options as never)).toThrow(
+      expect.objectContaining({ code: "option-invalid", field }),
+    );
+  });
 });
 
 describe("coze feedback", () => {

@@ -102,28 +102,29 @@ export async function* goOn(
   progress: ChatProgress,
   chatId: string = progress.chatId ?? "",
 ): AsyncGenerator<ReplyEvent> {
+  if (client.settings.workflow !== undefined) {
+    // A chatflow takes the answer to its question as the next turn, and no tool's output.
+    if (progress.answers === 0) yield* questions(progress.calls, progress);
+    return;
+  }
   let shownBefore = 0;
   for (let stops = 0; progress.calls.length > 0; stops++) {
     const { calls } = progress;
     progress.calls = [];
-    const questions = calls.filter(({ isQuestion }) => isQuestion);
+    const waiting = calls.filter(({ isQuestion }) => isQuestion);
     const outputs: Output[] = [];
     for (const call of calls) {
       if (call.isQuestion) continue;
       yield { type: "status", text: call.name };
       outputs.push({ tool_call_id: call.id, output: await outputOf(client.settings, call, turn) });
     }
-    if (questions.length > 0) {
+    if (waiting.length > 0) {
       // Mostly the question has come as an answer of the chat.
-      if (progress.answers === shownBefore) {
-        for (const call of questions) {
-          yield { type: "message", text: wordsOf(call) ?? progress.texts("agent-asks") };
-        }
-      }
+      if (progress.answers === shownBefore) yield* questions(waiting, progress);
       const shown = [...progress.delivered];
       const asked = {
         chatId,
-        callIds: questions.map(({ id }) => id),
+        callIds: waiting.map(({ id }) => id),
         outputs: outputs.map((each) => ({ ...each })),
         shown,
       };
@@ -146,6 +147,10 @@ export async function* goOn(
     };
     yield* run(client, turn, submission(client, turn, chatId, outputs), progress, isThere);
   }
+}
+
+function* questions(calls: readonly CozeCall[], progress: ChatProgress): Generator<ReplyEvent> {
+  for (const call of calls) yield { type: "message", text: wordsOf(call) ?? progress.texts("agent-asks") };
 }
 
 function run(

@@ -54,7 +54,7 @@ async function* withinTime(
     };
     const events = await startChat(client, turn, progress, start, isThere);
     if (events !== undefined) {
-      yield* replyFrom(events, progress);
+      yield* replyFrom(events, progress, client.settings.workflow !== undefined);
       isWhole = progress.state === "over";
       if (isWhole) return events.finish();
     }
@@ -79,14 +79,27 @@ async function begun(events: CozeEvents): Promise<CozeEvents> {
   return events;
 }
 
-/** Turns the events into a reply, up to the one that ends the chat, or to the end of a stream that was cut. */
-async function* replyFrom(events: CozeEvents, progress: ChatProgress): AsyncGenerator<ReplyEvent> {
+/**
+ * Turns the events into a reply, up to the one that ends the chat, or to the end of a stream that was cut.
+ * @param isWorkflow a chatflow that stops for a question may end with `done` alone
+ */
+async function* replyFrom(
+  events: CozeEvents,
+  progress: ChatProgress,
+  isWorkflow: boolean,
+): AsyncGenerator<ReplyEvent> {
   const followUps: CozeMessage[] = [];
   const drafts = new Drafts(progress);
   let isThinking = false;
   for (;;) {
     const event = await events.next();
-    if (event === undefined || event.name === "done") return;
+    if (event === undefined) return;
+    if (event.name === "done") {
+      if (!isWorkflow) return;
+      yield* drafts.end();
+      progress.state = "over";
+      return yield* closing(undefined, followUps, progress);
+    }
     const { name, data } = event;
     if (name === "error") throw brokenBy(errorFacts(data), progress);
     const isChat = name.startsWith("conversation.chat.");

@@ -51,30 +51,51 @@ export class ChatProgress {
 
 /** The request that starts a chat. It is sent again only where it certainly did not run. */
 export function chatRequest({ settings }: CozeClient, turn: AskCall, question: Question): CozeRequest {
+  const { sessionName, conversationId, signal } = turn;
+  const common = { method: "POST", isHarmless: false, isPaced: true, sessionName, signal } as const;
+  const about = aboutTurn(settings, turn);
+  const { workflow } = settings;
+  if (workflow === undefined) {
+    return {
+      ...common,
+      path: "/v3/chat",
+      query: { conversation_id: conversationId },
+      body: {
+        ...settings.extra,
+        bot_id: settings.botId,
+        user_id: sessionName,
+        stream: settings.stream,
+        auto_save_history: true,
+        additional_messages: [question],
+        ...about,
+        meta_data: { ...settings.metaData, [turnMark]: turn.turnId },
+      },
+      isAboutConversation: true,
+    };
+  }
   return {
-    method: "POST",
-    path: "/v3/chat",
-    query: { conversation_id: turn.conversationId },
+    ...common,
+    path: "/v1/workflows/chat",
     body: {
       ...settings.extra,
+      workflow_id: workflow.id,
+      workflow_version: workflow.version,
+      app_id: workflow.appId,
       bot_id: settings.botId,
-      user_id: turn.sessionName,
-      stream: settings.stream,
-      auto_save_history: true,
+      conversation_id: conversationId,
+      connector_id: settings.connectorId,
       additional_messages: [question],
-      ...aboutTurn(settings, turn),
-      meta_data: { ...settings.metaData, [turnMark]: turn.turnId },
+      parameters: about.parameters ?? {},
+      ext: { user_id: sessionName },
     },
-    isHarmless: false,
-    isAboutConversation: true,
-    isPaced: true,
-    sessionName: turn.sessionName,
-    signal: turn.signal,
   };
 }
 
 /** What the agent is to know with the turn: for a prompt as texts, for a chatflow as it is. */
-function aboutTurn(settings: CozeSettings, { context = {}, ...turn }: AskCall): object {
+function aboutTurn(
+  settings: CozeSettings,
+  { context = {}, ...turn }: AskCall,
+): { readonly custom_variables?: object; readonly parameters?: object } {
   const texts = Object.entries(context)
     .filter(([name]) => /^[A-Za-z_]+$/.test(name))
     .map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)]);
@@ -222,7 +243,7 @@ export function* deliver(
 
 /** What follows the answers: suggestions and what the chat cost. */
 export function* closing(
-  chat: CozeChat,
+  chat: CozeChat | undefined,
   messages: readonly CozeMessage[],
   progress: ChatProgress,
 ): Generator<ReplyEvent> {
@@ -232,7 +253,7 @@ export function* closing(
   const items = messages.filter((message) => message.type === "follow_up").map(readableText);
   const suggestions = items.filter((item) => item !== "");
   if (suggestions.length > 0) yield { type: "suggestions", items: suggestions };
-  const usage = fieldsOf(chat.usage);
+  const usage = fieldsOf(chat?.usage);
   const counts = {
     input: numberOf(usage.input_count),
     output: numberOf(usage.output_count),

@@ -159,6 +159,8 @@ async function findMarked(
   value: string,
 ): Promise<string | undefined> {
   const { botId, connectorId } = client.settings;
+  // Coze lists conversations by agent: those of an app cannot be found again, and another one is opened.
+  if (botId === undefined) return undefined;
   for (let page = 1; page <= mostPages; page++) {
     const answer = await client.call({
       method: "GET",

@@ -59,7 +59,10 @@ const meanings: Readonly<Record<number, Meaning>> = {
   4102: { code: "backend-refused-content", what: "the risk control stopped the request" },
   4104: { code: "backend-rejected", what: "the chat cannot be cancelled any more" },
   4105: { code: "backend-refused-content", what: "the content is sensitive" },
-  4200: { code: "backend-rejected", what: "the resource does not exist; check botId" },
+  4200: {
+    code: "backend-rejected",
+    what: "the resource does not exist; check botId, and that the workflow is published",
+  },
   4201: { code: "backend-rejected", what: "the member is there already" },
   4300: { code: "backend-refused-content", what: "the file is empty" },
   4301: { code: "backend-refused-content", what: "there is more than one file" },

@@ -23,6 +23,7 @@ export type {
   CozeSessionContext,
   CozeTool,
   CozeTurn,
+  CozeWorkflow,
 } from "./options.ts";
 
 /** A backend for Coze: all but what Coze needs not. */
@@ -88,7 +89,7 @@ async function probe(client: CozeClient, options: CozeOptions, signal: AbortSign
 async function* ask(client: CozeClient, turn: AskCall): AsyncGenerator<ReplyEvent> {
   const progress = new ChatProgress(turn);
   try {
-    const asked = askedIn(turn.state);
+    const asked = client.settings.workflow === undefined ? askedIn(turn.state) : undefined;
     if (asked !== undefined && (yield* answerQuestion(client, turn, asked, progress))) return;
     const request = chatRequest(client, turn, await composeQuestion(client, turn));
     yield* (client.settings.stream ? streamChat : pollChat)(client, turn, request, progress);

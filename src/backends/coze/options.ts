@@ -40,6 +40,16 @@ export type CozeTool = (
   turn: CozeTurn & { readonly signal: AbortSignal },
 ) => JsonValue | undefined | Promise<JsonValue | undefined>;
 
+/** A published chatflow of a space or of an app (Coze docs: developer_guides/workflow_chat). It streams, and takes texts alone. */
+export interface CozeWorkflow {
+  /** Its id, a string of digits. */
+  readonly id: string;
+  /** The app in which it runs, in place of an agent: give no `botId` then. Coze lists no conversations of an app. */
+  readonly appId?: string;
+  /** E.g. `"v0.0.5"`. @default the newest */
+  readonly version?: string;
+}
+
 /** What `coze` takes. */
 export interface CozeOptions {
   /** The OAuth app's id (type "normal", client "service"). */
@@ -53,8 +63,10 @@ export interface CozeOptions {
    * kept apart by their conversations and by `user_id` alone, not by a session of Coze's.
    */
   readonly accessToken?: string;
-  /** The agent's id, a string of digits. It must be published to the API channel. */
-  readonly botId: string;
+  /** The agent's id, a string of digits. It must be published to the API channel. Required but for an app's chatflow. */
+  readonly botId?: string;
+  /** A chatflow that answers, in place of the agent's own prompt. */
+  readonly workflow?: CozeWorkflow;
   /** Which Coze the key belongs to: coze.cn or coze.com. @default "cn" */
   readonly region?: "cn" | "com";
   /** The API's address, in place of `region`. @default "https://api.coze.cn" */
@@ -131,7 +143,9 @@ export interface OAuthApp {
 export interface CozeSettings {
   /** A token for each session is made of the OAuth app; or there is one token for all. */
   readonly credentials: OAuthApp | string;
-  readonly botId: string;
+  /** Undefined where an app's chatflow answers. */
+  readonly botId: string | undefined;
+  readonly workflow: CozeWorkflow | undefined;
   /** Without a trailing slash. */
   readonly baseURL: string;
   readonly audience: string;
@@ -168,6 +182,7 @@ const optionNames: Record<keyof CozeOptions, true> = {
   privateKey: true,
   accessToken: true,
   botId: true,
+  workflow: true,
   region: true,
   baseURL: true,
   audience: true,
@@ -202,7 +217,8 @@ const optionNames: Record<keyof CozeOptions, true> = {
  */
 export function readOptions(options: CozeOptions): CozeSettings {
   refuseUnknown(options, Object.keys(optionNames));
-  checkText("botId", options.botId);
+  checkWorkflow(options);
+  if (options.workflow?.appId === undefined) checkText("botId", options.botId);
   for (const name of ["accountId", "enterpriseId", "connectorId", "audience"] as const) {
     if (options[name] !== undefined) checkText(name, options[name]);
   }
@@ -250,6 +266,7 @@ export function readOptions(options: CozeOptions): CozeSettings {
   return {
     credentials,
     botId: options.botId,
+    workflow: options.workflow,
     baseURL,
     audience,
     tokenPath,
@@ -286,6 +303,23 @@ export function readOptions(options: CozeOptions): CozeSettings {
       tokenTtlSeconds,
     ]),
   };
+}
+
+function checkWorkflow({ workflow, botId, stream }: CozeOptions): void {
+  if (workflow === undefined) return;
+  if (!isObject(workflow)) throw optionInvalid("workflow", "must be an object with an id");
+  refuseUnknown(workflow, ["id", "appId", "version"], "workflow.");
+  checkText("workflow.id", workflow.id);
+  for (const name of ["appId", "version"] as const) {
+    if (workflow[name] !== undefined) checkText(`workflow.${name}`, workflow[name]);
+  }
+  if (workflow.appId !== undefined && botId !== undefined)
+    throw optionInvalid(
+      "workflow.appId",
+      "and botId exclude each other: give the one in which the chatflow runs",
+    );
+  if (stream === false)
+    throw optionInvalid("stream", "must not be false with workflow: a chatflow only streams");
 }
 
 function publicPart(key: KeyObject): string {

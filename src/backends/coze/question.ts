@@ -1,3 +1,4 @@
+import { AparteError } from "../../errors.ts";
 import type { AskCall } from "../backend.ts";
 import type { CozeClient } from "./client.ts";
 import { kindOf, upload } from "./files.ts";
@@ -29,6 +30,8 @@ export async function composeQuestion(client: CozeClient, turn: AskCall): Promis
   const text = questionText(turn);
   const question = { role: "user", type: "question", meta_data: { [turnMark]: turn.turnId } } as const;
   if (turn.files.length === 0) return { ...question, content: text, content_type: "text" };
+  if (client.settings.workflow !== undefined)
+    throw new AparteError("backend-rejected", "Coze: a chatflow's messages take no files.");
   const items: { type: ReturnType<typeof kindOf>; file_id: string }[] = [];
   // A few at a time: Coze takes ten uploads a second on the smaller plans, from all people together.
   for (let at = 0; at < turn.files.length; at += uploadsAtOnce) {

@@ -12,8 +12,14 @@ export interface Sink {
 /** For a chat that is polled: nobody listens. */
 export const silent: Sink = { emit: () => {}, cut: () => {}, end: () => {} };
 
-/** An event stream as `/v3/chat` writes it, with what the request's fault does to it. */
-export function openStream(call: Call): { readonly sink: Sink; readonly response: Response } {
+/**
+ * An event stream, with what the request's fault does to it. As it is captured from the service, `/v3/chat` writes no
+ * blank behind the colons, and a chatflow does; they differ in their last event, too.
+ */
+export function openStream(
+  call: Call,
+  { blank = "", done = "[DONE]" }: { readonly blank?: string; readonly done?: unknown } = {},
+): { readonly sink: Sink; readonly response: Response } {
   const { cut, hangAfter, errorEvent } = call.fault;
   const encoder = new TextEncoder();
   let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
@@ -38,8 +44,7 @@ export function openStream(call: Call): { readonly sink: Sink; readonly response
   };
   const emit = (event: string, data: unknown) => {
     if (hangAfter !== undefined && events >= hangAfter) return;
-    // No blank behind the colons: so it is captured from the service.
-    controller?.enqueue(encoder.encode(`event:${event}\ndata:${JSON.stringify(data)}\n\n`));
+    controller?.enqueue(encoder.encode(`event:${blank}${event}\ndata:${blank}${JSON.stringify(data)}\n\n`));
     events += 1;
     if (events === cut) breakOff();
     breakByError();
@@ -51,7 +56,7 @@ export function openStream(call: Call): { readonly sink: Sink; readonly response
       emit,
       cut: breakOff,
       end() {
-        emit("done", "[DONE]");
+        emit("done", done);
         if (hangAfter === undefined || events < hangAfter) controller?.close();
         controller = undefined;
       },

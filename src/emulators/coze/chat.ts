@@ -21,6 +21,8 @@ import type { Chat, Conversation, Identity, Message } from "./state.ts";
 
 export interface ChatOptions {
   readonly service: Service;
+  /** The published chatflows. */
+  readonly workflows: readonly string[];
   readonly wordDelayMs: number;
   readonly closing: AbortSignal;
   readonly onChat: (chat: Chat) => void;
@@ -31,6 +33,7 @@ const maxMessages = 100;
 
 export function chatRoutes({
   service,
+  workflows,
   wordDelayMs,
   closing,
   onChat,
@@ -43,7 +46,17 @@ export function chatRoutes({
     const identity = service.identify(call.request);
     const body = await readBody(call.request);
     const asked = readChat(body, service, identity);
-    const conversationId = call.query.get("conversation_id") ?? "";
+    return answer(call, identity, asked, call.query.get("conversation_id") ?? "");
+  }
+
+  async function runWorkflow(call: Call): Promise<Answer> {
+    const identity = service.identify(call.request);
+    const body = await readBody(call.request);
+    const asked = readWorkflowChat(body, service, identity, workflows);
+    return answer(call, identity, asked, optionalText(body, "conversation_id") ?? "");
+  }
+
+  function answer(call: Call, identity: Identity, asked: AskedChat, conversationId: string): Answer {
     const known = conversationId === "" ? undefined : ownConversation(state, conversationId, identity);
     const context = known === undefined ? [] : contextOf(known);
     const query = asked.messages.at(-1) ?? context.at(-1);
@@ -55,15 +68,37 @@ export function chatRoutes({
     const before = [...context, ...asked.messages]
       .filter((message) => message.role === "user" && message !== query)
       .map((message) => saidIn(message, state).text);
-    const plan = planned(call, planAnswer({ ...said, before }));
+    const stopped = asked.isWorkflow ? stoppedIn(known) : undefined;
+    const plan = planned(call, stopped?.plan ?? planAnswer({ ...said, before }));
     const conversation = known ?? createConversation(service, identity, { botId: asked.botId });
     if (known === undefined) service.onConversation(conversation);
-    const chat = begin(conversation, asked, wordsOf(said.text).length + before.length);
+    const chat = begin(conversation, asked, wordsOf(said.text).length + before.length, {
+      asked: stopped?.asked ?? said.text,
+      outputs: stopped?.outputs ?? [],
+    });
     keep(conversation, chat, asked.messages, said.text);
-    return start(call, chat, plan, asked.stream);
+    return start(call, chat, plan, asked);
+
+    /** What a chatflow goes on with that stopped for a question. It runs no tools of the client's. */
+    function stoppedIn(known: Conversation | undefined) {
+      const last = [...state.chats.values()].findLast((chat) => chat.conversationId === known?.id);
+      if (last?.status !== "requires_action") return undefined;
+      const outputs = [...last.outputs, said.text];
+      let plan = planAfterAction(last.asked, outputs);
+      while (plan.steps.some((step) => step.type === "action" && step.isQuestion !== true)) {
+        outputs.push("unknown");
+        plan = planAfterAction(last.asked, outputs);
+      }
+      return { asked: last.asked, outputs, plan };
+    }
   }
 
-  function begin(conversation: Conversation, asked: AskedChat, input: number): Chat {
+  function begin(
+    conversation: Conversation,
+    asked: AskedChat,
+    input: number,
+    plan: Pick<Chat, "asked" | "outputs">,
+  ): Chat {
     const chat: Chat = {
       id: state.newId(),
       conversationId: conversation.id,
@@ -79,7 +114,7 @@ export function chatRoutes({
       endedAt: undefined,
       lastError: { code: 0, msg: "" },
       toolCalls: [],
-      outputs: [],
+      ...plan,
       usage: { input, output: 0 },
     };
     state.running.set(conversation.id, chat.id);
@@ -104,7 +139,12 @@ export function chatRoutes({
     state.saveConversation(conversation);
   }
 
-  function start(call: Call, chat: Chat, plan: AgentPlan, stream: boolean): Answer {
+  function start(
+    call: Call,
+    chat: Chat,
+    plan: AgentPlan,
+    { stream, isWorkflow }: Pick<AskedChat, "stream" | "isWorkflow">,
+  ): Answer {
     const canceled = new AbortController();
     cancels.set(chat.id, canceled);
     const isNew = chat.status === "created";
@@ -125,7 +165,8 @@ export function chatRoutes({
       void runChat({ ...run, sink: silent });
       return { data: wireChat(chat) };
     }
-    const { sink, response } = openStream(call);
+    const done = { debug_url: "https://www.coze.cn/work_flow" };
+    const { sink, response } = isWorkflow ? openStream(call, { blank: " ", done }) : openStream(call);
     if (isNew) sink.emit("conversation.chat.created", wireChat(chat));
     void runChat({ ...run, sink });
     return response;
@@ -200,15 +241,13 @@ export function chatRoutes({
     chat.toolCalls = [];
     chat.status = "in_progress";
     chat.outputs = [...chat.outputs, ...texts];
-    const asked = state
-      .messagesOf(chat.conversationId)
-      .findLast((message) => message.chatId === chat.id && message.role === "user");
-    const said = asked === undefined ? "" : saidIn(asked, state).text;
-    return start(call, chat, planned(call, planAfterAction(said, chat.outputs)), stream);
+    const plan = planned(call, planAfterAction(chat.asked, chat.outputs));
+    return start(call, chat, plan, { stream, isWorkflow: false });
   }
 
   return [
     { method: "POST", path: "/v3/chat", handle: create },
+    { method: "POST", path: "/v1/workflows/chat", handle: runWorkflow },
     // The documents and the Go client read it by GET, the JavaScript and Python clients by POST.
     { method: "GET", path: "/v3/chat/retrieve", handle: retrieve },
     { method: "POST", path: "/v3/chat/retrieve", handle: retrieve },
@@ -219,6 +258,8 @@ export function chatRoutes({
 }
 
 interface AskedChat {
+  readonly isWorkflow: boolean;
+  /** Empty for an app's chatflow. */
   readonly botId: string;
   readonly userId: string;
   readonly stream: boolean;
@@ -242,7 +283,34 @@ function readChat(body: Fields, service: Service, identity: Identity): AskedChat
   const messages = enteredMessages(list, entry, { state: service.state, identity });
   const parameters = asFields(body.parameters ?? {}, "parameters");
   const customVariables = customVariablesOf(body);
-  return { botId, userId, stream, saved, messages, metaData: metaDataOf(body), customVariables, parameters };
+  const metaData = metaDataOf(body);
+  return { isWorkflow: false, botId, userId, stream, saved, messages, metaData, customVariables, parameters };
+}
+
+const maxWorkflowMessages = 50;
+
+function readWorkflowChat(
+  body: Fields,
+  service: Service,
+  identity: Identity,
+  workflows: readonly string[],
+): AskedChat {
+  if (!workflows.includes(requiredText(body, "workflow_id")))
+    throw new Refusal(4200, "the workflow does not exist, or is not published");
+  const botId = optionalText(body, "bot_id") ?? "";
+  const appId = optionalText(body, "app_id") ?? "";
+  if ((botId === "") === (appId === "")) throw new Refusal(4000, "one of bot_id and app_id is required");
+  if (botId !== "") service.checkBot(botId, identity);
+  const list = asList(body.additional_messages, "additional_messages");
+  if (list.length > maxWorkflowMessages) throw new Refusal(4004, "additional_messages exceeds 50");
+  const messages = enteredMessages(list, "chat", { state: service.state, identity });
+  if (messages.some(({ contentType }) => contentType !== "text"))
+    throw new Refusal(4000, "content_type must be text");
+  if (body.parameters === undefined) throw new Refusal(4000, "The field parameters is required");
+  const parameters = asFields(body.parameters, "parameters");
+  const userId = optionalText(asFields(body.ext ?? {}, "ext"), "user_id") ?? "";
+  const common = { stream: true, saved: true, metaData: {}, customVariables: {} };
+  return { isWorkflow: true, botId, userId, messages, parameters, ...common };
 }
 
 /** The agent's plan, or the failure that a queued fault puts in its place. */

@@ -176,6 +176,7 @@ export async function startCozeEmulator(options: CozeEmulatorOptions = {}): Prom
           ...fileRoutes(service, settings.maxFileBytes),
           ...chatRoutes({
             service,
+            workflows: settings.workflows,
             wordDelayMs,
             closing,
             onChat: (chat) => begun.happened(() => chatView(chat)),

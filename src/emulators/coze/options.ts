@@ -20,6 +20,8 @@ export interface CozeEmulatorOptions extends EmulatorOptions {
   readonly persist?: string;
   /** The bots of the account; `botId` is the first one. @default one published bot */
   readonly bots?: readonly CozeBot[];
+  /** The ids of the published chatflows, which answer as the bots do. @default none */
+  readonly workflows?: readonly string[];
   /**
    * The OAuth app's RSA key as PKCS#8 PEM. Making one takes some tenths of a second: tests that start many emulators
    * may give them the same.
@@ -59,6 +61,10 @@ export function readOptions(options: CozeEmulatorOptions): Settings {
       holds: (value) => Array.isArray(value) && value.length > 0 && value.every(isBot),
       expected: "a list of at least one { id?: digits, published?: boolean }, each id once",
     },
+    workflows: {
+      holds: (value) => Array.isArray(value) && value.every((id) => /^\d{1,19}$/.test(String(id))),
+      expected: "a list of ids of digits",
+    },
     privateKey: rsaKey,
     tokenTtlSeconds: wholeNumber(1, 86_399),
     wordDelayMs: wordDelay,
@@ -71,6 +77,7 @@ export function readOptions(options: CozeEmulatorOptions): Settings {
     host: "127.0.0.1",
     region: "cn",
     bots: [{}],
+    workflows: [],
     tokenTtlSeconds: 86_399,
     wordDelayMs: 0,
     maxFileBytes: 512 * 1024 * 1024,

@@ -71,6 +71,8 @@ export interface Chat {
   endedAt: number | undefined;
   lastError: { readonly code: number; readonly msg: string };
   toolCalls: readonly ToolCall[];
+  /** The words that the agent's plan began with. */
+  readonly asked: string;
   /** What was submitted so far, in order. */
   outputs: readonly string[];
   usage: { readonly input: number; readonly output: number };
