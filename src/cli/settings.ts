@@ -173,8 +173,9 @@ function readCoze(env: Variables): CozeOptions | undefined {
 }
 
 function readSonaops(env: Variables): SonaopsOptions | undefined {
-  const needed = ["SONAOPS_BASE_URL", "SONAOPS_API_KEY", "SONAOPS_API_SECRET", "SONAOPS_AGENT_ID"] as const;
-  if (!env.hasAny(needed, ["SONAOPS_PROFILE"])) return undefined;
+  const agent = env.get("SONAOPS_AGENT_NAME") === undefined ? "SONAOPS_AGENT_ID" : "SONAOPS_AGENT_NAME";
+  const needed = ["SONAOPS_BASE_URL", "SONAOPS_API_KEY", "SONAOPS_API_SECRET", agent] as const;
+  if (!env.hasAny(needed, ["SONAOPS_AGENT_ID", "SONAOPS_PROFILE"])) return undefined;
   for (const name of needed) {
     if (env.get(name) === undefined)
       throw wrong(name, `is missing: an agent on Sonaops needs ${needed.join(", ")}.`);
@@ -183,8 +184,12 @@ function readSonaops(env: Variables): SonaopsOptions | undefined {
     baseURL: env.need("SONAOPS_BASE_URL"),
     apiKey: env.need("SONAOPS_API_KEY"),
     apiSecret: env.need("SONAOPS_API_SECRET"),
-    agentId: env.need("SONAOPS_AGENT_ID"),
-    profile: env.oneOf("SONAOPS_PROFILE", ["B", "A"]),
+    ...definedOf<Partial<SonaopsOptions>>({
+      agentId: env.get("SONAOPS_AGENT_ID"),
+      agentName: env.get("SONAOPS_AGENT_NAME"),
+      // Without it both are tried.
+      profile: env.get("SONAOPS_PROFILE") && env.oneOf("SONAOPS_PROFILE", ["A", "B"]),
+    }),
   };
 }
 

@@ -808,6 +808,63 @@ describe("sonaops' deadlines", () => {
   });
 });
 
+describe("sonaops by the agent's name", () => {
+  const named = (options: Partial<SonaopsOptions>, service = emulator) => {
+    const { baseURL, apiKey, apiSecret } = service;
+    return sonaops({ baseURL, apiKey, apiSecret, retryDelay: 1, logger: quiet, ...options });
+  };
+
+  it.each(["A", "B"] as const)("finds its id in the service's list, once, profile %s", async (profile) => {
+    const service = await start({ profile, agents: ["one", "two"] });
+    const made = named({ agentName: "Agent two", profile }, service);
+    const conversationId = await made.open(call());
+    await made.open(call("ben"));
+    const turn = { ...call(), conversationId, turnId: "turn-1", text: "hello", files: [] };
+    expect(await answer(made.ask(turn))).toContain("hello");
+    expect(service.conversations().map(({ agentId }) => agentId)).toEqual(["two", "two"]);
+    expect(service.requests().map(({ path }) => path)).toEqual([
+      "/v1/agent/list",
+      openPath,
+      openPath,
+      streamPath,
+    ]);
+  });
+
+  it("asks for it in a process that has only the conversation", async () => {
+    const { conversationId } = await opened();
+    const made = named({ agentName: `Agent ${emulator.agentId}` });
+    const turn = { ...call(), conversationId, turnId: "turn-1", text: "hello", files: [] };
+    expect(await answer(made.ask(turn))).toContain("hello");
+  });
+
+  it.each([
+    ["a list in data", [{ agentId: "two", name: "Two" }]],
+    ["a list within data, in other words", { total: 1, agents: [{ id: "two", agentName: "Two" }] }],
+  ])("reads %s", async (_, data) => {
+    const asked: unknown[] = [];
+    const fetching: typeof fetch = async (url, init) => {
+      if (!String(url).endsWith("/v1/agent/list")) asked.push(JSON.parse(String(init?.body)));
+      const answered = String(url).endsWith("/v1/agent/list") ? data : { conversationId: "c1" };
+      return Response.json({ code: 10200, success: true, data: answered });
+    };
+    expect(await named({ agentName: "Two", fetch: fetching }).open(call())).toBe("c1");
+    expect(asked).toEqual([{ agentId: "two" }]);
+  });
+
+  it.each([
+    ["no agent", { agentName: "Agent three" }],
+    ["no agent", { agentName: "Agent" }],
+    ["an agent that is not in allowedAgents", { agentName: "Agent two", allowedAgents: ["one"] }],
+    ["several agents", { agentName: "Agent twin" }],
+  ])("tells of %s, and opens nothing: %o", async (problem, options) => {
+    const service = await start({ agents: ["one", "two", "twin", "twin"] });
+    const error = await failure(named(options, service).open(call()));
+    expect(error.code).toBe("backend-rejected");
+    expect(error.message).toBe(`Sonaops: agentName is the name of ${problem}.`);
+    expect(service.conversationsOpened).toBe(0);
+  });
+});
+
 describe("sonaops' options", () => {
   const good: SonaopsOptions = {
     baseURL: "https://api.example.com/",
@@ -827,6 +884,9 @@ describe("sonaops' options", () => {
     ["apiSecret", { apiSecret: 7 }],
     ["agentId", { agentId: undefined }],
     ["agentId", { agentId: " a " }],
+    ["agentName", { agentName: "Ada" }],
+    ["agentName", { agentName: "", agentId: undefined }],
+    ["allowedAgents", { allowedAgents: [""] }],
     ["allowedAgents", { allowedAgents: "agent-1" }],
     ["agentId", { allowedAgents: ["agent-2"] }],
     ["agentId", { allowedAgents: [] }],

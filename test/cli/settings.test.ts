@@ -55,6 +55,23 @@ describe("The program's settings", () => {
     });
   });
 
+  it("take a Sonaops agent by id or by name, and leave the profile open where it is not named", () => {
+    const own = {
+      SONAOPS_BASE_URL: "https://api.example.com",
+      SONAOPS_API_KEY: "k",
+      SONAOPS_API_SECRET: "s",
+      APARTE_SECRET: secret,
+    };
+    const sonaops = (more: object) => readSettings({ ...own, ...more }).sonaops;
+    const base = { baseURL: "https://api.example.com", apiKey: "k", apiSecret: "s" };
+    expect(sonaops({ SONAOPS_AGENT_ID: "7" })).toEqual({ ...base, agentId: "7" });
+    expect(sonaops({ SONAOPS_AGENT_NAME: "Ada", SONAOPS_PROFILE: "B" })).toEqual({
+      ...base,
+      agentName: "Ada",
+      profile: "B",
+    });
+  });
+
   it("take limits", () => {
     const limits = { APARTE_TURNS_PER_MINUTE: "20", APARTE_TENANT_TURNS_PER_MINUTE: "500", COZE_QPS: "100" };
     expect(readSettings({ ...coze(), ...limits })).toMatchObject({
@@ -115,6 +132,7 @@ describe("The program's settings", () => {
     ["COZE_APP_ID", () => ({ COZE_REGION: "com" })],
     ["COZE_APP_ID", () => ({ COZE_QPS: "5" })],
     ["SONAOPS_BASE_URL", () => ({ SONAOPS_PROFILE: "A" })],
+    ["SONAOPS_BASE_URL", () => ({ SONAOPS_AGENT_NAME: "Ada" })],
     ["DIALOGFLOW_AGENT", () => ({ DIALOGFLOW_CREDENTIALS_FILE: "key.json", APARTE_SECRET: secret })],
     ["APARTE_LINK_HOSTS", () => ({ APARTE_LINK_HOSTS: "https://docs.acme.com" })],
     ["APARTE_FRESH_AFTER", () => ({ APARTE_FRESH_AFTER: "24" })],

@@ -16,7 +16,8 @@ it("One program serves agents of three services; people switch, and keep a conve
   const folder = mkdtempSync(join(tmpdir(), "aparte-three-"));
   const [coze, sonaops, dialogflow] = await Promise.all([
     startCozeEmulator(),
-    startSonaopsEmulator(),
+    // The program is not told how requests are signed.
+    startSonaopsEmulator({ profile: "A" }),
     startDialogflowCxEmulator(),
   ]);
   endings.push(() => rmSync(folder, { recursive: true }));
@@ -34,8 +35,7 @@ it("One program serves agents of three services; people switch, and keep a conve
       SONAOPS_BASE_URL: sonaops.baseURL,
       SONAOPS_API_KEY: sonaops.apiKey,
       SONAOPS_API_SECRET: sonaops.apiSecret,
-      SONAOPS_AGENT_ID: sonaops.agentId,
-      SONAOPS_PROFILE: sonaops.profile,
+      SONAOPS_AGENT_NAME: `Agent ${sonaops.agentId}`,
       DIALOGFLOW_AGENT: dialogflow.agent,
       DIALOGFLOW_BASE_URL: dialogflow.baseURL,
       DIALOGFLOW_CREDENTIALS_FILE: await dialogflow.writeCredentials(join(folder, "credentials.json")),

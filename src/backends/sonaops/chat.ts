@@ -11,10 +11,13 @@ import { signable } from "./signing.ts";
 
 /** Asks in the streaming way, the only one known of the service. A turn is never sent again once it may have run. */
 export async function* ask(client: SonaopsClient, turn: AskCall): AsyncGenerator<ReplyEvent> {
-  const request = requestOf(client, turn);
+  const words = wordsOf(turn);
   const whole = new Deadline(turn.signal, client.settings.chatTimeout);
   try {
-    yield* answer(client, request, turn, whole.signal);
+    const { sessionName: userId, conversationId } = turn;
+    const agentId = await client.agentId(userId, whole.signal);
+    const body = { agentId, conversationId, text: words };
+    yield* answer(client, { path: "/v1/chat/stream", body, userId, isTurn: true }, turn, whole.signal);
   } catch (error) {
     if (!whole.isOver) throw error;
     throw new ServiceFailure("backend-timeout", "Sonaops: the answer took too long", ranPerhaps, {
@@ -25,10 +28,7 @@ export async function* ask(client: SonaopsClient, turn: AskCall): AsyncGenerator
   }
 }
 
-function requestOf(
-  { settings }: SonaopsClient,
-  { conversationId, sessionName, text, files }: AskCall,
-): SonaopsRequest {
+function wordsOf({ text, files }: AskCall): string {
   if (files.length > 0) {
     throw new AparteError(
       "backend-rejected",
@@ -38,12 +38,7 @@ function requestOf(
   const words = signable(text);
   if (words === "")
     throw new AparteError("backend-rejected", "Sonaops: the message has no words. Send some.");
-  return {
-    path: "/v1/chat/stream",
-    body: { agentId: settings.agentId, conversationId, text: words },
-    userId: sessionName,
-    isTurn: true,
-  };
+  return words;
 }
 
 async function* answer(

@@ -3,7 +3,7 @@ import { AparteError } from "../../errors.ts";
 import { Deadline } from "../http/deadline.ts";
 import { isEventStream, openEvents, type ServerEvent } from "../http/events.ts";
 import { lost, ranPerhaps, refusedForGood, ServiceFailure } from "../http/failure.ts";
-import type { Fields } from "../http/json.ts";
+import { type Fields, fieldsOf, listOf, textOf } from "../http/json.ts";
 import { repeating } from "../http/repeat.ts";
 import { readEnvelope } from "./envelope.ts";
 import type { Judge } from "./failure.ts";
@@ -24,16 +24,51 @@ export interface SonaopsRequest {
 export class SonaopsClient {
   readonly settings: SonaopsSettings;
   readonly #quota: QuotaBreaker;
+  /** Undefined until the list has told it. */
+  #agentId: string | undefined;
   #signer: SonaopsSigner;
   /** The other profile, until it is known which one the service takes. */
   #other: SonaopsSigner | undefined;
 
   constructor(settings: SonaopsSettings) {
     this.settings = settings;
-    const { agentId, quotaPause: pauseMs, now, logger, onQuota } = settings;
+    const { agent, quotaPause: pauseMs, now, logger, onQuota } = settings;
+    this.#agentId = "id" in agent ? agent.id : undefined;
+    const agentId = "id" in agent ? agent.id : agent.name;
     this.#quota = new QuotaBreaker({ agentId, pauseMs, now, logger, onQuota });
     this.#signer = settings.signer;
     this.#other = settings.otherSigner;
+  }
+
+  /**
+   * The agent's id, which the service's list tells where the options have its name.
+   * @throws {AparteError} `backend-rejected` where there is not one such agent that may answer
+   */
+  async agentId(userId: string, signal: AbortSignal): Promise<string> {
+    const { agent, allowedAgents } = this.settings;
+    if (this.#agentId !== undefined || "id" in agent) return this.#agentId ?? "";
+    const data = await this.call({ path: "/v1/agent/list", body: {}, userId, isTurn: false }, signal);
+    // What the list looks like is not public.
+    const ids = listOf(Object.values({ data, ...data }).find(Array.isArray))
+      .map(fieldsOf)
+      .filter(({ name, agentName }) => (name ?? agentName) === agent.name)
+      .map(({ agentId, id }) => textOf(agentId) ?? textOf(id));
+    const [id] = ids;
+    if (id === undefined || ids.length > 1 || allowedAgents?.includes(id) === false) {
+      const problem =
+        id === undefined
+          ? "no agent"
+          : ids.length > 1
+            ? "several agents"
+            : "an agent that is not in allowedAgents";
+      throw new ServiceFailure(
+        "backend-rejected",
+        `Sonaops: agentName is the name of ${problem}`,
+        refusedForGood,
+      );
+    }
+    this.#agentId = id;
+    return id;
   }
 
   /** Sends the request and returns the envelope's data. */

@@ -30,10 +30,11 @@ export function sonaops(options: SonaopsOptions): Backend {
 
 /** Repeated after failures, too: at worst a conversation is left over in which nobody speaks. */
 async function open(client: SonaopsClient, { sessionName, signal }: OpenCall): Promise<string> {
+  const agentId = await client.agentId(sessionName, signal);
   const data = await client.call(
     {
       path: "/v1/chat/conversation",
-      body: { agentId: client.settings.agentId },
+      body: { agentId },
       userId: sessionName,
       isTurn: false,
     },

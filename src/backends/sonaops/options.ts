@@ -13,10 +13,12 @@ export interface SonaopsOptions {
   readonly apiKey: string;
   readonly apiSecret: string;
   /** The agent's id, as `/v1/agent/list` gives it. */
-  readonly agentId: string;
+  readonly agentId?: string;
+  /** The agent's name in that list, in place of `agentId`. The list is fetched before the first turn. */
+  readonly agentName?: string;
   /**
    * Which agents may answer at all. The service also hosts agents unfit for a workplace: with one list for all
-   * configurations, a wrong `agentId` is refused at start. @default only `agentId`
+   * configurations, a wrong `agentId` is refused at start, and a wrong `agentName` at the first turn. @default all
    */
   readonly allowedAgents?: readonly string[];
   /**
@@ -63,7 +65,9 @@ export interface SonaopsSettings {
   readonly baseURL: string;
   readonly apiKey: string;
   readonly apiSecret: string;
-  readonly agentId: string;
+  /** By id; or by its name in the service's list. */
+  readonly agent: { readonly id: string } | { readonly name: string };
+  readonly allowedAgents: readonly string[] | undefined;
   readonly signer: SonaopsSigner;
   /** Tried where the first one is refused; undefined where the options say which it is. */
   readonly otherSigner: SonaopsSigner | undefined;
@@ -86,6 +90,7 @@ const optionNames: Record<keyof SonaopsOptions, true> = {
   apiKey: true,
   apiSecret: true,
   agentId: true,
+  agentName: true,
   allowedAgents: true,
   profile: true,
   sign: true,
@@ -110,7 +115,7 @@ const optionNames: Record<keyof SonaopsOptions, true> = {
  */
 export function readOptions(options: SonaopsOptions): SonaopsSettings {
   refuseUnknown(options, Object.keys(optionNames));
-  for (const name of ["baseURL", "apiKey", "apiSecret", "agentId"] as const) checkText(name, options[name]);
+  for (const name of ["baseURL", "apiKey", "apiSecret"] as const) checkText(name, options[name]);
   // It becomes a header, where other characters cannot go.
   const [apiKey, apiSecret] = [pasted(options.apiKey), pasted(options.apiSecret)];
   if (!/^[\x21-\x7e]+$/.test(apiKey)) {
@@ -121,12 +126,13 @@ export function readOptions(options: SonaopsOptions): SonaopsSettings {
       throw optionInvalid(name, "must be a function");
     }
   }
-  checkAllowed(options);
+  const agent = readAgent(options);
   return {
     baseURL: readBaseURL(options.baseURL, "https://api.example.com"),
     apiKey,
     apiSecret,
-    agentId: options.agentId,
+    agent,
+    allowedAgents: options.allowedAgents,
     ...readSigners(options),
     reader: readReader(options),
     isConversationLost: options.isConversationLost ?? isConversationLost,
@@ -143,15 +149,21 @@ export function readOptions(options: SonaopsOptions): SonaopsSettings {
   };
 }
 
-function checkAllowed({ agentId, allowedAgents }: SonaopsOptions): void {
-  if (agentId !== agentId.trim()) throw optionInvalid("agentId", "must not begin or end with a blank");
-  if (allowedAgents === undefined) return;
-  if (!Array.isArray(allowedAgents) || !allowedAgents.every((id) => typeof id === "string" && id !== "")) {
+function readAgent({ agentId = "", agentName, allowedAgents }: SonaopsOptions): SonaopsSettings["agent"] {
+  const isList =
+    Array.isArray(allowedAgents) && allowedAgents.every((id) => typeof id === "string" && id !== "");
+  if (allowedAgents !== undefined && !isList)
     throw optionInvalid("allowedAgents", "must be a list of agent ids");
+  if (agentName !== undefined) {
+    checkText("agentName", agentName);
+    if (agentId !== "") throw optionInvalid("agentName", "and agentId exclude each other: give one of them");
+    return { name: agentName };
   }
-  if (!allowedAgents.includes(agentId)) {
+  checkText("agentId", agentId);
+  if (agentId !== agentId.trim()) throw optionInvalid("agentId", "must not begin or end with a blank");
+  if (allowedAgents?.includes(agentId) === false)
     throw optionInvalid("agentId", "is not in allowedAgents: only agents of that list may answer");
-  }
+  return { id: agentId };
 }
 
 function readSigners({ profile, sign }: SonaopsOptions): Pick<SonaopsSettings, "signer" | "otherSigner"> {
