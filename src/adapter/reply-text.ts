@@ -34,6 +34,10 @@ export class ReplyText {
       case "status":
         this.#status = event.text.replace(/\s+/g, " ").trim().slice(0, statusLength);
         break;
+      case "file":
+        this.#tell(event.name === undefined ? event.url : `${event.name}: ${event.url}`);
+        this.#status = "";
+        break;
       case "suggestions":
         if (event.items.length > 0)
           this.#tell([this.#texts("you-could-ask"), ...event.items.map((item) => `- ${item}`)].join("\n"));

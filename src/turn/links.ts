@@ -100,6 +100,9 @@ export async function* withPlainLinks(
       } else if (event.type === "status") yield { ...event, text: plainLinks(event.text, hosts) };
       else if (event.type === "suggestions") {
         yield { ...event, items: event.items.map((item) => plainLinks(item, hosts)) };
+      } else if (event.type === "file" && plainLinks(event.url, hosts) !== event.url) {
+        // Platforms fetch what they show: of another host they get no address at all.
+        yield { type: "message", text: plainLinks(event.url, hosts) };
       } else yield event;
     }
   } catch (error) {

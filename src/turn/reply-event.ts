@@ -7,6 +7,13 @@ export type ReplyEvent =
    * feedback, where the service takes any.
    */
   | { readonly type: "message"; readonly text: string; readonly id?: string }
+  /** A part of the answer that is no text: where to fetch it, by http or https. Whoever reads text reads its address. */
+  | {
+      readonly type: "file";
+      readonly kind: "image" | "audio" | "file";
+      readonly url: string;
+      readonly name?: string;
+    }
   /** Follow-up questions the person may ask next. */
   | { readonly type: "suggestions"; readonly items: readonly string[] }
   /** What the agent is doing, e.g. the name of a tool that runs. Not part of the answer. */
@@ -62,7 +69,7 @@ export const silentNotices: ReadonlySet<NoticeCode> = new Set([
   "paused",
 ]);
 
-/** The agent's words, gathered from a turn's events: what `handle(…).text()` returns. */
+/** The agent's words, and the addresses of its files, gathered from a turn's events: what `handle(…).text()` returns. */
 export class Transcript {
   #answers: string[] = [];
   #draft = "";
@@ -72,7 +79,7 @@ export class Transcript {
     else if (event.type === "message") {
       this.#answers.push(event.text);
       this.#draft = "";
-    }
+    } else if (event.type === "file") this.#answers.push(event.url);
   }
 
   /** The finished answers and what has come of the next one, with a blank line between them. */

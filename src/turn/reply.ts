@@ -97,6 +97,9 @@ async function* texts(reply: Reply): AsyncGenerator<string> {
       if (rest !== "") yield rest;
       draft = "";
       isFirst = false;
+    } else if (event.type === "file") {
+      yield draft === "" && isFirst ? event.url : `\n\n${event.url}`;
+      isFirst = false;
     }
   }
 }

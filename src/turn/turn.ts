@@ -559,7 +559,7 @@ export class Turn {
         const { type: _, ...usage } = event;
         this.#tell("usage", place, { usage });
       } else if (event.type === "handoff") session.pause(true);
-      else if (!hasSpoken && (event.type === "text" || event.type === "message")) {
+      else if (!hasSpoken && ["text", "message", "file"].includes(event.type)) {
         hasSpoken = true;
         this.#tell("first-word", place);
       }

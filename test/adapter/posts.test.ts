@@ -136,11 +136,12 @@ describe("Posts that grow by edits", () => {
     await settled();
     expect(shown).toEqual([]);
     log.push({ type: "message", text: "Hello." });
+    log.push({ type: "file", kind: "image", url: "https://x.example/a.png", name: "a.png" });
     log.push({ type: "suggestions", items: ["Who?"] });
     await expect.poll(() => shown).toEqual(["Hello."]);
     log.end();
     await delivered;
-    expect(shown).toEqual(["Hello.", ["Who?"]]);
-    expect(posted()).toEqual([null, null]);
+    expect(shown).toEqual(["Hello.", "a.png: https://x.example/a.png", ["Who?"]]);
+    expect(posted()).toEqual([null, null, null]);
   });
 });

@@ -1095,6 +1095,28 @@ describe("coze stream", () => {
       { type: "image", file_id: "1" },
     ];
     expect(await said(items, "object_string")).toEqual(["Here:\n[image]"]);
+    const files = [
+      { type: "text", text: "Here:" },
+      { type: "image", file_url: "https://files.example/a.png", name: "a.png" },
+      { type: "audio", file_url: "http://files.example/b.wav" },
+      { type: "other", file_url: "https://files.example/c", file_name: "c" },
+      { type: "file", file_url: "javascript:alert(1)" },
+      { type: "file", name: "d" },
+    ];
+    const object = (content: object[]) => answer(JSON.stringify(content), { content_type: "object_string" });
+    const shown = [
+      { type: "file", kind: "image", url: "https://files.example/a.png", name: "a.png" },
+      { type: "file", kind: "audio", url: "http://files.example/b.wav" },
+      { type: "file", kind: "file", url: "https://files.example/c", name: "c" },
+    ];
+    expect(await ask(frame("conversation.message.completed", object(files)))).toEqual([
+      { type: "message", text: "Here:\njavascript:alert(1)\n[file: d]", id: "m1" },
+      ...shown,
+    ]);
+    // A picture alone is an answer.
+    expect(await ask(frame("conversation.message.completed", object(files.slice(1, 2))))).toEqual(
+      shown.slice(0, 1),
+    );
     const silent = await ask(
       frame("conversation.message.delta", answer("", { reasoning_content: "hmm" })),
       frame("conversation.message.completed", answer("")),

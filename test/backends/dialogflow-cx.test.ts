@@ -734,11 +734,23 @@ describe("dialogflowCx", () => {
         }),
       );
       expect(await good.say("payload")).toEqual([{ type: "suggestions", items: ["Margherita", "Funghi"] }]);
-      const onPayload = (() => ({ type: "blocks" })) as unknown as NonNullable<
-        DialogflowCxOptions["onPayload"]
-      >;
-      const bad = await conversation(backend({ onPayload }));
-      expect(await failure(bad.say("payload"))).toMatchObject({ code: "backend-failed", field: "onPayload" });
+      const image = { type: "file", kind: "image", url: "https://x.example/a.png" } as const;
+      const drawing = await conversation(backend({ onPayload: () => [image] }));
+      expect(await drawing.say("payload")).toEqual([image]);
+      const wrong = [
+        { type: "blocks" },
+        { type: "message" },
+        { type: "suggestions", items: [7] },
+        { ...image, kind: "video" },
+        { ...image, url: "javascript:alert(1)" },
+      ];
+      for (const made of wrong) {
+        const bad = await conversation(backend({ onPayload: () => made as never }));
+        expect(await failure(bad.say("payload"))).toMatchObject({
+          code: "backend-failed",
+          field: "onPayload",
+        });
+      }
       const throws = await conversation(backend({ onPayload: () => Promise.reject(new Error("no")) }));
       expect(await failure(throws.say("payload"))).toMatchObject({
         code: "backend-failed",

@@ -183,12 +183,16 @@ describe("A reply with links", () => {
       { type: "status", text: "reads https://evil.com" },
       { type: "message", text: "https://evil.com" },
       { type: "suggestions", items: ["https://evil.com", "More?"] },
+      { type: "file", kind: "image", url: "https://evil.com/a.png?words=secret" },
+      { type: "file", kind: "image", url: `https://${hosts[0]}/a.png` },
       ...other,
     ]);
     expect(events).toEqual([
       { type: "status", text: "reads https[:]//evil[.]com" },
       { type: "message", text: "https[:]//evil[.]com" },
       { type: "suggestions", items: ["https[:]//evil[.]com", "More?"] },
+      { type: "message", text: "https[:]//evil[.]com/a.png?words=secret" },
+      { type: "file", kind: "image", url: `https://${hosts[0]}/a.png` },
       ...other,
     ]);
   });

@@ -21,6 +21,7 @@ function replyOf(...events: ReplyEvent[]): Reply {
 
 const text = (delta: string): ReplyEvent => ({ type: "text", delta });
 const message = (whole: string): ReplyEvent => ({ type: "message", text: whole });
+const picture: ReplyEvent = { type: "file", kind: "image", url: "https://x.example/a.png" };
 const notice = (code: NoticeCode, retryAfterMs?: number): ReplyEvent => ({
   ...{ type: "notice", code, text: `It is ${code}.` },
   ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
@@ -41,6 +42,8 @@ describe("A reply's text", () => {
     ["one\n\ntw", [message("one"), text("tw")]],
     ["one", [{ type: "status", text: "thinks" }, message("one"), { type: "suggestions", items: ["a"] }]],
     ["one", [notice("new-conversation"), message("one")]],
+    ["https://x.example/a.png", [picture]],
+    ["one\n\nhttps://x.example/a.png\n\ntwo", [message("one"), picture, text("two")]],
   ])("is %j", async (expected, events) => {
     expect(await replyOf(...events).text()).toBe(expected);
   });

@@ -16,6 +16,7 @@ import {
   type CozeChat,
   type CozeMessage,
   idOf,
+  partsOf,
   readableText,
   readChat,
   readMessage,
@@ -224,7 +225,7 @@ export async function* answersOf(
   });
   const messages = listOf(answer.data).map(readMessage);
   for (const message of messages) {
-    if (message.type === "answer") yield* deliver(message.id, readableText(message), progress);
+    if (message.type === "answer") yield* deliver(message.id, message, progress);
   }
   yield* closing(chat, messages, progress);
 }
@@ -232,13 +233,16 @@ export async function* answersOf(
 /** One complete answer, unless the person has got it or it is empty. */
 export function* deliver(
   id: string | undefined,
-  text: string,
+  message: Pick<CozeMessage, "content" | "contentType">,
   progress: ChatProgress,
 ): Generator<ReplyEvent> {
-  if (text.trim() === "" || (id !== undefined && progress.delivered.has(id))) return;
+  const { text, files } = partsOf(message);
+  const isEmpty = text.trim() === "";
+  if ((isEmpty && files.length === 0) || (id !== undefined && progress.delivered.has(id))) return;
   if (id !== undefined) progress.delivered.add(id);
   progress.answers += 1;
-  yield { type: "message", text, ...(id === undefined || id === "" ? {} : { id }) };
+  if (!isEmpty) yield { type: "message", text, ...(id === undefined || id === "" ? {} : { id }) };
+  yield* files;
 }
 
 /** What follows the answers: suggestions and what the chat cost. */

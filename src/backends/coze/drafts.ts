@@ -51,8 +51,9 @@ export class Drafts {
   }
 
   #whole({ text, message }: Draft): Generator<ReplyEvent> {
-    if (message === undefined) return deliver(undefined, text, this.#progress);
-    return deliver(message.id, readableText(message) || text, this.#progress);
+    const draft = { content: text, contentType: "text" };
+    const isDraft = message === undefined || readableText(message) === "";
+    return deliver(message?.id, isDraft ? draft : message, this.#progress);
   }
 
   #draft(id: string): Draft {

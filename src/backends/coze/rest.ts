@@ -4,7 +4,7 @@ import type { AskCall } from "../backend.ts";
 import { ServiceFailure } from "../http/failure.ts";
 import { answersOf, type ChatProgress, deliver, findTurn, judge, waitForChat } from "./chat.ts";
 import type { CozeClient } from "./client.ts";
-import { type CozeChat, type CozeMessage, readableText } from "./wire.ts";
+import type { CozeChat, CozeMessage } from "./wire.ts";
 
 /** What became of a turn that was sent: its chat, or its answers, or that Coze does not have the turn. */
 export type Trace =
@@ -67,5 +67,5 @@ export async function* messages(
   progress: ChatProgress,
 ): AsyncGenerator<ReplyEvent> {
   progress.state = "over";
-  for (const answer of answers) yield* deliver(answer.id, readableText(answer), progress);
+  for (const answer of answers) yield* deliver(answer.id, answer, progress);
 }

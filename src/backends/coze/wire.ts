@@ -1,4 +1,5 @@
 import { AparteError } from "../../errors.ts";
+import type { ReplyEvent } from "../../turn/reply-event.ts";
 import { type Fields, fieldsOf, listOf, numberOf, parsed, textOf } from "../http/json.ts";
 
 /** A message as Coze sends it. Ids are strings of digits too long for a number. */
@@ -81,22 +82,43 @@ export function readChat(value: unknown): CozeChat {
   };
 }
 
-/** What a person reads of a message: its text, with a line for each image or file, or a card's words. */
-export function readableText({ content, contentType }: CozeMessage): string {
-  if (contentType === "card") return cardText(content);
-  if (contentType !== "object_string") return content;
-  const items = listOf(parsed(content)).map(fieldsOf);
-  return items
-    .map((item) => (item.type === "text" ? textOf(item.text) : textOf(item.file_url) || attachmentText(item)))
-    .filter((line) => line !== undefined && line !== "")
-    .join("\n");
+/** What a person gets of a message: its text or a card's words, and what can be fetched of its files. */
+export function partsOf({ content, contentType }: Pick<CozeMessage, "content" | "contentType">): {
+  readonly text: string;
+  readonly files: readonly FileEvent[];
+} {
+  if (contentType === "card") return { text: cardText(content), files: [] };
+  if (contentType !== "object_string") return { text: content, files: [] };
+  const lines: string[] = [];
+  const files: FileEvent[] = [];
+  for (const item of listOf(parsed(content)).map(fieldsOf)) {
+    const url = textOf(item.file_url) ?? "";
+    if (item.type === "text") lines.push(textOf(item.text) ?? "");
+    else if (!/^https?:\/\//i.test(url)) lines.push(url || attachmentText(item));
+    else {
+      const name = textOf(item.name) || textOf(item.file_name);
+      files.push({ type: "file", kind: kindOf(item), url, ...(name ? { name } : {}) });
+    }
+  }
+  return { text: lines.filter((line) => line !== "").join("\n"), files };
+}
+
+type FileEvent = Extract<ReplyEvent, { readonly type: "file" }>;
+
+/** The same where there is nothing but text. */
+export function readableText(message: CozeMessage): string {
+  const { text, files } = partsOf(message);
+  return [text, ...files.map(({ url }) => url)].filter((line) => line !== "").join("\n");
 }
 
 /** For a file that Coze names by its id alone: nobody but the agent's account can fetch it. */
-function attachmentText({ type, name, file_name: fileName }: Fields): string {
-  const kind = type === "image" || type === "audio" ? type : "file";
-  const title = textOf(name) || textOf(fileName);
-  return title ? `[${kind}: ${title}]` : `[${kind}]`;
+function attachmentText(item: Fields): string {
+  const title = textOf(item.name) || textOf(item.file_name);
+  return title ? `[${kindOf(item)}: ${title}]` : `[${kindOf(item)}]`;
+}
+
+function kindOf({ type }: Fields): FileEvent["kind"] {
+  return type === "image" || type === "audio" ? type : "file";
 }
 
 /** The members of a card that hold words for people, in the order in which they are read. */

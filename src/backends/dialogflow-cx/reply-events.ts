@@ -6,10 +6,12 @@ import type { DialogflowTurn } from "./query.ts";
 import type { Place } from "./sealed-place.ts";
 
 /** What `onPayload` may make of a custom payload. */
-export type PayloadReply =
-  | Extract<ReplyEvent, { readonly type: "message" | "suggestions" | "status" | "handoff" }>
-  | readonly Extract<ReplyEvent, { readonly type: "message" | "suggestions" | "status" | "handoff" }>[]
-  | undefined;
+export type PayloadReply = PayloadEvent | readonly PayloadEvent[] | undefined;
+
+type PayloadEvent = Extract<
+  ReplyEvent,
+  { readonly type: "message" | "file" | "suggestions" | "status" | "handoff" }
+>;
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -149,7 +151,7 @@ async function* payloadEvents(
     if (!isPayloadEvent(event)) {
       throw new AparteError(
         "backend-failed",
-        'The function "onPayload" must return message, suggestions, status or handoff events, or undefined.',
+        'The function "onPayload" must return message, file, suggestions, status or handoff events, or undefined.',
         { field: "onPayload" },
       );
     }
@@ -158,7 +160,9 @@ async function* payloadEvents(
 }
 
 function isPayloadEvent(event: unknown): event is ReplyEvent {
-  const { type, text, items } = fields(event) ?? {};
+  const { type, text, items, kind, url } = fields(event) ?? {};
+  if (type === "file")
+    return ["image", "audio", "file"].includes(String(kind)) && /^https?:\/\//i.test(String(url));
   if (type === "message" || type === "status") return typeof text === "string";
   if (type === "suggestions") return Array.isArray(items) && items.every((item) => typeof item === "string");
   return type === "handoff";

@@ -28,7 +28,8 @@ type ReplyEvent =
   | { readonly type: "message" | "status"; readonly text: string }
   | { readonly type: "suggestions"; readonly items: readonly string[] }
   | { readonly type: "notice"; readonly code: string; readonly text: string }
-  | { readonly type: "handoff" | "end" | "file" | "usage" };
+  | { readonly type: "file"; readonly url: string; readonly name?: string }
+  | { readonly type: "handoff" | "end" | "usage" };
 
 type SentEvent =
   | { readonly id: string; readonly name: "message"; readonly data: ReplyEvent }
@@ -217,6 +218,8 @@ class Answer {
     if (event.type !== "status") this.setStatus("");
     if (event.type === "text") this.showDraft(this.#draft + event.delta);
     else if (event.type === "message") this.say(event.text);
+    else if (event.type === "file")
+      this.say(event.name === undefined ? event.url : `${event.name}: ${event.url}`);
     else if (event.type === "status") this.setStatus(`${event.text}…`);
     else if (event.type === "suggestions") this.suggest(event.items);
     else if (event.type === "handoff") this.note("A person takes over from here.");

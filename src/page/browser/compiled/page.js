@@ -163,6 +163,8 @@ class Answer {
             this.showDraft(this.#draft + event.delta);
         else if (event.type === "message")
             this.say(event.text);
+        else if (event.type === "file")
+            this.say(event.name === undefined ? event.url : `${event.name}: ${event.url}`);
         else if (event.type === "status")
             this.setStatus(`${event.text}…`);
         else if (event.type === "suggestions")
