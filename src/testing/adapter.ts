@@ -158,6 +158,7 @@ export function adapterContract({ describe, it }: ContractRunner, options: Adapt
           yield { type: "text", delta: "of the first." };
           yield { type: "message", text: "The first answer." };
           yield { type: "message", text: "The second answer." };
+          yield { type: "file", kind: "image", url: "https://files.example/a.png", name: "a.png" };
           yield { type: "suggestions", items: ["What else?", "And then?"] };
           yield { type: "usage", total: 12 };
         },
@@ -169,6 +170,8 @@ export function adapterContract({ describe, it }: ContractRunner, options: Adapt
       const all = allOf(platform);
       assert.ok(all.indexOf("The first answer.") >= 0, "the first one is there");
       assert.ok(all.indexOf("The first answer.") < all.indexOf("The second answer."), "they are in order");
+      const picture = all.indexOf("https://files.example/a.png");
+      assert.ok(all.indexOf("The second answer.") < picture, "the picture's address follows them");
       assert.ok(!all.includes("The draft"), "the draft is gone");
       assert.ok(!all.includes("looking things up"), "the status is gone");
     });
