@@ -600,6 +600,29 @@ describe.each([{ stream: true }, { stream: false }])("coze chat, stream: $stream
     expect(emulator.chats()).toHaveLength(1);
   });
 
+  it("sends again what came above the account's rate, and says so where it stays above", async () => {
+    await emulator.close();
+    let time = Date.now();
+    emulator = await startCozeEmulator({ privateKey, qps: 1, now: () => time });
+    let refused = 0;
+    const watching: typeof fetch = async (url, init) => {
+      const response = await fetch(url, init);
+      if (response.status !== 429) return response;
+      refused += 1;
+      expect(await response.clone().json()).toMatchObject({ code: 4013 });
+      if (refused === 6) time += 1000;
+      return response;
+    };
+    const { service, turn } = await opened(backend({ stream, fetch: watching }));
+    await all(service.ask(turn("one")));
+    const error = await failure(all(service.ask(turn("two"))));
+    expect([error.code, refused]).toEqual(["backend-rate-limited", 4]);
+    expect(messagesOf(await all(service.ask(turn("three"))))[0]).toContain("three");
+    expect(emulator.chats()).toHaveLength(2);
+    time += 999;
+    expect(await codeOf(all(service.ask(turn("four"))))).toBe("backend-rate-limited");
+  });
+
   it("comes back when Coze says so, and no sooner", async () => {
     const { service, turn } = await opened(backend({ stream }));
     emulator.fail({ path: "/v3/chat", page: 429, headers: { "retry-after": "1" } });

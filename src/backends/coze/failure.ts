@@ -120,7 +120,9 @@ export class CozeFailure extends ServiceFailure {
 /** The failure that an answer of Coze tells of. */
 export function refusal(facts: FailureFacts): CozeFailure {
   const { number, status = 200 } = facts;
-  const meaning = (number === undefined ? undefined : meanings[number]) ?? httpMeanings[status];
+  // Coze has no code of its own for an account's rate.
+  const isRate = number === 4013 && status === 429;
+  const meaning = (number === undefined || isRate ? undefined : meanings[number]) ?? httpMeanings[status];
   if (meaning !== undefined) {
     // 5000 leaves open whether anything ran.
     const certainty = number === 5000 ? inDoubt : meaning.pause === true ? refusedForNow : refusedForGood;

@@ -23,6 +23,8 @@ export interface ChatOptions {
   readonly service: Service;
   /** The published chatflows. */
   readonly workflows: readonly string[];
+  /** Throws where the account begins too many chats. */
+  readonly limit: () => void;
   readonly wordDelayMs: number;
   readonly closing: AbortSignal;
   readonly onChat: (chat: Chat) => void;
@@ -34,6 +36,7 @@ const maxMessages = 100;
 export function chatRoutes({
   service,
   workflows,
+  limit,
   wordDelayMs,
   closing,
   onChat,
@@ -57,6 +60,7 @@ export function chatRoutes({
   }
 
   function answer(call: Call, identity: Identity, asked: AskedChat, conversationId: string): Answer {
+    limit();
     const known = conversationId === "" ? undefined : ownConversation(state, conversationId, identity);
     const context = known === undefined ? [] : contextOf(known);
     const query = asked.messages.at(-1) ?? context.at(-1);

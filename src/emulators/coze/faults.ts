@@ -27,6 +27,12 @@ export interface CozeFault extends CommonFault {
   readonly chatFailed?: { readonly code: number; readonly msg: string };
 }
 
+/** The rest of the service's table: what is refused for good. */
+const refusals: readonly number[] = [
+  ...[4000, 4001, 4003, 4004, 4005, 4006, 4007, 4008, 4010, 4011, 4012, 4014, 4015, 4019, 4021, 4022],
+  ...[4028, 4102, 4104, 4105, 4200, 4201, 4300, 4301, 4302, 4303, 4304, 4314, 4315, 700012006],
+];
+
 export const faultRules: FaultRules<CozeFault, CozeRequest> = {
   known: {
     ...commonFaults,
@@ -56,8 +62,10 @@ export const faultRules: FaultRules<CozeFault, CozeRequest> = {
     () => ({ page: 302, headers: { location: "/elsewhere" } }),
     () => ({ code: 4009 }),
     () => ({ code: 4013 }),
+    () => ({ code: 4013, status: 429 }),
     () => ({ code: "4020" }),
     () => ({ code: 5000 }),
+    (random) => ({ code: refusals[Math.floor(random() * refusals.length)] ?? 4000 }),
     () => ({ code: 4100, status: 401 }),
     () => ({ code: 4101 }),
     () => ({ contentType: "text/event-stream", code: 4009 }),

@@ -177,6 +177,7 @@ export async function startCozeEmulator(options: CozeEmulatorOptions = {}): Prom
           ...chatRoutes({
             service,
             workflows: settings.workflows,
+            limit: limitOf(settings),
             wordDelayMs,
             closing,
             onChat: (chat) => begun.happened(() => chatView(chat)),
@@ -248,6 +249,16 @@ async function readSetup(state: CozeState, { bots, privateKey }: Settings): Prom
 
 function audiencesOf({ host, region }: Settings, port: number): readonly string[] {
   return [`api.coze.${region}`, ...[host, "localhost"].flatMap((own) => [own, `${own}:${port}`])];
+}
+
+/** Refuses the chats above the account's rate. */
+function limitOf({ qps = Number.POSITIVE_INFINITY, now }: Settings): () => void {
+  let begun: number[] = [];
+  return () => {
+    begun = begun.filter((at) => at > now() - 1000);
+    if (begun.length >= qps) throw new Refusal(4013, "the request rate exceeds the limit", 429);
+    begun.push(now());
+  };
 }
 
 function conversationView(state: CozeState, conversation: Conversation): CozeConversation {

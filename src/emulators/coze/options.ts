@@ -30,6 +30,8 @@ export interface CozeEmulatorOptions extends EmulatorOptions {
   readonly privateKey?: string;
   /** No token lives longer than this many seconds, whatever is asked for. @default 86399 */
   readonly tokenTtlSeconds?: number;
+  /** How many chats the account may begin in a second: others get HTTP 429 with code 4013. @default as many as come */
+  readonly qps?: number;
   /** Milliseconds before each word of an answer; 0 streams word by word without waiting. @default 0 */
   readonly wordDelayMs?: number;
   /** The largest upload, in bytes. @default 536870912 (512 MiB) */
@@ -43,7 +45,7 @@ export interface CozeEmulatorOptions extends EmulatorOptions {
 
 /** The options with their defaults. */
 export type Settings = CozeEmulatorOptions &
-  Required<Omit<CozeEmulatorOptions, "persist" | "privateKey" | "hostile">>;
+  Required<Omit<CozeEmulatorOptions, "persist" | "privateKey" | "hostile" | "qps">>;
 
 /** Checks the options at once, so that a wrong one is told by its name. */
 export function readOptions(options: CozeEmulatorOptions): Settings {
@@ -67,6 +69,7 @@ export function readOptions(options: CozeEmulatorOptions): Settings {
     },
     privateKey: rsaKey,
     tokenTtlSeconds: wholeNumber(1, 86_399),
+    qps: wholeNumber(1, 1e6),
     wordDelayMs: wordDelay,
     maxFileBytes: wholeNumber(1, 2 ** 40),
     region: oneOf("cn", "com"),
