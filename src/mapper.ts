@@ -340,9 +340,10 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
    * Gives the conversation a name at the service, now or when it is opened.
    * @param who a speaker, or a session's name
    * @param agent without it, the one that a message from the speaker would reach; in a middleware, the turn's
+   * @returns the name, as the service has it where it tells
    * @throws {AparteError} `backend-unsupported` where the service knows no names.
    */
-  rename(who: Speaker | string, title: string, agent?: Agent): Promise<void> {
+  rename(who: Speaker | string, title: string, agent?: Agent): Promise<string> {
     return this.#inSession(who, "rename", async (session) => {
       const name = agent ?? (await this.#reached(session.name, session.record.agent, who));
       return renameConversation(session, name, this.#backend(name), title);

@@ -163,7 +163,7 @@ export class Interactions {
   async #operate(
     interaction: RepliableInteraction,
     done: string | (() => string),
-    run: (speaker: Speaker) => Promise<void>,
+    run: (speaker: Speaker) => Promise<unknown>,
   ): Promise<void> {
     await this.#tell(interaction, async () => {
       const shared = await speakerOf(interaction, this.#settings, false);

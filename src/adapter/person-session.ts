@@ -19,7 +19,7 @@ export interface PersonSession {
   resolve(agent?: string): Promise<Mapping>;
   reset(agent?: string): Promise<void>;
   select(agent: string): Promise<void>;
-  rename(title: string, agent?: string): Promise<void>;
+  rename(title: string, agent?: string): Promise<string>;
   /** Erases the session, here and at the services. */
   forget(agent?: string): Promise<Erasure>;
   /** Stops what the person asked in this place, in whichever process it runs. @returns whether there was anything */

@@ -165,8 +165,8 @@ export interface Backend {
    */
   find?(session: SessionCall): Promise<string | undefined>;
 
-  /** Gives the conversation another name. */
-  rename?(conversation: ConversationCall & { readonly title: string }): Promise<void>;
+  /** Gives the conversation another name, and returns the one that it has now, where the service tells it. */
+  rename?(conversation: ConversationCall & { readonly title: string }): Promise<string | undefined>;
 
   /** Makes the agent forget what was said; the conversation and its id stay. */
   clear?(conversation: ConversationCall): Promise<void>;

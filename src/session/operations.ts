@@ -128,7 +128,7 @@ export async function renameConversation(
   agent: string,
   backend: Backend,
   title: string,
-): Promise<void> {
+): Promise<string> {
   if (typeof title !== "string" || title.trim() === "") {
     throw new AparteError("input-invalid", "The title must be a text that is not empty.", { field: "title" });
   }
@@ -139,9 +139,12 @@ export async function renameConversation(
     );
   }
   const conversation = session.conversation(agent);
-  if (conversation?.id !== undefined)
-    await backend.rename({ ...callOf(session, agent, conversation.id), title });
-  session.changeConversation(agent, { ...conversation, title });
+  const named =
+    conversation?.id !== undefined &&
+    (await backend.rename({ ...callOf(session, agent, conversation.id), title }));
+  const name = named || title;
+  session.changeConversation(agent, { ...conversation, title: name });
+  return name;
 }
 
 /** @throws {AparteError} `input-invalid`, or `backend-unsupported` where the service takes no feedback. */

@@ -490,7 +490,8 @@ describe("coze conversations", () => {
   it("renames, clears, and deletes, also what is already gone", async () => {
     const { service, turn, conversation } = await opened();
     await all(service.ask(turn("my name is Ada")));
-    await service.rename({ ...conversation, title: ` ${"n".repeat(100)}\n` });
+    const name = await service.rename({ ...conversation, title: ` ${"n".repeat(100)}\n` });
+    expect(name).toBe("n".repeat(100));
     expect(emulator.conversations()[0]?.name).toBe("n".repeat(100));
     const error = await failure(service.rename({ ...conversation, title: "n".repeat(101) }));
     expect([error.code, error.field, error.message]).toEqual([
@@ -772,6 +773,36 @@ describe.each([{ stream: true }, { stream: false }])("coze chat, stream: $stream
     });
     await all(service.ask(turn("hello")));
     expect(emulator.chats()[1]).toMatchObject({ customVariables: { who: "me" }, parameters: { age: 37 } });
+  });
+
+  it("sends the meta data that it makes for a turn with its chat alone, checked", async () => {
+    const made: unknown[] = [];
+    const metaData = ({ context, text }: { context: object; text: string }) => {
+      made.push(context);
+      return { plan: text } as { [key: string]: string };
+    };
+    const { service, turn } = await opened(backend({ stream, metaData }));
+    await all(service.ask(turn("gold", { context: { name: "Ada" } })));
+    expect(made).toEqual([{ name: "Ada" }]);
+    expect(emulator.conversations()[0]?.metaData).not.toHaveProperty("plan");
+    expect(emulator.chats()[0]?.metaData).toEqual({ plan: "gold", aparte_turn: "turn-1" });
+    const mark = { aparte_turn: "mine" };
+    const many = Object.fromEntries(Array.from({ length: 15 }, (_, index) => [`k${index}`, "v"]));
+    for (const wrong of [
+      mark,
+      many,
+      { k: "" },
+      { k: "v".repeat(513) },
+      { ["k".repeat(65)]: "v" },
+      { k: 7 },
+    ]) {
+      const bad = backend({ stream, metaData: () => wrong as { [key: string]: string } });
+      const error = await failure(all(bad.ask(turn("hello"))));
+      expect([error.code, error.field]).toEqual(["input-invalid", "metaData"]);
+    }
+    const most = Object.fromEntries(Array.from({ length: 14 }, (_, index) => [`k${index}`, "v".repeat(512)]));
+    await all(backend({ stream, metaData: () => ({ ...most, k0: "v" }) }).ask(turn("hello")));
+    expect(emulator.chats()).toHaveLength(2);
   });
 
   it("gives its functions the turn's context", async () => {

@@ -114,7 +114,7 @@ describe("reset", () => {
     a.agent.clear = () => Promise.reject(new Error("There is nothing to clear."));
     await a.mapper.reset(ann);
     a.agent.rename = async () => {};
-    await a.mapper.rename(ann, "Holidays");
+    expect(await a.mapper.rename(ann, "Holidays")).toBe("Holidays");
     await a.mapper.reset(ann);
     await expect(a.mapper.reset(ann, "nobody")).rejects.toMatchObject({ code: "agent-unknown" });
     await expect(a.mapper.reset({ ...ann, user: "" })).rejects.toMatchObject({ field: "user" });
@@ -162,10 +162,15 @@ describe("reset that keeps the conversation", () => {
     await a.mapper.rename(ann, "The first");
     await a.mapper.reset(ann, undefined, keep);
     await say("m2");
-    await a.mapper.rename(ann, "The second");
+    expect(await a.mapper.rename(ann, "The second")).toBe("The second");
     await a.mapper.reset(ann);
     await say("m3");
-    expect(a.agent.opened.map(({ title }) => title)).toEqual(["m1", "m2", "The second"]);
+    // The service has its own idea of it.
+    a.agent.rename = async ({ title }) => title.toUpperCase();
+    expect(await a.mapper.rename(ann, "The third")).toBe("THE THIRD");
+    await a.mapper.reset(ann);
+    await say("m4");
+    expect(a.agent.opened.map(({ title }) => title)).toEqual(["m1", "m2", "The second", "THE THIRD"]);
   });
 
   it("is forgotten, listed and exported with the session", async () => {

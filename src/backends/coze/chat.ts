@@ -69,7 +69,7 @@ export function chatRequest({ settings }: CozeClient, turn: AskCall, question: Q
         auto_save_history: true,
         additional_messages: [question],
         ...about,
-        meta_data: { ...settings.metaData, [turnMark]: turn.turnId },
+        meta_data: { ...about.meta_data, [turnMark]: turn.turnId },
       },
       isAboutConversation: true,
     };
@@ -96,7 +96,7 @@ export function chatRequest({ settings }: CozeClient, turn: AskCall, question: Q
 function aboutTurn(
   settings: CozeSettings,
   { context = {}, ...turn }: AskCall,
-): { readonly custom_variables?: object; readonly parameters?: object } {
+): { readonly custom_variables?: object; readonly parameters?: object; readonly meta_data?: object } {
   const texts = Object.entries(context)
     .filter(([name]) => /^[A-Za-z_]+$/.test(name))
     .map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)]);
@@ -106,7 +106,9 @@ function aboutTurn(
     ...forTurn("customVariables", settings.customVariables, own),
   };
   const parameters = { ...context, ...forTurn("parameters", settings.parameters, own) };
+  const metaData = forTurn("metaData", settings.metaData, own);
   return {
+    ...(metaData === undefined ? {} : { meta_data: metaData }),
     ...(Object.keys(variables).length === 0 ? {} : { custom_variables: variables }),
     ...(Object.keys(parameters).length === 0 ? {} : { parameters }),
   };

@@ -20,6 +20,8 @@ export async function open(client: CozeClient, call: OpenCall): Promise<string> 
   // Marks this very attempt: an older conversation of the session is not taken for the one being opened.
   const attempt = randomUUID();
   const messages = await openingMessages(client.settings, call);
+  const { metaData } = client.settings;
+  const constant = typeof metaData === "function" ? {} : metaData;
   const create = async (): Promise<string> => {
     const answer = await client.call({
       method: "POST",
@@ -29,7 +31,7 @@ export async function open(client: CozeClient, call: OpenCall): Promise<string> 
         name: call.title === undefined ? undefined : nameOf(call.title) || undefined,
         connector_id: client.settings.connectorId,
         messages,
-        meta_data: { ...client.settings.metaData, aparte: marker(call), aparte_open: attempt },
+        meta_data: { ...constant, aparte: marker(call), aparte_open: attempt },
       },
       isHarmless: false,
       sessionName: call.sessionName,
@@ -72,14 +74,15 @@ export async function exists(client: CozeClient, call: ConversationCall): Promis
 export async function rename(
   client: CozeClient,
   call: ConversationCall & { readonly title: string },
-): Promise<void> {
+): Promise<string | undefined> {
   const name = lineOf(call.title);
   if (name === "") throw new AparteError("input-invalid", "The title is empty.", { field: "title" });
   if (name.length > longestName) {
     const problem = `The title has ${name.length} characters, and Coze takes ${longestName} at most.`;
     throw new AparteError("input-invalid", problem, { field: "title" });
   }
-  await edit(client, call, "PUT", "", { name });
+  const { data } = await edit(client, call, "PUT", "", { name });
+  return textOf(fieldsOf(data).name);
 }
 
 export async function clear(client: CozeClient, call: ConversationCall): Promise<void> {
@@ -140,8 +143,8 @@ async function edit(
   method: "PUT" | "POST" | "DELETE",
   action: string,
   body?: object,
-): Promise<void> {
-  await client.call({
+): Promise<Fields> {
+  return await client.call({
     method,
     path: `/v1/conversations/${encodeURIComponent(conversationId)}${action}`,
     ...(body === undefined ? {} : { body }),

@@ -107,8 +107,11 @@ export interface CozeOptions {
   readonly extra?: { readonly [field: string]: JsonValue };
   /** Told of what fails beside a turn, e.g. a tool. @default the console */
   readonly logger?: Logger;
-  /** Sent with every conversation and chat: at most 14 pairs, keys of 1 to 64, values of 1 to 512 characters. */
-  readonly metaData?: { readonly [key: string]: string };
+  /**
+   * Sent with every conversation and chat, or made for each turn and sent with its chat alone: at most 14 pairs, keys of
+   * 1 to 64, values of 1 to 512 characters.
+   */
+  readonly metaData?: CozePerTurn<{ readonly [key: string]: string }>;
   /** The longest a plain request may take, in milliseconds. @default 30_000 */
   readonly requestTimeout?: number;
   /** The longest silence of a stream, in milliseconds. @default 120_000 */
@@ -249,7 +252,11 @@ export function readOptions(options: CozeOptions): CozeSettings {
   if (!isObject(tools) || !Object.values(tools).every((tool) => typeof tool === "function")) {
     throw optionInvalid("tools", "must be an object of functions");
   }
-  checkMetaData(options.metaData);
+  if (typeof options.metaData !== "function") {
+    checkTexts("metaData", options.metaData);
+    const problem = metaDataProblem(options.metaData);
+    if (problem !== undefined) throw optionInvalid("metaData", problem);
+  }
   for (const name of ["opening", "fetch"] as const) {
     if (options[name] !== undefined && typeof options[name] !== "function") {
       throw optionInvalid(name, "must be a function");
@@ -371,20 +378,16 @@ function tokenPathOf({ accountId, enterpriseId }: CozeOptions): string {
 }
 
 /** Two pairs are aparte's own: Coze takes 16. */
-function checkMetaData(metaData: CozeOptions["metaData"]): void {
-  checkTexts("metaData", metaData);
-  const pairs = Object.entries(metaData ?? {});
+function metaDataProblem(metaData: { readonly [key: string]: string } = {}): string | undefined {
+  const pairs = Object.entries(metaData);
   const fits = ([key, value]: [string, string]): boolean =>
     key.length >= 1 && key.length <= 64 && value.length >= 1 && value.length <= 512;
   if (pairs.length > 14 || !pairs.every(fits)) {
-    throw optionInvalid(
-      "metaData",
-      "takes at most 14 pairs, keys of 1 to 64 and values of 1 to 512 characters",
-    );
+    return "takes at most 14 pairs, keys of 1 to 64 and values of 1 to 512 characters";
   }
-  if (pairs.some(([key]) => key.startsWith("aparte"))) {
-    throw optionInvalid("metaData", 'must not have keys that begin with "aparte": aparte uses them itself');
-  }
+  return pairs.some(([key]) => key.startsWith("aparte"))
+    ? 'must not have keys that begin with "aparte": aparte uses them itself'
+    : undefined;
 }
 
 /**
@@ -392,7 +395,7 @@ function checkMetaData(metaData: CozeOptions["metaData"]): void {
  * @throws {AparteError} `input-invalid` where its function fails or makes something else.
  */
 export function forTurn<T extends object>(
-  name: "customVariables" | "parameters",
+  name: "customVariables" | "parameters" | "metaData",
   option: CozePerTurn<T> | undefined,
   { sessionName, agent, text, context }: CozeTurn,
 ): T | undefined {
@@ -406,11 +409,12 @@ export function forTurn<T extends object>(
   }
   const isTexts =
     name === "parameters" || Object.values(value ?? {}).every((each) => typeof each === "string");
-  if (value === undefined || (isObject(value) && isTexts)) return value;
   const wanted = name === "parameters" ? "an object" : "an object of strings";
-  throw new AparteError("input-invalid", `The function "${name}" must return ${wanted}, or undefined.`, {
-    field: name,
-  });
+  const problem =
+    value === undefined || (isObject(value) && isTexts) ? undefined : `must return ${wanted}, or undefined`;
+  const limit = name === "metaData" && isTexts ? metaDataProblem(value as Record<string, string>) : undefined;
+  if ((problem ?? limit) === undefined) return value;
+  throw new AparteError("input-invalid", `The function "${name}" ${problem ?? limit}.`, { field: name });
 }
 
 function checkTexts(name: string, value: unknown): void {

@@ -67,6 +67,7 @@ export interface CozeChat {
   readonly userId: string;
   readonly customVariables: Readonly<Record<string, string>>;
   readonly parameters: Readonly<Record<string, unknown>>;
+  readonly metaData: Readonly<Record<string, string>>;
   readonly status: ChatStatus;
   readonly lastErrorCode: number;
 }
@@ -280,9 +281,9 @@ function conversationView(state: CozeState, conversation: Conversation): CozeCon
 }
 
 function chatView({ lastError, ...chat }: Chat): CozeChat {
-  const { id, conversationId, botId, userId, customVariables, parameters, status } = chat;
+  const { id, conversationId, botId, userId, customVariables, parameters, metaData, status } = chat;
   return {
-    ...{ id, conversationId, botId, userId, customVariables, parameters, status },
+    ...{ id, conversationId, botId, userId, customVariables, parameters, metaData, status },
     lastErrorCode: lastError.code,
   };
 }
