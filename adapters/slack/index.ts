@@ -74,7 +74,7 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
     if (attached !== undefined) return attached;
     throw new AparteError("option-invalid", "No Slack app: call attach(app) first.", { field: "app" });
   };
-  const speakerIn = async (place: Place) => speakerAt(await certain(place, lent().directory), settings);
+  const speakerIn = async (place: Place) => speakerAt(await asked(place, lent().directory), settings);
 
   function listenToMessages(app: App, { clients, files, directory }: Attached, commands: Commands): void {
     const responding = new Responding(settings.respond, settings.threadTime, clients);
@@ -87,7 +87,7 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
 
     const read = async (heard: Heard, botUserId: string | undefined) => {
       if (!(await responding.isForBot(heard, botUserId))) return undefined;
-      const place = await certain(heard.place, directory);
+      const place = await asked(heard.place, directory);
       const { installation } = place;
       const names = directory.names(installation);
       const filesOf = (list: readonly SlackFile[]) => files.of(installation, list);
@@ -231,6 +231,16 @@ function warnOfWaiting(app: App): void {
     "aparte: `processBeforeResponse` makes Slack wait for the app's slowest listener. Leave it out: messages are " +
       "acknowledged when they are recorded without it.",
   );
+}
+
+/** The place with what only Slack knows of the person: whose people they are, and their language. */
+async function asked(place: Place, directory: Directory): Promise<Place> {
+  const { installation, user } = place;
+  const [known, locale] = await Promise.all([
+    certain(place, directory),
+    directory.localeOf(installation, user),
+  ]);
+  return locale === undefined ? known : { ...known, locale };
 }
 
 /** Somebody of another workspace of the own organisation is none of another company. */

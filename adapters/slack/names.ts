@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import type { Installation } from "./address.ts";
 import type { SlackClients } from "./clients.ts";
 import type { SlackClient } from "./options.ts";
@@ -9,12 +10,16 @@ const limit = 5_000;
 const lifetime = 3_600_000;
 const failureLifetime = 60_000;
 
+/** How long a message waits for its author's language, in milliseconds: an answer that comes later serves the next one. */
+const localeWait = 500;
+
 /** The longest name, in characters: it becomes part of what the agent reads. */
 const nameLength = 80;
 
 interface Person {
   readonly name: string | undefined;
   readonly enterprise: string | undefined;
+  readonly locale: string | undefined;
 }
 
 /** What Slack tells of people and channels, where the bot may ask (`users:read`, `channels:read`). */
@@ -44,13 +49,20 @@ export class Directory {
     return (await this.#person(installation, user))?.enterprise;
   }
 
+  /** Somebody's language, as a tag such as `"zh-CN"`. Undefined: Slack does not say, or not soon. */
+  async localeOf(installation: Installation, user: string): Promise<string | undefined> {
+    const late = setTimeout(localeWait, undefined, { ref: false });
+    return (await Promise.race([this.#person(installation, user), late]))?.locale;
+  }
+
   #person(installation: Installation, id: string): Promise<Person | undefined> {
     return this.#ask(installation, id, async ({ users }) => {
-      const { user } = await users.info({ user: id });
+      const { user } = await users.info({ user: id, include_locale: true });
       const { display_name, real_name } = user?.profile ?? {};
       return {
         name: oneLine(display_name || real_name || user?.real_name || user?.name),
         enterprise: user?.enterprise_user?.enterprise_id,
+        locale: user?.locale,
       };
     });
   }

@@ -38,10 +38,12 @@ export interface Place {
   readonly channel: string | undefined;
   readonly thread: string | undefined;
   readonly isDirect: boolean;
+  /** The person's language, where Slack was asked for it: no body tells it. */
+  readonly locale?: string;
 }
 
 export function speakerAt(place: Place, { bot, agentView }: SpeakerOptions): Speaker {
-  const { installation, user, userTeam, isForeign, channel, thread, isDirect } = place;
+  const { installation, user, userTeam, isForeign, channel, thread, isDirect, locale } = place;
   return {
     ...{ platform, tenant: installation.workspace },
     ...(bot === undefined ? {} : { bot }),
@@ -50,6 +52,7 @@ export function speakerAt(place: Place, { bot, agentView }: SpeakerOptions): Spe
     ...(channel === undefined ? {} : { channel }),
     ...(thread === undefined ? {} : { thread }),
     ...(isDirect ? { direct: true } : {}),
+    ...(locale === undefined ? {} : { locale }),
     ...(isDirect && agentView !== false && thread !== undefined ? { scope: agentViewScope } : {}),
   };
 }

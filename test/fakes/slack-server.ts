@@ -45,6 +45,7 @@ export interface ApiBody {
   readonly status?: string;
   readonly file?: string;
   readonly user?: string;
+  readonly include_locale?: string;
   readonly value?: string;
   readonly response_type?: string;
   readonly title?: string;
@@ -496,9 +497,11 @@ export class SlackServer {
       case "agents.sessions.setStatus":
         if (body.thread_ts === undefined) throw new Refusal("invalid_thread_ts");
         return {};
-      case "users.info":
-        if (!this.people.has(body.user ?? "")) throw new Refusal("user_not_found");
-        return { user: { id: body.user, ...this.people.get(body.user ?? "") } };
+      case "users.info": {
+        // Slack tells a person's language to who asks for it.
+        const locale = body.include_locale === "true" ? {} : { locale: undefined };
+        return { user: { id: body.user, ...this.people.get(body.user ?? ""), ...locale } };
+      }
       case "conversations.info":
         if (!this.channels.has(body.channel ?? "")) throw new Refusal("channel_not_found");
         return { channel: { id: body.channel, ...this.channels.get(body.channel ?? "") } };

@@ -125,7 +125,8 @@ describe("slack's buttons", () => {
     const server = await startServer();
     const bot = await startBot(server, { slack: { buttons: ["new"] } });
     await server.say("U1", `${mention(server)} one`);
-    const post = await shows(server, 'You say "one" after nothing.');
+    await shows(server, 'You say "one" after nothing.');
+    const post = await server.until(() => server.shown().find(({ blocks }) => actionsOf(blocks).length > 0));
     expect(actionsOf(post.blocks)).toEqual([["aparte_new", "new"]]);
     await server.press("U1", post, "aparte_new", "new");
     expect((await server.next("respond")).body.response_type).toBe("ephemeral");

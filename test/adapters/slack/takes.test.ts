@@ -175,7 +175,7 @@ describe("slack takes messages", () => {
       open = resolve;
     });
     server.people.set("U2", { name: "bob" });
-    server.fail({ method: "users.info", until });
+    server.fail({ method: "users.info", until, times: 2 });
     const first = server.say("U1", "Ask <@U2>", { channel: server.direct });
     await server.until(() => server.calls.some(({ method }) => method === "users.info"));
     const second = server.say("U1", "now", { channel: server.direct });

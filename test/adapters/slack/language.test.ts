@@ -1,0 +1,60 @@
+import { describe, expect, it } from "vitest";
+import { count, mention, settled, shows, startBot, startServer } from "./bot.ts";
+
+const begunAnew = "我已经忘记了我们谈过的内容。";
+
+describe("slack speaks a person's language", () => {
+  it("in what is said to them, in messages, commands and buttons, and asks Slack for it once", async () => {
+    const server = await startServer();
+    server.people.set("U1", { name: "li", locale: "zh-CN" });
+    server.people.set("U2", { name: "bob", locale: "en-US" });
+    const bot = await startBot(server);
+    await server.say("U1", "!new", { channel: server.direct });
+    await shows(server, begunAnew);
+    await server.command("U1", "/agent", "new");
+    expect((await server.next("respond")).body.text).toBe(begunAnew);
+    await server.command("U2", "/agent", "new");
+    expect((await server.next("respond")).body.text).toBe("I have forgotten what we talked about.");
+    await server.say("U1", `${mention(server)} hello`);
+    await shows(server, 'You say "hello" after nothing.');
+    await settled(bot);
+    expect(bot.messages.map(({ locale }) => locale)).toEqual(["zh-CN"]);
+    expect(count(server, "users.info")).toBe(2);
+  });
+
+  it("for the app's own listeners", async () => {
+    const server = await startServer();
+    server.people.set("U1", { name: "li", locale: "zh-CN" });
+    const bot = await startBot(server);
+    bot.app.use(bot.adapter.session);
+    const heard = new Promise<string | undefined>((resolve) => {
+      bot.app.command("/mine", async ({ ack, context }) => {
+        await ack();
+        resolve(context.session?.speaker.locale);
+      });
+    });
+    await server.command("U1", "/mine");
+    expect(await heard).toBe("zh-CN");
+  });
+
+  it("and does not keep a message waiting for it", async () => {
+    const server = await startServer();
+    server.people.set("U1", { name: "li", locale: "zh-CN" });
+    const bot = await startBot(server);
+    let open = () => {};
+    const until = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    server.fail({ method: "users.info", until });
+    await server.say("U1", "hello", { channel: server.direct });
+    await shows(server, 'You say "hello" after nothing.');
+    open();
+    await server.until(() =>
+      server.calls.some(({ method, result }) => method === "users.info" && result === ""),
+    );
+    await server.say("U1", "again", { channel: server.direct });
+    await shows(server, 'You say "again" after hello.');
+    await settled(bot);
+    expect(bot.messages.map(({ locale }) => locale)).toEqual([undefined, "zh-CN"]);
+  });
+});
