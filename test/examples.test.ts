@@ -40,8 +40,8 @@ let compiled: Promise<void> | undefined;
 async function compile(root: string): Promise<void> {
   const target = join(root, "examples");
   await cp(examples, target, { recursive: true });
-  const settings = { extends: join(examples, "../tsconfig.json"), include: ["**/*.ts"] };
-  const compilerOptions = { rootDir: ".", outDir: ".", declaration: false, isolatedDeclarations: false };
+  const settings = { extends: join(examples, "tsconfig.json"), include: ["**/*.ts"] };
+  const compilerOptions = { rootDir: ".", outDir: "." };
   await writeFile(join(target, "tsconfig.json"), JSON.stringify({ ...settings, compilerOptions }));
   const tsc = join(examples, "../node_modules/typescript/bin/tsc");
   await promisify(execFile)(process.execPath, [tsc, "-p", target]);
@@ -85,7 +85,7 @@ async function terminate(child: ChildProcess): Promise<unknown> {
   return (await exit)[0];
 }
 
-describe.each(["telegram-grammy/bot.js", "chat-sdk/bot.mjs"])("The example %s", (path) => {
+describe.each(["telegram-grammy/bot.js", "chat-sdk/bot.js"])("The example %s", (path) => {
   let telegram: TelegramServer;
   beforeEach(async () => {
     telegram = await TelegramServer.start();
@@ -179,7 +179,8 @@ describe("The example slack-bolt/bot.js", () => {
     await shown("Turn 1.");
     await slack.say("U1", `${mention} What do you know of me?`);
     await shown("Ada Lovelace");
-    await expect.poll(() => lines.filter((line) => /^turn \S+ by helper: \d+ ms$/.test(line)).length).toBe(2);
+    const told = () => lines.filter((line) => /^turn \S+ by helper: \d+ ms$/.test(line)).length;
+    await expect.poll(told, { timeout: 30_000 }).toBe(2);
     await slack.say("U1", `${mention} new conversation, please`);
     await shown("Let us start over.");
     expect(await terminate(child)).toBe(0);
@@ -208,14 +209,14 @@ describe("The example discord-js/bot.js", () => {
   });
 });
 
-describe("The example express-app/app.mjs", () => {
+describe("The example express-app/app.js", () => {
   it("answers people with the app's own JWT, and callers with its key", async () => {
     const variables = {
       PORT: "0",
       APP_JWT_SECRET: "a secret of the app's own JWTs, long enough",
       APP_API_KEY: "the key",
     };
-    const child = await run("express-app/app.mjs", variables);
+    const child = await run("express-app/app.js", variables);
     const url = (await ready(child)).split(" ")[1] ?? "";
     const token = (sub: string) =>
       new SignJWT()
@@ -258,10 +259,10 @@ describe("The example express-app/app.mjs", () => {
   });
 });
 
-describe("The example coze-client/ask.mjs", () => {
+describe("The example coze-client/ask.js", () => {
   it("talks to Coze with its own client, in the person's conversation", async () => {
     const ask = async (user: string, text: string) => {
-      const child = await run("coze-client/ask.mjs", {}, [user, text]);
+      const child = await run("coze-client/ask.js", {}, [user, text]);
       let output = "";
       child.stdout?.setEncoding("utf8").on("data", (part) => {
         output += part;

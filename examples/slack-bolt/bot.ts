@@ -4,7 +4,7 @@ import { subscribe } from "node:diagnostics_channel";
 import bolt from "@slack/bolt";
 import { openStore, SessionMapper, type TurnEvent } from "aparte";
 import { coze } from "aparte/coze";
-import { slack } from "aparte/slack";
+import { type SlackContext, slack } from "aparte/slack";
 
 const { env } = process;
 const account = {
@@ -24,7 +24,12 @@ const mapper = new SessionMapper({
   texts: (code, facts) => (code === "limited" ? `Back in ${facts.seconds} s, please.` : undefined),
 });
 
-const app = new bolt.App({
+mapper.use(async (turn, next) => {
+  turn.context = { place: turn.message.direct === true ? "private" : "channel" };
+  await next();
+});
+
+const app = new bolt.App<SlackContext>({
   token: env.SLACK_BOT_TOKEN ?? "",
   appToken: env.SLACK_APP_TOKEN ?? "",
   socketMode: true,
@@ -37,8 +42,7 @@ app.use(adapter.session);
 
 // What a listener of the app takes is its own; the person's session is at hand there.
 app.message(/new conversation/i, async ({ context, say }) => {
-  const session = context.session as { reset(): Promise<void> } | undefined;
-  await session?.reset();
+  await context.session?.reset();
   await say("Let us start over.");
 });
 

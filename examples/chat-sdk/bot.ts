@@ -2,31 +2,31 @@
 
 import { createMemoryState } from "@chat-adapter/state-memory";
 import { createTelegramAdapter } from "@chat-adapter/telegram";
-import { openStore, SessionMapper } from "aparte";
+import { AparteError, openStore, type Reply, SessionMapper } from "aparte";
 import { coze } from "aparte/coze";
-import { Chat } from "chat";
+import { Chat, type Message, type Thread } from "chat";
 
 const { env } = process;
 const mapper = new SessionMapper({
   agents: {
     helper: coze({
-      appId: env.COZE_APP_ID,
-      keyId: env.COZE_KEY_ID,
-      privateKey: env.COZE_PRIVATE_KEY,
-      botId: env.COZE_BOT_ID,
+      appId: env.COZE_APP_ID ?? "",
+      keyId: env.COZE_KEY_ID ?? "",
+      privateKey: env.COZE_PRIVATE_KEY ?? "",
+      botId: env.COZE_BOT_ID ?? "",
       baseURL: env.COZE_BASE_URL ?? "https://api.coze.cn",
     }),
   },
   store: await openStore(env.APARTE_STORE ?? "sqlite:./chat.db"),
-  secret: env.APARTE_SECRET,
+  secret: env.APARTE_SECRET ?? "",
 });
 
 const chat = new Chat({
   userName: "helper",
   adapters: {
     telegram: createTelegramAdapter({
-      botToken: env.TELEGRAM_TOKEN,
-      apiUrl: env.TELEGRAM_API_URL,
+      botToken: env.TELEGRAM_TOKEN ?? "",
+      ...(env.TELEGRAM_API_URL === undefined ? {} : { apiUrl: env.TELEGRAM_API_URL }),
       mode: "polling",
       longPolling: { timeout: 10, retryDelayMs: 100 },
     }),
@@ -38,7 +38,7 @@ const chat = new Chat({
 });
 
 /** The words of a reply as they come, for the SDK to show; where there is no answer, why. */
-async function* words(reply) {
+async function* words(reply: Reply): AsyncGenerator<string> {
   try {
     let hasSpoken = false;
     for await (const delta of reply.textStream) {
@@ -47,11 +47,11 @@ async function* words(reply) {
     }
     if (!hasSpoken) yield await reply.text();
   } catch (error) {
-    yield error.say;
+    yield error instanceof AparteError ? error.say : "Something went wrong.";
   }
 }
 
-const answer = async (thread, message) => {
+const answer = async (thread: Thread, message: Message): Promise<void> => {
   const reply = mapper.handle({
     platform: thread.adapter.name,
     tenant: thread.isDM ? "" : thread.channelId,
