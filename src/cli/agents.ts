@@ -24,6 +24,14 @@ export interface Agents {
  * @throws {AparteError} `backend-auth` when a service refuses its key; `option-invalid`.
  */
 export async function startAgents(settings: ProgramSettings): Promise<Agents> {
+  const backends = await backendsOf(settings);
+  if (Object.keys(backends).length === 0) return standIn(settings.folder);
+  await Promise.all(Object.values(backends).map(probe));
+  return { backends, isStandIn: false, close: async () => {} };
+}
+
+/** The agents that the settings name, by name; no service is asked yet. */
+export async function backendsOf(settings: ProgramSettings): Promise<Agents["backends"]> {
   const backends: Record<string, Backend> = {};
   if (settings.coze !== undefined) backends.helper = coze(settings.coze);
   if (settings.sonaops !== undefined) {
@@ -34,9 +42,7 @@ export async function startAgents(settings: ProgramSettings): Promise<Agents> {
     const { dialogflowCx } = await import("../backends/dialogflow-cx/index.ts");
     backends.dialogflow = dialogflowCx(settings.dialogflow);
   }
-  if (Object.keys(backends).length === 0) return standIn(settings.folder);
-  await Promise.all(Object.values(backends).map(probe));
-  return { backends, isStandIn: false, close: async () => {} };
+  return backends;
 }
 
 async function standIn(folder: string): Promise<Agents> {

@@ -5,10 +5,11 @@ import { nearest } from "./nearest.ts";
 /** What stands after `aparte` on the command line. */
 export type Arguments =
   | { readonly command: "help" | "version" }
-  /** As the variables that say the same; they go before those of the environment. */
-  | { readonly command: "start"; readonly variables: Readonly<Record<string, string>> };
+  /** With the variables that say the same as the options; they go before those of the environment. */
+  | { readonly command: "start" | "rekey"; readonly variables: Readonly<Record<string, string>> };
 
 export const help = `Usage: aparte [options]            starts what the variables ask for; with nothing set, a page to try it out
+       aparte rekey [--store URL]  ends a rotation of secrets: the other secrets are needed no more
        aparte emulator [options]   starts a stand-in for an agent's service; see aparte emulator --help
 
   --port N       the page and /healthz (PORT, 3000)
@@ -40,7 +41,11 @@ export function readArguments(args: readonly string[]): Arguments {
   let command: Arguments["command"] = "start";
   for (const token of tokens) {
     if (token.kind === "option-terminator") continue;
-    if (token.kind === "positional") throw unknown(token.value, ["emulator"], "command");
+    if (token.kind === "positional" && token.value === "rekey") {
+      if (command === "start") command = "rekey";
+      continue;
+    }
+    if (token.kind === "positional") throw unknown(token.value, ["emulator", "rekey"], "command");
     const name = short[token.name] ?? token.name;
     const variable = Object.hasOwn(variables, name) ? variables[name] : undefined;
     if (variable !== undefined) {
@@ -53,9 +58,9 @@ export function readArguments(args: readonly string[]): Arguments {
       throw unknown(token.rawName, all, "option");
     } else if (token.value !== undefined) throw wrong(`--${name}`, "takes no value.");
     else if (name === "page") said.APARTE_PAGE = "on";
-    else if (command === "start") command = name === "help" ? "help" : "version";
+    else if (command !== "help" && command !== "version") command = name === "help" ? "help" : "version";
   }
-  return command === "start" ? { command, variables: said } : { command };
+  return command === "help" || command === "version" ? { command } : { command, variables: said };
 }
 
 function unknown(name: string, names: readonly string[], kind: string): AparteError {

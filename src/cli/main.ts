@@ -4,6 +4,7 @@ import { help, readArguments } from "./arguments.ts";
 import { readEnvFile } from "./env-file.ts";
 import { startProgram } from "./program.ts";
 import { useProxy } from "./proxy.ts";
+import { rekey } from "./rekey.ts";
 import { readSettings } from "./settings.ts";
 import { version } from "./version.ts";
 
@@ -12,7 +13,7 @@ const wrongSetting = 2;
 
 async function main(): Promise<void> {
   const said = readArguments(process.argv.slice(2));
-  if (said.command !== "start") {
+  if (!("variables" in said)) {
     process.stdout.write(said.command === "help" ? help : `${version}\n`);
     return;
   }
@@ -23,6 +24,10 @@ async function main(): Promise<void> {
   // The environment's own variables go before those of the file, as everywhere.
   const environment = { ...readEnvFile(".env"), ...process.env, ...said.variables };
   const settings = readSettings(environment);
+  if (said.command === "rekey") {
+    process.stdout.write(await rekey(settings));
+    return;
+  }
   await useProxy(environment);
   // A platform that is away is waited for. What was taken by then is gone on with by the next process.
   const program = await Promise.race([startProgram(settings), stopped]);

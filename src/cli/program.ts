@@ -121,7 +121,7 @@ async function ownSecret(folder: string): Promise<string> {
 }
 
 /** The store, and how it is told: without its password. */
-async function storeOf({ store, folder }: ProgramSettings): Promise<{ url: string; told: string }> {
+export async function storeOf({ store, folder }: ProgramSettings): Promise<{ url: string; told: string }> {
   if (store?.startsWith("sqlite:") && !(await hasSqlite())) {
     const problem = "needs the package libsql, installed beside aparte: npm i aparte libsql";
     throw new AparteError("option-invalid", `APARTE_STORE ${problem}`, { field: "APARTE_STORE" });

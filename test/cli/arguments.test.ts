@@ -9,7 +9,12 @@ describe("The program's arguments", () => {
       command: "start",
       variables: { PORT: "0", HOST: "127.0.0.1", APARTE_STORE: "memory:", APARTE_PAGE: "on" },
     });
+    expect(readArguments(["rekey", "--store", "sqlite:x.db"])).toEqual({
+      command: "rekey",
+      variables: { APARTE_STORE: "sqlite:x.db" },
+    });
     expect(readArguments(["--help"])).toEqual({ command: "help" });
+    expect(readArguments(["rekey", "--help"])).toEqual({ command: "help" });
     expect(readArguments(["--port", "0", "-h"])).toEqual({ command: "help" });
     expect(readArguments(["--version"])).toEqual({ command: "version" });
     expect(readArguments(["-v"])).toEqual({ command: "version" });
@@ -20,6 +25,7 @@ describe("The program's arguments", () => {
     [["--stroe=memory:"], "--stroe is no option. Did you mean --store?"],
     [["--everything"], "--everything is no option. See: aparte --help"],
     [["emulater"], "emulater is no command. Did you mean emulator?"],
+    [["rekeey"], "rekeey is no command. Did you mean rekey?"],
     [["start"], "start is no command. See: aparte --help"],
     [["--port"], "--port needs a value: --port=…"],
     [["--port", "--page"], "--port needs a value: --port=…"],

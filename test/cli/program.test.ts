@@ -212,6 +212,42 @@ describe("The program with Coze keys", () => {
     expect(await program.stop("SIGTERM")).toBe(0);
   });
 
+  it("ends a rotation of secrets by `aparte rekey`, also while it runs", async () => {
+    const { APARTE_SECRET: old = "", ...agent } = await keys();
+    const fresh = "another secret of the tests, as long";
+    const before = await start({ ...agent, APARTE_SECRET: old });
+    expect(await say(before, "Ada", "1", "my name is Ada")).toContain("Ada");
+    expect(await before.stop("SIGTERM")).toBe(0);
+
+    const rotated = { ...agent, APARTE_SECRET: fresh, APARTE_OTHER_SECRETS: old };
+    const during = await start(rotated);
+    expect(during.output()).toContain("sessions still need an old secret");
+    const { ended, output } = await launch(rotated, "rekey");
+    expect(await ended, output()).toBe(0);
+    expect(output()).toBe(
+      "Sessions that are found without the other secrets from now on: 1\n" +
+        "Sessions that are not, since their person has another one by now: 0\n" +
+        "Drop APARTE_OTHER_SECRETS everywhere.\n",
+    );
+    expect(await during.stop("SIGTERM")).toBe(0);
+
+    const after = await start({ ...agent, APARTE_SECRET: fresh });
+    expect(await say(after, "Ada", "2", "what is my name?")).toContain("Ada");
+    expect(await after.stop("SIGTERM")).toBe(0);
+    expect(emulator?.conversations()).toHaveLength(1);
+
+    const pointless: [RegExp, Record<string, string>, ...string[]][] = [
+      [/APARTE_OTHER_SECRETS is missing/, { ...agent, APARTE_SECRET: fresh }, "rekey"],
+      [/COZE_APP_ID is missing/, { APARTE_SECRET: fresh, APARTE_OTHER_SECRETS: old }, "rekey"],
+      [/APARTE_STORE is missing/, rotated, "rekey", "--store", "memory:"],
+    ];
+    for (const [message, settings, ...args] of pointless) {
+      const refused = await launch(settings, ...args);
+      expect(await refused.ended).toBe(2);
+      expect(refused.output()).toMatch(message);
+    }
+  });
+
   it("does not run the stand-in agent twice in one folder: one would not know what the other was told", async () => {
     const program = await start();
     const { ended, output } = await launch({ PORT: "0" });
