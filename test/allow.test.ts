@@ -56,6 +56,13 @@ describe("allow", () => {
     await expect(mapper.handle(says("nobody", "hello")).text()).rejects.toThrow(unknown);
   });
 
+  it("lets the default agent answer who may talk to it, and others the first of theirs", async () => {
+    const mapper = mapperWith({ defaultAgent: "sales" });
+    expect(await mapper.handle(says("staff", "hello")).text()).toBe("sales speaks");
+    expect(await mapper.handle(says("guest", "hello")).text()).toBe("helper speaks");
+    expect((await mapper.resolve(says("staff", ""))).conversationId).toBe("sales");
+  });
+
   it("lets everybody else talk to all, and the first one answers", async () => {
     const mapper = mapperWith();
     expect(await mapper.handle(says("staff", "hello")).text()).toBe("books speaks");

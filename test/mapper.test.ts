@@ -1,5 +1,9 @@
-import { type Backend, SessionMapper } from "aparte";
-import { describe, expect, it } from "vitest";
+import { type Backend, SessionMapper, type Speaker } from "aparte";
+import { beforeEach, describe, expect, it } from "vitest";
+import { type BotInTest, botOf } from "./support/bot.ts";
+import { leaseTime } from "./support/owner.ts";
+import { settled, TestClock } from "./support/test-clock.ts";
+import { cut, TestStore } from "./support/test-store.ts";
 
 const secret = "a secret of the tests, long enough";
 
@@ -103,5 +107,113 @@ describe("SessionMapper", () => {
       expect([helper.opened, sales.opened]).toEqual([1, 1]);
       await mapper.close();
     });
+  });
+
+  it("answers by the default agent where none was chosen, and names all for one that does not exist", async () => {
+    const agents = { books: parrot(), helper: parrot() };
+    const mapper = new SessionMapper({ agents, secret, defaultAgent: "helper" });
+    const ann = { platform: "web", user: "ann" };
+    await mapper.handle({ ...ann, id: "m1", text: "hello" }).text();
+    expect([agents.books.log, agents.helper.log]).toEqual([[], ["hello"]]);
+    await expect(mapper.select(ann, "sales" as "books")).rejects.toMatchObject({
+      code: "agent-unknown",
+      message: expect.stringContaining("There are: helper, books."),
+    });
+    await mapper.close();
+  });
+
+  it("refuses what is no middleware", async () => {
+    const mapper = new SessionMapper({ agents: { helper: parrot() }, secret });
+    expect(() => mapper.use(undefined as never)).toThrow(
+      expect.objectContaining({ code: "option-invalid", field: "use" }),
+    );
+    await mapper.close();
+  });
+});
+
+describe("close()", () => {
+  const ann: Speaker = { platform: "chat", tenant: "acme", user: "ann" };
+  let a: BotInTest;
+  let clock: TestClock;
+
+  beforeEach(() => {
+    clock = new TestClock();
+    a = botOf(clock, new TestStore(clock));
+  });
+
+  /** Whether it has resolved by now. */
+  function closing(): { readonly hasClosed: () => boolean } {
+    let hasClosed = false;
+    void a.mapper.close().then(() => {
+      hasClosed = true;
+    });
+    return { hasClosed: () => hasClosed };
+  }
+
+  it("waits for the one turn that runs, and takes nothing new", async () => {
+    const answer = a.mapper.handle({ ...ann, id: "m1", text: "hello" }).text();
+    await settled();
+    const { hasClosed } = closing();
+    await settled();
+    expect(hasClosed()).toBe(false);
+    const closed = expect.objectContaining({ code: "closed" });
+    await expect(a.mapper.send({ ...ann, replyTo: 1 }, "Ready.")).rejects.toThrow(closed);
+    await expect(a.mapper.reset(ann)).rejects.toThrow(closed);
+    a.agent.last.answer("the end");
+    expect(await answer).toBe("the end");
+    await settled();
+    expect(hasClosed()).toBe(true);
+  });
+
+  it("waits for an operation that runs", async () => {
+    let end = () => {};
+    const own = a.mapper.inLane(ann, () => new Promise<void>((resolve) => (end = resolve)));
+    await settled();
+    const { hasClosed } = closing();
+    await settled();
+    expect(hasClosed()).toBe(false);
+    end();
+    await own;
+    await settled();
+    expect(hasClosed()).toBe(true);
+  });
+});
+
+describe("An operation whose turn does not come", () => {
+  it("is given up after waitTimeout, and the turns behind it run", async () => {
+    const clock = new TestClock();
+    const a = botOf(clock, new TestStore(clock), { waitTimeout: 60_000 });
+    const ann: Speaker = { platform: "chat", tenant: "acme", user: "ann" };
+    await a.receive("m1");
+    await settled();
+    const reset = expect(a.mapper.reset(ann)).rejects.toMatchObject({
+      code: "wait-timeout",
+      message: '"reset" did not get its turn in time.',
+    });
+    await clock.pass(60_000);
+    await reset;
+    await a.receive("m2");
+    a.agent.last.answer("one");
+    await settled();
+    expect(a.agent.texts).toEqual(["m1", "m2"]);
+    a.agent.last.answer("two");
+    await a.mapper.close();
+  });
+
+  it("tells that its process was taken for dead", async () => {
+    const clock = new TestClock();
+    const store = new TestStore(clock);
+    const a = botOf(clock, store);
+    const ann: Speaker = { platform: "chat", tenant: "acme", user: "ann" };
+    await a.receive("m1");
+    await settled();
+    const reset = expect(a.mapper.reset(ann)).rejects.toMatchObject({ code: "lease-lost" });
+    await settled();
+    botOf(clock, store);
+    a.view.intercept = cut;
+    await clock.pass(3 * leaseTime);
+    a.view.intercept = (_, run) => run();
+    await clock.pass(leaseTime);
+    await reset;
   });
 });

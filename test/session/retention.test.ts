@@ -92,11 +92,11 @@ describe("retention", () => {
     const agent = new TestAgent();
     const one = bot({ retention: { idle: "1h" } }, agent);
     await say(one, "m1");
-    await clock.pass(50 * minute);
+    await clock.pass(55 * minute);
     agent.reply = undefined;
     await say(one, "m2");
     // The turn runs while the sweep comes, which waits behind it.
-    await clock.pass(9 * minute);
+    await clock.pass(6 * minute);
     agent.last.answer("here");
     await clock.pass(30 * minute);
     expect(await people()).toEqual(["ann"]);
