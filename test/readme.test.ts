@@ -44,14 +44,16 @@ describe("The README", () => {
       await rm(folder, { recursive: true });
     }
   });
+});
 
+describe("The program's page", () => {
   it("names every variable that the program reads, and no other", async () => {
-    const readme = await readFile(join(root, "README.md"), "utf8");
+    const page = await readFile(join(root, "docs/program.md"), "utf8");
     const settings = await readFile(join(root, "src/cli/settings.ts"), "utf8");
     const names = (text: string) => {
       const all = text.match(/\b(?:APARTE|COZE|SONAOPS|DIALOGFLOW|SLACK|DISCORD)_[A-Z_]*[A-Z]\b/g) ?? [];
       return [...new Set(all)].sort();
     };
-    expect(names(readme)).toEqual(names(settings));
+    expect(names(page)).toEqual(names(settings));
   });
 });

@@ -204,8 +204,11 @@ export interface Backend {
   /** Tells the service what the person thinks of an answer; a later call replaces it. */
   feedback?(call: FeedbackCall): Promise<void>;
 
-  /** What was said in this conversation, oldest first. */
-  history?(conversation: ConversationCall): Promise<HistoryMessage[]>;
+  /**
+   * What was said in this conversation, oldest first.
+   * @param conversation with the state that {@link AskCall.keep} kept, unless it is one that a reset left
+   */
+  history?(conversation: ConversationCall & { readonly state?: JsonValue }): Promise<HistoryMessage[]>;
 
   /**
    * Tries the credentials once, so that a wrong key is told when the program starts and not to the first

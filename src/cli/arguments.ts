@@ -19,7 +19,7 @@ export const help = `Usage: aparte [options]            starts what the variable
   --version      the version
   --help         this
 
-The variables stand in the environment or in a file .env: https://www.npmjs.com/package/aparte lists them.
+The variables stand in the environment or in a file .env. The package's docs/program.md lists them.
 `;
 
 const variables: Readonly<Record<string, string>> = { port: "PORT", host: "HOST", store: "APARTE_STORE" };

@@ -54,7 +54,7 @@ export interface ProgramSettings {
 }
 
 /**
- * The program's settings from the environment; the README's table lists them.
+ * The program's settings from the environment; `docs/program.md` lists them.
  * @throws {AparteError} `option-invalid`: what is wrong, and how to mend it. `field` is the variable's name.
  */
 export function readSettings(environment: Environment): ProgramSettings {

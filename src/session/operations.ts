@@ -95,10 +95,11 @@ export async function exportSession(
 ): Promise<SessionExport> {
   const summary = summarize(name, record);
   const messages: Record<string, readonly HistoryMessage[]> = {};
-  for (const [agent, { id, earlier = [] }] of Object.entries(record.conversations)) {
+  for (const [agent, { id, state, earlier = [] }] of Object.entries(record.conversations)) {
     for (const each of id === undefined ? earlier : [...earlier, id]) {
       const call: ConversationCall = { sessionName: name, agent, conversationId: each, signal };
-      const said = await agents.get(agent)?.history?.(call);
+      const kept = each === id && state !== undefined ? { state } : {};
+      const said = await agents.get(agent)?.history?.({ ...call, ...kept });
       if (said !== undefined) messages[agent] = [...(messages[agent] ?? []), ...said];
     }
   }

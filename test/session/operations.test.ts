@@ -377,6 +377,29 @@ describe("export", () => {
     });
     expect(await a.mapper.export({ ...ann, user: "bob" })).toBeUndefined();
   });
+
+  it("gives a backend that keeps the words itself what it kept, for the conversation that it is of", async () => {
+    const asked: [string, unknown][] = [];
+    a.agent.history = async ({ conversationId, state }) => {
+      asked.push([conversationId, state]);
+      return [];
+    };
+    a.agent.reply = undefined;
+    await say("m1");
+    a.agent.last.call.keep?.({ said: ["m1"] });
+    a.agent.last.answer("one");
+    await settled();
+    await a.mapper.reset(ann, "helper", { keep: true });
+    await say("m2");
+    a.agent.last.call.keep?.({ said: ["m2"] });
+    a.agent.last.answer("two");
+    await settled();
+    await a.mapper.export(ann);
+    expect(asked).toEqual([
+      ["c1", undefined],
+      ["c2", { said: ["m2"] }],
+    ]);
+  });
 });
 
 describe("sessions", () => {
