@@ -9,15 +9,15 @@ const candidate = new RegExp(
     String.raw`(?<target>\]\()`,
     String.raw`(?<definition>\]:)`,
     "(?<bracket><)(?=[a-z][a-z0-9+.-]{0,30}:)",
-    "(?<mail>mailto):",
+    "(?<mail>mailto):(?<opening>[(:]?)",
     String.raw`(?:(?<scheme>[a-z][a-z0-9+.-]{0,30}):|(?<![\w\\/])(?=[\\/]{2}[^\s\\/]*\.))(?<slashes>[\\/]{2})`,
     String.raw`(?<![\w./=&%~+-])(?=www\.[a-z0-9-]|(?:[a-z0-9-]+\.)+[a-z][a-z0-9-]*[a-z0-9](?:[\\/]|\?\w))`,
   ].join("|"),
   "gi",
 );
 
-/** What stands where an address has its host, with whatever an attacker put there. */
-const authority = /[^\s\\/?#<>|]*/y;
+/** What stands where an address has its host, with whatever an attacker put there. What Markdown's brackets hold ends with them. */
+const authority = /[^\s\\/?#<>|[\]]*/y;
 
 /** An allowed link begins so: a plain host, and behind it nothing that another reader may take for a part of it. */
 const plainStart =
@@ -33,7 +33,7 @@ export function plainLinks(text: string, hosts: readonly string[]): string {
   let end = 0;
   for (const match of text.matchAll(candidate)) {
     if (match.index < end) continue;
-    const { target, definition, bracket, mail, scheme, slashes = "" } = match.groups ?? {};
+    const { target, definition, bracket, mail, opening, scheme, slashes = "" } = match.groups ?? {};
     const { index } = match;
     const next = index + match[0].length;
     plain += text.slice(end, index);
@@ -41,16 +41,22 @@ export function plainLinks(text: string, hosts: readonly string[]): string {
     if (target !== undefined) plain += isAllowed(text, next, hosts) ? target : "] (";
     else if (definition !== undefined) plain += "] :";
     else if (bracket !== undefined) plain += isAllowed(text, next, hosts) ? bracket : "< ";
-    else if (mail !== undefined) plain += `${mail}[:]`;
+    else if (mail !== undefined) plain += mail + asText(":", opening);
     else {
       authority.lastIndex = next;
       const host = authority.exec(text)?.[0] ?? "";
       end = next + host.length;
       if (isAllowed(text, index, hosts)) plain += match[0] + host;
-      else plain += `${scheme === undefined ? "" : `${scheme}[:]`}${slashes}${host.replaceAll(".", "[.]")}`;
+      else
+        plain += `${scheme === undefined ? "" : `${scheme}[:]`}${slashes}${host.replaceAll(/\.([(:]?)/g, (_, opening) => asText(".", opening))}`;
     }
   }
   return plain + text.slice(end);
+}
+
+/** A mark of an address as text, of which Markdown makes no link with the opening that follows. */
+function asText(mark: string, opening = ""): string {
+  return opening === "" ? `[${mark}]` : `[${mark}] ${opening}`;
 }
 
 /** Whether it can be one of the allowed hosts: a name, or `*.` and a name. */
@@ -69,53 +75,62 @@ function isAllowed(text: string, index: number, hosts: readonly string[]): boole
   });
 }
 
-/** How much of a word is held back, in characters. */
-const longestWord = 4_096;
+/** Shows links as text in all that is said in a turn. A word is held back until it is whole. */
+export class LinkGuard {
+  readonly #hosts: readonly string[];
+  #held = "";
 
-/** The events of a reply with {@link plainLinks} in all that the agent says. A word is held back until it is whole. */
-export async function* withPlainLinks(
-  events: AsyncIterable<ReplyEvent>,
-  hosts: readonly string[],
-): AsyncGenerator<ReplyEvent> {
-  let held = "";
-  const rest = (): ReplyEvent[] => {
-    const delta = plainLinks(held, hosts);
-    held = "";
-    return delta === "" ? [] : [{ type: "text", delta }];
-  };
-  try {
-    for await (const event of events) {
-      if (event.type === "text") {
-        const draft = held + event.delta;
-        const end = wholeWords(draft);
-        held = draft.slice(end);
-        // What is this long is no link that anybody needs: none of it passes for one.
-        const delta =
-          held.length > longestWord ? plainLinks(draft, []) : plainLinks(draft.slice(0, end), hosts);
-        if (held.length > longestWord) held = "";
-        if (delta !== "") yield { type: "text", delta };
-      } else if (event.type === "message") {
-        held = "";
-        yield { ...event, text: plainLinks(event.text, hosts) };
-      } else if (event.type === "status") yield { ...event, text: plainLinks(event.text, hosts) };
-      else if (event.type === "suggestions") {
-        yield { ...event, items: event.items.map((item) => plainLinks(item, hosts)) };
-      } else if (event.type === "file" && plainLinks(event.url, hosts) !== event.url) {
-        // Platforms fetch what they show: of another host they get no address at all.
-        yield { type: "message", text: plainLinks(event.url, hosts) };
-      } else yield event;
-    }
-  } catch (error) {
-    yield* rest();
-    throw error;
+  /** @param hosts those of {@link plainLinks} */
+  constructor(hosts: readonly string[]) {
+    this.#hosts = hosts;
   }
-  yield* rest();
+
+  /** What may be shown now that this was said. */
+  shown(event: ReplyEvent): readonly ReplyEvent[] {
+    const hosts = this.#hosts;
+    if (event.type === "text") return deltas(this.#shownOf(event.delta));
+    if (event.type === "suggestions") {
+      return [{ ...event, items: event.items.map((item) => plainLinks(item, hosts)) }];
+    }
+    if (event.type === "file" && plainLinks(event.url, hosts) !== event.url) {
+      // Platforms fetch what they show: of another host they get no address at all.
+      return [{ type: "message", text: plainLinks(event.url, hosts) }];
+    }
+    if (event.type !== "message" && event.type !== "status") return [event];
+    // A message replaces the draft.
+    if (event.type === "message") this.#held = "";
+    return [{ ...event, text: plainLinks(event.text, hosts) }];
+  }
+
+  /** What is held back, as it is shown if no more is said. */
+  get rest(): readonly ReplyEvent[] {
+    return deltas(plainLinks(this.#held, this.#hosts));
+  }
+
+  #shownOf(delta: string): string {
+    // Nothing else ends a word: one that is very long is not looked at again for each piece of it.
+    if (!/\s|\P{ASCII}/u.test(delta)) {
+      this.#held += delta;
+      return "";
+    }
+    const draft = this.#held + delta;
+    const end = wholeWords(draft, this.#held.length);
+    this.#held = draft.slice(end);
+    return plainLinks(draft.slice(0, end), this.#hosts);
+  }
 }
 
-/** Up to where a draft cannot be part of a link that is yet to come. Not all languages have spaces between words. */
-function wholeWords(draft: string): number {
-  const space = /\s\S*$/.exec(draft)?.index ?? -1;
-  const word = draft.slice(space + 1);
-  const foreign = /^(?:[a-zA-Z0-9]|\P{ASCII})*\P{ASCII}/u.exec(word)?.[0] ?? "";
-  return space + 1 + foreign.length;
+function deltas(delta: string): readonly ReplyEvent[] {
+  return delta === "" ? [] : [{ type: "text", delta }];
+}
+
+/**
+ * Up to where a draft cannot be part of a link that is yet to come. Not all languages have spaces between words.
+ * @param from up to where it was looked at before, and no word ends
+ */
+function wholeWords(draft: string, from: number): number {
+  const space = /\s\S*$/.exec(draft.slice(from))?.index;
+  const begin = space === undefined ? 0 : from + space + 1;
+  const foreign = /^(?:[a-zA-Z0-9]|\P{ASCII})*\P{ASCII}/u.exec(draft.slice(begin))?.[0] ?? "";
+  return begin + foreign.length;
 }

@@ -106,10 +106,13 @@ export class ReplyLog {
     }
   }
 
-  /** The words of the answer so far, without what aparte tells besides. */
-  get answer(): string {
+  /**
+   * The words of the answer so far, without what aparte tells besides.
+   * @param rest what is said already, and yet to come here
+   */
+  answer(rest: readonly ReplyEvent[] = []): string {
     const transcript = new Transcript();
-    for (const event of this.#events) transcript.add(event);
+    for (const event of [...this.#events, ...rest]) transcript.add(event);
     return transcript.answer;
   }
 

@@ -20,7 +20,7 @@ import type { Closing } from "./closing.ts";
 import { checkContext } from "./context.ts";
 import { type Delivered, Deliverer } from "./delivery.ts";
 import type { Limits } from "./limits.ts";
-import { withPlainLinks } from "./links.ts";
+import { LinkGuard } from "./links.ts";
 import {
   checkMessage,
   eventKey,
@@ -104,6 +104,8 @@ export class Turn {
   /** In the person's language. */
   readonly #texts: Texts;
   readonly #log: ReplyLog;
+  /** Undefined where links may lead anywhere. */
+  readonly #guard: LinkGuard | undefined;
   readonly #adapter: Adapter | undefined;
   readonly #deliverer: Deliverer | undefined;
   readonly #stop = new Stop();
@@ -133,6 +135,8 @@ export class Turn {
     this.#adapter = adapter;
     this.#texts = textsFor(message ?? {}, host.settings.texts);
     this.#log = answer === undefined ? new ReplyLog(this.#texts) : ReplyLog.of(answer, this.#texts);
+    const { linkHosts } = host.settings;
+    this.#guard = linkHosts && new LinkGuard(linkHosts);
     const taken = new Promise<boolean>((resolve, reject) => {
       this.#resolveTaken = resolve;
       this.#rejectTaken = reject;
@@ -358,6 +362,7 @@ export class Turn {
       if (!this.#log.hasEnded) {
         if ((place.turn?.attempt ?? 1) > maxAttempts) throw diedTooOften();
         await this.#stop.withGrace(this.#answer(this.#session, place), clock);
+        this.#sayRest();
         this.#log.end();
       }
     } catch (error) {
@@ -400,7 +405,7 @@ export class Turn {
     const { settings, middlewares, current, agentFor, limits } = this.#host;
     const attempt = place.turn?.attempt ?? 1;
     if (this.#isOutgoing) {
-      this.#log.push({ type: "message", text: this.message.text });
+      this.#say({ type: "message", text: this.message.text });
       return;
     }
     if (this.#hasWaited && !(await this.#reread())) return;
@@ -436,7 +441,13 @@ export class Turn {
 
   #say(event: ReplyEvent): void {
     if (this.#isOver) throw turnOver();
-    if (this.#stop.reason === undefined) this.#log.push(event);
+    if (this.#stop.reason !== undefined) return;
+    for (const shown of this.#guard?.shown(event) ?? [event]) this.#log.push(shown);
+  }
+
+  /** What was held back of an answer that ends here. */
+  #sayRest(): void {
+    for (const event of this.#guard?.rest ?? []) this.#log.push(event);
   }
 
   /** @returns false when its person took the message back */
@@ -459,7 +470,7 @@ export class Turn {
     attempt: number,
     asked: Pick<TurnContext, "agent" | "text" | "files" | "context">,
   ): TurnContext {
-    const log = this.#log;
+    const answer = () => this.#log.answer(this.#guard?.rest);
     const stop = this.#stop;
     const change = (changed: Partial<typeof asked>) => {
       if (this.#isOver) throw turnOver();
@@ -476,7 +487,7 @@ export class Turn {
         return stop.signal;
       },
       get answer() {
-        return log.answer;
+        return answer();
       },
       get agent() {
         return asked.agent;
@@ -550,10 +561,8 @@ export class Turn {
     if (!this.#host.owner.isAlive) await place.permit();
     stop.throwIfStopped();
     const said = attempt > 1 ? recover(question, known, phase === "asked") : ask(question);
-    const { linkHosts } = settings;
-    const events = linkHosts === undefined ? said : withPlainLinks(said, linkHosts);
     let hasSpoken = false;
-    for await (const event of events) {
+    for await (const event of said) {
       stop.throwIfStopped();
       if (event.type === "usage") {
         const { type: _, ...usage } = event;
@@ -623,6 +632,7 @@ export class Turn {
 
   /** Ends a reply whose turn did not get to its end by itself. */
   #fail(error: unknown, place: Place): void {
+    this.#sayRest();
     const { reason } = this.#stop;
     if (reason === "stopped" || reason === "interrupted") {
       this.#isInterrupted = reason === "interrupted";

@@ -1,6 +1,7 @@
+import { Parser } from "commonmark";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { isHost, plainLinks, withPlainLinks } from "../../src/turn/links.ts";
+import { isHost, LinkGuard, plainLinks } from "../../src/turn/links.ts";
 import type { ReplyEvent } from "../../src/turn/reply-event.ts";
 
 const hosts = ["docs.acme.com", "*.acme.org"];
@@ -87,20 +88,80 @@ describe("A link to another host", () => {
     "[x](/redirect?to=evil)",
     "[x](<https://evil.com/a b>)",
     "[x](https://docs.acme.com@evil.com)",
+    // Which writing the rest of it as text must not make.
+    "mailto:(ht&#116;ps&#58;&sol;&sol;d.evil.com)",
+    "a://b.(ht&#116;ps&#58;&sol;&sol;d.evil.com)",
+    "www.b.(ht&#116;ps&#58;&sol;&sol;d.evil.com)",
+    "[a://b](ht&#116;ps&#58;&sol;&sol;d.evil.com)",
+    "[https://docs.acme.com](ht&#116;ps&#58;&sol;&sol;d.evil.com)",
   ])("is no link of Markdown, however its address is written: %j", (text) => {
     expect(plainLinks(text, hosts)).not.toContain("](");
   });
 
-  it.each(["[x]: ht&#116;ps&#58;&sol;&sol;d.evil.com", "[x]:\nhttps:\\/\\/d.evil.com"])(
-    "is no definition of one: %j",
-    (text) => {
-      expect(plainLinks(text, hosts)).not.toContain("]:");
-    },
-  );
+  it.each([
+    "[x]: ht&#116;ps&#58;&sol;&sol;d.evil.com",
+    "[x]:\nhttps:\\/\\/d.evil.com",
+    "//.: &sol;&sol;d.evil.com",
+    "[a://b]: &sol;d.evil.com",
+  ])("is no definition of one: %j", (text) => {
+    expect(plainLinks(text, hosts)).not.toContain("]:");
+  });
 
   it("is shown as text inside the address of an allowed one", () => {
     expect(plainLinks("https://docs.acme.com/r?to=https://evil.com/x", hosts)).toBe(
       "https://docs.acme.com/r?to=https[:]//evil[.]com/x",
+    );
+  });
+});
+
+describe("A reader of CommonMark", () => {
+  const parser = new Parser();
+
+  /** The hosts of all links and pictures that it makes of a text, on a page of an allowed one. */
+  function linkedHosts(text: string): string[] {
+    const found: string[] = [];
+    const walker = parser.parse(text).walker();
+    for (let step = walker.next(); step !== null; step = walker.next()) {
+      const { destination } = step.node;
+      if (!step.entering || destination === null || destination === undefined) continue;
+      // What is no address leads nowhere.
+      if (URL.canParse(destination, "https://docs.acme.com")) {
+        found.push(new URL(destination, "https://docs.acme.com").host);
+      }
+    }
+    return found;
+  }
+
+  it("finds none to another host, whatever an attacker puts together", () => {
+    const piece = fc.constantFrom(
+      ...["[", "](", "]:", "]", "(", ")", "<", ">", "!", "\\", "\n", " ", "x", "|", "[x]", "](<"],
+      ...[
+        "https://docs.acme.com",
+        "docs.acme.com",
+        "a://",
+        "https:",
+        "//",
+        "/",
+        "mailto:",
+        "www.a.",
+        ".",
+        ":",
+        "@",
+      ],
+      ...[
+        "https://evil.com",
+        "evil.com/x",
+        "ht&#116;ps&#58;&sol;&sol;evil&period;com",
+        "&sol;&sol;evil.com",
+        "\\/\\/evil.com",
+      ],
+    );
+    fc.assert(
+      fc.property(fc.array(piece, { minLength: 3, maxLength: 9 }), (pieces) => {
+        for (const host of linkedHosts(plainLinks(pieces.join(""), hosts)))
+          expect(host).toBe("docs.acme.com");
+      }),
+      { numRuns: 8_000 },
     );
   });
 });
@@ -120,31 +181,23 @@ describe("What is no link", () => {
 });
 
 describe("A reply with links", () => {
-  async function guarded(events: readonly ReplyEvent[], failure?: Error): Promise<ReplyEvent[]> {
-    async function* source() {
-      yield* events;
-      if (failure !== undefined) throw failure;
-    }
-    const seen: ReplyEvent[] = [];
-    try {
-      for await (const event of withPlainLinks(source(), hosts)) seen.push(event);
-    } catch (error) {
-      expect(error).toBe(failure);
-    }
-    return seen;
+  function guarded(events: readonly ReplyEvent[]): ReplyEvent[] {
+    const guard = new LinkGuard(hosts);
+    const shown = events.flatMap((event) => guard.shown(event));
+    return [...shown, ...guard.rest];
   }
   const deltas = (texts: readonly string[]): ReplyEvent[] => texts.map((delta) => ({ type: "text", delta }));
   const written = (events: readonly ReplyEvent[]) =>
     events.map((event) => (event.type === "text" ? event.delta : "")).join("");
 
   it("shows no part of a link before it is known whether it may be one", async () => {
-    const events = await guarded(deltas(["Look: htt", "ps://ev", "il.com/x now", " and"]));
+    const events = guarded(deltas(["Look: htt", "ps://ev", "il.com/x now", " and"]));
     expect(events).toEqual(deltas(["Look: ", "https[:]//evil[.]com/x ", "now ", "and"]));
   });
 
   it("comes as it did where words have no spaces between them", async () => {
     const texts = ["你好", "，我在。", "请看"];
-    expect(await guarded(deltas(texts))).toEqual(deltas(texts));
+    expect(guarded(deltas(texts))).toEqual(deltas(texts));
   });
 
   it("says the same however it was cut", async () => {
@@ -157,17 +210,21 @@ describe("A reply with links", () => {
         const text = pieces.join("");
         const at = [0, ...cuts.map((cut) => Math.min(cut, text.length)), text.length].sort((a, b) => a - b);
         const parts = at.slice(1).map((end, index) => text.slice(at[index], end));
-        expect(written(await guarded(deltas(parts)))).toBe(plainLinks(text, hosts));
+        expect(written(guarded(deltas(parts)))).toBe(plainLinks(text, hosts));
       }),
       { numRuns: 2_000 },
     );
   });
 
-  it("takes a word that is too long for no link, in time that grows with the text", async () => {
+  it("keeps a word together however long it is, in time that grows with the text", () => {
     const long = "x".repeat(100_000);
-    expect(written(await guarded(deltas(["https://docs.acme.com/", long, " and"])))).toBe(
-      `https[:]//docs[.]acme[.]com/${long} and`,
-    );
+    for (const tail of ["(www|.evil.com/x", "(evil.co|m/x", "[x]|(ht&#116;ps&#58;&sol;&sol;evil.com)"]) {
+      const shown = written(guarded(deltas([...long, ...tail.split("|"), " and"])));
+      expect(shown).toBe(`${plainLinks(long + tail.replace("|", ""), hosts)} and`);
+      expect(shown.slice(long.length)).not.toMatch(/\w\.evil|evil\.\w+\/|\]\(/);
+    }
+    const foreign = `(${"看".repeat(20_000)}`;
+    expect(written(guarded(deltas([...foreign])))).toBe(foreign);
     for (const piece of ["a", "a.", "/", "](", "https://", "<a:", "www.", "-", "a-"]) {
       expect(plainLinks(piece.repeat(100_000), hosts).length).toBeGreaterThan(99_999);
     }
@@ -179,7 +236,7 @@ describe("A reply with links", () => {
       { type: "usage", total: 7 },
       { type: "end" },
     ];
-    const events = await guarded([
+    const events = guarded([
       { type: "status", text: "reads https://evil.com" },
       { type: "message", text: "https://evil.com" },
       { type: "suggestions", items: ["https://evil.com", "More?"] },
@@ -199,9 +256,8 @@ describe("A reply with links", () => {
 
   it("drops the end of a draft that a message replaces, and shows it where it broke off", async () => {
     const message: ReplyEvent = { type: "message", text: "A whole one" };
-    expect(await guarded([...deltas(["A who"]), message])).toEqual([...deltas(["A "]), message]);
-    expect(written(await guarded(deltas(["it broke o"])))).toBe("it broke o");
-    expect(written(await guarded(deltas(["it broke o"]), new Error("away")))).toBe("it broke o");
+    expect(guarded([...deltas(["A who"]), message])).toEqual([...deltas(["A "]), message]);
+    expect(written(guarded(deltas(["it broke o"])))).toBe("it broke o");
   });
 });
 

@@ -52,6 +52,13 @@ describe("What is sent to a person", () => {
     expect(a.platform.shown).toEqual(["One", "Two"]);
   });
 
+  it("has links to allowed hosts alone", async () => {
+    a = botOf(clock, store, { linkHosts: ["docs.acme.com"], platform: a.platform });
+    await a.mapper.send(place, "https://docs.acme.com/a or https://evil.com/b");
+    await settled();
+    expect(a.platform.shown).toEqual(["https://docs.acme.com/a or https[:]//evil[.]com/b"]);
+  });
+
   it("is refused where nobody knows the place, or nothing is said", async () => {
     const refused = (field: string) => ({ code: "input-invalid", field });
     await expect(a.mapper.send(ann, "hello")).rejects.toMatchObject(refused("replyTo"));
