@@ -15,6 +15,8 @@ export interface InteractionAddress {
   readonly token: string;
   /** Whether the person alone sees the answer. */
   readonly isPrivate: boolean;
+  /** Whether the bot may also post there by itself, so that others read the answer. */
+  readonly canPost: boolean;
 }
 
 /** @throws {AparteError} `input-invalid` when the message did not come from this adapter. */
@@ -22,9 +24,11 @@ export function replyAddress({ replyTo }: Message): ReplyAddress {
   const { channelId, messageId, interaction } = (replyTo ?? {}) as { readonly [key: string]: JsonValue };
   if (isSnowflake(channelId) && isSnowflake(messageId)) {
     if (interaction === undefined) return { channelId, messageId };
-    const { applicationId, token, isPrivate } = interaction as { readonly [key: string]: JsonValue };
-    if (isSnowflake(applicationId) && typeof token === "string")
-      return { channelId, messageId, interaction: { applicationId, token, isPrivate: isPrivate === true } };
+    const { applicationId, token, ...is } = interaction as { readonly [key: string]: JsonValue };
+    if (isSnowflake(applicationId) && typeof token === "string") {
+      const [isPrivate, canPost] = [is.isPrivate === true, is.canPost === true];
+      return { channelId, messageId, interaction: { applicationId, token, isPrivate, canPost } };
+    }
   }
   throw new AparteError("input-invalid", "A Discord message needs `replyTo: { channelId, messageId }`.", {
     field: "replyTo",
@@ -44,6 +48,15 @@ const tokenMs = 840_000;
 /** Whether an interaction can be answered by its token no more. Discord's ids tell when they were made. */
 export function isExpired({ messageId, interaction }: ReplyAddress): boolean {
   return interaction !== undefined && Date.now() - timeOf(messageId) > tokenMs;
+}
+
+/**
+ * Where a part of the answer goes. A token's further messages have no nonce, so that one whose answer is lost would come
+ * twice: where the bot can, it posts them in the channel.
+ */
+export function partAddress(address: ReplyAddress, part: number): ReplyAddress {
+  const { channelId, messageId, interaction } = address;
+  return part > 0 && interaction?.canPost === true ? { channelId, messageId } : address;
 }
 
 /** Discord's first second: its ids count from there. */

@@ -31,7 +31,7 @@ export interface DeliverOptions {
 export async function deliver(options: DeliverOptions): Promise<void> {
   const { api, channels, delivery, settings, botId, userId } = options;
   const { interaction, messageId, channelId } = options.address;
-  const isLate = (address: ReplyAddress) => isExpired(address) && interaction?.isPrivate === true;
+  const isLate = () => isExpired(options.address) && interaction?.canPost === false;
   const text = new ReplyText(delivery.texts);
   let questions: readonly string[] = [];
   let answer: string | undefined;
@@ -39,7 +39,9 @@ export async function deliver(options: DeliverOptions): Promise<void> {
   const channel = channels.enter(isByToken ? messageId : channelId, () => delivery.permit(), isByToken);
   const { buttons } = settings;
   const texts = (state: PostsState): PostText[] => {
-    const shown = textsOf(text, state, settings.maxMessages, delivery.texts);
+    // Further messages by a token could come twice: what one does not hold is in the file.
+    const maxMessages = interaction?.canPost === false && !isLate() ? 1 : settings.maxMessages;
+    const shown = textsOf(text, state, maxMessages, delivery.texts);
     // Discord would show for a quarter of an hour that the bot is thinking.
     if (isByToken && state.isComplete && shown.length === 0)
       return [{ content: subtext + delivery.texts("no-answer") }];
@@ -58,15 +60,15 @@ export async function deliver(options: DeliverOptions): Promise<void> {
       if (event.type === "suggestions" && fitButtons(buttons, event.items)) questions = event.items;
       else text.add(event);
       if (event.type === "message") answer = event.id;
-      if (!isLate(options.address)) posts.changed();
+      if (!isLate()) posts.changed();
     }
   } catch (error) {
     text.fail(error);
   }
   try {
     channel.stopTyping();
-    if (isLate(options.address)) {
-      // What only the person may see, and cannot be shown there any more, goes to them alone.
+    if (isLate()) {
+      // What the bot cannot show there any more goes to the person alone.
       await delivery.permit();
       const direct = await api.directChannel(userId, AbortSignal.timeout(directMs));
       posts = show({ channelId: direct, messageId }, true);

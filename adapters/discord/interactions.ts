@@ -154,7 +154,8 @@ export class Interactions {
     await this.#acknowledge(interaction, isPrivate);
     const { id, applicationId, token } = interaction;
     const channelId = interaction.channelId ?? id;
-    const replyTo = { channelId, messageId: id, interaction: { applicationId, token, isPrivate } };
+    const canPost = !isPrivate && mayPost(interaction);
+    const replyTo = { channelId, messageId: id, interaction: { applicationId, token, isPrivate, canPost } };
     const speaker = await speakerOf(interaction, this.#settings, isPrivate);
     await this.#running.receive({ ...speaker, ...{ id, text, files }, replyTo }, interaction);
   }
@@ -215,10 +216,9 @@ export async function speakerOf(
   settings: DiscordSettings,
   isPrivate: boolean,
 ): Promise<Speaker> {
-  const { guildId, user, client, context, channel, authorizingIntegrationOwners: owners } = interaction;
+  const { guildId, user, client, channel } = interaction;
   const channelId = interaction.channelId ?? "";
-  const isDirect = context === botDirect || (context === null && guildId === null);
-  const isMember = isDirect || owners.guildId !== null;
+  const { isDirect, isMember } = placeOf(interaction);
   const place = guildId ?? channelId;
   const shared = guildId === null ? directTenant : guildTenant(guildId, settings);
   return {
@@ -227,6 +227,19 @@ export async function speakerOf(
     ...(isDirect || isPrivate ? { direct: true } : {}),
     ...(await placeIn(channelId, channel)),
   };
+}
+
+/** Whether it is a direct message, and whether the bot is part of the place. */
+function placeOf({ context, guildId, authorizingIntegrationOwners: owners }: Interaction) {
+  const isDirect = context === botDirect || (context === null && guildId === null);
+  return { isDirect, isMember: isDirect || owners.guildId !== null };
+}
+
+/** Whether the bot can post where an interaction is used also without its token. */
+function mayPost(interaction: Interaction): boolean {
+  const { isDirect, isMember } = placeOf(interaction);
+  const write = interaction.channel?.isThread() === true ? "SendMessagesInThreads" : "SendMessages";
+  return isDirect || (isMember && interaction.appPermissions.has(["ViewChannel", write]));
 }
 
 async function answer(interaction: RepliableInteraction, content: string): Promise<void> {

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Delivery, JsonValue } from "aparte/adapter";
-import { isSnowflake, type ReplyAddress } from "./address.ts";
+import { isSnowflake, partAddress, type ReplyAddress } from "./address.ts";
 import { type DiscordApi, isAside, type PostedMessage, type PostText } from "./api.ts";
 import type { ChannelStay } from "./channels.ts";
 import { isArchived, isFinal, isForbidden, isGone, waitOf } from "./failures.ts";
@@ -132,7 +132,8 @@ export class Posts {
     const isTaken = await delivery.taken.catch(() => false);
     const lost = isTaken && !this.#isReposted ? await this.#find(index, text, signal) : undefined;
     const nonce = `${address.messageId}-${index}${isTaken ? "" : "n"}${this.#isReposted ? "r" : ""}`;
-    const { id, content } = lost ?? (await api.post(address, text, nonce, index === 0, signal, !isTaken));
+    const to = partAddress(address, index);
+    const { id, content } = lost ?? (await api.post(to, text, nonce, index === 0, signal, !isTaken));
     // Where the post is found again it may show an earlier text. Discord trims what it is given.
     this.#posts[index] = { id, shown: content.trim() === text.content.trim() ? text : undefined };
     delivery.posted({ posts: this.#posts.map((post) => post.id) });
@@ -141,7 +142,7 @@ export class Posts {
   /** A post whose answer was lost, or that nobody could note. Discord knows a nonce for some minutes only. */
   async #find(index: number, text: PostText, signal: AbortSignal): Promise<PostedMessage | undefined> {
     const { api, address, delivery, botId } = this.#options;
-    if (!delivery.isRepeated || address.interaction !== undefined) return undefined;
+    if (!delivery.isRepeated || partAddress(address, index).interaction !== undefined) return undefined;
     this.#found ??= await api.postsAfter(address, botId, signal);
     const isOther = (found: PostedMessage) => isAside(found) || this.#posts.some(({ id }) => id === found.id);
     return this.#found.find((found) => {
@@ -154,7 +155,7 @@ export class Posts {
   async #edit(index: number, { id }: Post, text: PostText, signal: AbortSignal): Promise<void> {
     const { api, address } = this.#options;
     try {
-      await api.edit(address, id, text, signal);
+      await api.edit(partAddress(address, index), id, text, signal);
       this.#posts[index] = { id, shown: text };
     } catch (error) {
       if (isArchived(error) && !this.#isReopened) {
@@ -171,7 +172,7 @@ export class Posts {
 
   async #remove({ id }: Post, signal: AbortSignal): Promise<void> {
     const { api, address } = this.#options;
-    await api.remove(address, id, signal);
+    await api.remove(partAddress(address, this.#posts.length - 1), id, signal);
     this.#posts.pop();
   }
 }

@@ -163,6 +163,7 @@ const permission = {
   CreatePublicThreads: 1n << 35n,
   SendMessagesInThreads: 1n << 38n,
 };
+const allPermissions = Object.values(permission).reduce((all, one) => all | one);
 /** The type of a reference to a forwarded message. */
 const forward = 1;
 const channelType = { text: 0, dm: 1, publicThread: 11 };
@@ -385,7 +386,9 @@ export class DiscordServer {
       context: guildId !== undefined ? 0 : isGroup ? 2 : 1,
       authorizing_integration_owners: isInstalled ? { 0: guildId ?? "0" } : { 1: person.id },
       ...{
-        app_permissions: "0",
+        app_permissions: String(
+          isInstalled ? allPermissions & ~(this.#channels.get(channelId)?.denied ?? 0n) : 0n,
+        ),
         locale: use.locale ?? "en-US",
         entitlements: [],
         attachment_size_limit: 10_485_760,
@@ -547,7 +550,7 @@ export class DiscordServer {
       colors,
       hoist: false,
       position: 0,
-      permissions: String(Object.values(permission).reduce((all, one) => all | one)),
+      permissions: String(allPermissions),
       managed: false,
       ...tags,
     };

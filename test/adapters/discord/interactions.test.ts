@@ -2,12 +2,13 @@ import type { DiscordFeedback, DiscordOptions } from "aparte/discord";
 import { describe, expect, it } from "vitest";
 import type { FeedbackCall } from "../../../src/backends/backend.ts";
 import type { Interaction, InteractionData } from "../../fakes/discord-interactions.ts";
-import type { DiscordServer, Person } from "../../fakes/discord-server.ts";
+import type { DiscordServer, Person, StoredMessage } from "../../fakes/discord-server.ts";
 import { backend, elephant, Speech } from "../agent.ts";
 import { ended, mention, posts, settled, shows, startBot, startServer } from "./bot.ts";
 
 const discord: DiscordOptions = { commands: true, buttons: ["stop", "questions", "new"] };
 const ephemeral = 64;
+const nowhere = { isDirect: false, isPrivate: false, isForeign: false, isDenied: false };
 
 /** A person uses a slash command. */
 function use(
@@ -241,6 +242,51 @@ describe("discord's commands", () => {
     );
   });
 
+  describe.each([
+    ["in a guild", {}],
+    ["in a direct message", { isDirect: true }],
+    ["in private", { isPrivate: true }],
+    ["where only the person has installed the app", { isForeign: true }],
+    ["where the bot may not write", { isDenied: true }],
+  ] as const)("answer at length, %s", (_, where) => {
+    const { isDirect, isPrivate, isForeign, isDenied } = { ...nowhere, ...where };
+    const words = (count: number) =>
+      Array.from({ length: count }, (_word, at) => `word${String(at).padStart(4, "0")}`).join(" ");
+    /** The whole of what is shown of an answer. */
+    const whole = (found: readonly StoredMessage[]) =>
+      Buffer.from(found.at(-1)?.attachments[0]?.bytes ?? []).toString() ||
+      found.map(({ content }) => content).join(" ");
+
+    it.each([5_000, 50_000])(
+      "of %i characters, whole and once, though answers of calls are lost",
+      async (length) => {
+        const server = await startServer();
+        const text = words(Math.ceil(length / 9));
+        await startBot(server, { discord, answer: ended({ type: "message", text }) });
+        const ann = server.person("ann");
+        if (isDenied) server.deny(server.channelId, "SendMessages");
+        const further = /^\/channels\/\d+\/messages$|^\/webhooks\//;
+        for (const method of ["POST", "PATCH"])
+          for (const drop of [true, false])
+            server.fail({ method, path: further, after: true, ...(drop ? { drop } : { status: 502 }) });
+        const channelId = isDirect ? server.directChannel(ann) : server.channelId;
+        const foreign = isForeign ? { foreignGuild: "777" } : {};
+        use(
+          server,
+          ann,
+          "ask",
+          { question: "?", ...(isPrivate ? { private: true } : {}) },
+          { channelId, ...foreign },
+        );
+        const shown = () => server.shown(channelId);
+        await server.until(() => whole(shown()) === text);
+        const isAlone = isPrivate || isForeign || isDenied;
+        expect(shown()).toHaveLength(isAlone ? 1 : length === 5_000 ? 3 : 5);
+        expect(shown().every(({ flags }) => (flags & ephemeral) === (isPrivate ? ephemeral : 0))).toBe(true);
+      },
+    );
+  });
+
   it("end well when the answer takes longer than Discord waits", async () => {
     const server = await startServer();
     await startBot(server, { discord, answer: ended({ type: "message", text: "At last." }) });
@@ -251,6 +297,9 @@ describe("discord's commands", () => {
     use(server, bob, "ask", { question: "in private", private: true }, late);
     await shows(server, "At last.", server.directChannel(bob));
     expect(server.shown(server.directChannel(ann))).toEqual([]);
+    const cid = server.person("cid");
+    use(server, cid, "ask", { question: "where the bot is not" }, { ...late, foreignGuild: "777" });
+    await shows(server, "At last.", server.directChannel(cid));
   });
 });
 
