@@ -20,15 +20,21 @@ const allowedMentions = { parse: [], replied_user: false };
 /** What one message shows. */
 export interface PostText {
   readonly content: string;
-  /** The whole answer, as a file. */
-  readonly file?: string;
+  readonly files?: readonly PostFile[];
   /** Rows of buttons below it. */
   readonly rows?: readonly ButtonRow[];
+}
+
+export interface PostFile {
+  readonly name: string;
+  readonly data: string | Uint8Array;
 }
 
 export interface PostedMessage {
   readonly id: string;
   readonly content: string;
+  readonly attachments?: readonly unknown[];
+  readonly components?: readonly unknown[];
   readonly message_reference?: { readonly message_id?: string };
   readonly flags?: number;
 }
@@ -228,15 +234,19 @@ export class DiscordApi {
     }
   }
 
-  #shownAs({ content, file, rows = [] }: PostText): { readonly body: object; readonly files: RawFile[] } {
-    const isFile = file !== undefined;
+  #shownAs({ content, files = [], rows = [] }: PostText): {
+    readonly body: object;
+    readonly files: RawFile[];
+  } {
     return {
       body: {
-        ...{ content, flags: this.#flags, allowed_mentions: allowedMentions },
-        components: rows,
-        attachments: isFile ? [{ id: 0, filename: fileName }] : [],
+        ...{ content, flags: this.#flags, allowed_mentions: allowedMentions, components: rows },
+        attachments: files.map(({ name }, id) => ({ id, filename: name })),
       },
-      files: isFile ? [{ name: fileName, data: file, contentType: "text/markdown" }] : [],
+      files: files.map(({ name, data }) => ({
+        name,
+        data: typeof data === "string" ? data : Buffer.from(data),
+      })),
     };
   }
 }
@@ -250,8 +260,6 @@ function messagePath(address: ReplyAddress, id: string): `/${string}` {
   if (interaction === undefined || isExpired(address)) return `/channels/${channelId}/messages/${id}`;
   return `/webhooks/${interaction.applicationId}/${interaction.token}/messages/${id}`;
 }
-
-const fileName = "answer.md";
 
 /** How long one call may take, in milliseconds, with its waiting for others: then it is the mapper's to try again. */
 const callMs = 60_000;

@@ -1,7 +1,8 @@
 import { cut, type Delivery, ReplyText, type Texts, tablesAsCode } from "aparte/adapter";
 import { isExpired, type ReplyAddress } from "./address.ts";
-import type { DiscordApi, PostText } from "./api.ts";
+import type { DiscordApi, PostFile, PostText } from "./api.ts";
 import { answerRows, draftRows, fitButtons } from "./buttons.ts";
+import { type CarriedFile, carriedFiles } from "./carried.ts";
 import type { Channels } from "./channels.ts";
 import { discloseLinks } from "./links.ts";
 import type { DiscordSettings } from "./options.ts";
@@ -35,13 +36,14 @@ export async function deliver(options: DeliverOptions): Promise<void> {
   const text = new ReplyText(delivery.texts);
   let questions: readonly string[] = [];
   let answer: string | undefined;
+  let carried: readonly CarriedFile[] = [];
   const isByToken = interaction !== undefined;
   const channel = channels.enter(isByToken ? messageId : channelId, () => delivery.permit(), isByToken);
   const { buttons } = settings;
   const texts = (state: PostsState): PostText[] => {
     // Further messages by a token could come twice: what one does not hold is in the file.
     const maxMessages = interaction?.canPost === false && !isLate() ? 1 : settings.maxMessages;
-    const shown = textsOf(text, state, maxMessages, delivery.texts);
+    const shown = textsOf(text, state, maxMessages, carried, delivery.texts);
     // Discord would show for a quarter of an hour that the bot is thinking.
     if (isByToken && state.isComplete && shown.length === 0)
       return [{ content: subtext + delivery.texts("no-answer") }];
@@ -66,6 +68,7 @@ export async function deliver(options: DeliverOptions): Promise<void> {
     text.fail(error);
   }
   try {
+    carried = await carriedFiles(text.text, settings.attachFrom, AbortSignal.timeout(loadMs));
     channel.stopTyping();
     if (isLate()) {
       // What the bot cannot show there any more goes to the person alone.
@@ -82,25 +85,40 @@ export async function deliver(options: DeliverOptions): Promise<void> {
 /** How long opening a channel may take, in milliseconds. */
 const directMs = 15_000;
 
+/** How long the files of an answer may take to load, in milliseconds: then it is shown with their links alone. */
+const loadMs = 30_000;
+
 function textsOf(
   text: ReplyText,
   { isComplete, canAttach }: PostsState,
   maxMessages: number,
+  carried: readonly CarriedFile[],
   texts: Texts,
 ): PostText[] {
   const inFile = `\n\n${subtext}${texts("whole-in-file")}`;
   const status = isComplete || text.status === "" ? "" : `\n\n${subtext}${text.status} …`;
-  const whole = discloseLinks(tablesAsCode(text.text) + status).trimStart();
+  const files = isComplete && canAttach ? carried.map(({ name, data }) => ({ name, data })) : [];
+  let words = text.text;
+  // The image itself stands below.
+  if (files.length > 0) for (const { markup } of carried) if (markup) words = words.replaceAll(markup, "");
+  const whole = discloseLinks(tablesAsCode(words) + status).trimStart();
   if (isComplete && !canAttach) return parts(whole);
   // A few messages are all that is shown of it, with one more to see that there is more.
   const shown = parts(whole.slice(0, (maxMessages + 1) * messageLength));
-  if (shown.length <= maxMessages) return shown;
-  const last = shown[maxMessages - 1]?.content ?? "";
-  const beginning = shown.slice(0, maxMessages - 1);
-  if (!isComplete) return [...beginning, { content: last }];
-  const [content = ""] = cut(last, messageLength - inFile.length);
-  return [...beginning, { content: content + inFile, file: text.text }];
+  if (shown.length <= maxMessages) return files.length === 0 ? shown : withFiles(shown, files);
+  const beginning = shown.slice(0, maxMessages);
+  if (!isComplete) return beginning;
+  const [content = ""] = cut(beginning.at(-1)?.content ?? "", messageLength - inFile.length);
+  const last = { content: content + inFile };
+  return withFiles([...beginning.slice(0, -1), last], [{ name: fileName, data: text.text }, ...files]);
 }
+
+/** The files stand below the last message. */
+function withFiles(shown: readonly PostText[], files: readonly PostFile[]): PostText[] {
+  return [...shown.slice(0, -1), { content: shown.at(-1)?.content ?? "", files }];
+}
+
+const fileName = "answer.md";
 
 function parts(text: string): PostText[] {
   return cut(text, messageLength).map((content) => ({ content }));

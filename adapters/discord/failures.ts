@@ -14,6 +14,7 @@ export const code = {
 };
 
 export const tooMany = 429;
+const tooLarge = 413;
 
 /** The message can be edited no more: it was deleted; or it is older than an hour, and was edited too often. */
 export function isGone(error: unknown): boolean {
@@ -28,6 +29,11 @@ export function isArchived(error: unknown): boolean {
 /** The bot lacks a permission in the channel. */
 export function isForbidden(error: unknown): boolean {
   return codeOf(error) === code.missingAccess || codeOf(error) === code.missingPermissions;
+}
+
+/** The bot may not attach files there, or they are too large for the place. */
+export function isUnattachable(error: unknown): boolean {
+  return isForbidden(error) || numberOf(error, "status") === tooLarge;
 }
 
 /** Discord has answered and will answer the same again: no permission, no such channel … */

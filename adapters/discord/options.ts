@@ -55,6 +55,11 @@ export interface DiscordOptions {
   /** The largest attachment that is handed to the agent, in bytes. @default 20_971_520 */
   readonly maxFileBytes?: number;
   /**
+   * Hosts, with the port where there is one, whose images and files are attached to an answer that has links to them:
+   * those of the agent's service. Whoever owns one learns what an agent was talked into writing into a link to it. @default []
+   */
+  readonly attachFrom?: readonly string[];
+  /**
    * Further hosts from which attachments may be loaded, with the port where there is one, also over plain http:
    * a proxy of your own, a test's server. Discord's are known.
    */
@@ -100,6 +105,7 @@ function isListOf(isRight: (item: unknown) => boolean, problem: string): Check {
   return [(value) => Array.isArray(value) && value.every(isRight), problem];
 }
 
+const hosts = isListOf(isHost, 'must be a list of hosts, e.g. ["files.example.com", "127.0.0.1:8080"]');
 const [isRespondWord] = isOneOf("mentions", "threads", "all", "never");
 const [isChannels] = isListOf(isSnowflake, "");
 const [isButton, buttonNames] = isOneOf("stop", "questions", "new", "feedback");
@@ -130,13 +136,14 @@ const checks: { readonly [Name in keyof DiscordSettings]: Check } = {
     "must be a number of milliseconds, or 0",
   ],
   maxFileBytes: isAboveZero,
-  fileHosts: isListOf(isHost, 'must be a list of hosts, e.g. ["files.example.com", "127.0.0.1:8080"]'),
+  attachFrom: hosts,
+  fileHosts: hosts,
 };
 
 const defaults: DiscordSettings = {
   ...{ respond: "mentions", openThreads: false, embeds: false, answer: "all", guilds: "apart" },
   ...{ commands: false, buttons: [], onFeedback: undefined, directMessages: true, editInterval: 1_200 },
-  ...{ maxMessages: 5, lookBack: 900_000, maxFileBytes: 20_971_520, fileHosts: [] },
+  ...{ maxMessages: 5, lookBack: 900_000, attachFrom: [], maxFileBytes: 20_971_520, fileHosts: [] },
 };
 
 /** @throws {AparteError} `option-invalid` with the option's name as `field`. */

@@ -3,7 +3,7 @@ import type { Delivery, JsonValue } from "aparte/adapter";
 import { isSnowflake, partAddress, type ReplyAddress } from "./address.ts";
 import { type DiscordApi, isAside, type PostedMessage, type PostText } from "./api.ts";
 import type { ChannelStay } from "./channels.ts";
-import { isArchived, isFinal, isForbidden, isGone, waitOf } from "./failures.ts";
+import { isArchived, isFinal, isGone, isUnattachable, waitOf } from "./failures.ts";
 
 /** The longest pause that is waited here, in milliseconds: a longer one is the mapper's to wait. */
 const maxWaitMs = 15_000;
@@ -92,7 +92,7 @@ export class Posts {
         await delivery.permit();
         await api.send(step.call);
       } catch (error) {
-        if (step.hasFile && this.#canAttach && isForbidden(error)) {
+        if (step.hasFile && this.#canAttach && isUnattachable(error)) {
           this.#canAttach = false;
           continue;
         }
@@ -112,7 +112,7 @@ export class Posts {
     const texts = this.#options.texts(state);
     for (const [index, text] of texts.entries()) {
       const post = this.#posts[index];
-      const hasFile = text.file !== undefined;
+      const hasFile = text.files !== undefined;
       if (post === undefined)
         return { isEdit: false, hasFile, call: (signal) => this.#post(index, text, signal) };
       if (!isSame(post.shown, text))
@@ -133,9 +133,9 @@ export class Posts {
     const lost = isTaken && !this.#isReposted ? await this.#find(index, text, signal) : undefined;
     const nonce = `${address.messageId}-${index}${isTaken ? "" : "n"}${this.#isReposted ? "r" : ""}`;
     const to = partAddress(address, index);
-    const { id, content } = lost ?? (await api.post(to, text, nonce, index === 0, signal, !isTaken));
-    // Where the post is found again it may show an earlier text. Discord trims what it is given.
-    this.#posts[index] = { id, shown: content.trim() === text.content.trim() ? text : undefined };
+    const found = lost ?? (await api.post(to, text, nonce, index === 0, signal, !isTaken));
+    // Where the post is found again it may show an earlier text.
+    this.#posts[index] = { id: found.id, shown: shows(found, text) ? text : undefined };
     delivery.posted({ posts: this.#posts.map((post) => post.id) });
   }
 
@@ -177,11 +177,19 @@ export class Posts {
   }
 }
 
+/** Discord trims what it is given. */
+function shows({ content, attachments = [], components = [] }: PostedMessage, text: PostText): boolean {
+  const { files = [], rows = [] } = text;
+  const isWhole = attachments.length === files.length && components.length === rows.length;
+  return isWhole && content.trim() === text.content.trim();
+}
+
+/** Of the same reply: a file's name says which it is. */
 function isSame(shown: PostText | undefined, text: PostText): boolean {
-  return (
-    JSON.stringify([shown?.content, shown?.file, shown?.rows]) ===
-    JSON.stringify([text.content, text.file, text.rows])
+  const [one, other] = [shown, text].map(
+    (of) => of && JSON.stringify([of.content, of.files?.map(({ name }) => name) ?? [], of.rows ?? []]),
   );
+  return one === other;
 }
 
 /** One call that brings Discord nearer to the texts. */

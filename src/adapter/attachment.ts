@@ -13,23 +13,29 @@ export interface AttachmentSource {
   /** Further hosts, with the port where there is one, also over plain http. */
   readonly otherHosts: readonly string[];
   readonly headers?: Readonly<Record<string, string>>;
+  /** How often it may lead elsewhere, to one of these hosts too. @default 0 */
+  readonly maxRedirects?: number;
   readonly signal: AbortSignal;
 }
 
 /**
- * Asks for a platform's file. A redirect is refused: it leads to a sign-in page, or would carry a token elsewhere.
+ * Asks for a platform's file. A redirect is refused where none is expected: it leads to a sign-in page, or would carry a
+ * token elsewhere.
  * @throws {AparteError} `input-invalid` when the host is not one of the platform's, or does not answer.
  */
 export async function fetchAttachment(source: AttachmentSource): Promise<Response> {
-  const { link, platform, headers = {}, signal } = source;
+  const { link, platform, headers = {}, maxRedirects = 0, signal } = source;
   if (!isTrusted(source))
     throw attachmentError(`is not at one of ${platform}'s own hosts, so it was not loaded`);
-  try {
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(loadTimeout)]);
-    return await fetch(link, { headers, signal: limit, redirect: "error" });
-  } catch (error) {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(loadTimeout)]);
+  const redirect = maxRedirects > 0 ? "manual" : "error";
+  const response = await fetch(link, { headers, signal: limit, redirect }).catch((error: unknown) => {
     throw attachmentError("could not be loaded. Send it again", error);
-  }
+  });
+  const next = response.headers.get("location");
+  if (response.status < 300 || response.status >= 400 || next === null) return response;
+  await response.body?.cancel();
+  return fetchAttachment({ ...source, link: new URL(next, link).href, maxRedirects: maxRedirects - 1 });
 }
 
 /**

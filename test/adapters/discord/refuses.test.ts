@@ -32,6 +32,8 @@ describe("discord refuses", () => {
       ["directMessages", "yes"],
       ["editInterval", 0],
       ["maxFileBytes", Number.NaN],
+      ["attachFrom", "127.0.0.1"],
+      ["attachFrom", ["https://127.0.0.1/"]],
       ["fileHosts", "127.0.0.1"],
       ["fileHosts", ["https://127.0.0.1/"]],
     ];
