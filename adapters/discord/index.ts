@@ -99,7 +99,7 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
     attach(discordClient) {
       if (attached !== undefined)
         throw optionInvalid("client", "is set already: one adapter serves one client");
-      checkClient(discordClient, settings, mapper.logger);
+      const intents = checkClient(discordClient, settings, mapper.logger);
       const api = new DiscordApi(discordClient.rest, settings);
       const files = new AttachmentFiles(api, settings);
       const running = new Running(mapper);
@@ -135,6 +135,7 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
       const tellSetup = ({ application }: Client<true>) =>
         mapper.logger.info("people add the bot to their guild by this link", {
           link: inviteLink(application.id, settings.openThreads),
+          intents,
         });
       const unread = "a message could not be read";
       const lookBack = async (shardId: number) => {

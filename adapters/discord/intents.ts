@@ -11,13 +11,14 @@ const partialChannel = 1;
 /**
  * Checks that the client will hear what the adapter is to answer: Discord leaves out silently what was not asked
  * for when the client logged in.
+ * @returns the names of the intents that are needed
  * @throws {AparteError} `option-invalid` that names the intent or partial to add.
  */
 export function checkClient(
   client: Client,
   { respond, directMessages }: DiscordSettings,
   logger: Logger,
-): void {
+): readonly string[] {
   const needed: (keyof typeof intent)[] = [];
   // Without Guilds no channel is known, and discord.js drops the messages of channels that it does not know.
   if (respond !== "never") needed.push("Guilds", "GuildMessages");
@@ -43,6 +44,7 @@ export function checkClient(
       `of the discord.js client lack Partials.Channel. Add it${otherwise}`,
     );
   }
+  return needed;
 }
 
 const otherwise =

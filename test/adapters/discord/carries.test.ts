@@ -17,8 +17,11 @@ function startFiles(asked: string[] = []) {
       if (pathname === "/gone.png") return new Response("no", { status: 404 });
       const [, hops] = /^\/hop\/(\d+)$/.exec(pathname) ?? [];
       if (hops !== undefined)
-        return Response.redirect(new URL(hops === "1" ? "/t/cat" : `/hop/${Number(hops) - 1}`, request.url));
-      if (pathname === "/away") return Response.redirect("http://127.0.0.1:9/secret");
+        return Response.redirect(
+          new URL(hops === "1" ? "/t/cat" : `/hop/${Number(hops) - 1}`, request.url),
+          302,
+        );
+      if (pathname === "/away") return Response.redirect("http://127.0.0.1:9/secret", 307);
       return pathname.includes("cat") ? new Response(png, image) : new Response(`file ${pathname}`);
     }),
   );

@@ -33,6 +33,27 @@ describe("discord shows a long answer", () => {
     expect(beginning.length).toBeGreaterThan(5_000);
   });
 
+  it.each([0, 1, 2])("of 5,000 characters whole, with a 429 at its post %i", async (limited) => {
+    const server = await startServer();
+    const text = sentences(204);
+    expect(text.length).toBeGreaterThan(5_000);
+    const bot = await startBot(server, { answer: ended({ type: "message", text }) });
+    let index = -1;
+    server.faultOf = ({ method, path }) => {
+      if (method === "POST" && posts.test(path)) index += 1;
+      else return undefined;
+      return index === limited ? { method, path: posts, retryAfter: 0.05 } : undefined;
+    };
+    const ann = server.person("ann");
+    server.say(ann, `${mention(server)} at length`);
+    await shows(server, /sentence 000203\.$/);
+    await settled(bot);
+    const shown = server.shown().map(({ content }) => content);
+    expect(shown).toHaveLength(3);
+    expect(shown.join(" ")).toBe(text);
+    expect(server.calls.filter(({ status }) => status === 429)).toHaveLength(1);
+  });
+
   it("in as many messages as it is told, the last of them with the file, also when it streamed before", async () => {
     const server = await startServer();
     const speech = new Speech();

@@ -1,4 +1,5 @@
 import type { Message } from "aparte";
+import type { DiscordOptions } from "aparte/discord";
 import { eventOf } from "aparte/discord";
 import { describe, expect, it } from "vitest";
 import { backend, elephant, Speech } from "../agent.ts";
@@ -146,13 +147,21 @@ describe("discord answers", () => {
     expect(server.shown()).toHaveLength(1);
   });
 
-  it("and tells the link by which people add it", async () => {
+  it("and tells the link by which people add it, and the intents that it needs", async () => {
     const server = await startServer();
     const told: unknown[] = [];
     const logger = { info: (_: string, fields?: unknown) => void told.push(fields), warn() {}, error() {} };
     await startBot(server, { mapper: { logger } });
     expect(told).toContainEqual({
       link: `https://discord.com/oauth2/authorize?client_id=${server.bot.id}&scope=bot+applications.commands&permissions=274878008320`,
+      intents: ["Guilds", "GuildMessages", "DirectMessages"],
+    });
+    told.length = 0;
+    const discord: DiscordOptions = { openThreads: true, respond: "all", directMessages: false };
+    await startBot(server, { discord, mapper: { logger } });
+    expect(told).toContainEqual({
+      link: `https://discord.com/oauth2/authorize?client_id=${server.bot.id}&scope=bot+applications.commands&permissions=309237746688`,
+      intents: ["Guilds", "GuildMessages", "MessageContent"],
     });
   });
 });

@@ -157,6 +157,34 @@ describe("discord shows replies", () => {
     expect(server.shown()[0]).toMatchObject({ pings: [], flags: 4 });
   });
 
+  it.each([
+    ["fences that nobody closes", `\`\`\`${"x".repeat(3_000)}\n~~~~\n\`\`\`js\n${"y\n".repeat(1_500)}`],
+    ["a fence with text behind it", `${"```not a fence``` word\n".repeat(200)}`],
+    ["a marker of 3,000 characters", `${"`".repeat(3_000)}\ncode\n`],
+    ["thousands of quotes and lists", `${"> ".repeat(2_000)}end\n${"- ".repeat(2_000)}end`],
+    ["links in links", `${"[".repeat(1_500)}a${"](https://b.example)".repeat(150)}`],
+    ["spoilers, headings and mentions in code", `${"||# <@1> `@everyone` <@&2> ".repeat(200)}`],
+    ["nothing that is seen", `${"\u200b\u202e".repeat(2_000)}.`],
+  ])("of hostile Markdown, within the limits and without a ping: %s", async (_, text) => {
+    const server = await startServer();
+    const bot = await startBot(server, { answer: ended({ type: "message", text }) });
+    const ann = server.person("ann");
+    server.say(ann, `${mention(server)} hostile`);
+    await server.until(() => server.shown().length > 0);
+    await settled(bot);
+    const shown = server.shown();
+    expect(bot.log).toEqual([]);
+    expect(shown.length).toBeLessThanOrEqual(5);
+    expect(shown.flatMap(({ pings }) => pings)).toEqual([]);
+    const last = shown.at(-1);
+    const file = last?.attachments[0]?.bytes;
+    const seen = (words: string) => words.replace(/[\s`~]|] ?\(/g, "");
+    const all = shown.map(({ content }) => content).join("");
+    expect(file === undefined ? seen(all).replaceAll("js", "") : Buffer.from(file).toString()).toBe(
+      file === undefined ? seen(text).replaceAll("js", "") : text,
+    );
+  });
+
   it("with link previews where they are wanted, of commands too", async () => {
     const server = await startServer();
     const answer = ended({ type: "message", text: "https://example.com" });

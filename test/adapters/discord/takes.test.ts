@@ -131,23 +131,27 @@ describe("discord takes messages", () => {
     expect(bot.messages.map(({ text }) => text)).toEqual(["the last one"]);
   });
 
-  it("of two people in one channel, interleaved, and gives each only their own", async () => {
-    const server = await startServer();
-    await startBot(server);
-    const ann = server.person("ann");
-    const bob = server.person("bob");
-    server.say(ann, `${mention(server)} I am Ann`);
-    server.say(bob, `${mention(server)} I am Bob`);
-    server.say(ann, `${mention(server)} who?`);
-    server.say(bob, `${mention(server)} who, then?`);
-    const toAnn = await shows(server, 'You say "who?" after I am Ann.');
-    const toBob = await shows(server, 'You say "who, then?" after I am Bob.');
-    const askers = [toAnn, toBob].map(
-      ({ message_reference }) => server.messages.get(message_reference?.message_id ?? "")?.author.username,
-    );
-    expect(askers).toEqual(["ann", "bob"]);
-    await server.until(() => server.shown().length === 4);
-  });
+  it.each(["channel", "thread"])(
+    "of two people in one %s, interleaved, and gives each only their own",
+    async (place) => {
+      const server = await startServer();
+      await startBot(server);
+      const where = place === "channel" ? server.channelId : server.threadId;
+      const ann = server.person("ann");
+      const bob = server.person("bob");
+      server.say(ann, `${mention(server)} I am Ann`, {}, where);
+      server.say(bob, `${mention(server)} I am Bob`, {}, where);
+      server.say(ann, `${mention(server)} who?`, {}, where);
+      server.say(bob, `${mention(server)} who, then?`, {}, where);
+      const toAnn = await shows(server, 'You say "who?" after I am Ann.', where);
+      const toBob = await shows(server, 'You say "who, then?" after I am Bob.', where);
+      const askers = [toAnn, toBob].map(
+        ({ message_reference }) => server.messages.get(message_reference?.message_id ?? "")?.author.username,
+      );
+      expect(askers).toEqual(["ann", "bob"]);
+      await server.until(() => server.shown(where).length === 4);
+    },
+  );
 
   it("once, also when the gateway sends them again", async () => {
     const server = await startServer();

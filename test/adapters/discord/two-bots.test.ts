@@ -4,8 +4,10 @@ import { Client, Partials } from "discord.js";
 import { describe, expect, it } from "vitest";
 import { memoryStore } from "../../../src/stores/memory.ts";
 import type { DiscordServer, ServedBot } from "../../fakes/discord-server.ts";
-import { backend, elephant } from "../agent.ts";
-import { allIntents, endings, secret, startServer } from "./bot.ts";
+import { TestClock } from "../../support/test-clock.ts";
+import { cut, TestStore } from "../../support/test-store.ts";
+import { backend, elephant, Speech } from "../agent.ts";
+import { allIntents, endings, mention, posts, secret, startBot, startServer } from "./bot.ts";
 
 /** Connects a further bot to a mapper. */
 async function connect(server: DiscordServer, mapper: SessionMapper, bot: ServedBot): Promise<void> {
@@ -50,5 +52,38 @@ describe("two bots on Discord", () => {
       const answer = await server.until(() => server.shown(server.channelId, bot)[0]);
       await server.until(() => answer.content.endsWith("after nothing."));
     }
+  });
+
+  it("on one store have a session each, and neither goes on with a turn of the other, which died", async () => {
+    const server = await startServer();
+    const other = server.addBot("other");
+    const clock = new TestClock();
+    const store = new TestStore(clock);
+    const view = store.view();
+    const speech = new Speech();
+    const first = await startBot(server, { store: view, mapper: { clock }, answer: speech.answer });
+    const second = await startBot(server, { store: store.view(), mapper: { clock }, as: other });
+    const ann = server.person("ann");
+    server.say(ann, `${mention(server)} to the first`);
+    speech.say("I was about");
+    await server.next("POST", posts);
+    view.intercept = cut;
+    await first.client.destroy();
+    await clock.pass(600_000);
+    server.say(ann, `<@${other.id}> to the other`);
+    const told = await server.until(() => server.shown(server.channelId, other).at(-1));
+    await server.until(() => told.content === 'You say "to the other" after nothing.');
+    expect(second.messages.map(({ text }) => text)).toEqual(["to the other"]);
+    expect(server.shown(server.channelId, other)).toHaveLength(1);
+    const heir = await startBot(server, { store: store.view(), mapper: { clock } });
+    for (let step = 0; step < 100 && server.shown()[0]?.content === "I was about"; step += 1) {
+      await clock.pass(1_000);
+      await fetch(`http://${server.host}/attachments/none`);
+    }
+    expect(server.shown()[0]?.content).toBe("My answer to this message was lost. Please send it again.");
+    expect(heir.messages.map(({ text }) => text)).toEqual(["to the first"]);
+    expect(server.shown(server.channelId, other)).toHaveLength(1);
+    endings.push(() => void clock.pass(3_600_000));
+    speech.end();
   });
 });
