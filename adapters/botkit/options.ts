@@ -1,6 +1,16 @@
 import type { IncomingMessage } from "node:http";
 import type { Speaker } from "aparte";
-import { optionInvalid, refuseUnknown } from "aparte/adapter";
+import {
+  areHosts,
+  checkOptions as check,
+  isFlag,
+  isFunction,
+  isListOf,
+  isOneOf,
+  isWhole,
+  type OptionCheck,
+  orNothing,
+} from "aparte/adapter";
 import type { BotkitMessage } from "botkit";
 
 /** What `botkit` takes. */
@@ -63,50 +73,30 @@ export type BotkitSettings = Required<Omit<BotkitOptions, Optional>> & {
   readonly [Name in Optional]: BotkitOptions[Name] | undefined;
 };
 
-const known = [
-  "answer",
-  "authenticate",
-  "speaker",
-  "bot",
-  "trustedChannels",
-  "maxFileBytes",
-  "fileHosts",
-  "maxLength",
-  "drafts",
-  "editInterval",
-  "onError",
-] as const satisfies readonly (keyof BotkitOptions)[];
+const isText: OptionCheck = [
+  (value) => typeof value === "string" && value !== "",
+  "must be a text that is not empty",
+];
+
+const checks: { readonly [Name in keyof BotkitSettings]: OptionCheck } = {
+  answer: isOneOf("unheard", "all", "none"),
+  authenticate: orNothing(isFunction("(request, message) => id")),
+  speaker: orNothing(isFunction("(message) => Speaker")),
+  onError: isFunction("(error) => …"),
+  bot: orNothing(isText),
+  trustedChannels: isListOf(isOneOf("directline", "webchat", "emulator")),
+  fileHosts: areHosts,
+  drafts: orNothing(isFlag),
+  ...{ maxFileBytes: isWhole(1), editInterval: isWhole(1), maxLength: isWhole(100) },
+};
+
+const defaults: BotkitSettings = {
+  ...{ answer: "unheard", authenticate: undefined, speaker: undefined, bot: undefined, drafts: undefined },
+  ...{ trustedChannels: [], maxFileBytes: 20_971_520, fileHosts: [], maxLength: 4_000, editInterval: 1_500 },
+  onError: (error) => console.error(error),
+};
 
 /** @throws {AparteError} `option-invalid` with the option's name as `field`. */
 export function checkOptions(options: BotkitOptions): BotkitSettings {
-  refuseUnknown(options, known);
-  const { answer = "unheard", maxLength = 4000, editInterval = 1500, onError = console.error } = options;
-  const { authenticate, speaker, drafts, bot, trustedChannels = [], fileHosts = [] } = options;
-  const { maxFileBytes = 20_971_520 } = options;
-  if (answer !== "unheard" && answer !== "all" && answer !== "none") {
-    throw optionInvalid("answer", 'must be "unheard", "all" or "none"');
-  }
-  if (!Number.isInteger(maxLength) || maxLength < 100) {
-    throw optionInvalid("maxLength", "must be a whole number of at least 100");
-  }
-  if (!Number.isInteger(editInterval) || editInterval < 1) {
-    throw optionInvalid("editInterval", "must be a whole number of milliseconds above 0");
-  }
-  if (bot !== undefined && (typeof bot !== "string" || bot === ""))
-    throw optionInvalid("bot", "must be a string that is not empty");
-  for (const [field, list] of Object.entries({ trustedChannels, fileHosts })) {
-    if (!Array.isArray(list) || list.some((one) => typeof one !== "string"))
-      throw optionInvalid(field, "must be a list of strings");
-  }
-  if (!Number.isInteger(maxFileBytes) || maxFileBytes < 1)
-    throw optionInvalid("maxFileBytes", "must be a whole number of bytes above 0");
-  if (drafts !== undefined && typeof drafts !== "boolean")
-    throw optionInvalid("drafts", "must be true or false");
-  for (const [field, hook] of Object.entries({ authenticate, speaker, onError })) {
-    if (hook !== undefined && typeof hook !== "function") throw optionInvalid(field, "must be a function");
-  }
-  return {
-    ...{ answer, maxLength, editInterval, onError, authenticate, speaker, drafts },
-    ...{ bot, trustedChannels, maxFileBytes, fileHosts },
-  };
+  return check(options, checks, defaults);
 }

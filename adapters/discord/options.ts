@@ -1,5 +1,16 @@
 import type { Speaker } from "aparte";
-import { optionInvalid, refuseUnknown } from "aparte/adapter";
+import {
+  areHosts,
+  checkOptions as check,
+  isAboveZero,
+  isFlag,
+  isFunction,
+  isListOf,
+  isOneOf,
+  isWhole,
+  type OptionCheck,
+  orNothing,
+} from "aparte/adapter";
 import type { Message as DiscordMessage } from "discord.js";
 import { isSnowflake } from "./address.ts";
 import type { Button } from "./buttons.ts";
@@ -87,57 +98,26 @@ export type DiscordSettings = Required<Omit<DiscordOptions, "onFeedback">> & {
   readonly onFeedback: DiscordOptions["onFeedback"];
 };
 
-/** Whether an option's value is right, and what else is wrong with it. */
-type Check = readonly [isRight: (value: unknown) => boolean, problem: string];
-
-const isBoolean: Check = [(value) => typeof value === "boolean", "must be true or false"];
-const isAboveZero: Check = [
-  (value) => Number.isFinite(value) && Number(value) > 0,
-  "must be a number above 0",
-];
-
-function isOneOf(...names: readonly string[]): Check {
-  const list = names.map((name) => `"${name}"`).join(", ");
-  return [(value) => names.includes(value as string), `must be one of ${list}`];
-}
-
-function isListOf(isRight: (item: unknown) => boolean, problem: string): Check {
-  return [(value) => Array.isArray(value) && value.every(isRight), problem];
-}
-
-const hosts = isListOf(isHost, 'must be a list of hosts, e.g. ["files.example.com", "127.0.0.1:8080"]');
 const [isRespondWord] = isOneOf("mentions", "threads", "all", "never");
-const [isChannels] = isListOf(isSnowflake, "");
-const [isButton, buttonNames] = isOneOf("stop", "questions", "new", "feedback");
+const [isChannels] = isListOf([isSnowflake, ""]);
 
-const checks: { readonly [Name in keyof DiscordSettings]: Check } = {
+const checks: { readonly [Name in keyof DiscordSettings]: OptionCheck } = {
   respond: [
     (value) => typeof value === "function" || isRespondWord(value) || isChannels(value),
     'must be "mentions", "threads", "all", "never", a list of channels or a function',
   ],
-  openThreads: isBoolean,
-  embeds: isBoolean,
+  ...{ openThreads: isFlag, embeds: isFlag, directMessages: isFlag },
   answer: isOneOf("all", "unheard", "none"),
   guilds: isOneOf("apart", "together"),
   commands: [
     (value) => typeof value === "boolean" || typeof value === "function",
     "must be true, false or a function",
   ],
-  buttons: isListOf(isButton, `must be a list, of which each ${buttonNames}`),
-  onFeedback: [
-    (value) => value === undefined || typeof value === "function",
-    "must be a function: (feedback) => …",
-  ],
-  directMessages: isBoolean,
-  editInterval: isAboveZero,
-  maxMessages: [(value) => Number.isInteger(value) && Number(value) >= 1, "must be a whole number above 0"],
-  lookBack: [
-    (value) => Number.isFinite(value) && Number(value) >= 0,
-    "must be a number of milliseconds, or 0",
-  ],
-  maxFileBytes: isAboveZero,
-  attachFrom: hosts,
-  fileHosts: hosts,
+  buttons: isListOf(isOneOf("stop", "questions", "new", "feedback")),
+  onFeedback: orNothing(isFunction("(feedback) => …")),
+  ...{ editInterval: isAboveZero, maxFileBytes: isAboveZero },
+  ...{ maxMessages: isWhole(1), lookBack: isWhole(0) },
+  ...{ attachFrom: areHosts, fileHosts: areHosts },
 };
 
 const defaults: DiscordSettings = {
@@ -148,16 +128,5 @@ const defaults: DiscordSettings = {
 
 /** @throws {AparteError} `option-invalid` with the option's name as `field`. */
 export function checkOptions(options: DiscordOptions): DiscordSettings {
-  refuseUnknown(options, Object.keys(checks));
-  const given = Object.entries(options).filter(([, value]) => value !== undefined);
-  const settings: DiscordSettings = { ...defaults, ...Object.fromEntries(given) };
-  for (const [name, [isRight, problem]] of Object.entries(checks)) {
-    if (!isRight(settings[name as keyof DiscordSettings])) throw optionInvalid(name, problem);
-  }
-  return settings;
-}
-
-function isHost(host: unknown): boolean {
-  if (typeof host !== "string" || !URL.canParse(`https://${host}`)) return false;
-  return new URL(`https://${host}`).host === host;
+  return check(options, checks, defaults);
 }

@@ -22,4 +22,16 @@ export { type AttachmentSource, attachmentError, fetchAttachment, readAttachment
 
 export { optionInvalid, refuseUnknown } from "../check.ts";
 export { describeError } from "../logger.ts";
+export {
+  areHosts,
+  checkOptions,
+  isAboveZero,
+  isFlag,
+  isFunction,
+  isListOf,
+  isOneOf,
+  isWhole,
+  type OptionCheck,
+  orNothing,
+} from "./options.ts";
 export { type PersonSession, personSession } from "./person-session.ts";

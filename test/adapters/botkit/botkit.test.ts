@@ -367,6 +367,12 @@ describe("Botkit on the Web adapter", () => {
     ["drafts", { drafts: "yes" }],
     ["editInterval", { editInterval: 0 }],
     ["onError", { onError: "log" }],
+    ["authenticate", { authenticate: "me" }],
+    ["speaker", { speaker: {} }],
+    ["bot", { bot: "" }],
+    ["trustedChannels", { trustedChannels: ["slack"] }],
+    ["maxFileBytes", { maxFileBytes: 0.5 }],
+    ["fileHosts", { fileHosts: ["https://files.example.com/"] }],
     ["reply", { reply: true }],
   ])("refuses a wrong option: %s", (field, options) => {
     const use = () => botkit(mapperWith(), options as never);
