@@ -254,7 +254,7 @@ describe("slack's commands", () => {
 
   it("name, choose and begin anew one thread of the agent view, where each is a conversation", async () => {
     const server = await startServer();
-    const rename = async () => {};
+    const rename = async () => undefined;
     const bot = await startBot(server, {
       slack: { agentView: true },
       mapper: { agents: { helper: { ...backend(elephant), rename }, writer: backend(elephant) } },
