@@ -196,8 +196,9 @@ export class Turn {
   /** Goes from "taken" to "delivered". Never rejects: what fails is told by the reply. */
   async live(): Promise<void> {
     const { signal } = this.message ?? {};
-    if (signal?.aborted) this.#stop.stop("stopped");
-    else signal?.addEventListener("abort", () => this.#stop.stop("stopped"), { once: true });
+    const cancel = () => this.#stop.stop("stopped");
+    if (signal?.aborted) cancel();
+    signal?.addEventListener("abort", cancel);
     try {
       await this.#live();
     } catch (error) {
@@ -205,6 +206,8 @@ export class Turn {
       this.#log.fail(error);
     } finally {
       this.#isOver = true;
+      // A signal may be that of many messages, and live as long as the process.
+      signal?.removeEventListener("abort", cancel);
       const { turns } = this.#host;
       if (this.#name !== undefined && turns.get(this.#name) === this) turns.delete(this.#name);
     }
@@ -316,7 +319,7 @@ export class Turn {
     } catch (error) {
       this.#rejectTaken(error);
     }
-    if (this.#adapter === undefined) await this.#log.follow(first.#log);
+    await this.#log.follow(first.#log);
   }
 
   /** Waits until the turn runs, or will not. */

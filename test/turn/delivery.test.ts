@@ -350,6 +350,28 @@ describe("A delivery", () => {
     expect(a.platform.shown).toEqual(["one"]);
   });
 
+  it("that fails once the reply is another process's is not tried again, and not told", async () => {
+    let fail = () => {};
+    tried = [];
+    a.platform.beforePost = () => {
+      tried.push(clock.now());
+      return new Promise((_, reject) => (fail = () => reject(new PlatformError({ passes: true }))));
+    };
+    await a.receive("m1");
+    await clock.pass(3_000);
+    const b = bot();
+    a.view.intercept = cut;
+    await clock.pass(leaseTime * 2);
+    expect(b.platform.shown).toEqual(["re m1"]);
+    a.view.intercept = (_, run) => run();
+    await clock.pass(leaseTime);
+    const before = a.log.said.length;
+    fail();
+    await clock.pass(60_000);
+    expect(tried).toEqual([0]);
+    expect(a.log.said.slice(before)).toEqual([]);
+  });
+
   it("is told of what was not taken, too", async () => {
     a.agent.reply = undefined;
     expect(await a.receive("m1")).toBe(true);

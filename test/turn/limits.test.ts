@@ -55,6 +55,8 @@ describe("Limits", () => {
     expect(await taken(limits, { user: "U2" })).toBe(5);
     expect(await taken(limits)).toBe(0);
     expect(await taken(limits, { tenant: "T2" })).toBe(5);
+    // People are not counted where they have no limit.
+    expect(rates.counts.size).toBe(2);
   });
 
   it("let nobody who is over their own use up the tenant's", async () => {
@@ -87,6 +89,12 @@ describe("Limits", () => {
     const counted = rates.spans.length;
     limits.known(message);
     expect(rates.spans.length).toBe(counted);
+  });
+
+  it("are known to the last millisecond", async () => {
+    const limits = new Limits({ person: 1 }, { take: async () => 1 }, clock);
+    expect(await limits.take(message)).toBe(1);
+    expect(limits.known(message)).toBe(1);
   });
 
   it("are known of the ten thousand who were found last", async () => {

@@ -69,7 +69,9 @@ describe("A reply's text", () => {
     await expect(replyOf().text()).rejects.toThrow(
       "The agent said nothing. Look at the events for what it did.",
     );
-    await expect(replyOf(notice("busy")).text()).rejects.toThrow("There is no answer: It is busy.");
+    await expect(replyOf(notice("busy")).text()).rejects.toMatchObject({
+      ...{ message: "There is no answer: It is busy.", say: "It is busy." },
+    });
   });
 
   it("throws what the turn failed with", async () => {

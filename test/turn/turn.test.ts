@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { AparteError, type MapperOptions, type Message } from "aparte";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { LaneDocument } from "../../src/lane/machine.ts";
@@ -483,6 +484,18 @@ describe("A turn that is stopped", () => {
     expect(agent.last.call.signal.aborted).toBe(true);
   });
 
+  it("leaves nothing at its signal, which may be that of many messages", async () => {
+    const { mapper, agent } = bot();
+    const { signal } = new AbortController();
+    const reply = mapper.handle(messageOf("m1", "m1", { signal }));
+    await settled();
+    expect(getEventListeners(signal, "abort").length).toBe(1);
+    agent.last.answer("one");
+    await reply.text();
+    await settled();
+    expect(getEventListeners(signal, "abort").length).toBe(0);
+  });
+
   it("asks nobody where its signal was aborted before", async () => {
     const { mapper, agent } = bot();
     const reply = mapper.handle(messageOf("m1", "m1", { signal: AbortSignal.abort() }));
@@ -739,6 +752,18 @@ describe("A turn that fails", () => {
     await a.receive("m2");
     await settled();
     expect(a.platform.shown).toEqual(["m1", "failed: store-unreadable"]);
+    expect(await store.direct.records.get(`session:${name}`)).toEqual({ v: 2 });
+    // Also where the platform does not take what the person is told.
+    let isAway = true;
+    a.platform.beforePost = () => {
+      if (isAway) throw new PlatformError({ passes: true });
+    };
+    await a.receive("m3");
+    await settled();
+    isAway = false;
+    await clock.pass(1_000);
+    expect(a.platform.shown.slice(2)).toEqual(["failed: store-unreadable"]);
+    expect(a.log.said).not.toContain("error: a turn could not be ended");
     expect(await store.direct.records.get(`session:${name}`)).toEqual({ v: 2 });
   });
 });

@@ -120,7 +120,14 @@ it("lets a middleware choose the agent, the words and the files, and no agent th
   mapper.use(async (turn, next) => {
     turn.text = `(${turn.text})`;
     turn.files = [{ name: "a.txt", load: async () => new Uint8Array() }];
-    turn.agent = turn.message.text === "slip" ? "helprr" : "helper";
+    if (turn.message.text === "slip") {
+      expect(() => {
+        turn.agent = "helprr";
+      }).toThrow(expect.objectContaining({ code: "agent-unknown" }));
+      expect(turn.agent).toBe("broken");
+      turn.agent = "helprr";
+    }
+    turn.agent = "helper";
     await next();
   });
   const says = (id: string, text: string) => mapper.handle({ ...ada, id, text, agent: "broken" });
