@@ -105,7 +105,7 @@ export class ShownPosts {
       if (isLimited(error)) throw error;
       // Whether the words arrived is not known, and a stream takes nothing back: it is ended, and edited from then on.
       // Slack also ends streams by itself after about five minutes.
-      this.#keep(index, unknown(post.ts, isStreamOver(error) ? undefined : 0));
+      this.#keep(index, postOfUnknownText(post.ts, isStreamOver(error) ? undefined : 0));
     }
   }
 
@@ -133,7 +133,7 @@ export class ShownPosts {
     } catch (error) {
       if (isStreamingStill(error) && this.#conflicts < maxConflicts) {
         this.#conflicts += 1;
-        this.#posts[index] = unknown(ts, 0);
+        this.#posts[index] = postOfUnknownText(ts, 0);
         return;
       }
       if (!isGone(error) || this.#isReposted) throw error;
@@ -189,7 +189,7 @@ export class ShownPosts {
     });
     this.#mayBePosted = false;
     this.#lookedFor = index + 1;
-    if (ts !== undefined) this.#keep(index, unknown(ts, undefined));
+    if (ts !== undefined) this.#keep(index, postOfUnknownText(ts, undefined));
   }
 
   /**
@@ -220,7 +220,7 @@ export class ShownPosts {
 }
 
 /** A message of which it is not certain what it shows. */
-function unknown(ts: string, streamsUntil: number | undefined): Post {
+function postOfUnknownText(ts: string, streamsUntil: number | undefined): Post {
   return { ts, shown: undefined, below: noBlocks, streamsUntil };
 }
 
@@ -229,6 +229,6 @@ function earlierPosts(address: JsonValue | undefined): Post[] {
   const { posts } = (address ?? {}) as { readonly posts?: unknown };
   if (!Array.isArray(posts)) return [];
   return posts.flatMap(({ ts, streams }: { readonly ts?: unknown; readonly streams?: unknown }) =>
-    isId(ts) ? unknown(ts, streams === true ? 0 : undefined) : [],
+    isId(ts) ? postOfUnknownText(ts, streams === true ? 0 : undefined) : [],
   );
 }

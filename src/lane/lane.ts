@@ -265,7 +265,7 @@ export class Lane {
       if (!this.#owner.isAlive) {
         isFresh = false;
         await this.#owner.alive(this.#patience());
-        this.#giveUp(notAlive());
+        this.#giveUp(storeWasAway());
         continue;
       }
       const batch = [...this.#pending];
@@ -308,7 +308,7 @@ export class Lane {
       }
       isFresh = true;
       if (!("is" in answer)) this.#mustLook = false;
-      else if (answer.is === "late") this.#giveUp(notAlive());
+      else if (answer.is === "late") this.#giveUp(storeWasAway());
       else if (answer.is === "duplicate") this.#noteMarks(batch, answer.duplicates);
       else if (answer.is === "changed") {
         conflicts += 1;
@@ -569,7 +569,7 @@ function lifeOf(document: LaneDocument | undefined, now: number): number | undef
   return Math.max(1, Math.ceil(last - now));
 }
 
-function notAlive(): AparteError {
+function storeWasAway(): AparteError {
   return new AparteError(
     "store-timeout",
     "The store was away for longer than `storeTimeout`. Look whether its server is up.",

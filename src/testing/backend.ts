@@ -156,6 +156,16 @@ export function backendContract({ describe, it }: ContractRunner, options: Backe
       assert.ok(await say(mapper, "ada", "hello"));
     });
 
+    test("tells what was said, where it can, and by whom", async (service, mapper) => {
+      if (service.backend.history === undefined) return;
+      await say(mapper, "ada", remember("Ada"));
+      const [first, ...others] = (await mapper.export(speaker("ada")))?.messages.helper ?? [];
+      assert.equal(first?.role, "user", "the first message is the person's");
+      assert.match(first.text, /Ada/);
+      assert.ok(others.length > 0, "the agent's answer is there");
+      for (const { role } of others) assert.equal(role, "agent", "the answer is the agent's");
+    });
+
     test("never takes a stream that breaks off for a whole answer", async (service, mapper) => {
       await say(mapper, "ada", remember("Ada"));
       service.cutNext();

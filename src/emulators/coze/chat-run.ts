@@ -81,7 +81,10 @@ async function play(run: ChatRun, step: AgentStep): Promise<boolean> {
     case "fail":
       for (const word of wordsOf(step.text)) {
         await pause(run);
-        run.sink.emit("conversation.message.delta", streamed(draft(run, "answer", word), run.state.newId()));
+        run.sink.emit(
+          "conversation.message.delta",
+          streamMessage(draft(run, "answer", word), run.state.newId()),
+        );
       }
       chat.lastError = { code: step.code, msg: step.msg };
       finish(run, "failed");
@@ -96,7 +99,7 @@ async function speak(run: ChatRun, text: string, breaks: "cut" | "hang" | undefi
     await pause(run);
     if (index === wordsBeforeBreak && breaks === "cut") sink.cut();
     if (index === wordsBeforeBreak && breaks === "hang") await canceledOrClosing(run);
-    sink.emit("conversation.message.delta", streamed(draft(run, "answer", word), id));
+    sink.emit("conversation.message.delta", streamMessage(draft(run, "answer", word), id));
   }
   emitWhole(run, "answer", text, id);
 }
@@ -129,7 +132,7 @@ function emitWhole(run: ChatRun, type: MessageType, content: string, id: string 
     const output = chat.usage.output + wordsOf(content).length;
     chat.usage = { input: chat.usage.input, output };
   }
-  sink.emit("conversation.message.completed", streamed(message, id));
+  sink.emit("conversation.message.completed", streamMessage(message, id));
 }
 
 function draft(
@@ -150,7 +153,8 @@ function draft(
   };
 }
 
-function streamed(message: Omit<Message, "id" | "createdAt" | "updatedAt">, id: string) {
+/** A message as the events of a stream tell it. */
+function streamMessage(message: Omit<Message, "id" | "createdAt" | "updatedAt">, id: string) {
   return {
     id,
     conversation_id: message.conversationId,
