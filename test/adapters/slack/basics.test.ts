@@ -30,7 +30,6 @@ describe.each([
           text: "I am <Ann>",
           files: [],
           replyTo,
-          signal: expect.any(AbortSignal),
         },
       },
     ]);
