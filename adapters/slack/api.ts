@@ -114,12 +114,16 @@ export class SlackApi {
     return messages;
   }
 
-  /** Shows what the bot does; "" ends that. */
-  async setStatus(status: string): Promise<void> {
+  /**
+   * Shows what the bot does; "" ends that.
+   * @param loading what Slack shows in its place, in turn
+   */
+  async setStatus(status: string, loading: readonly string[]): Promise<void> {
     const { channel, ts } = this.#address;
     const thread = this.#thread;
     await this.#statusClient.apiCall("assistant.threads.setStatus", {
       ...{ channel_id: channel, thread_ts: thread ?? ts, status },
+      ...(loading.length === 0 ? {} : { loading_messages: loading }),
     });
   }
 

@@ -15,6 +15,7 @@ export interface DeliverOptions {
   readonly address: ReplyAddress;
   readonly firstWait: number;
   readonly buttons: readonly Button[];
+  readonly loadingMessages: readonly string[];
   /** The person who asked, as the speaker has them. */
   readonly user: string;
   /** Whether the application is told what people think of answers. */
@@ -45,7 +46,8 @@ export async function deliver(delivery: Delivery, options: DeliverOptions): Prom
       : draftBlocks(buttons, delivery.texts);
   const rated = () => (answer !== undefined || hasFeedback ? { user, answer } : undefined);
   const posts = new Posts({ api, workspace, delivery, firstWait, texts, below, warn });
-  const status = new Status(api, delivery, title === undefined ? undefined : sessionOf(title, options));
+  const session = title === undefined ? undefined : sessionOf(title, options);
+  const status = new Status(api, delivery, options.loadingMessages, session);
   let isSilent = false;
   try {
     for await (const event of delivery) {

@@ -194,6 +194,7 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
         },
         ...{ firstWait: settings.editInterval, buttons: settings.buttons, user: message.user },
         hasFeedback: settings.onFeedback !== undefined,
+        loadingMessages: settings.loadingMessages,
         ...(agentView ? { title: message.text } : {}),
       });
     },

@@ -46,6 +46,8 @@ export interface SlackOptions {
   readonly agentView?: boolean;
   /** What somebody may ask who opens the agent's messages: Slack shows four at most. @default none */
   readonly prompts?: readonly string[];
+  /** What Slack shows in turn while the agent thinks and tells of nothing that it does: ten at most. @default none */
+  readonly loadingMessages?: readonly string[];
   /**
    * Which messages aparte takes, where the app has message listeners of its own: `"all"`, `"unheard"` for those that
    * none of them was called for (of those registered after `attach`), or `"none"`. @default "all"
@@ -114,6 +116,7 @@ const known = [
   "threadTime",
   "agentView",
   "prompts",
+  "loadingMessages",
   "answer",
   "command",
   "buttons",
@@ -140,13 +143,16 @@ export function checkOptions(options: SlackOptions): SlackSettings {
   if (typeof respond !== "function" && !responses.includes(respond)) {
     throw optionInvalid("respond", `must be a function or one of: ${responses.join(", ")}`);
   }
-  const { prompts = [], installations, eraseRemoved = false } = options;
+  const { prompts = [], loadingMessages = [], installations, eraseRemoved = false } = options;
   if (installations !== undefined && typeof installations?.deleteInstallation !== "function") {
     throw optionInvalid("installations", "must be an installation store with deleteInstallation");
   }
-  if (!Array.isArray(prompts) || prompts.some((text) => typeof text !== "string" || text === "")) {
-    throw optionInvalid("prompts", "must be a list of texts that are not empty");
+  for (const [field, texts] of Object.entries({ prompts, loadingMessages })) {
+    if (!Array.isArray(texts) || texts.some((text) => typeof text !== "string" || text === "")) {
+      throw optionInvalid(field, "must be a list of texts that are not empty");
+    }
   }
+  if (loadingMessages.length > 10) throw optionInvalid("loadingMessages", "must be ten at most");
   const { answer = "all", buttons = ["stop", "questions"], onFeedback } = options;
   const { command = "/agent" } = options;
   if (command !== false && (typeof command !== "string" || !/^\/[^\sA-Z]{1,31}$/.test(command))) {
@@ -179,7 +185,7 @@ export function checkOptions(options: SlackOptions): SlackSettings {
   }
   return {
     ...{ bot, respond, threadTime, agentView, prompts, answer, command, buttons, onFeedback, installations },
-    ...{ eraseRemoved, stream, editInterval, maxFileBytes, fileHosts, client },
+    ...{ loadingMessages, eraseRemoved, stream, editInterval, maxFileBytes, fileHosts, client },
   };
 }
 

@@ -27,10 +27,15 @@ export class Status {
   #isSending = false;
   #inSession: Promise<unknown> = Promise.resolve();
 
+  readonly #loading: readonly string[];
   readonly #agentSession: AgentSession | undefined;
 
-  /** @param session of an agent, if threads are sessions: then Slack shows a stop button */
-  constructor(api: SlackApi, delivery: Delivery, session?: AgentSession) {
+  /**
+   * @param loading what is shown in turn while the agent tells of nothing that it does
+   * @param session of an agent, if threads are sessions: then Slack shows a stop button
+   */
+  constructor(api: SlackApi, delivery: Delivery, loading: readonly string[], session?: AgentSession) {
+    this.#loading = loading;
     this.#agentSession = session;
     this.#api = api;
     this.#delivery = delivery;
@@ -38,8 +43,12 @@ export class Status {
       this.#told = undefined;
       this.#send();
     }, repeatMs);
-    this.show(delivery.texts("thinking"));
+    this.show(this.#thinking);
     this.#session("processing");
+  }
+
+  get #thinking(): string {
+    return this.#delivery.texts("thinking");
   }
 
   /** Slack does not end a session's processing by itself. */
@@ -66,7 +75,7 @@ export class Status {
 
   /** The agent does something; "" for nothing that it tells of. */
   doing(text: string): void {
-    this.show(text === "" ? this.#delivery.texts("thinking") : text);
+    this.show(text === "" ? this.#thinking : text);
   }
 
   /** Resolves when it is gone: it must not take away the status of the turn that follows. */
@@ -88,7 +97,7 @@ export class Status {
       // Not every workspace, channel or app has a status line. Without it nobody misses a word of the answer.
       await this.#delivery
         .permit()
-        .then(() => this.#api.setStatus(this.#text))
+        .then(() => this.#api.setStatus(this.#text, this.#text === this.#thinking ? this.#loading : []))
         .catch(() => {});
     }
     this.#isSending = false;

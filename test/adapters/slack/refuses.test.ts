@@ -24,6 +24,8 @@ describe("slack refuses", () => {
     ["command", { command: "agent" }],
     ["buttons", { buttons: ["go"] }],
     ["onFeedback", { onFeedback: "yes" }],
+    ["loadingMessages", { loadingMessages: [""] }],
+    ["loadingMessages", { loadingMessages: Array(11).fill("…") }],
     ["prompts", { prompts: [""] }],
     ["streams", { streams: "native" }],
   ])("a wrong option: %s", async (field, options) => {

@@ -170,6 +170,24 @@ describe("slack shows replies", () => {
     expect(posts.every(({ body }) => body.unfurl_links === "false")).toBe(true);
   });
 
+  it("with loading messages as long as the agent tells of nothing that it does", async () => {
+    const loadingMessages = ["Looking around …", "Thinking hard …"];
+    const { server, speech, bot } = await conversation({ slack: { loadingMessages } });
+    speech.event({ type: "status", text: "Searching" });
+    await server.next("assistant.threads.setStatus", ({ body }) => body.status === "Searching");
+    speech.end();
+    await settled(bot);
+    const told = server.calls.filter(({ method }) => method === "assistant.threads.setStatus");
+    const shown = told.map(({ body }) => [body.status, Reflect.get(body, "loading_messages")]);
+    expect(new Map(shown as [string, unknown][])).toEqual(
+      new Map<string, unknown>([
+        ["is thinking…", JSON.stringify(loadingMessages)],
+        ["Searching", undefined],
+        ["", undefined],
+      ]),
+    );
+  });
+
   it("with what the agent does as the status, and with all that is told besides", async () => {
     const { server, speech, bot } = await conversation({ slack: { buttons: [] } });
     await server.next("assistant.threads.setStatus", ({ body }) => body.status === "is thinking…");
