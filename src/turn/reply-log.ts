@@ -62,12 +62,7 @@ export class ReplyLog {
 
   fail(error: unknown): void {
     if (this.#hasEnded) return;
-    const failure = asAparteError(
-      error,
-      "backend-failed",
-      "The turn failed. The cause is kept in the error.",
-    );
-    this.#failure = inWords(failure, this.#texts);
+    this.#failure = inWords(turnFailed(error), this.#texts);
     this.end();
   }
 
@@ -144,4 +139,9 @@ export class ReplyLog {
     this.#waiting.clear();
     for (const wake of waiting) wake();
   }
+}
+
+/** What a turn failed with. */
+export function turnFailed(error: unknown): AparteError {
+  return asAparteError(error, "backend-failed", "The turn failed. The cause is kept in the error.");
 }

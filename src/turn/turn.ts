@@ -2,7 +2,7 @@ import type { AsyncLocalStorage } from "node:async_hooks";
 import type { Adapter } from "../adapter/adapter.ts";
 import type { Backend, FileInput } from "../backends/backend.ts";
 import { type Clock, timer, within } from "../clock.ts";
-import { AparteError, asAparteError } from "../errors.ts";
+import { AparteError } from "../errors.ts";
 import type { JsonObject, JsonValue } from "../json.ts";
 import type { CarriedTurn } from "../lane/machine.ts";
 import type { Owner } from "../lane/owner.ts";
@@ -34,7 +34,7 @@ import { type Emit, type Middleware, type TurnContext, through, turnOver } from 
 import { conversationOver, fileLost, limited, type Notice, notice, undelivered } from "./notices.ts";
 import { Reply } from "./reply.ts";
 import { type ReplyEvent, Transcript } from "./reply-event.ts";
-import { ReplyLog, type StoredAnswer } from "./reply-log.ts";
+import { ReplyLog, type StoredAnswer, turnFailed } from "./reply-log.ts";
 import { Stop } from "./stop.ts";
 import { type TurnEvent, type TurnMoment, tell } from "./watching.ts";
 
@@ -76,6 +76,9 @@ export interface TurnHost {
   /** @param chosen the person's own choice */
   readonly agentFor: (chosen: string | undefined, message: Message) => string | Promise<string>;
 }
+
+/** What the agent is asked. */
+type Asked = Pick<TurnContext, "agent" | "text" | "files" | "context">;
 
 /** The turns of this process that have not ended, by lane and event. */
 export type LiveTurns = Map<string, Turn>;
@@ -361,7 +364,8 @@ export class Turn {
     this.#begunAt = clock.now();
     this.#tell("start", place);
     try {
-      this.#session = new Session(name, speaker, place, this.#stop, await this.#record(place));
+      if (place.record === undefined) throw recordDamaged();
+      this.#session = new Session(name, speaker, place, this.#stop, place.record);
       if (!this.#log.hasEnded) {
         if ((place.turn?.attempt ?? 1) > maxAttempts) throw diedTooOften();
         await this.#stop.withGrace(this.#answer(this.#session, place), clock);
@@ -395,14 +399,6 @@ export class Turn {
     }));
   }
 
-  async #record(place: Place): Promise<unknown> {
-    if (place.record !== undefined) return place.record;
-    throw new AparteError(
-      "store-unreadable",
-      "What is kept of this session is damaged. Look at its record in the store, or remove it.",
-    );
-  }
-
   /** Middlewares, then the agent. */
   async #answer(session: Session, place: Place): Promise<void> {
     const { settings, middlewares, current, agentFor, limits } = this.#host;
@@ -427,16 +423,16 @@ export class Turn {
     this.#agent = agent;
     const carried = place.turn?.carries ?? [];
     const words = [...carried.map(textOf), message.text].filter((text) => text !== "").join("\n");
-    const asked = {
+    const asked: Asked = {
       ...{ agent, text: words, files: this.#files(place, carried) },
       context: Object.assign({}, ...carried.map(contextOf), message.context),
     };
-    const context = this.#context(session, attempt, asked);
     const emit = (event: ReplyEvent) => this.#say(event);
-    const last = (into: Emit) => this.#ask(session, place, context, into);
+    const last = (into: Emit) => this.#ask(session, place, asked, into);
     if (middlewares.length === 0) return last(emit);
     const forgotten = () =>
       settings.logger.error("a middleware did not await next(): write `await next()` or `return next()`");
+    const context = this.#context(session, attempt, asked);
     await current.run(this, () => through(middlewares, context, last, emit, forgotten));
     // A middleware that answers for an agent that failed does not answer for one that was stopped.
     this.#stop.throwIfStopped();
@@ -468,69 +464,44 @@ export class Turn {
     }
   }
 
-  #context(
-    session: Session,
-    attempt: number,
-    asked: Pick<TurnContext, "agent" | "text" | "files" | "context">,
-  ): TurnContext {
+  /** The turn as middlewares see it, who may change what is asked. */
+  #context(session: Session, attempt: number, asked: Asked): TurnContext {
     const answer = () => this.#log.answer(this.#guard?.rest);
     const stop = this.#stop;
-    const change = (changed: Partial<typeof asked>) => {
+    const change = (changed: Partial<Asked>) => {
       if (this.#isOver) throw turnOver();
       if (changed.agent !== undefined) this.#host.backend(changed.agent);
       if (changed.context !== undefined) checkContext(changed.context);
       Object.assign(asked, changed);
       this.#agent = asked.agent;
     };
-    return {
-      message: this.message,
-      sessionName: session.name,
-      attempt,
+    const context = {
+      ...{ message: this.message, sessionName: session.name, attempt, locals: {} },
       get signal() {
         return stop.signal;
       },
       get answer() {
         return answer();
       },
-      get agent() {
-        return asked.agent;
-      },
-      set agent(changed) {
-        change({ agent: changed });
-      },
-      get text() {
-        return asked.text;
-      },
-      set text(changed) {
-        change({ text: changed });
-      },
-      get files() {
-        return asked.files;
-      },
-      set files(changed) {
-        change({ files: changed });
-      },
-      get context() {
-        return asked.context;
-      },
-      set context(changed) {
-        change({ context: changed });
-      },
-      locals: {},
-      say: (said) => this.#say({ type: "message", text: said }),
+      say: (said: string) => this.#say({ type: "message", text: said }),
     };
+    for (const name of ["agent", "text", "files", "context"] as const) {
+      const set = (value: unknown) => change({ [name]: value });
+      Object.defineProperty(context, name, { enumerable: true, get: () => asked[name], set });
+    }
+    return context as unknown as TurnContext;
   }
 
   async #ask(
     session: Session,
     place: Place,
-    { agent, text, files, context, attempt }: TurnContext,
+    { agent, text, files, context }: Asked,
     emit: Emit,
   ): Promise<void> {
     const { settings, backend: backendOf } = this.#host;
     const stop = this.#stop;
     const backend = backendOf(agent);
-    const { known, phase } = place.turn ?? {};
+    const { known, phase, attempt = 1 } = place.turn ?? {};
     const question: Question = {
       session,
       agent,
@@ -721,13 +692,13 @@ export class Turn {
     const transcript = new Transcript();
     for (const event of this.#log.stored(0).events) transcript.add(event);
     if (transcript.answer === "") return;
-    session?.keepUndelivered({ place: whereTo(this.message), text: transcript.answer });
+    session?.keepUndelivered({ place: mergeKey(this.message), text: transcript.answer });
   }
 
   #tellUndelivered(session: Session): void {
     const { undelivered: lost } = session.record;
     if (lost === undefined || this.#adapter === undefined) return;
-    this.#log.push(undelivered(lost.place === whereTo(this.message) ? lost.text : undefined, this.#texts));
+    this.#log.push(undelivered(lost.place === mergeKey(this.message) ? lost.text : undefined, this.#texts));
     session.keepUndelivered(undefined);
   }
 }
@@ -738,16 +709,15 @@ export function isAsked(body: JsonValue, speaker: Speaker): boolean {
   return isOutgoing !== true && isFrom(message, speaker);
 }
 
-function whereTo(message: Message): string {
-  return mergeKey(message);
-}
-
-export function turnFailed(error: unknown): AparteError {
-  return asAparteError(error, "backend-failed", "The turn failed. The cause is kept in the error.");
-}
-
 function filesLost(): AparteError {
   return new AparteError("answer-lost", "The turn's process died, and with it the message's files.");
+}
+
+function recordDamaged(): AparteError {
+  return new AparteError(
+    "store-unreadable",
+    "What is kept of this session is damaged. Look at its record in the store, or remove it.",
+  );
 }
 
 function diedTooOften(): AparteError {

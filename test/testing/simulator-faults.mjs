@@ -159,7 +159,7 @@ export const faults = [
   {
     name: "a turn of a dead process whose words are carried on though they may have been sent",
     file: "turn/turn.js",
-    from: "this.#holds += 1;\n        void place.stopped",
+    from: "this.#stop.hold();\n        void place.stopped",
     to: ";\n        void place.stopped",
     within: 200,
   },
