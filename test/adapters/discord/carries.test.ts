@@ -81,6 +81,22 @@ describe("discord attaches to an answer", () => {
     },
   );
 
+  it("what the agent's service gives as a file of the answer", async () => {
+    const server = await startServer();
+    const { url } = await startFiles();
+    const bot = await startBot(server, {
+      answer: ended(
+        { type: "message", text: "Here." },
+        { type: "file", kind: "image", url: `${url}cat.png`, name: "a cat" },
+      ),
+      discord: { attachFrom: [new URL(url).host] },
+    });
+    server.say(server.person("ann"), `${mention(server)} draw`);
+    const post = await shows(server, `Here.\n\na cat: ${url}cat.png`);
+    await settled(bot);
+    expect(post.attachments.map(({ filename }) => filename)).toEqual(["cat.png"]);
+  });
+
   it("as much as one message takes", async () => {
     const many = Array.from({ length: 12 }, (_, at) => `/${at}.txt`);
     const all = await answered((url) => many.map((path) => url + path).join("\n"));
