@@ -40,7 +40,7 @@ export type { TurnLimits } from "./turn/limits.ts";
 export type { Adapter } from "./adapter/adapter.ts";
 export type { JsonObject, JsonValue } from "./json.ts";
 
-// Write your own backend
+// Write your own backend: see aparte/backend
 
 export type {
   AccessToken,

@@ -18,6 +18,7 @@ export default defineConfig({
     // The tests import the package by its public name and get the sources.
     alias: [
       { find: /^aparte$/, replacement: source("src/index.ts") },
+      { find: /^aparte\/backend$/, replacement: source("src/backends/http/index.ts") },
       { find: /^aparte\/adapter$/, replacement: source("src/adapter/index.ts") },
       { find: /^aparte\/testing$/, replacement: source("src/testing/index.ts") },
       { find: /^aparte\/(slack|discord|botkit|web)$/, replacement: `${source("adapters")}/$1/index.ts` },

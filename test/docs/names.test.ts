@@ -6,6 +6,7 @@ import { publicNames } from "./public-names.ts";
 
 const heads: Readonly<Record<string, string>> = {
   aparte: "What applications type, and what agents' services and stores of your own are.",
+  "aparte/backend": "The kit for backends of your own: see [writing a backend](backend.md).",
   "aparte/adapter": "The kit for adapters of your own: see [writing an adapter](adapter.md).",
   "aparte/testing": "Contract suites, emulators of the services, and the simulator: for tests.",
 };

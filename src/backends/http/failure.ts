@@ -19,6 +19,7 @@ export const inDoubt: Certainty = { mayHaveRun: true, isPassing: true };
 /** It ran, or may have, and a repeat would not help. */
 export const ranPerhaps: Certainty = { mayHaveRun: true, isPassing: false };
 
+/** What is known of a failed request beside its code. */
 export interface FailureOptions extends Omit<AparteErrorOptions, "traceId" | "retryAfterMs"> {
   /** The service's own words, see {@link serviceWords}. */
   readonly words?: string | undefined;

@@ -1,6 +1,7 @@
 import { pause } from "./deadline.ts";
 import { ServiceFailure } from "./failure.ts";
 
+/** How a request is repeated. */
 export interface RepeatOptions {
   /** A repeat does no harm even if the request was carried out. Otherwise it is repeated only where it certainly was not. */
   readonly isHarmless: boolean;
