@@ -8,79 +8,85 @@ import {
   ServiceFailure,
 } from "../http/failure.ts";
 
-interface Meaning {
-  readonly code: AparteErrorCode;
-  /** What happened and what to do, for the operator. */
-  readonly what: string;
-  /** Refused before anything ran, and only for now: the same request may be sent again after a pause. */
-  readonly pause?: true;
-}
-
-/** Coze's error codes (docs: developer_guides/coze_error_codes). */
-const meanings: Readonly<Record<number, Meaning>> = {
-  4000: { code: "backend-rejected", what: "a parameter is wrong; check botId and the agent's settings" },
-  4001: { code: "backend-rejected", what: "the chat does not exist, or not for this session" },
-  4002: { code: "conversation-lost", what: "the conversation does not exist, or not for this session" },
-  4003: { code: "backend-rejected", what: "the meta data is too large; check metaData" },
-  4004: { code: "backend-rejected", what: "there are too many messages in one request" },
-  4005: { code: "backend-rejected", what: "the message's content is not accepted" },
-  4006: { code: "backend-rejected", what: "the agent does not exist or the app may not use it; check botId" },
-  4007: { code: "backend-rejected", what: "a chat that is not streamed must be saved" },
-  4008: { code: "backend-quota", what: "today's limit is used up; it comes back tomorrow" },
-  4009: {
-    code: "backend-rate-limited",
-    what: "the service is at its capacity; try again later",
-    pause: true,
+/** What each of Coze's codes means, and what to do (docs: developer_guides/coze_error_codes). */
+const meanings: { readonly [Code in AparteErrorCode]?: Readonly<Record<number, string>> } = {
+  "backend-rejected": {
+    4000: "a parameter is wrong; check botId and the agent's settings",
+    4001: "the chat does not exist, or not for this session",
+    4003: "the meta data is too large; check metaData",
+    4004: "there are too many messages in one request",
+    4005: "the message's content is not accepted",
+    4006: "the agent does not exist or the app may not use it; check botId",
+    4007: "a chat that is not streamed must be saved",
+    4010: "the message is too long for the agent's model",
+    4012: "the agent's model is gone; choose another model for the agent",
+    4015: "the agent is not published; publish it to the API channel",
+    4021: "the agent's workflow is not set up",
+    4104: "the chat cannot be cancelled any more",
+    4200: "the resource does not exist; check botId, and that the workflow is published",
+    4201: "the member is there already",
+    4314: "the workflow's run does not exist",
+    4315: "the workflow's run has ended",
   },
-  4010: { code: "backend-rejected", what: "the message is too long for the agent's model" },
-  4011: { code: "backend-quota", what: "the account's Coze tokens are used up; buy some" },
-  4012: { code: "backend-rejected", what: "the agent's model is gone; choose another model for the agent" },
-  4013: { code: "backend-unavailable", what: "the agent's model failed; try again later", pause: true },
-  4014: { code: "backend-failed", what: "the agent cannot answer; check its settings" },
-  4015: { code: "backend-rejected", what: "the agent is not published; publish it to the API channel" },
-  4016: {
-    code: "conversation-busy",
-    what: "another chat runs in this conversation; wait for it or cancel it",
+  "conversation-lost": {
+    4002: "the conversation does not exist, or not for this session",
   },
-  4019: { code: "backend-quota", what: "the account's balance is used up; top it up" },
-  4020: {
-    code: "backend-rate-limited",
-    what: "there are too many requests a minute for the plan",
-    pause: true,
+  "backend-quota": {
+    4008: "today's limit is used up; it comes back tomorrow",
+    4011: "the account's Coze tokens are used up; buy some",
+    4019: "the account's balance is used up; top it up",
+    4022: "the model's bill is overdue; pay it",
+    4028: "the account's free quota is used up; buy a plan",
   },
-  4021: { code: "backend-rejected", what: "the agent's workflow is not set up" },
-  4022: { code: "backend-quota", what: "the model's bill is overdue; pay it" },
-  4028: { code: "backend-quota", what: "the account's free quota is used up; buy a plan" },
-  4100: { code: "backend-auth", what: "the access token is refused" },
-  4101: {
-    code: "backend-auth",
-    what: "the token may not do this; check the OAuth app's permissions and spaces",
+  "backend-rate-limited": {
+    4009: "the service is at its capacity; try again later",
+    4020: "there are too many requests a minute for the plan",
   },
-  4102: { code: "backend-refused-content", what: "the risk control stopped the request" },
-  4104: { code: "backend-rejected", what: "the chat cannot be cancelled any more" },
-  4105: { code: "backend-refused-content", what: "the content is sensitive" },
-  4200: {
-    code: "backend-rejected",
-    what: "the resource does not exist; check botId, and that the workflow is published",
+  "backend-unavailable": {
+    4013: "the agent's model failed; try again later",
+    5000: "the service failed; check botId, or try again later",
   },
-  4201: { code: "backend-rejected", what: "the member is there already" },
-  4300: { code: "backend-refused-content", what: "the file is empty" },
-  4301: { code: "backend-refused-content", what: "there is more than one file" },
-  4302: { code: "backend-refused-content", what: "the file is too large" },
-  4303: { code: "backend-refused-content", what: "files of this type are not accepted" },
-  4304: { code: "backend-refused-content", what: "the file is not valid" },
-  4314: { code: "backend-rejected", what: "the workflow's run does not exist" },
-  4315: { code: "backend-rejected", what: "the workflow's run has ended" },
-  5000: { code: "backend-unavailable", what: "the service failed; check botId, or try again later" },
-  700012006: { code: "backend-auth", what: "the access token is refused" },
+  "backend-failed": {
+    4014: "the agent cannot answer; check its settings",
+  },
+  "conversation-busy": {
+    4016: "another chat runs in this conversation; wait for it or cancel it",
+  },
+  "backend-auth": {
+    4100: "the access token is refused",
+    4101: "the token may not do this; check the OAuth app's permissions and spaces",
+    700012006: "the access token is refused",
+  },
+  "backend-refused-content": {
+    4102: "the risk control stopped the request",
+    4105: "the content is sensitive",
+    4300: "the file is empty",
+    4301: "there is more than one file",
+    4302: "the file is too large",
+    4303: "files of this type are not accepted",
+    4304: "the file is not valid",
+  },
 };
+
+/** Refused before anything ran, and only for now: the same request may be sent again after a pause. */
+const passing: ReadonlySet<number> = new Set([4009, 4013, 4020]);
 
 /** HTTP states that come without a code of Coze's: from gateways and proxies in between. */
 const httpMeanings: Readonly<Record<number, Meaning>> = {
-  401: { code: "backend-auth", what: "the access token is refused" },
-  403: { code: "backend-auth", what: "the access is forbidden; check the OAuth app's permissions" },
-  429: { code: "backend-rate-limited", what: "there are too many requests", pause: true },
+  401: ["backend-auth", "the access token is refused"],
+  403: ["backend-auth", "the access is forbidden; check the OAuth app's permissions"],
+  429: ["backend-rate-limited", "there are too many requests"],
 };
+
+type Meaning = readonly [code: AparteErrorCode, what: string];
+
+function meaningOf(number: number | undefined): Meaning | undefined {
+  for (const [code, ofCode] of Object.entries(meanings)) {
+    const what = number === undefined ? undefined : ofCode[number];
+    if (what !== undefined) return [code as AparteErrorCode, what];
+  }
+  return undefined;
+}
 
 export interface FailureFacts {
   /** Coze's code; undefined when there is none. */
@@ -122,11 +128,12 @@ export function refusal(facts: FailureFacts): CozeFailure {
   const { number, status = 200 } = facts;
   // Coze has no code of its own for an account's rate.
   const isRate = number === 4013 && status === 429;
-  const meaning = (number === undefined || isRate ? undefined : meanings[number]) ?? httpMeanings[status];
+  const meaning = (isRate ? undefined : meaningOf(number)) ?? httpMeanings[status];
   if (meaning !== undefined) {
+    const isPassing = passing.has(number ?? 0) || meaning === httpMeanings[429];
     // 5000 leaves open whether anything ran.
-    const certainty = number === 5000 ? inDoubt : meaning.pause === true ? refusedForNow : refusedForGood;
-    return new CozeFailure(meaning.code, meaning.what, certainty, facts);
+    const certainty = number === 5000 ? inDoubt : isPassing ? refusedForNow : refusedForGood;
+    return new CozeFailure(...meaning, certainty, facts);
   }
   if (status >= 500 || status === 408) {
     // Also 503: a gateway says so when the service behind it dies after it has taken the request.
