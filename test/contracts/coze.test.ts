@@ -1,6 +1,14 @@
+import { generateKeyPairSync } from "node:crypto";
 import { coze } from "aparte/coze";
 import { backendContract, startCozeEmulator } from "aparte/testing";
 import { describe, it } from "vitest";
+
+// Made once: a key takes longer than most tests.
+const privateKey = generateKeyPairSync("rsa", {
+  modulusLength: 2048,
+  publicKeyEncoding: { type: "spki", format: "pem" },
+  privateKeyEncoding: { type: "pkcs8", format: "pem" },
+}).privateKey;
 
 for (const stream of [true, false]) {
   backendContract(
@@ -11,8 +19,8 @@ for (const stream of [true, false]) {
       recall: "what is my name?",
       slow: "slow: 30 one two three four five six seven eight nine ten",
       async start(deadlineMs) {
-        const emulator = await startCozeEmulator();
-        const { appId, keyId, privateKey, botId, baseURL } = emulator;
+        const emulator = await startCozeEmulator({ privateKey });
+        const { appId, keyId, botId, baseURL } = emulator;
         let faults: { lift(): void }[] = [];
         return {
           backend: coze({
