@@ -37,7 +37,8 @@ export class DigestSet {
   }
 
   add(digest: Digest): void {
-    if ((this.#used + 1) * 16 > this.#words.length * 3) this.#grow();
+    // Not before: also while it grows, an entry takes less than 60 bytes.
+    if ((this.#used + 1) * 4 > this.#words.length * (7 / 8)) this.#grow();
     const at = this.#find(digest);
     if (this.#words[at] === 0) this.#used += 1;
     this.#words.set(digest, at);
