@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { randomUUID } from "node:crypto";
 import type { Adapter } from "./adapter/adapter.ts";
 import type { Backend } from "./backends/backend.ts";
-import { pace } from "./backends/http/pace.ts";
+import { Pace } from "./backends/http/pace.ts";
 import { timer } from "./clock.ts";
 import { AparteError, asAparteError } from "./errors.ts";
 import type { JsonValue } from "./json.ts";
@@ -99,6 +99,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
       ...{ clock, settings: this.#settings, owner: this.#owner, names: this.#names },
       ...{ adapters: this.#adapters, middlewares: this.#middlewares, current: this.#current },
       limits: limits === undefined ? undefined : new Limits(limits, rates, clock),
+      pace: new Pace(rates),
       turns: new Map(),
       closing: this.#closing,
       assertOpen: () => this.#assertOpen(),
@@ -117,10 +118,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
     if (store.name === "keyv") {
       logger.warn("this Keyv offers no atomic steps: run one process only; turns under way end with it");
     }
-    const host = {
-      ...(store.shared ? { sharedTokens: new StoredTokens(records, secrets) } : {}),
-      pace: (key: string, perSecond: number, signal: AbortSignal) => pace(rates, key, perSecond, signal),
-    };
+    const host = store.shared ? { sharedTokens: new StoredTokens(records, secrets) } : {};
     for (const backend of agents.values()) backend.attach?.(host);
     if (secrets.length > 1) this.#track(this.#tellRotation());
   }

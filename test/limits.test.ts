@@ -6,9 +6,7 @@ import { type MapperOptions, type Message, openStore, type Reply, SessionMapper,
 import { coze } from "aparte/coze";
 import { type CozeEmulator, startCozeEmulator } from "aparte/testing";
 import { Keyv } from "keyv";
-import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
-import { pace } from "../src/backends/http/pace.ts";
-import type { Rates } from "../src/stores/store.ts";
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { MortalStore } from "../src/testing/mortal-store.ts";
 import { describeOnRedis } from "./support/redis.ts";
 
@@ -256,15 +254,24 @@ describe("The agent's own rate", () => {
     ]);
   });
 
-  it("fails what would wait too long, and stops waiting when nobody wants it any more", async () => {
-    const never: Rates = { take: async () => 60_000 };
-    await expect(pace(never, "k", 1, new AbortController().signal)).rejects.toMatchObject({
-      code: "backend-rate-limited",
-    });
-    const soon: Rates = { take: async () => 5_000 };
-    const controller = new AbortController();
-    const waiting = pace(soon, "k", 1, controller.signal);
-    controller.abort(new Error("not wanted"));
-    await expect(waiting).rejects.toThrow("not wanted");
+  it("lets one of another tenant through before the many that came first", async () => {
+    let permits = 0;
+    const take = async () => {
+      if (permits === 0) return 1;
+      permits -= 1;
+      return 0;
+    };
+    const store = await openStore("memory:");
+    const mapper = mapperWith({ store: { ...store, rates: { take } }, qps: 1 });
+    const paths = (path: string) => emulator.requests().filter((request) => request.path === path).length;
+    const loud = Array.from({ length: 8 }, (_, index) => mapper.handle(says(`u${index}`)));
+    await vi.waitUntil(() => paths("/v1/conversation/create") === 8);
+    const quietly = mapper.handle(says("ben", "1", "another"));
+    await vi.waitUntil(() => paths("/v1/conversation/create") === 9);
+    permits = 3;
+    expect(await quietly.text()).toContain("word of ben");
+    expect(paths("/v3/chat")).toBeLessThan(4);
+    permits = 6;
+    for (const reply of loud) expect(await reply.text()).toContain("word of u");
   });
 });

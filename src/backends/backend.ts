@@ -60,6 +60,14 @@ export interface AskCall extends ConversationCall {
    * fetch the answer after this one has died ({@link Backend.recover}). Need not be awaited.
    */
   readonly note?: (facts: JsonValue) => void;
+  /**
+   * Waits until a request is within the service's rate, which all processes of this deployment share; those that wait
+   * in one process are let through by turns of their tenants. Throws `backend-rate-limited` when that would take too
+   * long.
+   * @param key of whoever pays for the requests; it holds no secret
+   * @param perSecond how many there may be in a second
+   */
+  readonly pace?: (key: string, perSecond: number) => Promise<void>;
 }
 
 /** A turn whose process died, as a backend is asked for what became of it. */
@@ -107,13 +115,6 @@ export interface FeedbackCall extends ConversationCall {
 export interface BackendHost {
   /** Tokens shared by all processes of this deployment. Missing where the store cannot share them safely. */
   readonly sharedTokens?: SharedTokens;
-  /**
-   * Waits until a request is within the service's rate, which all processes of this deployment share. Throws
-   * `backend-rate-limited` when that would take too long.
-   * @param key of whoever pays for the requests; it holds no secret
-   * @param perSecond how many there may be in a second
-   */
-  readonly pace?: (key: string, perSecond: number, signal: AbortSignal) => Promise<void>;
 }
 
 /** A shelf for tokens that all processes share. Values are stored encrypted. */

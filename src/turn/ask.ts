@@ -27,6 +27,8 @@ export interface Question {
   readonly beforeAsk: () => Promise<void> | undefined;
   /** Told, of a turn whose process died, whether the service may have got it from there. */
   readonly found: (isSent: boolean) => void;
+  /** Waits for a service's rate. */
+  readonly pace: (key: string, perSecond: number) => Promise<void>;
   /** Writes down what the service said of the turn. */
   readonly note: (known: JsonValue) => void;
 }
@@ -107,7 +109,7 @@ async function opened(question: Question): Promise<string> {
 }
 
 function callOf(question: Question, conversationId: string): AskCall {
-  const { session, agent, turnId, text, files, context, stop, texts, note } = question;
+  const { session, agent, turnId, text, files, context, stop, texts, note, pace } = question;
   const state = session.conversation(agent)?.state;
   return {
     sessionName: session.name,
@@ -118,5 +120,6 @@ function callOf(question: Question, conversationId: string): AskCall {
     ...(state === undefined ? {} : { state }),
     keep: (kept) => keepState(session, agent, kept),
     note,
+    pace,
   };
 }

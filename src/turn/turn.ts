@@ -1,6 +1,7 @@
 import type { AsyncLocalStorage } from "node:async_hooks";
 import type { Adapter } from "../adapter/adapter.ts";
 import type { Backend, FileInput } from "../backends/backend.ts";
+import type { Pace } from "../backends/http/pace.ts";
 import { type Clock, timer, within } from "../clock.ts";
 import { AparteError } from "../errors.ts";
 import type { JsonObject, JsonValue } from "../json.ts";
@@ -62,6 +63,7 @@ export interface TurnHost {
   readonly names: SessionNames;
   /** Undefined where there are none. */
   readonly limits: Limits | undefined;
+  readonly pace: Pace;
   /** By {@link deliveryPlace}. */
   readonly adapters: ReadonlyMap<string, Adapter>;
   readonly middlewares: readonly Middleware[];
@@ -498,7 +500,7 @@ export class Turn {
     { agent, text, files, context }: Asked,
     emit: Emit,
   ): Promise<void> {
-    const { settings, backend: backendOf } = this.#host;
+    const { settings, backend: backendOf, pace } = this.#host;
     const stop = this.#stop;
     const backend = backendOf(agent);
     const { known, phase, attempt = 1 } = place.turn ?? {};
@@ -525,6 +527,10 @@ export class Turn {
         stop.release();
       },
       note: (said) => this.#note(place, said),
+      pace: (key, perSecond) => {
+        const tenant = JSON.stringify([this.message.platform, this.message.tenant]);
+        return pace.turn({ key, perSecond, tenant, signal: stop.signal });
+      },
     };
     if (session.record.isPaused) {
       emit(notice("paused", this.#texts));

@@ -259,7 +259,7 @@ describe("coze after a refusal", () => {
 describe("coze tokens", () => {
   it("signs once a session for fifty calls and for two agents of one app", async () => {
     const [first, second] = [backend(), backend()];
-    const host = { pace: async () => {} };
+    const host = {};
     for (const one of [first, second]) one.attach(host);
     const tokens = await Promise.all(
       Array.from({ length: 50 }, (_, at) => (at % 2 ? first : second).accessToken(call())),
@@ -275,7 +275,7 @@ describe("coze tokens", () => {
     expect(emulator.signatures).toBe(2);
     // Another mapper's are its own.
     const third = backend();
-    third.attach({ pace: async () => {} });
+    third.attach({});
     await third.accessToken(call("bob"));
     expect(emulator.signatures).toBe(3);
   });

@@ -66,6 +66,16 @@ describe("Limits", () => {
     expect(await taken(limits, { user: "U3" })).toBe(1);
   });
 
+  it("remember the last ten thousand who were over, without the store", async () => {
+    const limits = new Limits({ person: 1 }, { take: async () => 30_000 }, clock);
+    const person = (index: number): Message => ({ ...message, user: `U${index}` });
+    expect(limits.known(person(0))).toBe(0);
+    for (let index = 0; index < 10_001; index += 1) await limits.take(person(index));
+    expect(limits.known(person(0))).toBe(0);
+    for (const index of [1, 2, 10_000]) expect(limits.known(person(index))).toBeGreaterThan(20_000);
+    expect(limits.known(person(10_001))).toBe(0);
+  });
+
   it("hold no names of people", async () => {
     await new Limits({ person: 2, tenant: 5 }, rates, clock).take(message);
     for (const key of rates.counts.keys()) expect(key).toMatch(/^[\w-]{43}$/);

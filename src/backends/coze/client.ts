@@ -1,6 +1,6 @@
 import { AparteError } from "../../errors.ts";
 import { TokenCache } from "../../session/token.ts";
-import type { AccessToken, BackendHost } from "../backend.ts";
+import type { AccessToken, AskCall, BackendHost } from "../backend.ts";
 import { aborted, Deadline } from "../http/deadline.ts";
 import { isEventStream, openEvents } from "../http/events.ts";
 import { lost, ranPerhaps, refusedForGood } from "../http/failure.ts";
@@ -22,8 +22,8 @@ export interface CozeRequest {
   readonly isHarmless: boolean;
   /** The request is about one conversation: "not found" means that this is gone. */
   readonly isAboutConversation?: boolean;
-  /** Counts against the account's chats in a second. */
-  readonly isPaced?: boolean;
+  /** Waits for the account's rate, where the request counts against its chats in a second. */
+  readonly pace?: AskCall["pace"];
   readonly sessionName: string;
   readonly signal: AbortSignal;
 }
@@ -58,7 +58,6 @@ export class CozeClient {
   readonly #mint: TokenMint | undefined;
   /** New tokens that were refused with 4101. */
   readonly #lacking: Set<string> = new Set();
-  #pace: BackendHost["pace"];
 
   constructor(settings: CozeSettings) {
     this.settings = settings;
@@ -69,7 +68,6 @@ export class CozeClient {
 
   attach(host: BackendHost): void {
     this.#tokens = cacheOf(host, this.settings.issuer);
-    this.#pace = host.pace;
   }
 
   /** @param isFresh another token than the one there is */
@@ -133,7 +131,7 @@ export class CozeClient {
     const { sessionName, signal, isHarmless } = request;
     const { retryDelay } = this.settings;
     const paced = async (token: string) => {
-      if (request.isPaced) await this.#wait(signal);
+      await this.#wait(request);
       return await send(token);
     };
     const one = () => this.#withToken(sessionName, signal, paced);
@@ -141,11 +139,11 @@ export class CozeClient {
   }
 
   /** Waits until the account's rate lets one more chat through. */
-  async #wait(signal: AbortSignal): Promise<void> {
+  async #wait({ pace }: CozeRequest): Promise<void> {
     const { qps, issuer } = this.settings;
     if (qps === undefined) return;
     try {
-      await this.#pace?.(`coze:${issuer}`, qps, signal);
+      await pace?.(`coze:${issuer}`, qps);
     } catch (cause) {
       if (!(cause instanceof AparteError) || cause.code !== "backend-rate-limited") throw cause;
       const { code, retryAfterMs } = cause;

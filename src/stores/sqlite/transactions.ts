@@ -64,7 +64,8 @@ export class Transactions {
       } catch (error) {
         for (const { reject } of this.#calls.splice(0)) reject(error);
       }
-      if (this.#calls.length > 0) await otherWork();
+      // Also where none waits: one who asks again and again without end would keep all else from being done.
+      await otherWork();
     }
     this.#isWorking = false;
   }

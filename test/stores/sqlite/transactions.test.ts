@@ -100,6 +100,23 @@ describe("Transactions of SQLite", () => {
       expect(count()).toBe(4);
     }));
 
+  it.each([0, 1, 5, 10])(
+    "let other work through where each call waits for the one before and %d steps more",
+    (steps) =>
+      onTransactions(async ({ transactions }) => {
+        let isLetThrough = false;
+        later(() => {
+          isLetThrough = true;
+        });
+        let calls = 0;
+        for (; !isLetThrough && calls < 100; calls += 1) {
+          await transactions.read(() => calls);
+          for (let step = 0; step < steps; step += 1) await undefined;
+        }
+        expect(calls).toBeLessThan(3);
+      }),
+  );
+
   it("are written as a whole, or not at all where a call fails, and the others that came with it alone", () =>
     onTransactions(async ({ transactions, other, count }) => {
       const run = (word: string) =>
