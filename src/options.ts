@@ -64,7 +64,7 @@ export interface MapperOptions<Agent extends string = string> {
    */
   readonly identify?: (speaker: Speaker) => string | undefined | Promise<string | undefined>;
   /**
-   * The hosts to which links in an agent's answer may lead: `"docs.example.com"`, or `"*.example.com"` for all below it.
+   * The hosts to which links may lead in what an agent, a middleware or `send` says: `"docs.example.com"`, or `"*.example.com"` for all below it.
    * A link to another one is shown as text, on every platform: it could carry away what was said. `[]`: no links at all.
    * @default every host
    */

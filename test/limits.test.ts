@@ -95,8 +95,10 @@ function limitSuite(open: () => Promise<Store>): void {
     }
     expect(await two.handle(says(user, "m2")).text()).toContain("word of");
     // One that was refused is no event that was handled: its caller may send it again, when there is room.
-    for (const mapper of [two, one, two])
+    for (const mapper of [two, one, two]) {
       expect(await said(mapper.handle(says(user, "m3")))).toMatch(limited);
+      await mapper.select(says(user), "helper");
+    }
     const unlimited = mapperWith({ store: await open() });
     expect(await unlimited.handle(says(user, "m3")).text()).toContain("word of");
     expect(emulator.chats()).toHaveLength(3);

@@ -67,6 +67,12 @@ describe("A sealed store", () => {
     expect(await sealedStore(store, [oldSecret]).records.get("session:new")).toBeTypeOf("string");
   });
 
+  it("opens for all time what was sealed once", async () => {
+    const store = inner();
+    await store.records.set("session:a", "sealed.1.BwcHBwcHBwcHBwcHXRTQYIteNT_dm5ExTCgysV4mdJj_YC0");
+    expect(await sealedStore(store, [secret]).records.get("session:a")).toEqual({ n: 1 });
+  });
+
   it("reads what was written before it was sealed", async () => {
     const store = inner();
     await store.commit(written);
