@@ -316,7 +316,7 @@ describe("web", () => {
     let isDown = true;
     const commit = () => Promise.reject(new AparteError("store-failed", "The store is down."));
     const failing = except(store, (name) => (name === "commit" && isDown ? commit : undefined));
-    const server = await start({}, newMapper({ store: failing, storeTimeout: 100 }));
+    const server = await start({}, newMapper({ store: failing, storeTimeout: 1_000 }));
     const message = { id: newId(), text: "hello" };
     const refused = await post(server, message);
     expect(refused.status).toBe(503);

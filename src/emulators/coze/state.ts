@@ -183,6 +183,10 @@ export class CozeState {
 
   dropConversation(conversation: Conversation): void {
     for (const message of this.messagesOf(conversation.id)) this.#journal?.drop("message", message.id);
+    // What was asked stands in the chats, too.
+    for (const chat of this.chats.values()) {
+      if (chat.conversationId === conversation.id) this.#journal?.drop("chat", chat.id);
+    }
     this.#messages.delete(conversation.id);
     this.conversations.delete(conversation.id);
     this.running.delete(conversation.id);
@@ -215,7 +219,7 @@ export class CozeState {
 
   saveChat(chat: Chat): void {
     this.chats.set(chat.id, chat);
-    this.#journal?.put("chat", chat.id, chat);
+    if (this.conversations.has(chat.conversationId)) this.#journal?.put("chat", chat.id, chat);
   }
 
   addFile(file: StoredFile): void {
