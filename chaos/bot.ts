@@ -24,6 +24,8 @@ export interface BotSettings {
 /** What a bot tells the program. */
 export type BotReport =
   | { readonly is: "ready"; readonly slackUrl: string }
+  /** Others took it for dead: it did not reach the store for longer than its lease. */
+  | { readonly is: "buried" }
   | { readonly is: "received"; readonly platform: string; readonly id: string; readonly outcome: string };
 
 const settings = JSON.parse(process.env.SETTINGS ?? "{}") as BotSettings;
@@ -31,7 +33,14 @@ const headers = { "x-process": String(settings.bot) };
 const report = (what: BotReport) => process.send?.(what);
 const log = (level: string) => (message: string, fields?: unknown) =>
   console.log(seconds(sinceStart()), level, message, inspect(fields ?? "", { depth: 10, breakLength: 400 }));
-const logger = { info: log("info"), warn: log("warn"), error: log("error") };
+const warn = log("warn");
+const logger = {
+  ...{ info: log("info"), error: log("error") },
+  warn: (message: string, fields?: unknown) => {
+    if (message.startsWith("this process was taken for dead")) report({ is: "buried" });
+    warn(message, fields);
+  },
+};
 log("info")(`pid ${process.pid} starts`);
 
 const mapper = new SessionMapper({

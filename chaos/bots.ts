@@ -16,11 +16,13 @@ export interface Death {
   readonly at: number;
   /** When it went on; undefined for a process that is gone. */
   readonly until?: number;
+  /** It lived, and did not reach the store for longer than its lease: it heard then that others go on. */
+  readonly isBuried?: true;
 }
 
 /**
- * How long after a thaw a call may come that was on its way when the process froze, in milliseconds. On a busy machine
- * a process that is back gets its turn late.
+ * How long after a thaw a call may come that was on its way when the process froze, and how long before it hears that
+ * others go on one may come that it sent while it was trusted, in milliseconds. On a busy machine both take their time.
  */
 const thawingMs = 2_000;
 
@@ -112,6 +114,11 @@ export class Bots {
       if (bot !== undefined) bot.slackUrl = report.slackUrl;
       this.#log.note(`bot ${index} is ready`);
       this.#events.emit("ready");
+      return;
+    }
+    if (report.is === "buried") {
+      this.deaths.push({ bot: index, at: sinceStart(), isBuried: true });
+      this.#ledger.buried(index, sinceStart() - thawingMs);
       return;
     }
     const { platform, id, outcome } = report;

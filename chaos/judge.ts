@@ -68,7 +68,7 @@ export function judge(
       twice.filter((outcome) => !excused.has(outcome)),
     ),
     listed("delivered twice, death or outage between storing and noting", [...excused].map(story)),
-    listed("shown by a bot in the moment of its thaw", ledger.stale),
+    listed("shown late by a bot that had frozen, or was taken for dead", ledger.stale),
     neverOvertaken("asked out of order", (early, late) => firstAsk(early) > firstAsk(late)),
     neverOvertaken("delivered out of order", ({ ended }, { begun }) => (ended ?? 0) > (begun ?? Infinity)),
     neverListed("mixed in replies", ledger.mixed),

@@ -44,6 +44,8 @@ export interface Shown {
   /** The platform stored it, and did not say so. */
   readonly isLost: boolean;
   changedAt: number;
+  /** What another process had shown there before. */
+  before?: Pick<Shown, "text" | "changedBy" | "changedAt">;
   /** When it showed an answer first, in place of an apology. */
   answersSince: number | undefined;
   text: string;
@@ -70,7 +72,7 @@ export class Ledger {
   readonly posts = new Map<string, Shown>();
   /** Posts that were deleted again. */
   readonly removed: Shown[] = [];
-  /** What bots showed in the moment of their thaw over what others had shown meanwhile; it counts as not shown. */
+  /** What bots showed late over what others had shown meanwhile, after a thaw or a burial; it counts as not shown. */
   readonly stale: string[] = [];
   /** When a process froze that has thawed just now after more than its lease. */
   frozenAt: (bot: number) => number | undefined = () => undefined;
@@ -160,6 +162,10 @@ export class Ledger {
       };
       this.posts.set(key, post);
     } else if (post.text !== text) {
+      if (post.changedBy !== bot) {
+        const { text: earlier, changedBy, changedAt } = post;
+        post.before = { text: earlier, changedBy, changedAt };
+      }
       post.text = text;
       post.changedAt = now;
       post.changedBy = bot;
@@ -184,6 +190,17 @@ export class Ledger {
     said.shownAt ??= now;
     for (const wake of this.#waiting.get(said) ?? []) wake();
     this.#waiting.delete(said);
+  }
+
+  /** A process was taken for dead: what it has shown since over what another one had shown was sent before. */
+  buried(bot: number, since: number): void {
+    for (const post of this.posts.values()) {
+      const { before, changedBy, changedAt, id, text, said } = post;
+      if (changedBy !== bot || changedAt < since || before === undefined) continue;
+      this.stale.push(`${seconds(changedAt)} bot ${bot}: ${id}: ${text.slice(0, 50)}`);
+      if (said !== undefined) this.note(said, `what bot ${bot} showed in ${id} was sent before its end`);
+      Object.assign(post, before);
+    }
   }
 
   deleted(platform: string, id: string): void {

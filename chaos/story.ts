@@ -9,10 +9,12 @@ export function storyTeller(deaths: readonly Death[]): (outcome: Outcome) => str
     const { word, person, history } = said;
     const died = deaths
       .filter(({ at }) => at >= said.sentAt && at <= ended)
-      .map(({ bot, at, until }) =>
-        until === undefined
-          ? `bot ${bot} is killed at ${seconds(at)}`
-          : `bot ${bot} is frozen from ${seconds(at)} to ${seconds(until)}`,
+      .map(({ bot, at, until, isBuried }) =>
+        isBuried
+          ? `bot ${bot} hears at ${seconds(at)} that it was taken for dead`
+          : until === undefined
+            ? `bot ${bot} is killed at ${seconds(at)}`
+            : `bot ${bot} is frozen from ${seconds(at)} to ${seconds(until)}`,
       );
     const lines = [
       ...history,

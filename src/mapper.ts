@@ -102,7 +102,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
       pace: new Pace(rates),
       turns: new Map(),
       closing: this.#closing,
-      assertOpen: () => this.#assertOpen(),
+      assertTakes: (isDelivered) => this.#assertTakes(isDelivered),
       backend: (agent) => this.#backend(agent),
       agentFor: (chosen, message) => this.#agentFor(chosen, message),
     };
@@ -154,8 +154,8 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
    * Takes a message for the adapter of its platform, which will deliver the reply. Resolves when the message
    * is recorded, so that the platform may be told so: true if it will be answered, false if it was taken
    * before or is not taken now.
-   * @param options.comesAgain the platform brings the message to another process, or to the next one, when this one is
-   * closing: its person is not told to send it again. @default false
+   * @param options.comesAgain the platform brings the message to another process, or to the next one, where this one is
+   * closing and its store keeps nothing for others: its person is not told to send it again. @default false
    * @throws {AparteError} when the message is wrong or the store failed; the adapter has told the person, but of
    * `closed` where the message comes again.
    */
@@ -166,7 +166,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
     let adapter: Adapter;
     try {
       adapter = this.#adapterOf(message);
-      if (comesAgain) this.#assertOpen();
+      if (comesAgain) this.#assertTakes(true);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -707,6 +707,11 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
     throw new AparteError("agent-unknown", `There is no agent of that name. There are: ${names}.`, {
       field: "agent",
     });
+  }
+
+  /** While this process closes, a durable store keeps for others what comes. */
+  #assertTakes(isDelivered: boolean): void {
+    if (!isDelivered || !this.#closing.isBegun || this.#owner.isStopped) this.#assertOpen();
   }
 
   #assertOpen(): void {

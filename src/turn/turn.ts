@@ -70,8 +70,11 @@ export interface TurnHost {
   readonly current: AsyncLocalStorage<CurrentLane>;
   readonly turns: LiveTurns;
   readonly closing: Closing;
-  /** @throws {AparteError} `closed` */
-  readonly assertOpen: () => void;
+  /**
+   * @param isDelivered whether an adapter delivers the reply: others go on with it, where this process closes
+   * @throws {AparteError} `closed`
+   */
+  readonly assertTakes: (isDelivered: boolean) => void;
   /** @throws {AparteError} `agent-unknown` */
   readonly backend: (agent: string) => Backend;
   /** The agent for a session's message: its own, the route's, the person's choice, the first one. */
@@ -86,10 +89,10 @@ type Asked = Pick<TurnContext, "agent" | "text" | "files" | "context">;
 export type LiveTurns = Map<string, Turn>;
 
 /**
- * How often a turn is tried whose process dies each time. An owner that was buried while it stood still counts as dead:
- * on a machine that hangs for seconds again and again, fewer would set turns aside that harm nobody.
+ * How often a turn is tried whose process dies each time. An owner that was buried while it stood still counts as dead,
+ * and whoever waits behind a turn that kills its process dies with it: fewer would set turns aside that harm nobody.
  */
-const maxAttempts = 6;
+const maxAttempts = 10;
 
 /** How long an answer may take to reach its platform before it is written down, in milliseconds. */
 const momentMs = 2_000;
@@ -220,6 +223,7 @@ export class Turn {
 
   async #live(): Promise<void> {
     const host = this.#host;
+    const isForOthers = this.#place === undefined && host.closing.isBegun;
     const identity = await this.#enter();
     const place = this.#place;
     if (place === undefined || identity === undefined) return;
@@ -230,9 +234,10 @@ export class Turn {
     // Begun before the platform is told that the message was taken.
     void this.#deliver();
     this.#resolveTaken(true);
-    // It came when this process had left to others what waits.
-    if (host.closing.isBegun && !place.isRunning) await host.owner.release([place]);
-    const begun = await this.#wait(place);
+    // What came before this process closed, and runs, ends here.
+    const isLeft = host.closing.isBegun && (isForOthers || !place.isRunning);
+    if (isLeft) await host.owner.release([place]);
+    const begun = isLeft ? "lost" : await this.#wait(place);
     if (begun === "runs") await this.#run(place, identity);
     else if (begun === "merged") {
       this.#log.push(notice("merged", this.#texts));
@@ -249,14 +254,14 @@ export class Turn {
 
   /** Takes the message into its lane. @returns undefined where it was not taken, and the person was told. */
   async #enter(): Promise<SessionIdentity | undefined> {
-    const { settings, names, owner, turns, current, assertOpen, backend } = this.#host;
+    const { settings, names, owner, turns, current, assertTakes, backend } = this.#host;
     const { message } = this;
     if (this.#place?.turn !== undefined) {
       const { speaker } = this.#place.turn.body as unknown as StoredTurn;
       return { name: this.#place.lane, speaker };
     }
     try {
-      assertOpen();
+      assertTakes(this.#adapter !== undefined);
       checkMessage(message);
       if (message.agent !== undefined) backend(message.agent);
       // Awaited only where it must be: without hooks, messages enter their lane in the order of the calls.

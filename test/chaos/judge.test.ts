@@ -152,7 +152,18 @@ describe("The judge of the chaos program", () => {
     ledger.frozenAt = (bot) => (bot === 0 ? 0 : undefined);
     show(said, "Turn 1.", "p1", 0);
     expect(broken()).toEqual([]);
-    expect(countOf("shown by a bot in the moment of its thaw")).toBe(1);
+    expect(countOf("shown late by a bot that had frozen, or was taken for dead")).toBe(1);
+  });
+
+  it("and what a process that was taken for dead had sent before it heard that", () => {
+    const one = taken(ann, 0);
+    show(one, "Turn 1.", "p1", 0);
+    show(one, answer, "p1", 1);
+    show(one, "Turn 1. You", "p1", 0);
+    expect(countOf("delivered")).toBe(0);
+    ledger.buried(0, 0);
+    expect(countOf("delivered")).toBe(1);
+    expect(broken()).toEqual([]);
   });
 
   it("but not what a thawed process shows of a message that it took after its thaw", () => {

@@ -989,13 +989,13 @@ describe("A successor", () => {
     expect(b.platform.shown).toEqual(["failed: backend-quota"]);
   });
 
-  it("does not run a turn over which six processes died", async () => {
-    const bots = Array.from({ length: 7 }, () => bot({ route: never }));
+  it("does not run a turn over which ten processes died", async () => {
+    const bots = Array.from({ length: 11 }, () => bot({ route: never }));
     const last = bots.at(-1) as BotInTest;
     last.view.intercept = cut;
     await bots[0]?.receive("m1");
     await settled();
-    for (const [index, dying] of bots.slice(0, 6).entries()) {
+    for (const [index, dying] of bots.slice(0, 10).entries()) {
       // The next one alone is there to take over.
       for (const other of bots) if (other !== bots[index + 1]) other.view.intercept = cut;
       const next = bots[index + 1];
@@ -1060,20 +1060,37 @@ describe("A process that closes", () => {
     await closed;
   });
 
-  it("takes nothing new, ends what runs and leaves what waits to others", async () => {
+  it("ends what runs, and leaves what waits and what comes to others", async () => {
     const [a, b] = [bot(), bot()];
+    b.agent.reply = (text) => text;
     await a.receive("m1");
     await a.receive("m2");
     await settled();
     const closed = a.mapper.close();
     await settled();
-    await expect(a.receive("m3")).rejects.toMatchObject({ code: "closed" });
-    expect(a.platform.shown).toEqual(["failed: closed"]);
+    expect(await a.receive("m3")).toBe(true);
+    // Nothing runs before it in its lane.
+    expect(await a.receive("m4", "m4", { user: "bob" })).toBe(true);
+    await clock.pass(leaseTime / 3);
+    expect(b.agent.texts).toEqual(["m4"]);
     a.agent.last.answer("one");
     await clock.pass(leaseTime / 3);
     await closed;
+    await expect(a.receive("m5")).rejects.toMatchObject({ code: "closed" });
+    expect(a.agent.texts).toEqual(["m1"]);
+    expect(a.platform.shown).toEqual(["one", "failed: closed"]);
+    expect(b.platform.shown).toEqual(["m4", "m2", "m3"]);
+  });
+
+  it("takes nothing new where its store keeps nothing for others", async () => {
+    const a = bot({ store: store.view({ durable: false }) });
+    await a.receive("m1");
+    await settled();
+    const closed = a.mapper.close();
+    await expect(a.receive("m2")).rejects.toMatchObject({ code: "closed" });
+    a.agent.last.answer("one");
+    await closed;
     expect(a.platform.shown).toEqual(["failed: closed", "one"]);
-    expect(b.agent.texts).toEqual(["m2"]);
   });
 
   it("leaves an answer that its platform does not take to others", async () => {
