@@ -198,14 +198,16 @@ export function ownersOf(lane: LaneDocument | undefined): readonly string[] {
 
 /**
  * How many of the turns that wait, from the first on, become one turn that the last of them runs. At least 1. One that
- * was begun before is asked for by itself: the agent may have its words.
+ * was begun before is asked for by itself: the agent may have its words. One that is to stop takes no other along, and its
+ * words go nowhere.
  */
 function countMerged(waiting: readonly LaneTurn[]): number {
   const [head] = waiting;
   if (head?.overlap !== "merge" && head?.overlap !== "interrupt") return 1;
-  if (head.attempt > 0) return 1;
+  const isAlone = ({ attempt, isStopped }: LaneTurn) => attempt > 0 || isStopped === true;
+  if (isAlone(head)) return 1;
   const end = waiting.findIndex(
-    ({ overlap, mergeKey, attempt }) => overlap !== head.overlap || mergeKey !== head.mergeKey || attempt > 0,
+    (turn) => turn.overlap !== head.overlap || turn.mergeKey !== head.mergeKey || isAlone(turn),
   );
   return end < 0 ? waiting.length : end;
 }
@@ -248,7 +250,7 @@ function end(
   const { running, ...rest } = lane;
   if (running === undefined || running.key !== key || running.owner !== owner) return unchanged(lane, "lost");
   if (mayComeAgain) return { ...next(rest), freed: carriedOf(running).map((turn) => turn.key) };
-  const carried = isUnsent ? carriedOn(rest, running) : rest;
+  const carried = isUnsent && !running.isStopped ? carriedOn(rest, running) : rest;
   if (carried !== undefined) return next(carried);
   // Whoever interrupted it was taken back meanwhile. Where only its caller could read it, that one has been told.
   if (running.place === undefined) return next(rest);
@@ -256,12 +258,14 @@ function end(
   return changed({ ...lane, running: again }, "runs");
 }
 
-/** The words of a turn that was stopped before it was sent go with the next one to the same place, if there is one. */
-function carriedOn(rest: LaneDocument, stopped: LaneTurn): LaneDocument | undefined {
-  const at = rest.waiting.findIndex(({ mergeKey }) => mergeKey === stopped.mergeKey);
+/** The words of a turn that was interrupted before it was sent go with the next one to the same place, if there is one. */
+function carriedOn(rest: LaneDocument, interrupted: LaneTurn): LaneDocument | undefined {
+  const at = rest.waiting.findIndex(
+    ({ mergeKey, isStopped }) => mergeKey === interrupted.mergeKey && !isStopped,
+  );
   if (at < 0) return undefined;
   const waiting = rest.waiting.map((turn, index) =>
-    index === at ? { ...turn, carries: [...carriedOf(stopped), ...(turn.carries ?? [])] } : turn,
+    index === at ? { ...turn, carries: [...carriedOf(interrupted), ...(turn.carries ?? [])] } : turn,
   );
   return { ...rest, waiting };
 }
