@@ -203,7 +203,9 @@ export class Turn {
 
   /** Goes from "taken" to "delivered". Never rejects: what fails is told by the reply. */
   async live(): Promise<void> {
-    const { signal } = this.message ?? {};
+    const given = this.message?.signal;
+    // What is none is refused with the message.
+    const signal = given instanceof AbortSignal ? given : undefined;
     const cancel = () => this.#stop.stop("stopped");
     if (signal?.aborted) cancel();
     signal?.addEventListener("abort", cancel);

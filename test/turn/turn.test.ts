@@ -503,6 +503,16 @@ describe("A turn that is stopped", () => {
     expect(agent.asked).toEqual([]);
   });
 
+  it("is refused where its signal is none", async () => {
+    const { mapper, agent } = bot();
+    const reply = mapper.handle(messageOf("m1", "m1", { signal: {} as AbortSignal }));
+    await settled();
+    await expect(Promise.race([reply.text(), settled()])).rejects.toMatchObject({
+      ...{ code: "input-invalid", field: "signal" },
+    });
+    expect(agent.asked).toEqual([]);
+  });
+
   it("is stopped for its person in whichever process it runs or waits, and for nobody else", async () => {
     const [a, b] = [bot(), bot()];
     const ann = { platform: "chat", tenant: "acme", user: "ann" };
