@@ -85,21 +85,23 @@ const unanswered: { readonly [Code in NoticeCode]?: AparteErrorCode } = {
 /** A message replaces the draft before it: what was streamed is not said again, and what it lacked is. */
 async function* texts(reply: Reply): AsyncGenerator<string> {
   let draft = "";
-  let isFirst = true;
+  // Whether something ends here, so that a blank line comes before what is said next.
+  let isApart = false;
   for await (const event of reply) {
     if (event.type === "text") {
-      if (draft === "" && !isFirst) yield "\n\n";
+      if (isApart) yield "\n\n";
+      isApart = false;
       draft += event.delta;
       yield event.delta;
     } else if (event.type === "message") {
       const rest = event.text.startsWith(draft) ? event.text.slice(draft.length) : "";
-      if (draft === "" && !isFirst && rest !== "") yield "\n\n";
+      if (isApart && rest !== "") yield "\n\n";
       if (rest !== "") yield rest;
       draft = "";
-      isFirst = false;
+      isApart = true;
     } else if (event.type === "file") {
-      yield draft === "" && isFirst ? event.url : `\n\n${event.url}`;
-      isFirst = false;
+      yield draft === "" && !isApart ? event.url : `\n\n${event.url}`;
+      isApart = true;
     }
   }
 }

@@ -110,6 +110,14 @@ describe("A reply's stream of texts", () => {
       ["one", "\n\n", "two"],
       [message("one"), notice("busy"), text("two")],
     ],
+    [
+      ["one", "\n\nhttps://a.test/b", "\n\n", "tw", "o"],
+      [text("one"), { type: "file", kind: "file", url: "https://a.test/b" }, text("tw"), text("o")],
+    ],
+    [
+      ["on", "\n\nhttps://a.test/b", "\n\n", "e", "\n\n", "two"],
+      [text("on"), { type: "file", kind: "file", url: "https://a.test/b" }, message("one"), text("two")],
+    ],
   ])("is %j", async (expected, events) => {
     expect(await all(replyOf(...events).textStream)).toEqual(expected);
   });
