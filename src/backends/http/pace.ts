@@ -29,6 +29,8 @@ interface Waiting {
 /** Those that wait for one rate, in the order in which they came. */
 interface Line {
   round: number;
+  /** The tenants that had their turn in this round. */
+  readonly served: Set<string>;
   waiting: Waiting[];
 }
 
@@ -50,9 +52,9 @@ export class Pace {
     signal.throwIfAborted();
     const name = `${perSecond} ${key}`;
     const known = this.#lines.get(name);
-    const line = known ?? { round: 0, waiting: [] };
+    const line = known ?? { round: 0, served: new Set(), waiting: [] };
     const before = line.waiting.findLast((other) => other.tenant === tenant);
-    const round = before === undefined ? line.round : before.round + 1;
+    const round = before === undefined ? line.round + Number(line.served.has(tenant)) : before.round + 1;
     let stop = () => {};
     const served = new Promise<void>((go, fail) => {
       const waiting = { tenant, round, end: performance.now() + longestWait, go, fail };
@@ -98,7 +100,9 @@ function serveNext(line: Line): void {
   const [first] = line.waiting;
   if (first === undefined) return; // All have left meanwhile.
   const next = line.waiting.reduce((best, other) => (other.round < best.round ? other : best), first);
+  if (next.round > line.round) line.served.clear();
   line.round = next.round;
+  line.served.add(next.tenant);
   leave(line, next);
   next.go();
 }

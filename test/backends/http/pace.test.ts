@@ -59,4 +59,26 @@ describe("A service's rate", () => {
     await Promise.all(waiting);
     expect(order).toEqual(["other", "a1", "b1", "a2", "b2", "a3", "a4"]);
   });
+
+  it("lets a tenant that asks again and again not go before another one that waits", async () => {
+    const { signal } = new AbortController();
+    const grants: ((waitMs: number) => void)[] = [];
+    const pace = new Pace({ take: () => new Promise((resolve) => grants.push(resolve)) });
+    const order: string[] = [];
+    const wait = async (tenant: string, name: string) => {
+      await pace.turn({ key: "k", perSecond: 1, tenant, signal });
+      order.push(name);
+    };
+    const waiting = ["a1", "a2", "a3"].map((name) => wait("a", name));
+    waiting.push(wait("b", "b1"));
+    for (let turn = 0; turn < 7; turn += 1) {
+      await vi.waitUntil(() => grants.length > turn);
+      grants[turn]?.(0);
+      await vi.waitUntil(() => order.length > turn);
+      const asksAgain = order.at(-1)?.startsWith("b") && waiting.length < 7;
+      if (asksAgain) waiting.push(wait("b", `b${waiting.length - 2}`));
+    }
+    await Promise.all(waiting);
+    expect(order).toEqual(["a1", "b1", "a2", "b2", "a3", "b3", "b4"]);
+  });
 });
