@@ -79,6 +79,10 @@ function isAllowed(text: string, index: number, hosts: readonly string[]): boole
 export class LinkGuard {
   readonly #hosts: readonly string[];
   #held = "";
+  /** Whether a draft has begun that no message has replaced. */
+  #isDraft = false;
+  /** Addresses as text, for below the draft: as a message of its own, one would replace it. */
+  #below: string[] = [];
 
   /** @param hosts those of {@link plainLinks} */
   constructor(hosts: readonly string[]) {
@@ -88,23 +92,42 @@ export class LinkGuard {
   /** What may be shown now that this was said. */
   shown(event: ReplyEvent): readonly ReplyEvent[] {
     const hosts = this.#hosts;
-    if (event.type === "text") return deltas(this.#shownOf(event.delta));
+    if (event.type === "text") {
+      this.#isDraft = true;
+      return deltas(this.#shownOf(event.delta));
+    }
     if (event.type === "suggestions") {
       return [{ ...event, items: event.items.map((item) => plainLinks(item, hosts)) }];
     }
-    if (event.type === "file" && plainLinks(event.url, hosts) !== event.url) {
-      // Platforms fetch what they show: of another host they get no address at all.
-      return [{ type: "message", text: plainLinks(event.url, hosts) }];
-    }
+    if (event.type === "file") return this.#shownFile(event);
     if (event.type !== "message" && event.type !== "status") return [event];
-    // A message replaces the draft.
-    if (event.type === "message") this.#held = "";
-    return [{ ...event, text: plainLinks(event.text, hosts) }];
+    const shown = { ...event, text: plainLinks(event.text, hosts) };
+    return event.type === "message" ? [shown, ...this.#endDraft()] : [shown];
   }
 
   /** What is held back, as it is shown if no more is said. */
   get rest(): readonly ReplyEvent[] {
-    return deltas(plainLinks(this.#held, this.#hosts));
+    return deltas([plainLinks(this.#held, this.#hosts), ...this.#below].join("\n\n"));
+  }
+
+  #shownFile(file: ReplyEvent & { readonly type: "file" }): readonly ReplyEvent[] {
+    const url = plainLinks(file.url, this.#hosts);
+    if (url === file.url) {
+      return [file.name === undefined ? file : { ...file, name: plainLinks(file.name, this.#hosts) }];
+    }
+    // Platforms fetch what they show: of another host they get no address at all.
+    if (!this.#isDraft) return [{ type: "message", text: url }];
+    this.#below.push(url);
+    return [];
+  }
+
+  /** A message replaces the draft. */
+  #endDraft(): readonly ReplyEvent[] {
+    const below = this.#below.map((text): ReplyEvent => ({ type: "message", text }));
+    this.#held = "";
+    this.#isDraft = false;
+    this.#below = [];
+    return below;
   }
 
   #shownOf(delta: string): string {

@@ -254,6 +254,27 @@ describe("A reply with links", () => {
     ]);
   });
 
+  it("keeps to it in a file's name", () => {
+    const file = { type: "file", kind: "file", url: `https://${hosts[0]}/a` } as const;
+    expect(guarded([{ ...file, name: "evil.com/x" }, file])).toEqual([
+      { ...file, name: "evil[.]com/x" },
+      file,
+    ]);
+  });
+
+  it("replaces no draft by the address of a file that is not shown", () => {
+    const file: ReplyEvent = { type: "file", kind: "image", url: "https://evil.com/a.png" };
+    const address = "https[:]//evil[.]com/a.png";
+    const message: ReplyEvent = { type: "message", text: "See this one" };
+    expect(guarded([...deltas(["See th"]), file, message, file])).toEqual([
+      ...deltas(["See "]),
+      ...[message, { type: "message", text: address }, { type: "message", text: address }],
+    ]);
+    expect(guarded([...deltas(["See th"]), file, ...deltas(["is"])])).toEqual(
+      deltas(["See ", `this\n\n${address}`]),
+    );
+  });
+
   it("drops the end of a draft that a message replaces, and shows it where it broke off", async () => {
     const message: ReplyEvent = { type: "message", text: "A whole one" };
     expect(guarded([...deltas(["A who"]), message])).toEqual([...deltas(["A "]), message]);
