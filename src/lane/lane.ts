@@ -181,7 +181,13 @@ export class Lane {
   /** Wants turns to stop, of whichever owner. @param isMeant tells which, by their bodies. @returns whether there were any */
   async stop(isMeant: (body: JsonValue) => boolean): Promise<boolean> {
     const { clock, storeTimeout } = this.#owner;
-    return (await this.#apply({ do: "stop", isMeant }, clock.now() + storeTimeout)).outcome === "done";
+    try {
+      return (await this.#apply({ do: "stop", isMeant }, clock.now() + storeTimeout)).outcome === "done";
+    } catch (error) {
+      if (!this.#isLost || this.#owner.isStopped) throw error;
+      // The owner was taken for dead: it goes on under a new id, and whoever has the turns now is told.
+      return this.#owner.lane(this.name).stop(isMeant);
+    }
   }
 
   /** Puts marks of events that ended a moment ago back into a store that lost them. */

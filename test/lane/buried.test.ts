@@ -11,8 +11,11 @@ afterEach(async () => {
   for (const end of endings.splice(0)) await end();
 });
 
-/** An owner whose first commit is done or not, and never answered; others bury it meanwhile. */
-async function buriedInCommit(isDone: boolean) {
+/**
+ * An owner whose first commit is done or not, and never answered; others bury it meanwhile.
+ * @param then what it does besides before it is buried
+ */
+async function buriedInCommit(isDone: boolean, then: (owner: Owner) => void = () => {}) {
   const memory = memoryStore();
   let firstIsSent = () => {};
   const sent = new Promise<void>((resolve) => {
@@ -39,6 +42,7 @@ async function buriedInCommit(isDone: boolean) {
   endings.push(() => owner.stop());
   const taken = owner.lane("lane").take(turn, 100, 5_000);
   await sent;
+  then(owner);
   // No sign of life is in between: the next one comes after a third of the lease.
   await memory.beat(owner.id, 0);
   expect(await memory.bury(owner.id)).toBe("dead");
@@ -59,5 +63,19 @@ describe("An owner that is buried while it takes a turn", () => {
     expect(await taken).toEqual({ is: "duplicate" });
     const { document } = await memory.read("lane");
     expect(document).toMatchObject({ running: { key: "q1", owner: former } });
+  });
+});
+
+describe("An owner that is buried while it stops a turn", () => {
+  it("stops it under its new id", async () => {
+    let stopped: Promise<boolean> | undefined;
+    const { taken, memory } = await buriedInCommit(true, (owner) => {
+      stopped = owner.lane("lane").stop(() => true);
+    });
+    await taken;
+    expect(await stopped).toBe(true);
+    const { document } = await memory.read("lane");
+    // It runs, or waits for its event to come again.
+    expect(JSON.stringify(document)).toContain('"isStopped":true');
   });
 });
