@@ -13,6 +13,7 @@ import { DiscordApi } from "./api.ts";
 import { Channels } from "./channels.ts";
 import { allCommands, register } from "./commands.ts";
 import { deliver } from "./deliver.ts";
+import { withEvent } from "./event.ts";
 import { codeOf, isForbidden, readFailure } from "./failures.ts";
 import { AttachmentFiles } from "./files.ts";
 import { checkClient } from "./intents.ts";
@@ -22,7 +23,6 @@ import { inThread, isToAnswer, platform, readMessage, rereadMessage } from "./me
 import { missedMessages } from "./missed.ts";
 import { checkOptions, type DiscordOptions } from "./options.ts";
 import { tellMissing } from "./permissions.ts";
-import { Running } from "./running.ts";
 import { isUnreadable } from "./words.ts";
 
 export type { DiscordCommand } from "./commands.ts";
@@ -55,7 +55,6 @@ interface Attached {
   readonly api: DiscordApi;
   readonly channels: Channels;
   readonly files: AttachmentFiles;
-  readonly running: Running;
 }
 
 /**
@@ -102,9 +101,8 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
       const intents = checkClient(discordClient, settings, mapper.logger);
       const api = new DiscordApi(discordClient.rest, settings);
       const files = new AttachmentFiles(api, settings);
-      const running = new Running(mapper);
       attached = {
-        ...{ client: discordClient, api, files, running },
+        ...{ client: discordClient, api, files },
         channels: new Channels((channelId) => api.type(channelId), settings.editInterval),
       };
       // Connecting may bring in turns whose process died: they can be answered only once the client has logged in.
@@ -122,7 +120,8 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
           else {
             // A next process knows the channels of guilds from its start, and those of direct messages not.
             const comesAgain = settings.lookBack > 0 && event.inGuild();
-            await running.receive(await inThread(event, message, api, settings), event, comesAgain);
+            const placed = withEvent(await inThread(event, message, api, settings), event);
+            await mapper.receive(placed, { comesAgain }).catch(() => {}); // Told through `deliver`, and logged.
           }
         }
       };
@@ -146,7 +145,7 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
       if (discordClient.isReady()) tellSetup(discordClient);
       else discordClient.once("clientReady", tellSetup);
       if (settings.answer === "none") return;
-      const interactions = new Interactions(mapper, settings, files, running);
+      const interactions = new Interactions(mapper, settings, files);
       const { commands } = settings;
       if (commands !== false || settings.buttons.length > 0) {
         discordClient.on("interactionCreate", (event) =>
@@ -174,7 +173,7 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
       });
     },
     deliver: async (message, delivery) => {
-      const { client: discordClient, api, channels, running } = client();
+      const { client: discordClient, api, channels } = client();
       const address = replyAddress(message);
       try {
         const people = { botId: discordClient.user?.id ?? "", userId: message.user };
@@ -183,8 +182,6 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
         if (isForbidden(error))
           await tellMissing(discordClient, api, message, { logger: mapper.logger, texts: delivery.texts });
         throw error;
-      } finally {
-        running.end(message.id);
       }
     },
     address: (speaker) => {

@@ -11,10 +11,10 @@ import type {
 } from "discord.js";
 import { readPress } from "./buttons.ts";
 import { aboutThis } from "./commands.ts";
+import { withEvent } from "./event.ts";
 import type { AttachmentFiles } from "./files.ts";
 import type { DiscordSettings } from "./options.ts";
 import { directTenant, guildTenant, placeIn } from "./place.ts";
-import type { Running } from "./running.ts";
 import { quoteOf } from "./words.ts";
 
 /** MessageFlags.Ephemeral: only the person sees it. */
@@ -31,14 +31,12 @@ export class Interactions {
   readonly #mapper: SessionMapper;
   readonly #settings: DiscordSettings;
   readonly #files: AttachmentFiles;
-  readonly #running: Running;
   readonly #acknowledging = new Set<Promise<unknown>>();
 
-  constructor(mapper: SessionMapper, settings: DiscordSettings, files: AttachmentFiles, running: Running) {
+  constructor(mapper: SessionMapper, settings: DiscordSettings, files: AttachmentFiles) {
     this.#mapper = mapper;
     this.#settings = settings;
     this.#files = files;
-    this.#running = running;
   }
 
   async take(interaction: Interaction): Promise<void> {
@@ -63,7 +61,7 @@ export class Interactions {
   }
 
   async #command(interaction: ChatInputCommandInteraction): Promise<void> {
-    const { options, user, channelId } = interaction;
+    const { options } = interaction;
     const mapper = this.#mapper;
     const texts = this.#texts(interaction);
     switch (interaction.commandName) {
@@ -99,9 +97,8 @@ export class Interactions {
       case "privacy":
         return answer(interaction, texts("privacy"));
       case "stop":
-        return answer(
-          interaction,
-          texts(this.#running.stop(user.id, channelId) ? "stopped" : "nothing-runs"),
+        return this.#tell(interaction, async () =>
+          texts((await this.#stop(interaction)) ? "stopped" : "nothing-runs"),
         );
     }
   }
@@ -140,8 +137,9 @@ export class Interactions {
       const isPrivate = interaction.message.flags.has(ephemeral);
       return this.#ask(interaction, "label" in component ? (component.label ?? "") : "", [], isPrivate);
     }
-    const isStopped = this.#running.stop(user.id, channelId);
-    return isStopped ? void (await interaction.deferUpdate()) : answer(interaction, texts("nothing-runs"));
+    // That it was stopped stands below the answer.
+    const stop = async () => ((await this.#stop(interaction)) ? undefined : texts("nothing-runs"));
+    return this.#tell(interaction, stop, interaction);
   }
 
   /** @param isPrivate whether the person alone sees the answer, in a place that others read */
@@ -151,13 +149,21 @@ export class Interactions {
     files: readonly FileInput[],
     isPrivate: boolean,
   ): Promise<void> {
-    await this.#acknowledge(interaction, isPrivate);
+    await this.#acknowledge(interaction.deferReply(isPrivate ? { flags: ephemeral } : {}));
     const { id, applicationId, token } = interaction;
     const channelId = interaction.channelId ?? id;
     const canPost = !isPrivate && mayPost(interaction);
     const replyTo = { channelId, messageId: id, interaction: { applicationId, token, isPrivate, canPost } };
     const speaker = await speakerOf(interaction, this.#settings, isPrivate);
-    await this.#running.receive({ ...speaker, ...{ id, text, files }, replyTo }, interaction);
+    const message = withEvent({ ...speaker, ...{ id, text, files }, replyTo }, interaction);
+    await this.#mapper.receive(message).catch(() => {}); // Told through `deliver`, and logged by the mapper.
+  }
+
+  /** @returns whether there was anything of the person's here, in private or not */
+  async #stop(interaction: Interaction): Promise<boolean> {
+    const here = await speakerOf(interaction, this.#settings, false);
+    const places = [here, { ...here, direct: true }];
+    return (await Promise.all(places.map((place) => this.#mapper.stop(place)))).includes(true);
   }
 
   /** Does something with the person's sessions here, the private one too, and says so to them alone. */
@@ -174,21 +180,30 @@ export class Interactions {
     });
   }
 
-  /** Tells the person alone what came of some work, or that it failed. */
-  async #tell(interaction: RepliableInteraction, work: () => Promise<string>): Promise<void> {
-    await this.#acknowledge(interaction, true);
+  /**
+   * Tells the person alone what came of some work, or that it failed.
+   * @param button the interaction, where there may be nothing to tell
+   */
+  async #tell(
+    interaction: RepliableInteraction,
+    work: () => Promise<string | undefined>,
+    button?: ButtonInteraction,
+  ): Promise<void> {
+    await this.#acknowledge(button?.deferUpdate() ?? interaction.deferReply({ flags: ephemeral }));
     const content = await work().catch((cause: unknown) => {
       const failure =
         cause instanceof AparteError ? cause : new AparteError("hook-failed", "onFeedback threw.", { cause });
       this.#mapper.logger.error("a command failed", describeError(failure));
       return failureText(failure, this.#texts(interaction));
     });
-    await interaction.editReply({ content, allowedMentions: { parse: [] } });
+    if (content === undefined) return;
+    const told = { content, allowedMentions: { parse: [] } };
+    if (button === undefined) await interaction.editReply(told);
+    else await button.followUp({ ...told, flags: ephemeral });
   }
 
   /** Discord waits for three seconds: where many come at once, all are acknowledged before the first one is answered. */
-  async #acknowledge(interaction: RepliableInteraction, isPrivate: boolean): Promise<void> {
-    const acknowledged = interaction.deferReply(isPrivate ? { flags: ephemeral } : {});
+  async #acknowledge(acknowledged: Promise<unknown>): Promise<void> {
     this.#acknowledging.add(acknowledged);
     try {
       await acknowledged;

@@ -1,8 +1,11 @@
 import type { DiscordFeedback, DiscordOptions } from "aparte/discord";
 import { describe, expect, it } from "vitest";
 import type { FeedbackCall } from "../../../src/backends/backend.ts";
+import { memoryStore } from "../../../src/stores/memory.ts";
 import type { Interaction, InteractionData } from "../../fakes/discord-interactions.ts";
 import type { DiscordServer, Person, StoredMessage } from "../../fakes/discord-server.ts";
+import { TestClock } from "../../support/test-clock.ts";
+import { cut, TestStore } from "../../support/test-store.ts";
 import { backend, elephant, Speech } from "../agent.ts";
 import { ended, mention, posts, settled, shows, startBot, startServer } from "./bot.ts";
 
@@ -316,17 +319,77 @@ describe("discord's buttons", () => {
     const stop = buttonsOf(message ?? {}).get("Stop") ?? "";
     await told(server, press(server, bob, message?.id ?? "", stop), /^That is not yours/);
     const pressed = press(server, ann, message?.id ?? "", stop);
-    await server.until(() => server.interaction(pressed.token).response !== undefined);
-    speech.end();
     await server.until(() => buttonsOf(message ?? {}).has("New conversation"));
     expect(message?.content).toBe("one \n\nStopped.");
+    expect(server.interaction(pressed.token).response).toBe(6);
+    speech.end();
     expect(buttonsOf(message ?? {}).has("Stop")).toBe(false);
     await settled(bot);
-    await told(
-      server,
-      press(server, ann, message?.id ?? "", stop),
-      "There is nothing of yours that I could stop here.",
+  });
+
+  it.each([
+    ["its button", "button", "mention"],
+    ["the command", "command", "mention"],
+    ["the command, what was asked in private", "command", "private"],
+    ["the command, in a direct message", "command", "direct"],
+  ])("stop what another process answers, by %s", async (_, how, where) => {
+    const server = await startServer();
+    const store = { ...memoryStore(), shared: true };
+    const speech = new Speech();
+    const one = await startBot(server, { discord, store, answer: speech.answer });
+    const ann = server.person("ann");
+    const channelId = where === "direct" ? server.directChannel(ann) : server.channelId;
+    if (where === "private") use(server, ann, "ask", { question: "tell me", private: true });
+    else server.say(ann, `${mention(server)} tell me`, {}, channelId);
+    speech.say("one ");
+    const message = await shows(server, "one", channelId);
+    one.client.removeAllListeners("interactionCreate");
+    const other = await startBot(server, { discord, store, answer: speech.answer });
+    if (how === "button") press(server, ann, message.id, buttonsOf(message).get("Stop") ?? "");
+    else await told(server, use(server, ann, "stop", {}, { channelId }), "Stopped.");
+    await server.until(() => message.content === "one \n\nStopped.");
+    await Promise.all([settled(one), settled(other)]);
+    expect([...one.messages, ...other.messages].map(({ text }) => text)).toEqual(["tell me"]);
+  });
+
+  it("stop nothing of another person, and nothing elsewhere", async () => {
+    const server = await startServer();
+    const speech = new Speech();
+    const bot = await startBot(server, { discord, answer: speech.answer });
+    const [ann, bob] = [server.person("ann"), server.person("bob")];
+    server.say(ann, `${mention(server)} tell me`);
+    speech.say("one ");
+    const message = await shows(server, "one");
+    const nothing = "There is nothing of yours that I could stop here.";
+    await told(server, use(server, bob, "stop"), nothing);
+    const stop = buttonsOf(message).get("Stop") ?? "";
+    press(server, bob, message.id, stop.replace(ann.id, bob.id));
+    const { flags } = await server.until(
+      () => server.shown().filter(({ content }) => content === nothing)[1],
     );
+    expect(flags & ephemeral).toBe(ephemeral);
+    await told(server, use(server, ann, "stop", {}, { channelId: server.directChannel(ann) }), nothing);
+    speech.say("two ");
+    speech.end();
+    await settled(bot);
+    expect(message.content).toBe("one two");
+  });
+
+  it("say that stopping failed where the store is away", async () => {
+    const server = await startServer();
+    const clock = new TestClock();
+    const store = new TestStore(clock).view();
+    await startBot(server, { discord, store, mapper: { clock } });
+    const isAway = new Promise<void>((resolve) => {
+      store.intercept = (call, run) => {
+        resolve();
+        return cut(call, run);
+      };
+    });
+    const asked = use(server, server.person("ann"), "stop");
+    await isAway;
+    await clock.pass(60_000);
+    await told(server, asked, /^I cannot reach my memory right now/);
   });
 
   it("stop an answer in a thread that was opened for it", async () => {
