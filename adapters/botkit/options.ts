@@ -7,6 +7,7 @@ import {
   isFunction,
   isListOf,
   isOneOf,
+  isText,
   isWhole,
   type OptionCheck,
   orNothing,
@@ -72,11 +73,6 @@ type Optional = "authenticate" | "speaker" | "drafts" | "bot";
 export type BotkitSettings = Required<Omit<BotkitOptions, Optional>> & {
   readonly [Name in Optional]: BotkitOptions[Name] | undefined;
 };
-
-const isText: OptionCheck = [
-  (value) => typeof value === "string" && value !== "",
-  "must be a text that is not empty",
-];
 
 const checks: { readonly [Name in keyof BotkitSettings]: OptionCheck } = {
   answer: isOneOf("unheard", "all", "none"),

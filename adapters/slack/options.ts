@@ -1,6 +1,17 @@
 import type { App, InstallationStore } from "@slack/bolt";
 import type { Speaker } from "aparte";
-import { optionInvalid, refuseUnknown } from "aparte/adapter";
+import {
+  areHosts,
+  checkOptions as check,
+  isAboveZero,
+  isFlag,
+  isFunction,
+  isListOf,
+  isOneOf,
+  isText,
+  type OptionCheck,
+  orNothing,
+} from "aparte/adapter";
 import type { Button } from "./buttons.ts";
 
 /** `@slack/web-api`'s WebClient, of the version that Bolt uses. */
@@ -110,85 +121,46 @@ export type SlackSettings = Required<Omit<SlackOptions, Open>> & {
   readonly [K in Open]: SlackOptions[K] | undefined;
 };
 
-const known = [
-  "bot",
-  "respond",
-  "threadTime",
-  "agentView",
-  "prompts",
-  "loadingMessages",
-  "answer",
-  "command",
-  "buttons",
-  "onFeedback",
-  "installations",
-  "eraseRemoved",
-  "stream",
-  "editInterval",
-  "maxFileBytes",
-  "fileHosts",
-  "client",
-] as const satisfies readonly (keyof SlackOptions)[];
+const [isRespondWord] = isOneOf("called", "threads", "always", "never");
+const [areTexts] = isListOf(isText);
 
-const answers: readonly string[] = ["all", "unheard", "none"];
-const allButtons: readonly string[] = ["stop", "questions", "new", "feedback"] satisfies Button[];
-const responses: readonly string[] = ["called", "threads", "always", "never"];
+const checks: { readonly [Name in keyof SlackSettings]: OptionCheck } = {
+  bot: orNothing(isText),
+  respond: [
+    (value) => typeof value === "function" || isRespondWord(value),
+    'must be "called", "threads", "always", "never" or a function',
+  ],
+  ...{ agentView: isFlag, eraseRemoved: isFlag },
+  ...{ threadTime: isAboveZero, editInterval: isAboveZero, maxFileBytes: isAboveZero },
+  prompts: isListOf(isText),
+  loadingMessages: [
+    (value) => areTexts(value) && (value as readonly string[]).length <= 10,
+    "must be a list of at most ten texts that are not empty",
+  ],
+  answer: isOneOf("all", "unheard", "none"),
+  command: [
+    (value) => value === false || (typeof value === "string" && /^\/[^\sA-Z]{1,31}$/.test(value)),
+    'must be like "/agent", in lower case, or false',
+  ],
+  buttons: isListOf(isOneOf("stop", "questions", "new", "feedback")),
+  onFeedback: orNothing(isFunction("(feedback) => …")),
+  installations: orNothing([
+    (value) => typeof (value as Partial<InstallationStore> | null)?.deleteInstallation === "function",
+    "must be an installation store with deleteInstallation",
+  ]),
+  stream: isOneOf("native", "edit"),
+  fileHosts: areHosts,
+  client: orNothing(isFunction("(tenant) => WebClient")),
+};
+
+const defaults: SlackSettings = {
+  ...{ bot: undefined, respond: "called", threadTime: 86_400_000, agentView: true, prompts: [] },
+  ...{ loadingMessages: [], answer: "all", command: "/agent", buttons: ["stop", "questions"] },
+  ...{ onFeedback: undefined, installations: undefined, eraseRemoved: false, stream: "native" },
+  ...{ editInterval: 1_200, maxFileBytes: 20_971_520, fileHosts: [], client: undefined },
+};
 
 /** @throws {AparteError} `option-invalid` with the option's name as `field`. */
 export function checkOptions(options: SlackOptions): SlackSettings {
-  refuseUnknown(options, known);
-  const { stream = "native", editInterval = 1_200, maxFileBytes = 20_971_520 } = options;
-  const { fileHosts = [], client, bot, agentView = true } = options;
-  const { respond = "called", threadTime = 86_400_000 } = options;
-  if (typeof respond !== "function" && !responses.includes(respond)) {
-    throw optionInvalid("respond", `must be a function or one of: ${responses.join(", ")}`);
-  }
-  const { prompts = [], loadingMessages = [], installations, eraseRemoved = false } = options;
-  if (installations !== undefined && typeof installations?.deleteInstallation !== "function") {
-    throw optionInvalid("installations", "must be an installation store with deleteInstallation");
-  }
-  for (const [field, texts] of Object.entries({ prompts, loadingMessages })) {
-    if (!Array.isArray(texts) || texts.some((text) => typeof text !== "string" || text === "")) {
-      throw optionInvalid(field, "must be a list of texts that are not empty");
-    }
-  }
-  if (loadingMessages.length > 10) throw optionInvalid("loadingMessages", "must be ten at most");
-  const { answer = "all", buttons = ["stop", "questions"], onFeedback } = options;
-  const { command = "/agent" } = options;
-  if (command !== false && (typeof command !== "string" || !/^\/[^\sA-Z]{1,31}$/.test(command))) {
-    throw optionInvalid("command", 'must be like "/agent", in lower case, or false');
-  }
-  if (!answers.includes(answer)) throw optionInvalid("answer", `must be one of: ${answers.join(", ")}`);
-  if (!Array.isArray(buttons) || buttons.some((one) => !allButtons.includes(one))) {
-    throw optionInvalid("buttons", `must be a list of: ${allButtons.join(", ")}`);
-  }
-  if (onFeedback !== undefined && typeof onFeedback !== "function") {
-    throw optionInvalid("onFeedback", "must be a function: (feedback) => …");
-  }
-  for (const [field, value] of Object.entries({ agentView, eraseRemoved })) {
-    if (typeof value !== "boolean") throw optionInvalid(field, "must be true or false");
-  }
-  if (stream !== "native" && stream !== "edit") throw optionInvalid("stream", 'must be "native" or "edit"');
-  for (const [field, value] of Object.entries({ editInterval, maxFileBytes, threadTime })) {
-    if (typeof value !== "number" || !Number.isFinite(value) || value <= 0) {
-      throw optionInvalid(field, "must be a number above 0");
-    }
-  }
-  if (!Array.isArray(fileHosts) || fileHosts.some((host) => typeof host !== "string" || !isHost(host))) {
-    throw optionInvalid("fileHosts", 'must be a list of hosts, e.g. ["files.example.com", "127.0.0.1:8080"]');
-  }
-  if (bot !== undefined && (typeof bot !== "string" || bot === "")) {
-    throw optionInvalid("bot", "must be a text that is not empty");
-  }
-  if (client !== undefined && typeof client !== "function") {
-    throw optionInvalid("client", "must be a function: (tenant) => WebClient");
-  }
-  return {
-    ...{ bot, respond, threadTime, agentView, prompts, answer, command, buttons, onFeedback, installations },
-    ...{ loadingMessages, eraseRemoved, stream, editInterval, maxFileBytes, fileHosts, client },
-  };
-}
-
-function isHost(host: string): boolean {
-  return URL.canParse(`https://${host}`) && new URL(`https://${host}`).host === host;
+  return check(options, checks, defaults);
 }

@@ -30,6 +30,7 @@ export {
   isFunction,
   isListOf,
   isOneOf,
+  isText,
   isWhole,
   type OptionCheck,
   orNothing,

@@ -6,6 +6,12 @@ export type OptionCheck = readonly [isRight: (value: unknown) => boolean, proble
 /** True or false. */
 export const isFlag: OptionCheck = [(value) => typeof value === "boolean", "must be true or false"];
 
+/** A text that is not empty. */
+export const isText: OptionCheck = [
+  (value) => typeof value === "string" && value !== "",
+  "must be a text that is not empty",
+];
+
 /** A number above 0. */
 export const isAboveZero: OptionCheck = [
   (value) => Number.isFinite(value) && Number(value) > 0,

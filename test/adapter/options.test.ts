@@ -6,6 +6,7 @@ import {
   isFunction,
   isListOf,
   isOneOf,
+  isText,
   isWhole,
   type OptionCheck,
   orNothing,
@@ -13,6 +14,7 @@ import {
 import { describe, expect, it } from "vitest";
 
 const cases: [string, OptionCheck, readonly unknown[], readonly unknown[], string][] = [
+  ["isText", isText, ["a", " "], ["", 1, undefined], "must be a text that is not empty"],
   ["isFlag", isFlag, [true, false], [1, "true", undefined], "must be true or false"],
   ["isAboveZero", isAboveZero, [0.1, 7], [0, -1, Number.NaN, Infinity, "7"], "must be a number above 0"],
   ["isWhole", isWhole(2), [2, 3], [1, 2.5, "2", Infinity], "must be a whole number of at least 2"],

@@ -11,6 +11,7 @@ describe("slack refuses", () => {
     new SessionMapper({ agents: { helper: backend(elephant) }, secret, store: memoryStore() });
 
   it.each([
+    ["bot", { bot: "" }],
     ["stream", { stream: "both" }],
     ["editInterval", { editInterval: 0 }],
     ["maxFileBytes", { maxFileBytes: "1" }],
@@ -22,6 +23,11 @@ describe("slack refuses", () => {
     ["eraseRemoved", { eraseRemoved: 1 }],
     ["answer", { answer: "some" }],
     ["command", { command: "agent" }],
+    ["command", { command: "/Agent" }],
+    ["command", { command: `/${"a".repeat(32)}` }],
+    ["command", { command: true }],
+    ["installations", { installations: {} }],
+    ["installations", { installations: null }],
     ["buttons", { buttons: ["go"] }],
     ["onFeedback", { onFeedback: "yes" }],
     ["loadingMessages", { loadingMessages: [""] }],
@@ -34,6 +40,18 @@ describe("slack refuses", () => {
     expect(() => slack(one, options as SlackOptions)).toThrow(
       expect.objectContaining({ code: "option-invalid", field }),
     );
+  });
+
+  it("no option that is right at its edge", async () => {
+    const one = mapper();
+    endings.push(() => one.close());
+    const right: SlackOptions = {
+      ...{ bot: "A1", respond: () => true, threadTime: 0.5, prompts: [], buttons: [], answer: "none" },
+      ...{ command: `/${"a".repeat(31)}`, loadingMessages: Array(10).fill("…"), stream: "edit" },
+      fileHosts: ["127.0.0.1:8080"],
+    };
+    for (const options of [right, { command: false as const, respond: "threads" as const }, {}])
+      expect(slack(one, options).platform).toBe("slack");
   });
 
   it("a second app, and to deliver what it did not take", async () => {
