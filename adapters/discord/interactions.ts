@@ -1,6 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { AparteError, type FileInput, type SessionMapper, type Speaker } from "aparte";
-import { describeError, failureText, type Texts } from "aparte/adapter";
+import type { FileInput, SessionMapper, Speaker } from "aparte";
+import { failureOf, type Texts } from "aparte/adapter";
 import type {
   AutocompleteInteraction,
   ButtonInteraction,
@@ -190,11 +190,9 @@ export class Interactions {
     button?: ButtonInteraction,
   ): Promise<void> {
     await this.#acknowledge(button?.deferUpdate() ?? interaction.deferReply({ flags: ephemeral }));
-    const content = await work().catch((cause: unknown) => {
-      const failure =
-        cause instanceof AparteError ? cause : new AparteError("hook-failed", "onFeedback threw.", { cause });
-      this.#mapper.logger.error("a command failed", describeError(failure));
-      return failureText(failure, this.#texts(interaction));
+    const content = await work().catch((error: unknown) => {
+      const { user, locale } = interaction;
+      return failureOf(this.#mapper, { platform: "discord", user: user.id, locale }, error);
     });
     if (content === undefined) return;
     const told = { content, allowedMentions: { parse: [] } };
