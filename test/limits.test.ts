@@ -104,23 +104,6 @@ function limitSuite(open: () => Promise<Store>): void {
     expect(emulator.chats()).toHaveLength(3);
   });
 
-  it("leave nothing in the store of what one person sends beyond them", async () => {
-    const store = await open();
-    let commits = 0;
-    const commit: Store["commit"] = (one) => {
-      commits += 1;
-      return store.commit(one);
-    };
-    const counting: Store = { ...store, commit };
-    const mapper = mapperWith({ store: counting, limits: { person: 2 } });
-    const user = randomUUID();
-    for (let turn = 0; turn < 3; turn++) await said(mapper.handle(says(user)));
-    await mapper.select(says(user), "helper"); // In its lane, after the turns' ends.
-    commits = 0;
-    for (let turn = 0; turn < 500; turn++) expect(await said(mapper.handle(says(user)))).toMatch(limited);
-    expect(commits).toBe(0);
-  });
-
   it("lets all people of a tenant have so many turns together", async () => {
     const mapper = mapperWith({ store: await open(), limits: { tenant: 2 } });
     const tenant = randomUUID();

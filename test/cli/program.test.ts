@@ -1,92 +1,18 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { createServer as createHttpServer } from "node:http";
 import { type AddressInfo, connect, createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type CozeEmulator, startCozeEmulator } from "aparte/testing";
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { builtRoot } from "../build.ts";
+import { afterEach, describe, expect, it } from "vitest";
+import { folder, launch, say, start } from "../support/program.ts";
 
-let folder: string;
-let processes: ChildProcess[] = [];
 let emulator: CozeEmulator | undefined;
 
-// On a busy machine the build takes as long as a test may.
-beforeAll(() => builtRoot(), 120_000);
-
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "aparte-program-"));
-});
-
 afterEach(async () => {
-  for (const child of processes) child.kill("SIGKILL");
-  processes = [];
   await emulator?.close();
   emulator = undefined;
-  rmSync(folder, { recursive: true });
 });
-
-interface Running {
-  readonly url: string;
-  /** The page's headers for a script. */
-  readonly headers: Record<string, string>;
-  readonly output: () => string;
-  stop(signal: NodeJS.Signals): Promise<number | null>;
-}
-
-async function launch(settings: Record<string, string>, ...args: string[]) {
-  const entry = join(await builtRoot(), "src/cli/aparte.js");
-  const child = spawn(process.execPath, [entry, ...args], {
-    cwd: folder,
-    env: { PATH: process.env.PATH, ...settings },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  processes.push(child);
-  let output = "";
-  const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
-  const ready = new Promise<string>((resolve) => {
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.on("data", (data) => {
-        output += data;
-        const url = /^aparte is ready: (\S+)$/m.exec(output)?.[1];
-        if (url !== undefined) resolve(url);
-      });
-    }
-  });
-  return { child, ended, ready, output: () => output };
-}
-
-async function start(settings: Record<string, string> = {}, ...args: string[]): Promise<Running> {
-  const { child, ended, ready, output } = await launch({ PORT: "0", ...settings }, ...args);
-  const url = await Promise.race([
-    ready,
-    ended.then((code) => {
-      throw new Error(`ended with ${code}: ${output()}`);
-    }),
-  ]);
-  const token = /\?token=(\S+)/.exec(output())?.[1];
-  return {
-    url,
-    headers: { "x-aparte": "1", authorization: `Bearer ${token}` },
-    output,
-    stop(signal) {
-      child.kill(signal);
-      return ended;
-    },
-  };
-}
-
-async function say({ url, headers }: Running, person: string, id: string, text: string): Promise<string> {
-  const response = await fetch(`${url}/messages?person=${person}`, {
-    method: "POST",
-    headers: { ...headers, "content-type": "application/json", accept: "application/json" },
-    body: JSON.stringify({ id, text }),
-  });
-  expect(response.status).toBe(200);
-  return ((await response.json()) as { text: string }).text;
-}
 
 describe("The program with nothing set", () => {
   it("serves a page and /healthz, and keeps people and their words apart over a restart", async () => {
@@ -120,54 +46,12 @@ describe("The program with nothing set", () => {
     expect(await second.stop("SIGINT")).toBe(0);
   });
 
-  it("does not show its page where others reach it, unless it is asked for by name", async () => {
-    const shut = await start({ HOST: "0.0.0.0" });
-    const { port } = new URL(shut.url);
-    const local = `http://127.0.0.1:${port}`;
-    expect((await fetch(`${local}/healthz`)).status).toBe(200);
-    for (const path of ["/", "/people", "/history?person=Ada"]) {
-      expect((await fetch(local + path, { headers: { "x-aparte": "1", host: "localhost" } })).status).toBe(
-        404,
-      );
-    }
-    expect(shut.output()).toMatch(/^page: off, since others reach this address/m);
-    expect(shut.output()).toMatch(/^reachable: from wherever 0\.0\.0\.0 is: \/healthz, \/readyz$/m);
-    await shut.stop("SIGTERM");
-
-    const open = await start({ HOST: "0.0.0.0" }, "--page");
-    const there = `http://127.0.0.1:${new URL(open.url).port}`;
-    expect((await fetch(`${there}/people`)).status).toBe(401);
-    expect((await fetch(`${there}/people`, open)).status).toBe(200);
-    await open.stop("SIGTERM");
-  });
-
   it("keeps people's words when it is killed", async () => {
     const first = await start();
     await say(first, "Ada", "1", "my name is Ada");
     await first.stop("SIGKILL");
     const second = await start();
     expect(await say(second, "Ada", "2", "what is my name?")).toContain("Ada");
-  });
-
-  it("leaves nothing of a person who is removed in its folder, and at the end no words in any log", async () => {
-    const program = await start();
-    const { url, headers } = program;
-    await fetch(`${url}/people?name=Person-canary`, { method: "POST", headers });
-    await say(program, "Person-canary", "event-canary", "word-canary");
-    await say(program, "Ben", "1", "Ben's words");
-    const traces = (canary: RegExp) =>
-      readdirSync(join(folder, ".aparte")).filter((file) =>
-        canary.test(readFileSync(join(folder, ".aparte", file), "latin1")),
-      );
-    expect(traces(/word-canary/)).not.toEqual([]);
-    expect((await fetch(`${url}/people?person=Person-canary`, { method: "DELETE", headers })).status).toBe(
-      204,
-    );
-    expect(traces(/-canary/)).toEqual([]);
-    expect(await program.stop("SIGTERM")).toBe(0);
-    expect(traces(/-canary/)).toEqual([]);
-    // The stand-in's own memory of Ben, and nothing else.
-    expect(traces(/Ben's words/)).toEqual(["coze-emulator.db"]);
   });
 
   it("finishes a running turn when it is told to stop", async () => {

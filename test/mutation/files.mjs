@@ -11,13 +11,14 @@ export function sourceFiles(path) {
 
 /**
  * Patterns of the tests of a source file: those with its name, or else those of the nearest folder that has some,
- * since test/ mirrors src/ and adapters/. All tests where there is no such folder.
+ * since test/ mirrors src/ and adapters/; and the attacks of test/security/, which go through all parts. All tests where
+ * there is no such folder.
  */
 export function mirroredTests(sourceFile) {
   let name = sourceFile.replace(/^src\//, "").replace(/\.ts$/, "");
   for (; name !== "."; name = dirname(name)) {
     const patterns = testPatterns(`test/${name}`);
-    if (patterns.length > 0) return patterns;
+    if (patterns.length > 0) return [...patterns, "test/security/**/*.test.ts"];
   }
   return ["test/**/*.test.ts"];
 }

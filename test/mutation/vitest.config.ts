@@ -11,6 +11,9 @@ const processTests = [
   "test/many-processes/**",
   "test/package.test.ts",
   "test/readme.test.ts",
+  "test/security/canaries.test.ts",
+  "test/security/first-hour.test.ts",
+  "test/security/program.test.ts",
 ];
 
 /** The test files that take part are chosen here, and not by Stryker's `testFiles`, with which no fault in a module's top level is ever switched on. */

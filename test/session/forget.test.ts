@@ -1,7 +1,6 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createClient } from "@keyv/redis";
 import { AparteError, type Backend, openStore, SessionMapper, type Store } from "aparte";
 import { coze } from "aparte/coze";
 import { startCozeEmulator } from "aparte/testing";
@@ -9,7 +8,6 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { StoredTokens } from "../../src/session/shared-tokens.ts";
 import { TokenCache } from "../../src/session/token.ts";
 import { memoryStore } from "../../src/stores/memory.ts";
-import { describeOnRedis } from "../support/redis.ts";
 
 const secret = "a secret of the tests, long enough";
 const ada = { platform: "web", tenant: "acme-canary", user: "user-canary" };
@@ -32,15 +30,6 @@ function mapperOf(agents: Record<string, Backend>, store: Store): SessionMapper 
   return mapper;
 }
 
-/** What the person said, and what makes them known, in any file of the store. */
-function traces(): string[] {
-  const canaries = ["word-canary", "user-canary", "acme-canary", "conversation-canary", "event-canary"];
-  return readdirSync(folder).flatMap((file) => {
-    const bytes = readFileSync(join(folder, file), "latin1");
-    return canaries.filter((canary) => bytes.includes(canary)).map((canary) => `${canary} in ${file}`);
-  });
-}
-
 const echo: Backend = {
   name: "echo",
   open: async () => "conversation-canary",
@@ -50,34 +39,7 @@ const echo: Backend = {
   remove: async () => {},
 };
 
-async function talk(mapper: SessionMapper): Promise<void> {
-  for (let turn = 0; turn < 8; turn++) {
-    const text = `word-canary ${"and more ".repeat(60)}`;
-    await mapper.handle({ ...ada, id: `event-canary-${turn}`, text }).text();
-  }
-}
-
 describe("forget", () => {
-  it("leaves nothing in the SQLite file and its log, also while others have the file open", async () => {
-    const url = `sqlite:${join(folder, "aparte.db")}`;
-    const other = await openStore(url);
-    closers.push(() => other.close());
-    const mapper = mapperOf({ helper: echo }, await openStore(url));
-    await talk(mapper);
-    expect(traces()).toContain("word-canary in aparte.db-wal");
-    await mapper.forget(ada);
-    expect(traces()).toEqual([]);
-    await mapper.close();
-    expect(traces()).toEqual([]);
-  });
-
-  it("leaves no words in the file's log at the end, where nobody was forgotten", async () => {
-    const mapper = mapperOf({ helper: echo }, await openStore(`sqlite:${join(folder, "aparte.db")}`));
-    await talk(mapper);
-    await mapper.close();
-    expect(traces().filter((trace) => /^(word|event)/.test(trace))).toEqual([]);
-  });
-
   it("removes the session's token", async () => {
     const emulator = await startCozeEmulator();
     closers.push(() => emulator.close());
@@ -149,28 +111,5 @@ describe("forget", () => {
       mapperOf({ helper }, store).connect({ platform: "web", deliver: async () => {} } as never);
     });
     expect(removed).toEqual(["conversation-canary"]);
-  });
-});
-
-describeOnRedis("forget on Redis", (url) => {
-  it("leaves hashes of events there, and nothing else of the person", async () => {
-    const address = `${await url()}`;
-    const mapper = mapperOf({ helper: echo }, await openStore(address));
-    const client = createClient({ url: address });
-    await client.connect();
-    closers.push(async () => client.destroy());
-    const contents = async () => {
-      const texts: string[] = [];
-      for (const key of await client.keys("*")) {
-        texts.push(key, (await client.type(key)) === "string" ? String(await client.get(key)) : "");
-      }
-      return texts.join("\n");
-    };
-    await talk(mapper);
-    const { sessionName } = await mapper.resolve(ada);
-    expect(await contents()).toContain("user-canary");
-    await mapper.forget(ada);
-    expect(await contents()).not.toMatch(/-canary/);
-    expect(await contents()).not.toContain(sessionName);
   });
 });

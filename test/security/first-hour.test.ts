@@ -5,10 +5,11 @@ import { coze } from "aparte/coze";
 import { dialogflowCx } from "aparte/dialogflow-cx";
 import { describe, expect, it } from "vitest";
 import { builtRoot } from "../build.ts";
+import { folder, launch, say, start } from "../support/program.ts";
 
 async function run(...args: string[]) {
-  const entry = join(await builtRoot(), "src/cli/emulator.js");
-  const child = spawn(process.execPath, [entry, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  const entry = join(await builtRoot(), "src/cli/aparte.js");
+  const child = spawn(process.execPath, [entry, "emulator", ...args], { stdio: ["ignore", "pipe", "pipe"] });
   let errors = "";
   child.stderr.on("data", (data) => {
     errors += data;
@@ -18,7 +19,7 @@ async function run(...args: string[]) {
   return { child, ended, line, errors: () => errors };
 }
 
-describe("npm run emulator", () => {
+describe("aparte emulator", () => {
   it("prints one line of JSON with all that a client needs, and ends with 0", async () => {
     const { child, ended, line } = await run("--port", "0");
     const facts = JSON.parse(await line);
@@ -52,5 +53,30 @@ describe("npm run emulator", () => {
       expect(await ended).toBe(2);
       expect(errors()).toContain("Usage:");
     }
+  });
+});
+
+describe("The program where the package libsql is missing", () => {
+  const url = (script: string) => `data:text/javascript,${encodeURIComponent(script)}`;
+  const resolve = `export const resolve = (name, context, next) => {
+    if (name === "libsql") throw Object.assign(new Error("Cannot find package"), { code: "ERR_MODULE_NOT_FOUND" });
+    return next(name, context);
+  }`;
+  const register = `import { register } from "node:module"; register(${JSON.stringify(url(resolve))});`;
+  const settings = { NODE_OPTIONS: `--import=${url(register)}` };
+
+  it("answers from memory, and says so", async () => {
+    const program = await start(settings);
+    expect(program.output()).toMatch(/^store: memory: all is lost at the end.*npm i aparte libsql$/m);
+    expect(await say(program, "Ada", "1", "my name is Ada")).not.toBe("");
+    expect(await say(program, "Ada", "2", "what is my name?")).toContain("Ada");
+    expect(await program.stop("SIGTERM")).toBe(0);
+    expect(existsSync(join(folder, ".aparte/aparte.db"))).toBe(false);
+  });
+
+  it("does not start with a SQLite file that was asked for", async () => {
+    const { ended, output } = await launch({ ...settings, PORT: "0", APARTE_STORE: "sqlite:own.db" });
+    expect(await ended).toBe(2);
+    expect(output()).toContain("APARTE_STORE needs the package libsql");
   });
 });

@@ -1,6 +1,6 @@
 import { type Backend, type Message, SessionMapper } from "aparte";
 import { afterEach, describe, expect, it } from "vitest";
-import { commands } from "../src/cli/commands.ts";
+import { commands } from "../../src/cli/commands.ts";
 
 const closers: (() => Promise<unknown>)[] = [];
 afterEach(async () => {

@@ -1,0 +1,227 @@
+import { generateKeyPairSync } from "node:crypto";
+import { type AparteError, type Backend, SessionMapper } from "aparte";
+import { jwtSpeaker, type WebOptions, web } from "aparte/web";
+import { exportJWK, SignJWT } from "jose";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { backend, elephant } from "../adapters/agent.ts";
+import { listen } from "../fakes/loopback.ts";
+
+const closers: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+describe("jwtSpeaker", () => {
+  const secret = "a shared secret of the host application";
+  const audience = "bot";
+  const issuer = "https://host.example";
+  const bytes = new TextEncoder().encode(secret);
+  const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  const otherRsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
+
+  type Key = Parameters<SignJWT["sign"]>[0];
+  const sign = (
+    key: Key,
+    {
+      alg = "HS256",
+      exp = "5m" as string | number,
+      ...claims
+    }: Record<string, unknown> & { alg?: string; exp?: string | number } = {},
+  ) =>
+    new SignJWT({ sub: "ada", aud: audience, iss: issuer, ...claims })
+      .setProtectedHeader({ alg, ...(key === rsa.privateKey ? { kid: "k1" } : {}) })
+      .setExpirationTime(exp)
+      .sign(key);
+  const unsigned = (header: object, claims: object) =>
+    `${[header, claims].map((part) => Buffer.from(JSON.stringify(part)).toString("base64url")).join(".")}.`;
+
+  /** A server that counts what reaches the mapper. */
+  async function guarded(authenticate: WebOptions["authenticate"]) {
+    const agent = backend(elephant);
+    let calls = 0;
+    const open: Backend["open"] = (call) => {
+      calls += 1;
+      return agent.open(call);
+    };
+    const logger = { info() {}, warn() {}, error() {} };
+    const agents = { helper: { ...agent, open } };
+    const mapper = new SessionMapper({ agents, secret: crypto.randomUUID(), logger });
+    let turns = 0;
+    mapper.use((_turn, next) => {
+      turns += 1;
+      return next();
+    });
+    const server = await listen(web(mapper, { authenticate, logger: { error: () => {} } }));
+    closers.push(
+      () => server.close(),
+      () => mapper.close(),
+    );
+    const ask = async (token: string | undefined, headers: Record<string, string> = {}) => {
+      const authorization: Record<string, string> =
+        token === undefined ? {} : { authorization: `Bearer ${token}` };
+      const response = await fetch(server.url, {
+        method: "POST",
+        headers: {
+          ...{ "content-type": "application/json", accept: "application/json" },
+          ...{ ...authorization, ...headers },
+        },
+        body: JSON.stringify({ id: crypto.randomUUID(), text: "hello" }),
+      });
+      return response.status;
+    };
+    return { ask, turns: () => turns, calls: () => calls };
+  }
+
+  it("takes a token that the host application signed", async () => {
+    const { ask, turns } = await guarded(jwtSpeaker({ secret, audience, issuer, cookie: "session" }));
+    expect(await ask(await sign(bytes))).toBe(200);
+    expect(await ask(undefined, { cookie: `a=b; session=${await sign(bytes)}; c=d` })).toBe(200);
+    expect(turns()).toBe(2);
+  });
+
+  it("refuses forged, expired, misdirected and unsigned tokens with 401, and nothing else happens", async () => {
+    const { ask, turns, calls } = await guarded(jwtSpeaker({ secret, audience, issuer }));
+    const claims = { sub: "ada", aud: audience, iss: issuer, exp: Math.floor(Date.now() / 1000) + 300 };
+    const good = await sign(bytes);
+    const [head, , signature] = good.split(".");
+    const bad = {
+      none: undefined,
+      empty: "",
+      garbage: "a.b.c",
+      forged: await sign(new TextEncoder().encode("another secret of another application")),
+      changed: [
+        head,
+        Buffer.from(JSON.stringify({ ...claims, sub: "ben" })).toString("base64url"),
+        signature,
+      ].join("."),
+      expired: await sign(bytes, { exp: Math.floor(Date.now() / 1000) - 60 }),
+      eternal: await new SignJWT({ sub: "ada", aud: audience, iss: issuer })
+        .setProtectedHeader({ alg: "HS256" })
+        .sign(bytes),
+      early: await sign(bytes, { nbf: Math.floor(Date.now() / 1000) + 300 }),
+      audience: await sign(bytes, { aud: "another service" }),
+      noAudience: await sign(bytes, { aud: undefined }),
+      issuer: await sign(bytes, { iss: "https://evil.example" }),
+      nobody: await sign(bytes, { sub: "" }),
+      algNone: unsigned({ alg: "none" }, claims),
+      algNoneCase: unsigned({ alg: "nOnE", typ: "JWT" }, claims),
+      otherAlgorithm: await sign(bytes, { alg: "HS512" }),
+      asymmetric: await sign(rsa.privateKey, { alg: "RS256" }),
+    };
+    for (const [name, token] of Object.entries(bad)) expect(await ask(token), name).toBe(401);
+    expect(turns()).toBe(0);
+    expect(calls()).toBe(0);
+    expect(await ask(good)).toBe(200);
+  });
+
+  it("takes tokens by a public key, and not the public key for a secret", async () => {
+    const jwk = await exportJWK(rsa.publicKey);
+    for (const key of [rsa.publicKey, jwk]) {
+      const { ask } = await guarded(jwtSpeaker({ key, audience }));
+      expect(await ask(await sign(rsa.privateKey, { alg: "RS256" }))).toBe(200);
+      expect(await ask(await sign(otherRsa.privateKey, { alg: "RS256" }))).toBe(401);
+      const pem = rsa.publicKey.export({ type: "spki", format: "pem" }).toString();
+      expect(await ask(await sign(new TextEncoder().encode(pem)))).toBe(401);
+      const ec = generateKeyPairSync("ec", { namedCurve: "P-256" });
+      expect(await ask(await sign(ec.privateKey, { alg: "ES256" }))).toBe(401);
+    }
+  });
+
+  it("takes tokens by a JWKS, and says 503 when it cannot be fetched", async () => {
+    let isDown = false;
+    const jwks = await listen(async () => {
+      if (isDown) return new Response("down", { status: 500 });
+      return Response.json({ keys: [{ ...(await exportJWK(rsa.publicKey)), kid: "k1", alg: "RS256" }] });
+    });
+    closers.push(() => jwks.close());
+    const speaker = () =>
+      jwtSpeaker({
+        jwksUrl: jwks.url,
+        audience,
+        speaker: ({ sub, team }) => ({ tenant: `${team}`, user: `${sub}` }),
+      });
+    const token = await sign(rsa.privateKey, { alg: "RS256", team: "blue" });
+    const { ask } = await guarded(speaker());
+    expect(await ask(token)).toBe(200);
+    expect(await ask(await sign(otherRsa.privateKey, { alg: "RS256" }))).toBe(401);
+    isDown = true;
+    expect(await ask(token)).toBe(200); // The keys are known already.
+    const cold = await guarded(speaker());
+    expect(await cold.ask(token)).toBe(503);
+    isDown = false;
+    expect(await cold.ask(token)).toBe(200);
+  });
+
+  it("keeps a JWKS while its server is away, asks that server seldom, and for a day at most", async () => {
+    let answer = async () => Response.json({ keys: [{ ...(await exportJWK(rsa.publicKey)), kid: "k1" }] });
+    let fetches = 0;
+    const jwks = await listen(async () => {
+      fetches += 1;
+      return answer();
+    });
+    closers.push(() => jwks.close());
+    const speaker = jwtSpeaker({ jwksUrl: jwks.url, audience });
+    const token = await sign(rsa.privateKey, { alg: "RS256", exp: "9d" });
+    const ask = (bearer = token) =>
+      speaker(new Request("http://host.example", { headers: { authorization: `Bearer ${bearer}` } }));
+    const ada = { tenant: "", user: "ada" };
+    vi.useFakeTimers({ toFake: ["Date"] });
+    try {
+      expect(await ask()).toEqual(ada);
+      answer = async () => new Response("down", { status: 500 });
+      vi.setSystemTime(Date.now() + 3_600_000);
+      for (let time = 0; time < 5; time++) expect(await ask()).toEqual(ada);
+      expect(fetches).toBe(2);
+      // A key that is not among them may be a new one.
+      const unknown = new SignJWT({ sub: "ada", aud: audience }).setProtectedHeader({
+        alg: "RS256",
+        kid: "k2",
+      });
+      await expect(ask(await unknown.setExpirationTime("9d").sign(rsa.privateKey))).rejects.toThrow("JWKS");
+      expect(await ask(await sign(otherRsa.privateKey, { alg: "RS256", kid: "k1" }))).toBeUndefined();
+      vi.setSystemTime(Date.now() + 24 * 3_600_000);
+      await expect(ask()).rejects.toThrow("JWKS");
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it("reads no JWKS without end", async () => {
+    let sent = 0;
+    const jwks = await listen(async () => {
+      const body = new ReadableStream({
+        pull(controller) {
+          sent += 65_536;
+          controller.enqueue(new Uint8Array(65_536).fill(32));
+        },
+      });
+      return new Response(body, { headers: { "content-type": "application/json" } });
+    });
+    closers.push(() => jwks.close());
+    const { ask } = await guarded(jwtSpeaker({ jwksUrl: jwks.url, audience }));
+    expect(await ask(await sign(rsa.privateKey, { alg: "RS256" }))).toBe(503);
+    expect(sent).toBeLessThan(20_000_000);
+  });
+
+  it("refuses options that would let tokens through", () => {
+    const fieldOf = (options: object): unknown => {
+      try {
+        jwtSpeaker(options as Parameters<typeof jwtSpeaker>[0]);
+      } catch (error) {
+        return (error as AparteError).field;
+      }
+      return undefined;
+    };
+    expect(fieldOf({ audience })).toBe("jwtSpeaker.secret");
+    expect(fieldOf({ audience, secret, jwksUrl: "https://host.example/jwks" })).toBe("jwtSpeaker.secret");
+    expect(fieldOf({ audience, secret: "short" })).toBe("jwtSpeaker.secret");
+    expect(fieldOf({ audience, secret: "abc".repeat(20) })).toBe("jwtSpeaker.secret");
+    expect(fieldOf({ secret })).toBe("jwtSpeaker.audience");
+    expect(fieldOf({ secret, audience: [] })).toBe("jwtSpeaker.audience");
+    expect(fieldOf({ secret, audience, algorithms: ["none"] })).toBe("jwtSpeaker.algorithms");
+    expect(fieldOf({ secret, audience, algorithms: ["RS256"] })).toBe("jwtSpeaker.algorithms");
+    expect(fieldOf({ key: rsa.publicKey, audience, algorithms: ["HS256"] })).toBe("jwtSpeaker.algorithms");
+    expect(fieldOf({ jwksUrl: "ftp://x", audience })).toBe("jwtSpeaker.jwksUrl");
+    expect(fieldOf({ secret, audience, audiences: "x" })).toBe("jwtSpeaker.audiences");
+  });
+});
