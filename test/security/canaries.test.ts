@@ -12,6 +12,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { builtRoot } from "../build.ts";
 import { DiscordServer } from "../fakes/discord-server.ts";
 import { SlackServer } from "../fakes/slack-server.ts";
+import { found, keyOf } from "../support/canaries.ts";
 import { LogLines } from "../support/log-lines.ts";
 
 const secret = randomBytes(32).toString("base64url");
@@ -32,11 +33,6 @@ afterEach(async () => {
   for (const end of endings.splice(0).reverse()) await end();
 });
 
-/** Which of these are in a text, by their names. */
-function found(text: string, canaries: Readonly<Record<string, string>>): string[] {
-  return Object.entries(canaries).flatMap(([name, canary]) => (text.includes(canary) ? [name] : []));
-}
-
 /** All that the store has on disk. */
 function onDisk(): string {
   return readdirSync(folder)
@@ -51,9 +47,6 @@ function service() {
   const { appId, keyId, privateKey, botId, baseURL } = emulator;
   return { appId, keyId, privateKey, botId, baseURL };
 }
-
-/** The middle of a PEM file, which no other text has. */
-const keyOf = (pem: string) => pem.split("\n")[5] ?? pem;
 
 describe("A run of the program on two platforms, with all that can fail", () => {
   it("writes no word, no id of anybody, no token and no key to its output, and keeps what it may", async () => {
@@ -145,40 +138,5 @@ describe("A run of the program on two platforms, with all that can fail", () => 
     expect(found(onDisk(), { ...people, ...secrets, ...words })).toEqual([]);
     expect(emulator.conversations()).toEqual([]);
     expect(found(inspect(log.lines, { depth: 20 }), { ...people, ...secrets, ...words })).toEqual([]);
-  });
-});
-
-describe("An error of a turn", () => {
-  it.each([
-    ["the service refuses it", { code: 4000, msg: echo }],
-    ["the service refuses its token", { code: 4101, msg: echo, times: 9 }],
-    ["a gateway answers", { status: 502, body: `<html>${echo}</html>`, times: 9 }],
-    ["it is no answer at all", { body: echo, times: 9 }],
-    ["the chat fails", { chatFailed: { code: 4011, msg: echo } }],
-    [
-      "the stream ends with an error",
-      { errorEvent: { after: 1, data: JSON.stringify({ code: 1, msg: echo }) } },
-    ],
-  ])("has no words, token or key in any of its fields where %s", async (_, fault) => {
-    const log = new LogLines();
-    const agents = { helper: coze({ ...service(), retryDelay: 1 }) };
-    const mapper = new SessionMapper({ agents, secret, logger: log });
-    endings.push(() => mapper.close());
-    const ada = { platform: "own", tenant: "acme", user: "user-canary" };
-    const { accessToken = "none" } = await mapper.resolve(ada);
-    emulator.fail({ method: "POST", path: "/v3/chat", ...fault });
-    const failure = await mapper
-      .handle({ ...ada, id: "1", text: "word-canary" })
-      .text()
-      .catch((error: unknown) => error);
-    expect(failure).toBeInstanceOf(Error);
-    const seen = inspect([failure, log.lines], {
-      depth: Number.POSITIVE_INFINITY,
-      showHidden: true,
-      getters: true,
-    });
-    const canaries = { words: "word-canary", person: "user-canary", secret, token: accessToken };
-    expect(found(seen, { ...canaries, key: keyOf(emulator.privateKey) })).toEqual([]);
-    expect(String(failure) + JSON.stringify(failure)).not.toContain("canary");
   });
 });

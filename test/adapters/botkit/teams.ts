@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { type Message, SessionMapper } from "aparte";
+import { type Logger, type Message, SessionMapper } from "aparte";
 import { type BotkitOptions, botkit } from "aparte/botkit";
 import { Botkit } from "botkit";
 import express from "express";
@@ -16,12 +16,12 @@ afterEach(async () => {
   for (const end of endings.splice(0).reverse()) await end();
 });
 
-export function newMapper(answer: Answer = elephant) {
+export function newMapper(answer: Answer = elephant, logger: Logger = { info() {}, warn() {}, error() {} }) {
   const mapper = new SessionMapper({
     agents: { helper: backend(answer), other: backend(elephant) },
     secret: "a secret of the tests, long enough",
     store: memoryStore(),
-    logger: { info() {}, warn() {}, error() {} },
+    logger,
   });
   const messages: Message[] = [];
   mapper.use(async (turn, next) => {
