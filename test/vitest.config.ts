@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
+import { LeftOut } from "./support/left-out.ts";
 
 const source = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 
@@ -7,6 +8,7 @@ export default defineConfig({
   test: {
     root: source("."),
     include: ["test/**/*.test.ts"],
+    reporters: ["default", new LeftOut()],
     // Real servers and real processes: slow machines need room, and nothing here waits without an event.
     // Most of a test's time is waiting for processes and sockets.
     maxWorkers: 4,

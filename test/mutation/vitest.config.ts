@@ -6,6 +6,7 @@ const processTests = [
   "test/processes/**",
   "test/cli/**",
   "test/crash.test.ts",
+  "test/docs/snippets.test.ts",
   "test/examples.test.ts",
   "test/main-job.test.ts",
   "test/many-processes/**",

@@ -6,7 +6,7 @@ export { hasRedis, RedisServer, startRedisCluster, startRedisSentinel } from "./
 /** Defines suites that need a Redis server which they can start, freeze and kill. */
 export const describeWithRedis = (name: string, define: () => void): void => {
   if (hasRedis) describe(name, define);
-  else describe.skip(`${name} (there is no redis-server on the PATH, and none could be installed)`, define);
+  else describe.skip(`${name} (there is no redis-server on the PATH, and none was installed)`, define);
 };
 
 /** Defines suites that only need a server: the one of `REDIS_URL`, if it is set. */
