@@ -22,7 +22,10 @@ export interface StoreContractOptions {
   /** What the store says of itself; it decides which promises are tested. */
   readonly shared: boolean;
   readonly durable: boolean;
-  /** Whether the store's time can be advanced. Without it, what takes minutes is not tested. @default false */
+  /**
+   * Whether the store's time is the test's own: it stands still but for `advance`. Without it, what takes minutes is not
+   * tested. @default false
+   */
   readonly canAdvance?: boolean;
   /** Whether a record can be spoilt. Without it, what then holds is not tested. @default false */
   readonly canSpoil?: boolean;
