@@ -91,13 +91,22 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
     const callTimeout = this.#settings.turnTimeout;
     this.#unfinished = new UnfinishedErasures({ records, agents, clock, logger, callTimeout });
     this.#owner = new Owner({
-      ...{ store, leaseTime, storeTimeout, clock, logger },
+      store,
+      leaseTime,
+      storeTimeout,
+      clock,
+      logger,
       canDeliver: (place) => this.#adapters.has(place),
       adopt: (place) => this.#takeOver(place),
     });
     this.#turns = {
-      ...{ clock, settings: this.#settings, owner: this.#owner, names: this.#names },
-      ...{ adapters: this.#adapters, middlewares: this.#middlewares, current: this.#current },
+      clock,
+      settings: this.#settings,
+      owner: this.#owner,
+      names: this.#names,
+      adapters: this.#adapters,
+      middlewares: this.#middlewares,
+      current: this.#current,
       limits: limits === undefined ? undefined : new Limits(limits, rates, clock),
       pace: new Pace(rates),
       turns: new Map(),
@@ -111,7 +120,10 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
       idleMs === undefined
         ? undefined
         : new Retention({
-            ...{ records, clock, logger, idleMs },
+            records,
+            clock,
+            logger,
+            idleMs,
             storeNow: () => this.#owner.storeNow(),
             erase: (name, record) => this.#eraseIdle(name, record, idleMs),
           });

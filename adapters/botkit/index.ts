@@ -99,7 +99,9 @@ function plugin(mapper: SessionMapper, settings: BotkitSettings, controller: Con
     }
     const said: Message = {
       ...who,
-      ...{ id: eventId(message), text: message.text ?? "", files: filesOf(message, settings) },
+      id: eventId(message),
+      text: message.text ?? "",
+      files: filesOf(message, settings),
       replyTo: { reference: JSON.parse(JSON.stringify(message.reference)) },
     };
     const key = turnKey(said);

@@ -83,12 +83,22 @@ const checks: { readonly [Name in keyof BotkitSettings]: OptionCheck } = {
   trustedChannels: isListOf(isOneOf("directline", "webchat", "emulator")),
   fileHosts: areHosts,
   drafts: orNothing(isFlag),
-  ...{ maxFileBytes: isWhole(1), editInterval: isWhole(1), maxLength: isWhole(100) },
+  maxFileBytes: isWhole(1),
+  editInterval: isWhole(1),
+  maxLength: isWhole(100),
 };
 
 const defaults: BotkitSettings = {
-  ...{ answer: "unheard", authenticate: undefined, speaker: undefined, bot: undefined, drafts: undefined },
-  ...{ trustedChannels: [], maxFileBytes: 20_971_520, fileHosts: [], maxLength: 4_000, editInterval: 1_500 },
+  answer: "unheard",
+  authenticate: undefined,
+  speaker: undefined,
+  bot: undefined,
+  drafts: undefined,
+  trustedChannels: [],
+  maxFileBytes: 20_971_520,
+  fileHosts: [],
+  maxLength: 4_000,
+  editInterval: 1_500,
   onError: (error) => console.error(error),
 };
 

@@ -84,7 +84,8 @@ export async function senderFor(
   if (!(drafts ?? editChannels.has(channelId))) return { post, ...offers };
   const context = bot.getConfig("context") as TurnContext;
   return {
-    ...{ post, ...offers },
+    post,
+    ...offers,
     edit: async (id, text) => void (await context.updateActivity({ type: "message", id, text })),
     remove: (id) => context.deleteActivity(id),
   };

@@ -84,7 +84,8 @@ export class DiscordApi {
     const path = `/channels/${channelId}/messages` as const;
     const post = async (more: object) =>
       (await this.#rest.post(path, {
-        ...{ files, signal },
+        files,
+        signal,
         body: { ...body, flags, nonce, enforce_nonce: true, ...more },
       })) as PostedMessage;
     // A thread that was opened for the message has its id; there is nothing to refer to in it.
@@ -106,7 +107,7 @@ export class DiscordApi {
     isFirst: boolean,
     signal: AbortSignal,
   ): Promise<PostedMessage> {
-    const request = { ...this.#shownAs(text), ...{ auth: false, signal } };
+    const request = { ...this.#shownAs(text), auth: false, signal };
     if (isFirst) return (await this.#rest.patch(messagePath(address, "@original"), request)) as PostedMessage;
     const body = { ...request.body, flags: this.#flags | (isPrivate ? ephemeral : 0) };
     return (await this.#rest.post(`/webhooks/${applicationId}/${token}`, {
@@ -240,7 +241,10 @@ export class DiscordApi {
   } {
     return {
       body: {
-        ...{ content, flags: this.#flags, allowed_mentions: allowedMentions, components: rows },
+        content,
+        flags: this.#flags,
+        allowed_mentions: allowedMentions,
+        components: rows,
         attachments: files.map(({ name }, id) => ({ id, filename: name })),
       },
       files: files.map(({ name, data }) => ({

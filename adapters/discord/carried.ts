@@ -52,7 +52,12 @@ async function load(
 ): Promise<CarriedFile | undefined> {
   const isOwnHost = (host: string) => hosts.includes(host);
   const response = await fetchAttachment({
-    ...{ link: url, platform: "the answer", isOwnHost, otherHosts: hosts, maxRedirects, signal },
+    link: url,
+    platform: "the answer",
+    isOwnHost,
+    otherHosts: hosts,
+    maxRedirects,
+    signal,
   });
   if (response.ok) {
     const name = nameOf(url, response.headers.get("content-type") ?? "");

@@ -68,7 +68,11 @@ export class AttachmentFiles {
     const { fileHosts, maxFileBytes } = this.#settings;
     const isOwnHost = (host: string) => discordHosts.includes(host);
     const response = await fetchAttachment({
-      ...{ link, platform: "Discord", isOwnHost, otherHosts: fileHosts, signal },
+      link,
+      platform: "Discord",
+      isOwnHost,
+      otherHosts: fileHosts,
+      signal,
     });
     if (response.ok) return readAttachment(response, maxFileBytes);
     await response.body?.cancel();

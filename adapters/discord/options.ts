@@ -106,7 +106,9 @@ const checks: { readonly [Name in keyof DiscordSettings]: OptionCheck } = {
     (value) => typeof value === "function" || isRespondWord(value) || isChannels(value),
     'must be "mentions", "threads", "all", "never", a list of channels or a function',
   ],
-  ...{ openThreads: isFlag, embeds: isFlag, directMessages: isFlag },
+  openThreads: isFlag,
+  embeds: isFlag,
+  directMessages: isFlag,
   answer: isOneOf("all", "unheard", "none"),
   guilds: isOneOf("apart", "together"),
   commands: [
@@ -115,15 +117,30 @@ const checks: { readonly [Name in keyof DiscordSettings]: OptionCheck } = {
   ],
   buttons: isListOf(isOneOf("stop", "questions", "new", "feedback")),
   onFeedback: orNothing(isFunction("(feedback) => …")),
-  ...{ editInterval: isAboveZero, maxFileBytes: isAboveZero },
-  ...{ maxMessages: isWhole(1), lookBack: isWhole(0) },
-  ...{ attachFrom: areHosts, fileHosts: areHosts },
+  editInterval: isAboveZero,
+  maxFileBytes: isAboveZero,
+  maxMessages: isWhole(1),
+  lookBack: isWhole(0),
+  attachFrom: areHosts,
+  fileHosts: areHosts,
 };
 
 const defaults: DiscordSettings = {
-  ...{ respond: "mentions", openThreads: false, embeds: false, answer: "all", guilds: "apart" },
-  ...{ commands: false, buttons: [], onFeedback: undefined, directMessages: true, editInterval: 1_200 },
-  ...{ maxMessages: 5, lookBack: 900_000, attachFrom: [], maxFileBytes: 20_971_520, fileHosts: [] },
+  respond: "mentions",
+  openThreads: false,
+  embeds: false,
+  answer: "all",
+  guilds: "apart",
+  commands: false,
+  buttons: [],
+  onFeedback: undefined,
+  directMessages: true,
+  editInterval: 1_200,
+  maxMessages: 5,
+  lookBack: 900_000,
+  attachFrom: [],
+  maxFileBytes: 20_971_520,
+  fileHosts: [],
 };
 
 /** @throws {AparteError} `option-invalid` with the option's name as `field`. */

@@ -47,7 +47,9 @@ export class SlackApi {
     const thread = this.#thread;
     const { ts }: Answer = await this.#client.apiCall("chat.postMessage", {
       ...this.#content(part, content),
-      ...{ channel, unfurl_links: false, unfurl_media: false },
+      channel,
+      unfurl_links: false,
+      unfurl_media: false,
       ...(thread === undefined ? {} : { thread_ts: thread }),
     });
     return timestamp(ts);
@@ -70,7 +72,9 @@ export class SlackApi {
     const { channel, user, userTeam } = this.#address;
     const to = this.isDirect ? {} : { recipient_user_id: user, recipient_team_id: userTeam };
     const { ts }: Answer = await this.#client.apiCall("chat.startStream", {
-      ...{ channel, thread_ts: thread, markdown_text: text },
+      channel,
+      thread_ts: thread,
+      markdown_text: text,
       // Outside of direct messages: to whom it is shown. The author's own workspace, not the bot's.
       ...to,
     });
@@ -122,7 +126,9 @@ export class SlackApi {
     const { channel, ts } = this.#address;
     const thread = this.#thread;
     await this.#statusClient.apiCall("assistant.threads.setStatus", {
-      ...{ channel_id: channel, thread_ts: thread ?? ts, status },
+      channel_id: channel,
+      thread_ts: thread ?? ts,
+      status,
       ...(loading.length === 0 ? {} : { loading_messages: loading }),
     });
   }
@@ -131,7 +137,10 @@ export class SlackApi {
   async setSession(status: "processing" | "active", title: string): Promise<void> {
     const { channel, ts, user } = this.#address;
     await this.#statusClient.apiCall("agents.sessions.setStatus", {
-      ...{ channel_id: channel, thread_ts: this.#thread ?? ts, status, initiator_user_id: user },
+      channel_id: channel,
+      thread_ts: this.#thread ?? ts,
+      status,
+      initiator_user_id: user,
       title: [...title.trim().replace(/\s+/g, " ")].slice(0, titleLength).join(""),
     });
   }

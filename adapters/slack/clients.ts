@@ -47,7 +47,10 @@ export class SlackClients {
     const client = (timeout: number) =>
       new WebClient(token, {
         ...this.#app.webClientOptions,
-        ...{ slackApiUrl, timeout, retryConfig: { retries: 0 }, rejectRateLimitedCalls: true },
+        slackApiUrl,
+        timeout,
+        retryConfig: { retries: 0 },
+        rejectRateLimitedCalls: true,
         ...(team === undefined ? {} : { teamId: team }),
       });
     const clients = { token, calls: client(callTimeout), side: client(sideTimeout) };

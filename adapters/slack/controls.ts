@@ -43,7 +43,11 @@ export function listenToControls(app: App, options: ControlsOptions): void {
     if (place !== undefined && speaker !== undefined && channel !== undefined && ts && value) {
       const { installation, userTeam, thread } = place;
       const replyTo = {
-        ...{ ...installation, channel, ts, user: place.user, userTeam },
+        ...installation,
+        channel,
+        ts,
+        user: place.user,
+        userTeam,
         ...(thread === undefined ? {} : { thread }),
       };
       // Whoever presses a button twice asks twice; Slack's own repetition has the same time.

@@ -70,11 +70,11 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
   const settings = checkOptions(options);
   const { bot, agentView } = settings;
   let attached: Attached | undefined;
-  const lent = (): Attached => {
+  const attachedApp = (): Attached => {
     if (attached !== undefined) return attached;
     throw new AparteError("option-invalid", "No Slack app: call attach(app) first.", { field: "app" });
   };
-  const speakerIn = async (place: Place) => speakerAt(await asked(place, lent().directory), settings);
+  const speakerIn = async (place: Place) => speakerAt(await asked(place, attachedApp().directory), settings);
 
   function listenToMessages(app: App, { clients, files, directory }: Attached, commands: Commands): void {
     const responding = new Responding(settings.respond, settings.threadTime, clients);
@@ -183,7 +183,7 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
     },
     session: sessionMiddleware(mapper, speakerOf),
     deliver: async (message, delivery) => {
-      const { clients, workspaces, warn } = lent();
+      const { clients, workspaces, warn } = attachedApp();
       const address = replyAddress(message);
       await deliver(delivery, {
         ...{
@@ -192,7 +192,9 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
           address,
           warn,
         },
-        ...{ firstWait: settings.editInterval, buttons: settings.buttons, user: message.user },
+        firstWait: settings.editInterval,
+        buttons: settings.buttons,
+        user: message.user,
         hasFeedback: settings.onFeedback !== undefined,
         loadingMessages: settings.loadingMessages,
         ...(agentView ? { title: message.text } : {}),
@@ -203,7 +205,7 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
       return address && { ...address };
     },
     failure: readFailure,
-    loadFile: async (ref, signal) => lent().files.load(ref, signal),
+    loadFile: async (ref, signal) => attachedApp().files.load(ref, signal),
   };
   return adapter;
 }

@@ -32,7 +32,9 @@ function speakerOf({ speaker }: SessionSummary): Speaker {
   const { direct, scope, key: _, identity: __, ...place } = speaker;
   return {
     // Anybody, where all who are in a place share a session.
-    ...{ ...place, platform, user: place.user ?? "anybody" },
+    ...place,
+    platform,
+    user: place.user ?? "anybody",
     ...(direct === undefined ? {} : { direct: true }),
     ...(scope === "user-in-thread" ? { scope } : {}),
   };

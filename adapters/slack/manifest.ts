@@ -75,8 +75,10 @@ export function slackManifest(options: ManifestOptions = {}): object {
 
 function slashCommand(command: string, url: { readonly request_url?: string }): object {
   return {
-    ...{ command, description: "A new conversation, another agent, what is kept of you" },
-    ...{ usage_hint: usageHint, should_escape: false },
+    command,
+    description: "A new conversation, another agent, what is kept of you",
+    usage_hint: usageHint,
+    should_escape: false,
     ...(url.request_url === undefined ? {} : { url: url.request_url }),
   };
 }
@@ -84,7 +86,9 @@ function slashCommand(command: string, url: { readonly request_url?: string }): 
 const allShortcuts = shortcuts.map(({ callback_id, name, command }) => {
   const purpose = purposeOf(command);
   return {
-    ...{ type: "message", callback_id, name },
+    type: "message",
+    callback_id,
+    name,
     description: purpose[0]?.toUpperCase() + purpose.slice(1),
   };
 });

@@ -90,7 +90,10 @@ export async function readMessage(heard: Heard, options: ReadOptions): Promise<M
   const { user, userTeam, thread } = place;
   const replyTo: ReplyAddress = {
     ...place.installation,
-    ...{ channel, ts, user, userTeam },
+    channel,
+    ts,
+    user,
+    userTeam,
     ...(thread === undefined ? {} : { thread }),
   };
   return {

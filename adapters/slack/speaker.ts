@@ -45,7 +45,8 @@ export interface Place {
 export function speakerAt(place: Place, { bot, agentView }: SpeakerOptions): Speaker {
   const { installation, user, userTeam, isForeign, channel, thread, isDirect, locale } = place;
   return {
-    ...{ platform, tenant: installation.workspace },
+    platform,
+    tenant: installation.workspace,
     ...(bot === undefined ? {} : { bot }),
     // Somebody of another company is somebody else than who has the same id in this one.
     ...(isForeign ? { user: `${userTeam}/${user}`, external: true } : { user }),
@@ -95,8 +96,12 @@ export function readPlace(body: object, agentView: boolean): Place | undefined {
       ...(team ? { team } : {}),
       ...(enterprise ? { enterprise } : {}),
     },
-    ...{ user, userTeam: author || team || workspace, isForeign, isUncertain: isForeign && isOrganisation },
-    ...{ channel, isDirect },
+    user,
+    userTeam: author || team || workspace,
+    isForeign,
+    isUncertain: isForeign && isOrganisation,
+    channel,
+    isDirect,
     // A mention comes as two events. In a group of people only one of them tells what kind of channel it is, so both
     // must lead to the same thread: the thread may be part of the session's key.
     thread: own ?? (isDirect && !agentView ? undefined : ts),

@@ -23,7 +23,9 @@ export async function rekey(settings: ProgramSettings): Promise<string> {
   const { url } = await storeOf(settings);
   if (url === "memory:") throw wrong("APARTE_STORE", "is missing: nothing is kept in memory.");
   const mapper = new SessionMapper({
-    ...{ agents, secret, store: await openStore(url) },
+    agents,
+    secret,
+    store: await openStore(url),
     // How far the rotation was is told at the program's own start.
     logger: { info() {}, warn() {}, error: consoleLogger.error },
     ...(encrypt === undefined ? {} : { encrypt }),

@@ -58,7 +58,8 @@ export async function mappingOf(
   const { token: accessToken, expiresAt } =
     typeof token === "object" ? token : { token, expiresAt: undefined };
   const located = await backend.locate?.({
-    ...{ ...call, conversationId },
+    ...call,
+    conversationId,
     ...(state === undefined ? {} : { state }),
   });
   return { sessionName: call.sessionName, conversationId, accessToken, expiresAt, ...located };

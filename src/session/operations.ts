@@ -40,7 +40,8 @@ export function summarize(
     if (conversation.earlier !== undefined) earlier[name] = conversation.earlier;
   }
   return {
-    ...{ sessionName, speaker },
+    sessionName,
+    speaker,
     ...(agent === undefined ? {} : { agent }),
     conversations: ids,
     ...(Object.keys(earlier).length === 0 ? {} : { earlier }),
@@ -172,7 +173,8 @@ export async function giveFeedback(
   }
   await backend.feedback({
     ...callOf(session, agent, id),
-    ...{ answer, rating },
+    answer,
+    rating,
     ...(words === undefined ? {} : { words }),
   });
 }

@@ -63,7 +63,8 @@ export function checkSpeaker(speaker: Speaker): void {
 export function speakerOf(value: Speaker): Speaker {
   const { platform, bot, tenant, user, channel, thread, direct, external, locale, scope } = value;
   return {
-    ...{ platform, user },
+    platform,
+    user,
     ...(bot === undefined ? {} : { bot }),
     ...(tenant === undefined ? {} : { tenant }),
     ...(channel === undefined ? {} : { channel }),

@@ -31,7 +31,12 @@ export function localStore(
   close: () => Promise<void>,
 ): Store {
   return {
-    ...{ name, records, close, shared: false, durable: false, rates: memoryRates() },
+    name,
+    records,
+    close,
+    shared: false,
+    durable: false,
+    rates: memoryRates(),
     commit: (commit) => lanes.commit(commit),
     read: (lane) => lanes.read(lane),
     beat: (owner, leaseMs) => lanes.beat(owner, leaseMs),

@@ -164,7 +164,12 @@ export class LocalLanes implements LaneStore {
     const { lane, marks = [] } = commit;
     const kept = this.#kept(lane, now);
     const refuse = (is: "changed" | "duplicate" | "late", duplicates: readonly string[] = []): Committed => ({
-      ...{ is, duplicates, version: kept?.version ?? 0, document: kept?.document, record, now },
+      is,
+      duplicates,
+      version: kept?.version ?? 0,
+      document: kept?.document,
+      record,
+      now,
     });
     if (now >= commit.until) return refuse("late");
     if ((kept?.version ?? 0) !== commit.version) return refuse("changed");

@@ -58,9 +58,16 @@ export function commitContract({ it, itInTime }: StoreSuite): void {
 
   /** Everything that a commit can write: none of it may be there after it was refused. */
   const all = (version: number): Change => ({
-    ...{ lane, version, document: { v: "refused" }, record: { v: "refused" } },
-    ...{ marks: ["new"], restoredMarks: ["restored"], removedMarks: ["kept"] },
-    ...{ entering: ["eve"], leaving: ["ada"], wakes: ["ada"] },
+    lane,
+    version,
+    document: { v: "refused" },
+    record: { v: "refused" },
+    marks: ["new"],
+    restoredMarks: ["restored"],
+    removedMarks: ["kept"],
+    entering: ["eve"],
+    leaving: ["ada"],
+    wakes: ["ada"],
   });
 
   it("does nothing at all against another version, and tells what is true", async ({ store, other }) => {

@@ -113,7 +113,13 @@ function callOf(question: Question, conversationId: string): AskCall {
   const state = session.conversation(agent)?.state;
   return {
     sessionName: session.name,
-    ...{ agent, conversationId, turnId, text, files, context, texts },
+    agent,
+    conversationId,
+    turnId,
+    text,
+    files,
+    context,
+    texts,
     get signal() {
       return stop.signal;
     },

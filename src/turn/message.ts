@@ -84,7 +84,8 @@ export function storeMessage(message: Message): StoredMessage {
   const { id, text, agent, context, replyTo, files } = message;
   return {
     ...speakerOf(message),
-    ...{ id, text },
+    id,
+    text,
     ...(agent === undefined ? {} : { agent }),
     ...(context === undefined ? {} : { context }),
     ...(replyTo === undefined ? {} : { replyTo }),

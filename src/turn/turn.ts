@@ -154,7 +154,11 @@ export class Turn {
     this.#deliverer =
       adapter &&
       new Deliverer({
-        ...{ adapter, message, taken, clock, closing },
+        adapter,
+        message,
+        taken,
+        clock,
+        closing,
         log: this.#log,
         logger: settings.logger,
         texts: this.#texts,
@@ -433,7 +437,9 @@ export class Turn {
     const carried = place.turn?.carries ?? [];
     const words = [...carried.map(textOf), message.text].filter((text) => text !== "").join("\n");
     const asked: Asked = {
-      ...{ agent, text: words, files: this.#files(place, carried) },
+      agent,
+      text: words,
+      files: this.#files(place, carried),
       context: Object.assign({}, ...carried.map(contextOf), message.context),
     };
     const emit = (event: ReplyEvent) => this.#say(event);
@@ -485,7 +491,10 @@ export class Turn {
       this.#agent = asked.agent;
     };
     const context = {
-      ...{ message: this.message, sessionName: session.name, attempt, locals: {} },
+      message: this.message,
+      sessionName: session.name,
+      attempt,
+      locals: {},
       get signal() {
         return stop.signal;
       },

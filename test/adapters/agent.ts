@@ -4,7 +4,7 @@ import type { AparteError, AskCall, Backend, ReplyEvent } from "aparte";
 export type Answer = (turn: AskCall, memory: readonly string[]) => AsyncIterable<ReplyEvent>;
 
 /** An agent that remembers what each conversation told it, and says it back word by word. */
-export const elephant: Answer = async function* ({ text }, memory) {
+export const remembering: Answer = async function* ({ text }, memory) {
   const answer = `You say "${text}" after ${memory.join(" and ") || "nothing"}.`;
   for (const delta of answer.split(/(?<= )/)) yield { type: "text", delta };
   yield { type: "message", text: answer };

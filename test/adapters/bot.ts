@@ -1,7 +1,7 @@
 import { type Logger, type MapperOptions, type Message, SessionMapper, type Store } from "aparte";
 import { afterEach } from "vitest";
 import { memoryStore } from "../../src/stores/memory.ts";
-import { type Answer, backend, elephant } from "./agent.ts";
+import { type Answer, backend, remembering } from "./agent.ts";
 
 export const secret = "a secret of the tests, long enough";
 
@@ -36,7 +36,7 @@ export interface MapperInTest {
 }
 
 export function startMapper({
-  answer = elephant,
+  answer = remembering,
   store = memoryStore(),
   mapper: more,
 }: MapperInTestOptions): MapperInTest {

@@ -116,7 +116,9 @@ export class CozeFailure extends ServiceFailure {
   ) {
     super(code, `Coze: ${what}${suffix(number, status)}`, certainty, {
       ...(cause === undefined ? {} : { cause }),
-      ...{ words, retryAfterMs, traceId: logid },
+      words,
+      retryAfterMs,
+      traceId: logid,
     });
     this.number = number;
     this.tokenRefused = [4100, 4101, 700012006].includes(number ?? 0) || status === 401;

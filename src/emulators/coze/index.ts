@@ -283,7 +283,14 @@ function conversationView(state: CozeState, conversation: Conversation): CozeCon
 function chatView({ lastError, ...chat }: Chat): CozeChat {
   const { id, conversationId, botId, userId, customVariables, parameters, metaData, status } = chat;
   return {
-    ...{ id, conversationId, botId, userId, customVariables, parameters, metaData, status },
+    id,
+    conversationId,
+    botId,
+    userId,
+    customVariables,
+    parameters,
+    metaData,
+    status,
     lastErrorCode: lastError.code,
   };
 }

@@ -72,8 +72,10 @@ export async function openRedisStore(
   }
   const adapter = new KeyvRedis(client as RedisClientType);
   const keyv = new Keyv(adapter, {
-    ...{ namespace, useKeyPrefix: false },
-    ...{ serialize: JSON.stringify, deserialize: JSON.parse },
+    namespace,
+    useKeyPrefix: false,
+    serialize: JSON.stringify,
+    deserialize: JSON.parse,
   });
   const { store, connected } = redisStore(keyv, adapter, client, { isOwn, logger });
   try {

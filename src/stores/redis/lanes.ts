@@ -90,7 +90,9 @@ export class RedisLanes implements Pick<Store, "commit" | "read" | "beat" | "bur
     return {
       is: is as "changed" | "duplicate" | "late",
       ...parseDocument(first ?? ""),
-      ...{ record: known, now: Number(now), duplicates },
+      record: known,
+      now: Number(now),
+      duplicates,
     };
   }
 

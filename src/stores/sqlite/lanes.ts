@@ -88,7 +88,12 @@ export class SqliteLanes implements Pick<Store, "commit" | "read" | "beat" | "bu
     const { lane, document, wakes = [] } = commit;
     const [version, record] = this.#seen(lane);
     const refuse = (is: "changed" | "duplicate" | "late", duplicates: readonly string[] = []): Committed => ({
-      ...{ is, duplicates, version, document: this.#document(lane), record, now },
+      is,
+      duplicates,
+      version,
+      document: this.#document(lane),
+      record,
+      now,
     });
     if (now >= commit.until) return refuse("late");
     if (version !== commit.version) return refuse("changed");

@@ -54,7 +54,10 @@ export class AgentServer {
     const pace = drawn(this.#seed, this.heard.length) ** 2;
     const words = text.split("\n");
     const heard: Heard = {
-      ...{ turnId, conversation, words, at },
+      turnId,
+      conversation,
+      words,
+      at,
       session: this.conversations.get(conversation) ?? "",
       answer: words.join(" "),
       until: at + 10 + pace * this.#slowestMs,

@@ -39,7 +39,11 @@ export class PlatformServer {
     const id = `post ${this.posts.length + 1}`;
     const at = this.#timeline.now;
     const post: Post = {
-      ...{ id, person, event, by, at },
+      id,
+      person,
+      event,
+      by,
+      at,
       text: "",
       answeredAt: undefined,
       notedAt: undefined,

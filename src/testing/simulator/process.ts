@@ -50,14 +50,22 @@ export class SimulatedProcess {
     this.#links = {
       store: this.#store.link,
       agent: new Link({
-        ...{ timeline, clock, server: "agent", timeoutMs: agentCallMs, seed: [seed, number, 1] },
+        timeline,
+        clock,
+        server: "agent",
+        timeoutMs: agentCallMs,
+        seed: [seed, number, 1],
         failure: (isTimeout) =>
           isTimeout
             ? new AparteError("backend-timeout", "The simulated agent did not answer.")
             : new AparteError("backend-unavailable", "The simulated agent refused the connection."),
       }),
       platform: new Link({
-        ...{ timeline, clock, server: "platform", timeoutMs: platformCallMs, seed: [seed, number, 2] },
+        timeline,
+        clock,
+        server: "platform",
+        timeoutMs: platformCallMs,
+        seed: [seed, number, 2],
         failure: (isTimeout) => new Error(isTimeout ? "no answer" : "no connection"),
       }),
     };
@@ -71,8 +79,12 @@ export class SimulatedProcess {
       secret: "a secret for simulations only",
       store: this.#store.store,
       overlap: setting.overlap,
-      ...{ leaseTime: leaseMs, storeTimeout: storeMs, turnTimeout: 30_000, waitTimeout: 300_000 },
-      ...{ clock, logger: world.logger(number) },
+      leaseTime: leaseMs,
+      storeTimeout: storeMs,
+      turnTimeout: 30_000,
+      waitTimeout: 300_000,
+      clock,
+      logger: world.logger(number),
     });
     if (!setting.isRead) {
       this.#mapper.connect(simulatedAdapter(platform, this.#links.platform, number, setting));

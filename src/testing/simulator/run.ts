@@ -81,10 +81,15 @@ class Simulation {
     const logger = (process: number) => (trace === undefined ? silent : this.#logger(process));
     this.#world = { timeline, seed, setting, store, agent, platform, logger };
     this.evidence = {
-      ...{ schedule, said: this.#said, heard: agent.heard },
-      ...{ conversations: agent.conversations, posts: platform.posts },
-      ...{ carriers: this.#carriers, owners: this.#owners },
-      ...{ clears: agent.clears, resets: this.#resets },
+      schedule,
+      said: this.#said,
+      heard: agent.heard,
+      conversations: agent.conversations,
+      posts: platform.posts,
+      carriers: this.#carriers,
+      owners: this.#owners,
+      clears: agent.clears,
+      resets: this.#resets,
     };
     for (let place = 0; place < setting.processes; place += 1) this.#start(place);
     for (const step of steps) {

@@ -60,7 +60,9 @@ export async function simulate(options: SimulateOptions = {}): Promise<Simulatio
       const { kind } = first;
       const shortest = shrinks ? await shrink(schedule, kind) : { schedule, outcome };
       failures.push({
-        ...{ seed, kind, schedule: shortest.schedule },
+        seed,
+        kind,
+        schedule: shortest.schedule,
         violations: shortest.outcome.violations,
       });
       if (failures.length >= most) break;

@@ -156,7 +156,10 @@ export class StoreLink {
     let wakes = 0;
     this.store = {
       // Only tokens depend on `shared`, which this agent has none of.
-      ...{ name: "simulated", shared: false, durable: true, records },
+      name: "simulated",
+      shared: false,
+      durable: true,
+      records,
       commit: (commit) => link.call("commit", () => server.commit(commit)),
       read: (lane) => read("read", (store) => store.read(lane)),
       beat: (owner, leaseMs) => write("beat", (store) => store.beat(owner, leaseMs)),

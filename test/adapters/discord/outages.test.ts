@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { DiscordServer, Fault } from "../../fakes/discord-server.ts";
 import { TestClock } from "../../support/test-clock.ts";
 import { cut, TestStore } from "../../support/test-store.ts";
-import { type Answer, elephant } from "../agent.ts";
+import { type Answer, remembering } from "../agent.ts";
 import { endings, mention, posts, shows, startBot, startServer } from "./bot.ts";
 
 /** Every call's connection breaks, from a post on that is carried out nevertheless: its answer alone is lost. */
@@ -96,7 +96,7 @@ describe("discord, when REST is away", () => {
       await pass(server, clock, 600_000);
       server.forgetNonces();
       comeBack(server);
-      const second = await startBot(server, { store: store.view(), mapper: { clock }, answer: elephant });
+      const second = await startBot(server, { store: store.view(), mapper: { clock }, answer: remembering });
       await passUntil(server, clock, () => contents(server).join(" ") === `${long}!`);
       expect(contents(server).join(" ")).toBe(`${long}!`);
       server.say(ann, `${mention(server)} and now?`);

@@ -2,7 +2,7 @@ import type { Message } from "aparte";
 import type { DiscordOptions } from "aparte/discord";
 import { eventOf } from "aparte/discord";
 import { describe, expect, it } from "vitest";
-import { backend, elephant, Speech } from "../agent.ts";
+import { backend, remembering, Speech } from "../agent.ts";
 import { mention, settled, shows, startBot, startServer } from "./bot.ts";
 
 describe("discord answers", () => {
@@ -88,7 +88,7 @@ describe("discord answers", () => {
     const bot = await startBot(server, {
       discord: { commands: true },
       mapper: {
-        agents: { helper: backend(speech.answer), general: backend(elephant) },
+        agents: { helper: backend(speech.answer), general: backend(remembering) },
         route: (message) => (/route/.test(message.text) ? (channelOf(message) ?? undefined) : undefined),
       },
     });
@@ -132,7 +132,7 @@ describe("discord answers", () => {
 
   it("nothing with answer: none, and its listeners have the sessions", async () => {
     const server = await startServer();
-    const bot = await startBot(server, { discord: { answer: "none" }, answer: elephant });
+    const bot = await startBot(server, { discord: { answer: "none" }, answer: remembering });
     const sessions: string[] = [];
     bot.client.on("messageCreate", (event) => {
       if (event.author.bot) return;

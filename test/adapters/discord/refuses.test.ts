@@ -3,12 +3,12 @@ import { type DiscordOptions, discord } from "aparte/discord";
 import { Client, type ClientOptions, Partials } from "discord.js";
 import { describe, expect, it } from "vitest";
 import { deliveryOf } from "../../support/delivery.ts";
-import { backend, elephant } from "../agent.ts";
+import { backend, remembering } from "../agent.ts";
 import { allIntents, DirectMessages, endings, GuildMessages, Guilds, secret } from "./bot.ts";
 
 describe("discord refuses", () => {
   const mapper = () => {
-    const made = new SessionMapper({ agents: { helper: backend(elephant) }, secret });
+    const made = new SessionMapper({ agents: { helper: backend(remembering) }, secret });
     endings.push(() => made.close());
     return made;
   };

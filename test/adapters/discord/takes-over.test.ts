@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { memoryStore } from "../../../src/stores/memory.ts";
 import type { DiscordServer } from "../../fakes/discord-server.ts";
 import { deliveryOf } from "../../support/delivery.ts";
-import { backend, elephant, Speech } from "../agent.ts";
+import { backend, remembering, Speech } from "../agent.ts";
 import { allIntents, edits, endings, mention, posts, secret, shows, startBot, startServer } from "./bot.ts";
 
 describe("discord delivers for another process", () => {
@@ -144,7 +144,7 @@ describe("discord delivers for another process", () => {
 
   it("only when its client has logged in", async () => {
     const server = await startServer();
-    const mapper = new SessionMapper({ agents: { helper: backend(elephant) }, secret });
+    const mapper = new SessionMapper({ agents: { helper: backend(remembering) }, secret });
     const rest = { ...server.rest };
     const client = new Client({ intents: allIntents, partials: [Partials.Channel], rest });
     endings.push(() => client.destroy());

@@ -6,7 +6,7 @@ import { memoryStore } from "../../../src/stores/memory.ts";
 import type { DiscordServer, ServedBot } from "../../fakes/discord-server.ts";
 import { TestClock } from "../../support/test-clock.ts";
 import { cut, TestStore } from "../../support/test-store.ts";
-import { backend, elephant, Speech } from "../agent.ts";
+import { backend, remembering, Speech } from "../agent.ts";
 import { allIntents, endings, mention, posts, secret, startBot, startServer } from "./bot.ts";
 
 /** Connects a further bot to a mapper. */
@@ -20,7 +20,11 @@ async function connect(server: DiscordServer, mapper: SessionMapper, bot: Served
 }
 
 function newMapper(): SessionMapper {
-  const mapper = new SessionMapper({ agents: { helper: backend(elephant) }, secret, store: memoryStore() });
+  const mapper = new SessionMapper({
+    agents: { helper: backend(remembering) },
+    secret,
+    store: memoryStore(),
+  });
   endings.push(() => mapper.close());
   return mapper;
 }

@@ -2,7 +2,7 @@ import type { HistoryMessage } from "aparte";
 import { describe, expect, it } from "vitest";
 import { memoryStore } from "../../../src/stores/memory.ts";
 import type { SlackServer } from "../../fakes/slack-server.ts";
-import { backend, elephant, Speech } from "../agent.ts";
+import { backend, remembering, Speech } from "../agent.ts";
 import { count, mention, settled, shows, startBot, startServer } from "./bot.ts";
 
 /** What the person alone was told, next. */
@@ -18,7 +18,7 @@ const other = {
 };
 
 const twoAgents = {
-  agents: { helper: backend(elephant), writer: backend(elephant), "r&d": backend(elephant) },
+  agents: { helper: backend(remembering), writer: backend(remembering), "r&d": backend(remembering) },
 };
 
 describe("slack's commands", () => {
@@ -110,7 +110,7 @@ describe("slack's commands", () => {
     const server = await startServer();
     const names: string[] = [];
     const named = {
-      ...backend(elephant),
+      ...backend(remembering),
       rename: async ({ title }: { title: string }) => void names.push(title),
     };
     const bot = await startBot(server, { mapper: { agents: { helper: named } } });
@@ -153,9 +153,9 @@ describe("slack's commands", () => {
       { role: "user", text: "hi" },
       { role: "agent", text: "ho" },
     ];
-    const helper = { ...backend(elephant), history };
+    const helper = { ...backend(remembering), history };
     const bot = await startBot(server, {
-      mapper: { agents: { helper, writer: backend(elephant) }, scope: "user-in-channel" },
+      mapper: { agents: { helper, writer: backend(remembering) }, scope: "user-in-channel" },
     });
     await server.command("U1", "/agent", "kept");
     expect((await told(server)).text).toMatch(/^Nothing is kept of you\./);
@@ -240,7 +240,7 @@ describe("slack's commands", () => {
     const server = await startServer();
     const removed: string[] = [];
     const helper = {
-      ...backend(elephant),
+      ...backend(remembering),
       remove: async ({ conversationId }: { conversationId: string }) => void removed.push(conversationId),
     };
     const bot = await startBot(server, { mapper: { agents: { helper } } });
@@ -257,7 +257,7 @@ describe("slack's commands", () => {
     const rename = async () => undefined;
     const bot = await startBot(server, {
       slack: { agentView: true },
-      mapper: { agents: { helper: { ...backend(elephant), rename }, writer: backend(elephant) } },
+      mapper: { agents: { helper: { ...backend(remembering), rename }, writer: backend(remembering) } },
     });
     const direct = { channel: server.direct };
     const thread = await server.say("U1", "!use writer", direct);

@@ -1,7 +1,7 @@
 import { AparteError } from "aparte";
 import { describe, expect, it } from "vitest";
 import { memoryStore } from "../../../src/stores/memory.ts";
-import { elephant, Speech } from "../agent.ts";
+import { remembering, Speech } from "../agent.ts";
 import { count, mention, settled, shows, startBot, startServer } from "./bot.ts";
 
 describe("when something fails on Slack", () => {
@@ -186,7 +186,7 @@ describe("when something fails on Slack", () => {
     const speech = new Speech();
     server.fail({ method: "assistant.threads.setStatus", until: new Promise(() => {}) });
     const bot = await startBot(server, {
-      answer: (turn, memory) => (turn.text === "hi" ? speech.answer : elephant)(turn, memory),
+      answer: (turn, memory) => (turn.text === "hi" ? speech.answer : remembering)(turn, memory),
     });
     await server.say("U1", "hi", { channel: server.direct });
     for (const text of ["Looking", "Reading", "Counting"]) speech.event({ type: "status", text });

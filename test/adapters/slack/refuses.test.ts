@@ -3,12 +3,12 @@ import { type SlackOptions, slack } from "aparte/slack";
 import { describe, expect, it } from "vitest";
 import { memoryStore } from "../../../src/stores/memory.ts";
 import { deliveryOf } from "../../support/delivery.ts";
-import { backend, elephant } from "../agent.ts";
+import { backend, remembering } from "../agent.ts";
 import { endings, secret, startBot, startServer } from "./bot.ts";
 
 describe("slack refuses", () => {
   const mapper = () =>
-    new SessionMapper({ agents: { helper: backend(elephant) }, secret, store: memoryStore() });
+    new SessionMapper({ agents: { helper: backend(remembering) }, secret, store: memoryStore() });
 
   it.each([
     ["bot", { bot: "" }],

@@ -1,6 +1,6 @@
 import { eventOf, type SlackContext, type SlackSession } from "aparte/slack";
 import { describe, expect, it } from "vitest";
-import { backend, elephant } from "../agent.ts";
+import { backend, remembering } from "../agent.ts";
 import { count, mention, settled, shows, startBot, startServer } from "./bot.ts";
 
 describe("slack, for bots of one's own,", () => {
@@ -91,7 +91,7 @@ describe("slack, for bots of one's own,", () => {
     const routed: unknown[] = [];
     const bot = await startBot(server, {
       mapper: {
-        agents: { helper: backend(elephant), writer: backend(elephant) },
+        agents: { helper: backend(remembering), writer: backend(remembering) },
         route: (message) => {
           routed.push(Reflect.get(eventOf(message) ?? {}, "app_context"));
           return "writer";

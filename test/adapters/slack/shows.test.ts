@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import { systemClock } from "../../../src/clock.ts";
-import { elephant, Speech } from "../agent.ts";
+import { remembering, Speech } from "../agent.ts";
 import { type BotOptions, count, endings, mention, settled, shows, startBot, startServer } from "./bot.ts";
 
 /** No draft begins but with a sentence, however slow the machine is. */
@@ -44,7 +44,7 @@ describe("slack shows replies", () => {
     const speeches = [new Speech(), new Speech()];
     const answers = speeches.map(({ answer }) => answer);
     const bot = await startBot(server, {
-      answer: (turn, memory) => (answers.shift() ?? elephant)(turn, memory),
+      answer: (turn, memory) => (answers.shift() ?? remembering)(turn, memory),
     });
     server.fail({ method: "chat.startStream", error: "feature_not_enabled", times: 9 });
     for (const user of ["U1", "U2"]) {
@@ -242,7 +242,7 @@ describe("slack shows replies", () => {
     const speeches = [new Speech(), new Speech()];
     const answers = speeches.map(({ answer }) => answer);
     const bot = await startBot(server, {
-      answer: (turn, memory) => (answers.shift() ?? elephant)(turn, memory),
+      answer: (turn, memory) => (answers.shift() ?? remembering)(turn, memory),
     });
     server.fail({ method: "chat.startStream", error: "missing_recipient_team_id" });
     for (const [index, speech] of speeches.entries()) {

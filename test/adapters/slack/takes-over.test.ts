@@ -5,7 +5,7 @@ import { describe, expect, it, vi } from "vitest";
 import { memoryStore } from "../../../src/stores/memory.ts";
 import type { SlackServer } from "../../fakes/slack-server.ts";
 import { deliveryOf } from "../../support/delivery.ts";
-import { backend, elephant, Speech } from "../agent.ts";
+import { backend, remembering, Speech } from "../agent.ts";
 import { count, endings, mention, secret, shows, startBot, startServer } from "./bot.ts";
 
 describe("slack delivers for a process that died", () => {
@@ -206,7 +206,7 @@ describe("slack delivers for a process that died", () => {
   it("not at all where nobody tells the workspaces' tokens, which is said at once", async () => {
     const server = await startServer();
     const mapper = new SessionMapper({
-      ...{ agents: { helper: backend(elephant) }, secret, store: memoryStore() },
+      ...{ agents: { helper: backend(remembering) }, secret, store: memoryStore() },
     });
     endings.push(() => mapper.close());
     const app = new App({
