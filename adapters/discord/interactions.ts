@@ -87,12 +87,12 @@ export class Interactions {
         );
       }
       case "forget": {
-        let isWhole = true;
+        let isAllErased = true;
         const forget = async (speaker: Speaker) => {
           const { conversations } = await mapper.forget(speaker);
-          isWhole &&= Object.values(conversations).every((outcome) => outcome === "erased");
+          isAllErased &&= Object.values(conversations).every((outcome) => outcome === "erased");
         };
-        return this.#operate(interaction, () => texts(isWhole ? "erased" : "erased-here"), forget);
+        return this.#operate(interaction, () => texts(isAllErased ? "erased" : "erased-here"), forget);
       }
       case "privacy":
         return answer(interaction, texts("privacy"));

@@ -43,7 +43,7 @@ export class Status {
       this.#told = undefined;
       this.#send();
     }, repeatMs);
-    this.show(this.#thinking);
+    this.#show(this.#thinking);
     this.#session("processing");
   }
 
@@ -68,20 +68,20 @@ export class Status {
       });
   }
 
-  show(text: string): void {
+  #show(text: string): void {
     this.#text = text;
     this.#send();
   }
 
   /** The agent does something; "" for nothing that it tells of. */
   doing(text: string): void {
-    this.show(text === "" ? this.#thinking : text);
+    this.#show(text === "" ? this.#thinking : text);
   }
 
   /** Resolves when it is gone: it must not take away the status of the turn that follows. */
   async end(): Promise<void> {
     clearInterval(this.#timer);
-    this.show("");
+    this.#show("");
     this.#session("active");
     await Promise.all([this.#sending, this.#inSession]);
   }

@@ -99,7 +99,7 @@ export async function startProgram(settings: ProgramSettings): Promise<Program> 
       `platforms: ${bots.map(({ platform, as }) => `${platform} as ${as}`).join(", ") || "none"}`,
       `scope: ${hasBots ? settings.scope : "user"}`,
       `reachable: ${isPrivate ? "from this machine" : `from wherever ${settings.host} is`}: /healthz, /readyz${hasPage ? ", and the page by its token" : ""}`,
-      `page: ${pageUrl ?? pageIsOff(hasBots, settings)}`,
+      `page: ${pageUrl ?? whyPageIsOff(hasBots, settings)}`,
     ];
     return { url: server.url, ...(pageUrl === undefined ? {} : { pageUrl }), facts, close };
   } catch (error) {
@@ -135,7 +135,7 @@ export async function storeOf({ store, folder }: ProgramSettings): Promise<{ url
   };
 }
 
-function pageIsOff(hasBots: boolean, { page }: ProgramSettings): string {
+function whyPageIsOff(hasBots: boolean, { page }: ProgramSettings): string {
   if (hasBots) return "off, where a bot runs";
   if (page === false) return "off";
   return "off, since others reach this address. Whoever has its token may speak as everybody on it; --page switches it on";

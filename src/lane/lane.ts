@@ -122,7 +122,7 @@ export class Lane {
   async take(turn: NewTurn, limit: number, patienceMs: number): Promise<Taken> {
     const known = this.#places.get(turn.key);
     if (known !== undefined) return { is: "duplicate", place: known };
-    const isTaking = this.#pending.some(({ command }) => keyOf(command) === turn.key);
+    const isTaking = this.#pending.some(({ command }) => broughtKey(command) === turn.key);
     if (isTaking) return { is: "duplicate" };
     const owned: LaneTurn = { ...turn, owner: this.#owner.id, attempt: 0, phase: "taken" };
     const command: Command = { do: "take", turn: owned, limit };
@@ -468,7 +468,7 @@ export class Lane {
     }
     const { running } = document ?? {};
     if (running === undefined || running.owner !== id || this.#places.has(running.key)) return;
-    const isTaken = ({ command }: Pending) => keyOf(command) === running.key;
+    const isTaken = ({ command }: Pending) => broughtKey(command) === running.key;
     if (this.#withdrawn.has(running.key) || this.#pending.some(isTaken)) return;
     const place = new Place(running.key, this, this.#owner);
     this.#places.set(running.key, place);
@@ -488,7 +488,7 @@ export class Lane {
       return;
     }
     const isPending = this.#pending.some(
-      ({ command }) => command?.do === "restore" && keyOf(command) === place.key,
+      ({ command }) => command?.do === "restore" && broughtKey(command) === place.key,
     );
     if (isPending) return;
     this.#apply({ do: "restore", turn, wasRunning: place.isRunning }, Number.POSITIVE_INFINITY).catch(
@@ -517,7 +517,7 @@ export class Lane {
     if (over.length === 0) return;
     this.#pending = this.#pending.filter((pending) => !over.includes(pending));
     for (const { command, wasSent, reject } of over) {
-      const key = keyOf(command);
+      const key = broughtKey(command);
       if (wasSent && key !== undefined) {
         this.#withdrawn.add(key);
         this.#apply({ do: "withdraw", key, owner: this.#owner.id }, Number.POSITIVE_INFINITY).catch(() => {});
@@ -553,7 +553,8 @@ function leaves(command: Command | undefined): command is Leaving {
   return command?.do === "end" || command?.do === "release" || command?.do === "withdraw";
 }
 
-function keyOf(command: Command | undefined): string | undefined {
+/** The key of the turn that a command brings into the lane; undefined for other commands. */
+function broughtKey(command: Command | undefined): string | undefined {
   return isTaking(command) ? command.turn.key : undefined;
 }
 
