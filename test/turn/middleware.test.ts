@@ -52,6 +52,24 @@ describe("Middlewares", () => {
     expect(seen[0]?.signal).toBe(signal);
   });
 
+  it("see that a process died over the turn before", async () => {
+    const store = new TestStore(clock);
+    const first = botOf(clock, store);
+    await first.receive("m1", "hello");
+    await settled();
+    first.view.intercept = cut;
+    const second = botOf(clock, store, {
+      agent: Object.assign(new TestAgent(), { recover: async () => "not-sent" as const }),
+    });
+    const attempts: number[] = [];
+    second.mapper.use((turn, next) => {
+      attempts.push(turn.attempt);
+      return next();
+    });
+    await clock.pass(3 * leaseTime);
+    expect(attempts).toEqual([2]);
+  });
+
   it("see what was answered, as far as it has come, and whole at the end", async () => {
     const seen: string[] = [];
     let turnOf: TurnContext | undefined;
