@@ -4,7 +4,7 @@ import type { Adapter } from "./adapter/adapter.ts";
 import type { Backend } from "./backends/backend.ts";
 import { Pace } from "./backends/http/pace.ts";
 import { timer } from "./clock.ts";
-import { AparteError, asAparteError } from "./errors.ts";
+import { AparteError } from "./errors.ts";
 import type { JsonValue } from "./json.ts";
 import { Owner } from "./lane/owner.ts";
 import { leaseLost, type Place } from "./lane/place.ts";
@@ -321,12 +321,8 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
    */
   async agents(speaker: Speaker): Promise<readonly Agent[]> {
     const { allow } = this.#settings;
-    try {
-      const allowed = await allow?.(speaker);
-      return this.agentNames.filter((name) => allowed?.includes(name) ?? true);
-    } catch (error) {
-      throw asAparteError(error, "hook-failed", "The option allow failed.");
-    }
+    const allowed = await allow?.(speaker);
+    return this.agentNames.filter((name) => allowed?.includes(name) ?? true);
   }
 
   /**

@@ -2,7 +2,7 @@ import { Keyv } from "keyv";
 import type { Backend } from "./backends/backend.ts";
 import { type Duration, duration, isObject, milliseconds, optionInvalid, refuseUnknown } from "./check.ts";
 import { type Clock, systemClock } from "./clock.ts";
-import { AparteError } from "./errors.ts";
+import { AparteError, asAparteError } from "./errors.ts";
 import type { Overlap } from "./lane/machine.ts";
 import { consoleLogger, describeError, type FieldsFirstLogger, type Logger, messageFirst } from "./logger.ts";
 import { type Scope, scopes } from "./speaker/scope.ts";
@@ -182,7 +182,7 @@ const overlaps: readonly string[] = ["queue", "merge", "interrupt", "reject"] sa
 /** @throws {AparteError} `option-invalid` with the option's name as `field`. */
 export function checkOptions(options: MapperOptions): Settings {
   refuseUnknown(options, known);
-  const { scope = "user", overlap = "queue", recover = "intent", route, allow, identify, title } = options;
+  const { scope = "user", overlap = "queue", recover = "intent" } = options;
   const logger = messageFirst(options.logger ?? consoleLogger);
   if (typeof scope !== "function" && !scopes.includes(scope)) {
     throw optionInvalid("scope", `must be a function or one of: ${scopes.join(", ")}`);
@@ -190,9 +190,6 @@ export function checkOptions(options: MapperOptions): Settings {
   if (!overlaps.includes(overlap)) throw optionInvalid("overlap", `must be one of: ${overlaps.join(", ")}`);
   if (recover !== "intent" && recover !== "always") {
     throw optionInvalid("recover", 'must be "intent" or "always"');
-  }
-  for (const [field, hook] of Object.entries({ route, allow, identify, title })) {
-    if (hook !== undefined && typeof hook !== "function") throw optionInvalid(field, "must be a function");
   }
   const { encrypt = false } = options;
   if (typeof encrypt !== "boolean") throw optionInvalid("encrypt", "must be true or false");
@@ -204,19 +201,19 @@ export function checkOptions(options: MapperOptions): Settings {
     agents,
     defaultAgent,
     secrets,
-    scope,
+    scope: typeof scope === "function" ? hook("scope", scope) : scope,
     overlap,
     queueLimit: checkQueueLimit(options.queueLimit),
-    route,
-    allow,
-    identify,
+    route: hook("route", options.route),
+    allow: hook("allow", options.allow),
+    identify: hook("identify", options.identify),
     linkHosts: checkLinkHosts(options.linkHosts),
     freshAfter:
       options.freshAfter === undefined
         ? Number.POSITIVE_INFINITY
         : duration("freshAfter", options.freshAfter),
     idleTime: checkRetention(options.retention),
-    title: title ?? firstLine,
+    title: hook("title", options.title) ?? firstLine,
     alwaysFind: recover === "always",
     limits: checkLimits(options.limits),
     storeTimeout,
@@ -232,6 +229,24 @@ export function checkOptions(options: MapperOptions): Settings {
       ? sealedStore(checkStore(options.store, logger), secrets)
       : checkStore(options.store, logger),
   };
+}
+
+/** A function of the application's. What it throws becomes `hook-failed`, which names the option. */
+function hook<Run extends ((...args: never[]) => unknown) | undefined>(name: string, run: Run): Run {
+  if (run === undefined) return run;
+  if (typeof run !== "function") throw optionInvalid(name, "must be a function");
+  const failed = (error: unknown): never => {
+    throw asAparteError(error, "hook-failed", `The option ${name} failed.`);
+  };
+  const hooked = (...args: never[]) => {
+    try {
+      const result = run(...args);
+      return result instanceof Promise ? result.catch(failed) : result;
+    } catch (error) {
+      return failed(error);
+    }
+  };
+  return hooked as Run;
 }
 
 function checkLimits(limits: MapperOptions["limits"]): TurnLimits | undefined {

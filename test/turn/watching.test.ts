@@ -1,6 +1,6 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { Writable } from "node:stream";
-import { type Backend, SessionMapper, type TurnEvent } from "aparte";
+import { type Backend, type MapperOptions, SessionMapper, type TurnEvent } from "aparte";
 import pino from "pino";
 import { afterEach, expect, it } from "vitest";
 
@@ -33,7 +33,10 @@ function agent(name: string, fails = false): Backend {
 }
 
 /** A mapper of two agents, and what its logger was told, line by line. */
-function mapperOf(): { mapper: SessionMapper; lines: Record<string, unknown>[] } {
+function mapperOf(options: Partial<MapperOptions<"helper" | "broken">> = {}): {
+  mapper: SessionMapper;
+  lines: Record<string, unknown>[];
+} {
   const lines: Record<string, unknown>[] = [];
   const sink = new Writable({
     write(line, _, done) {
@@ -42,7 +45,7 @@ function mapperOf(): { mapper: SessionMapper; lines: Record<string, unknown>[] }
     },
   });
   const agents = { helper: agent("helper"), broken: agent("broken", true) };
-  const mapper = new SessionMapper({ agents, secret, logger: pino({ level: "info" }, sink) });
+  const mapper = new SessionMapper({ agents, secret, logger: pino({ level: "info" }, sink), ...options });
   closers.push(() => mapper.close());
   return { mapper, lines };
 }
@@ -151,4 +154,25 @@ it("logs in pino's order, with the message and stack of what the app's own code 
   expect(line.reference).toMatch(/^\w/);
   expect(line.cause.error).toBe("TypeError");
   expect(line.cause.stack).toMatch(/the app's own mistake[\s\S]*watching\.test\.ts/);
+});
+
+const mistake = (): never => {
+  throw new TypeError("the app's own mistake");
+};
+
+it.each<[string, Partial<MapperOptions<"helper" | "broken">>]>([
+  ["route", { route: mistake }],
+  ["route", { route: async () => mistake() }],
+  ["identify", { identify: mistake }],
+  ["identify", { identify: async () => mistake() }],
+  ["allow", { allow: async () => mistake() }],
+  ["scope", { scope: mistake }],
+  ["title", { title: mistake }],
+])("names the option that failed, with its stack in the log: %s", async (option, options) => {
+  const { mapper, lines } = mapperOf(options);
+  await expect(mapper.handle({ ...ada, id: "1", text: "hello" }).text()).rejects.toMatchObject({
+    code: "hook-failed",
+    message: `The option ${option} failed.`,
+  });
+  expect(JSON.stringify(lines)).toMatch(/TypeError: the app's own mistake[^"]*watching\.test\.ts/);
 });
