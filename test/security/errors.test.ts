@@ -16,7 +16,7 @@ import {
 import { web } from "aparte/web";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { memoryStore } from "../../src/stores/memory.ts";
-import { backend, elephant } from "../adapters/agent.ts";
+import { backend, remembering } from "../adapters/agent.ts";
 import { newMapper, teamsBot } from "../adapters/botkit/teams.ts";
 import * as onDiscord from "../adapters/discord/bot.ts";
 import * as onSlack from "../adapters/slack/bot.ts";
@@ -143,7 +143,7 @@ describe("An error of a turn has no words, token or key in any of its fields, wh
     const store = memoryStore();
     const failing = () => Promise.reject(new Error(`no place for ${echo} of user-canary`));
     const log = new LogLines();
-    const options = { agents: { helper: backend(elephant) }, secret, logger: log, storeTimeout: 100 };
+    const options = { agents: { helper: backend(remembering) }, secret, logger: log, storeTimeout: 100 };
     const broken: Store = {
       ...store,
       ...(call === "commit" ? { commit: failing } : { rates: { take: failing } }),
@@ -216,7 +216,7 @@ describe("What a platform does not take", () => {
 
   it("is told without words or ids in Botkit, also to its onError", async () => {
     const log = new LogLines();
-    const { connector, errors, mapper, says } = await teamsBot({}, newMapper(elephant, log));
+    const { connector, errors, mapper, says } = await teamsBot({}, newMapper(remembering, log));
     const from = { id: "user-canary", name: "name-canary" };
     connector.fail(3);
     await says("word-canary lost", { from });
@@ -232,7 +232,7 @@ describe("What a platform does not take", () => {
 
   it("is told without words or ids on the web", async () => {
     const log = new LogLines();
-    const mapper = new SessionMapper({ agents: { helper: backend(elephant) }, secret, logger: log });
+    const mapper = new SessionMapper({ agents: { helper: backend(remembering) }, secret, logger: log });
     endings.push(() => mapper.close());
     const authenticate = () => {
       throw new Error(`no such person: user-canary, who says ${echo}`);

@@ -3,7 +3,7 @@ import { type AparteError, type Backend, SessionMapper } from "aparte";
 import { jwtSpeaker, type WebOptions, web } from "aparte/web";
 import { exportJWK, SignJWT } from "jose";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { backend, elephant } from "../adapters/agent.ts";
+import { backend, remembering } from "../adapters/agent.ts";
 import { listen } from "../fakes/loopback.ts";
 
 const closers: (() => Promise<void>)[] = [];
@@ -37,7 +37,7 @@ describe("jwtSpeaker", () => {
 
   /** A server that counts what reaches the mapper. */
   async function guarded(authenticate: WebOptions["authenticate"]) {
-    const agent = backend(elephant);
+    const agent = backend(remembering);
     let calls = 0;
     const open: Backend["open"] = (call) => {
       calls += 1;

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { type PlaygroundOptions, playground } from "../../src/page/index.ts";
 import { page } from "../../src/page/page.ts";
 import { memoryStore } from "../../src/stores/memory.ts";
-import { backend, elephant } from "../adapters/agent.ts";
+import { backend, remembering } from "../adapters/agent.ts";
 import { listen } from "../fakes/loopback.ts";
 
 const endings: (() => unknown)[] = [];
@@ -19,7 +19,7 @@ const authorization = `Bearer ${token}`;
 async function start(options: Partial<PlaygroundOptions> = {}) {
   const store = memoryStore();
   const mapper = new SessionMapper({
-    agents: { helper: backend(elephant), sales: backend(elephant) },
+    agents: { helper: backend(remembering), sales: backend(remembering) },
     ...{ secret, store, logger: { info() {}, warn() {}, error() {} } },
   });
   const handler = playground(mapper, { token, agents, store, ...options });

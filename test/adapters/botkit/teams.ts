@@ -8,7 +8,7 @@ import express from "express";
 import { afterEach } from "vitest";
 import { memoryStore } from "../../../src/stores/memory.ts";
 import { ConnectorServer } from "../../fakes/connector-server.ts";
-import { type Answer, backend, elephant } from "../agent.ts";
+import { type Answer, backend, remembering } from "../agent.ts";
 
 export const endings: (() => unknown)[] = [];
 
@@ -16,9 +16,12 @@ afterEach(async () => {
   for (const end of endings.splice(0).reverse()) await end();
 });
 
-export function newMapper(answer: Answer = elephant, logger: Logger = { info() {}, warn() {}, error() {} }) {
+export function newMapper(
+  answer: Answer = remembering,
+  logger: Logger = { info() {}, warn() {}, error() {} },
+) {
   const mapper = new SessionMapper({
-    agents: { helper: backend(answer), other: backend(elephant) },
+    agents: { helper: backend(answer), other: backend(remembering) },
     secret: "a secret of the tests, long enough",
     store: memoryStore(),
     logger,

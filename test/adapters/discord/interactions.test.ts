@@ -6,7 +6,7 @@ import type { Interaction, InteractionData } from "../../fakes/discord-interacti
 import type { DiscordServer, Person, StoredMessage } from "../../fakes/discord-server.ts";
 import { TestClock } from "../../support/test-clock.ts";
 import { cut, TestStore } from "../../support/test-store.ts";
-import { backend, elephant, Speech } from "../agent.ts";
+import { backend, remembering, Speech } from "../agent.ts";
 import { ended, mention, posts, settled, shows, startBot, startServer } from "./bot.ts";
 
 const discord: DiscordOptions = { commands: true, buttons: ["stop", "questions", "new"] };
@@ -159,7 +159,7 @@ describe("discord's commands", () => {
       discord,
       mapper: {
         agents: {
-          helper: backend(elephant),
+          helper: backend(remembering),
           other: backend(ended({ type: "message", text: "I am other." })),
         },
       },
@@ -411,7 +411,7 @@ describe("discord's buttons", () => {
     const bot = await startBot(server, {
       discord,
       answer: async function* (turn, memory) {
-        if (!isFirst) yield* elephant(turn, memory);
+        if (!isFirst) yield* remembering(turn, memory);
         else {
           yield { type: "message", text: "Here." };
           yield { type: "suggestions", items: ["And then?", "Why?"] };
