@@ -49,8 +49,5 @@ export async function loadFile(
   if (link.startsWith("data:")) return readAttachment(await fetch(link), maxFileBytes);
   const isOwnHost = (host: string) => ownHosts[channelId]?.test(host) === true;
   const source = { link, platform: "the channel", isOwnHost, otherHosts: fileHosts, signal };
-  const response = await fetchAttachment(source);
-  if (response.ok) return readAttachment(response, maxFileBytes);
-  await response.body?.cancel();
-  throw attachmentError(`could not be loaded (HTTP ${response.status}). Send it again`);
+  return readAttachment(await fetchAttachment(source), maxFileBytes);
 }

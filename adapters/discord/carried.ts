@@ -49,7 +49,7 @@ async function load(
   hosts: readonly string[],
   room: number,
   signal: AbortSignal,
-): Promise<CarriedFile | undefined> {
+): Promise<CarriedFile> {
   const isOwnHost = (host: string) => hosts.includes(host);
   const response = await fetchAttachment({
     link: url,
@@ -59,12 +59,8 @@ async function load(
     maxRedirects,
     signal,
   });
-  if (response.ok) {
-    const name = nameOf(url, response.headers.get("content-type") ?? "");
-    return { name, data: await readAttachment(response, room) };
-  }
-  await response.body?.cancel();
-  return undefined;
+  const name = nameOf(url, response.headers.get("content-type") ?? "");
+  return { name, data: await readAttachment(response, room) };
 }
 
 /** Discord shows an image by its name's ending. */

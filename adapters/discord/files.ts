@@ -74,9 +74,8 @@ export class AttachmentFiles {
       otherHosts: fileHosts,
       signal,
     });
-    if (response.ok) return readAttachment(response, maxFileBytes);
+    if (!expired.includes(response.status)) return readAttachment(response, maxFileBytes);
     await response.body?.cancel();
-    if (expired.includes(response.status)) return undefined;
-    throw attachmentError(`could not be loaded (HTTP ${response.status}). Send it again`);
+    return undefined;
   }
 }

@@ -79,10 +79,9 @@ export class SlackFiles {
     const type = response.headers.get("content-type") ?? "";
     // Slack answers 200 with its sign-in page where the token may not read the file.
     const isSignIn = type.startsWith("text/html") && file.mimetype !== "text/html";
-    if (response.ok && !isSignIn) return readAttachment(response, maxFileBytes);
+    if (!isSignIn) return readAttachment(response, maxFileBytes);
     await response.body?.cancel();
-    if (isSignIn) throw attachmentError("was not given by Slack: the bot needs the scope files:read");
-    throw attachmentError(`could not be loaded (HTTP ${response.status}). Send it again`);
+    throw attachmentError("was not given by Slack: the bot needs the scope files:read");
   }
 }
 

@@ -40,9 +40,14 @@ export async function fetchAttachment(source: AttachmentSource): Promise<Respons
 
 /**
  * Reads a file whole.
- * @throws {AparteError} `file-too-large` when there are more than `maxBytes`, `input-invalid` when they break off
+ * @throws {AparteError} `file-too-large` when there are more than `maxBytes`, `input-invalid` when they break off, or the
+ * host did not give them
  */
 export async function readAttachment(response: Response, maxBytes: number): Promise<Uint8Array> {
+  if (!response.ok) {
+    await response.body?.cancel();
+    throw attachmentError(`could not be loaded (HTTP ${response.status}). Send it again`);
+  }
   const chunks: Uint8Array[] = [];
   let size = 0;
   try {
