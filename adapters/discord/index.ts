@@ -70,9 +70,7 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
   let attached: Attached | undefined;
   const client = (): Attached => {
     if (attached !== undefined) return attached;
-    throw new AparteError("option-invalid", "No Discord client: call attach(client) first.", {
-      field: "client",
-    });
+    throw optionInvalid("client", "is missing: call attach(client) first");
   };
   const claimed = new WeakSet<object>();
   const isClaimed = async (event: object) => {

@@ -1,5 +1,5 @@
 import type { App, Context } from "@slack/bolt";
-import { AparteError, type SessionMapper, type Speaker } from "aparte";
+import type { AparteError, SessionMapper, Speaker } from "aparte";
 import { type Adapter, optionInvalid } from "aparte/adapter";
 import { acknowledgeRecorded, soon } from "./acknowledge.ts";
 import { addressOf, replyAddress } from "./address.ts";
@@ -72,7 +72,7 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
   let attached: Attached | undefined;
   const attachedApp = (): Attached => {
     if (attached !== undefined) return attached;
-    throw new AparteError("option-invalid", "No Slack app: call attach(app) first.", { field: "app" });
+    throw optionInvalid("app", "is missing: call attach(app) first");
   };
   const speakerIn = async (place: Place) => speakerAt(await asked(place, attachedApp().directory), settings);
 
