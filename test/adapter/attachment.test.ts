@@ -10,7 +10,8 @@ describe("An attachment", () => {
   it.each([300, 404, 500, 503])("is none where the host answers with %i", async (status) => {
     const response = new Response("a page of words", { status });
     await expect(readAttachment(response, 100)).rejects.toMatchObject({
-      ...{ code: "input-invalid", field: "files" },
+      code: "input-invalid",
+      field: "files",
       message: `An attached file could not be loaded (HTTP ${status}). Send it again.`,
     });
     expect(response.bodyUsed).toBe(true);
