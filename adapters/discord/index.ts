@@ -100,7 +100,9 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
       const api = new DiscordApi(discordClient.rest, settings);
       const files = new AttachmentFiles(api, settings);
       attached = {
-        ...{ client: discordClient, api, files },
+        client: discordClient,
+        api,
+        files,
         channels: new Channels((channelId) => api.type(channelId), settings.editInterval),
       };
       // Connecting may bring in turns whose process died: they can be answered only once the client has logged in.

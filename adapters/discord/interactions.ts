@@ -235,7 +235,10 @@ export async function speakerOf(
   const place = guildId ?? channelId;
   const shared = guildId === null ? directTenant : guildTenant(guildId, settings);
   return {
-    ...{ platform: "discord", bot: client.user.id, user: user.id, locale: interaction.locale },
+    platform: "discord",
+    bot: client.user.id,
+    user: user.id,
+    locale: interaction.locale,
     tenant: isMember ? shared : `of ${user.id} in ${place}`,
     ...(isDirect || isPrivate ? { direct: true } : {}),
     ...(await placeIn(channelId, channel)),

@@ -130,8 +130,11 @@ const checks: { readonly [Name in keyof SlackSettings]: OptionCheck } = {
     (value) => typeof value === "function" || isRespondWord(value),
     'must be "called", "threads", "always", "never" or a function',
   ],
-  ...{ agentView: isFlag, eraseRemoved: isFlag },
-  ...{ threadTime: isAboveZero, editInterval: isAboveZero, maxFileBytes: isAboveZero },
+  agentView: isFlag,
+  eraseRemoved: isFlag,
+  threadTime: isAboveZero,
+  editInterval: isAboveZero,
+  maxFileBytes: isAboveZero,
   prompts: isListOf(isText),
   loadingMessages: [
     (value) => areTexts(value) && (value as readonly string[]).length <= 10,
@@ -154,10 +157,23 @@ const checks: { readonly [Name in keyof SlackSettings]: OptionCheck } = {
 };
 
 const defaults: SlackSettings = {
-  ...{ bot: undefined, respond: "called", threadTime: 86_400_000, agentView: true, prompts: [] },
-  ...{ loadingMessages: [], answer: "all", command: "/agent", buttons: ["stop", "questions"] },
-  ...{ onFeedback: undefined, installations: undefined, eraseRemoved: false, stream: "native" },
-  ...{ editInterval: 1_200, maxFileBytes: 20_971_520, fileHosts: [], client: undefined },
+  bot: undefined,
+  respond: "called",
+  threadTime: 86_400_000,
+  agentView: true,
+  prompts: [],
+  loadingMessages: [],
+  answer: "all",
+  command: "/agent",
+  buttons: ["stop", "questions"],
+  onFeedback: undefined,
+  installations: undefined,
+  eraseRemoved: false,
+  stream: "native",
+  editInterval: 1_200,
+  maxFileBytes: 20_971_520,
+  fileHosts: [],
+  client: undefined,
 };
 
 /** @throws {AparteError} `option-invalid` with the option's name as `field`. */
