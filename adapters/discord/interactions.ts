@@ -155,7 +155,7 @@ export class Interactions {
     const canPost = !isPrivate && mayPost(interaction);
     const replyTo = { channelId, messageId: id, interaction: { applicationId, token, isPrivate, canPost } };
     const speaker = await speakerOf(interaction, this.#settings, isPrivate);
-    const message = withEvent({ ...speaker, ...{ id, text, files }, replyTo }, interaction);
+    const message = withEvent({ ...speaker, id, text, files, replyTo }, interaction);
     await this.#mapper.receive(message).catch(() => {}); // Told through `deliver`, and logged by the mapper.
   }
 
