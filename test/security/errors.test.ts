@@ -79,7 +79,7 @@ async function onDialogflow(fault: DialogflowCxFault, as: "service" | "user" = "
 
 const page = { page: 502, body: `<html>${echo}</html>`, times: 9 };
 
-describe("An error of a turn has no words, token or key in any of its fields, where", () => {
+describe("An error of a turn", () => {
   it.each<[string, () => Promise<Service>]>([
     ["Coze refuses it", () => onCoze({ code: 4000, msg: echo })],
     ["Coze refuses its token", () => onCoze({ code: 4101, msg: echo, times: 9 })],
@@ -123,7 +123,7 @@ describe("An error of a turn has no words, token or key in any of its fields, wh
       "Dialogflow CX gives no answer at all",
       () => onDialogflow({ call: "serverStreamingDetectIntent", body: echo, times: 9 }),
     ],
-  ])("%s", async (_, service) => {
+  ])("has no words, token or key in any of its fields where %s", async (_, service) => {
     const { agent, secrets } = await service();
     const log = new LogLines();
     const mapper = new SessionMapper({ agents: { helper: agent }, secret, logger: log });
@@ -139,7 +139,7 @@ describe("An error of a turn has no words, token or key in any of its fields, wh
     expect(found(seen, { ...people, ...secrets, token: accessToken })).toEqual([]);
   });
 
-  it.each(["commit", "take"])("the store fails to %s", async (call) => {
+  it.each(["commit", "take"])("has no words or ids in the log where the store fails to %s", async (call) => {
     const store = memoryStore();
     const failing = () => Promise.reject(new Error(`no place for ${echo} of user-canary`));
     const log = new LogLines();

@@ -3,8 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "@keyv/redis";
 import { type Backend, openStore, SessionMapper, type Store } from "aparte";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { describeOnRedis } from "../support/redis.ts";
+import { onFile } from "../support/sqlite.ts";
 
 const secret = "a secret of the tests, long enough";
 const ada = { platform: "web", tenant: "acme-canary", user: "user-canary" };
@@ -17,6 +18,7 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "aparte-forget-"));
 });
 afterEach(async () => {
+  vi.useRealTimers();
   for (const close of closers.splice(0).reverse()) await close();
   rmSync(folder, { recursive: true });
 });
@@ -72,6 +74,29 @@ describe("forget", () => {
     await mapper.close();
     expect(traces().filter((trace) => /^(word|event)/.test(trace))).toEqual([]);
   });
+});
+
+describe("A record whose time is over", () => {
+  it("is in no file after the next signs of life", () =>
+    onFile(async ({ folder, open, advance }) => {
+      const store = await open();
+      await store.records.set("token:a", "token-canary", 60_000);
+      await store.records.set("token:b", "kept", 120_000);
+      const isThere = (words: string) =>
+        readdirSync(folder).some((file) => readFileSync(join(folder, file), "latin1").includes(words));
+      await store.beat("owner", 30_000);
+      expect(isThere("token-canary")).toBe(true);
+      vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 60_001 });
+      advance(60_001);
+      await vi.waitFor(
+        async () => {
+          await store.beat("owner", 30_000);
+          expect(isThere("token-canary")).toBe(false);
+        },
+        { timeout: 10_000 },
+      );
+      expect(isThere("kept")).toBe(true);
+    }));
 });
 
 describeOnRedis("forget on Redis", (url) => {

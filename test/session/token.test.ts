@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { describe, expect, it } from "vitest";
 import type { SharedToken, SharedTokens } from "../../src/backends/backend.ts";
 import { type Mint, TokenCache } from "../../src/session/token.ts";
@@ -106,6 +107,13 @@ describe("TokenCache", () => {
     expect(service.signals[1]?.aborted).toBe(true);
     hold();
     expect(await tokens.get("other", service.mint, forever)).toBe("t3");
+  });
+
+  it("leaves nothing at the signal of a caller that has its token", async () => {
+    const { tokens } = cache();
+    const { signal } = new AbortController();
+    expect(await tokens.get("s", minter().mint, signal)).toBe("t1");
+    expect(getEventListeners(signal, "abort")).toEqual([]);
   });
 
   it("fails all that wait for a failed minting, and does not keep the failure", async () => {
