@@ -92,6 +92,31 @@ describe("forget", () => {
     expect(await mapper.forget(ada)).toMatchObject({ found: false, conversations: {} });
   });
 
+  it("finds nothing of an agent that the person never spoke to, and says nothing of one that has no conversation", async () => {
+    const { remove: _, ...unable } = echo;
+    const store = memoryStore();
+    const mapper = mapperOf({ helper: echo, unable }, store);
+    await mapper.resolve(ada);
+    expect(await mapper.forget(ada, "unable")).toMatchObject({ found: false, conversations: {} });
+    await expect(mapper.forget(ada, "nobody")).rejects.toMatchObject({
+      code: "agent-unknown",
+      field: "agent",
+    });
+    expect(await mapper.forget(ada, "helper")).toMatchObject({
+      found: true,
+      conversations: { helper: "erased" },
+    });
+
+    const failing = {
+      ...unable,
+      open: () => Promise.reject(new AparteError("backend-unavailable", "Away.")),
+    };
+    const opening = mapperOf({ failing }, store);
+    await expect(opening.resolve(ada, "failing")).rejects.toMatchObject({ code: "backend-unavailable" });
+    // Its conversation is still being opened.
+    expect(await opening.forget(ada)).toMatchObject({ found: true, conversations: {} });
+  });
+
   it("erases here although the service fails, and there when the next process starts", async () => {
     const store = memoryStore();
     const removed: string[] = [];

@@ -65,14 +65,16 @@ describe("reset", () => {
     expect(a.agent.last.call.state).toBeUndefined();
   });
 
-  it("opens a new one where the service has lost it", async () => {
+  it("opens a new one without the old one's notes where the service has lost it", async () => {
     a.agent.clear = async () => {
       throw new AparteError("conversation-lost", "Gone.");
     };
     await say("m1");
+    a.agent.last.call.keep?.("state");
     await a.mapper.reset(ann);
     await say("m2");
     expect(conversationsOf(a.agent)).toEqual(["c1", "c2"]);
+    expect(a.agent.last.call.state).toBeUndefined();
   });
 
   it("tells its caller where the service failed, and leaves the conversation", async () => {
