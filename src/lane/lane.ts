@@ -156,11 +156,11 @@ export class Lane {
   }
 
   /** Takes back a turn that waits. @returns false if it runs, or is not this owner's any more. */
-  async withdraw(place: Place): Promise<boolean> {
+  async withdraw(place: Place, isStopped: boolean): Promise<boolean> {
     if (place.isRunning) return false;
     const { key } = place;
     place.isEnding = true;
-    const command: Command = { do: "withdraw", key, owner: this.#owner.id };
+    const command: Command = { do: "withdraw", key, owner: this.#owner.id, isStopped };
     const { outcome } = await this.#apply(command, Number.POSITIVE_INFINITY);
     if (outcome === "lost") {
       // Merged meanwhile, or taken over: the document tells.

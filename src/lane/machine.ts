@@ -95,8 +95,11 @@ export type Command =
       readonly isUnsent?: boolean;
       readonly mayComeAgain?: boolean;
     }
-  /** Takes a turn back that was not run: while it waits, or if its owner never learned that it was to run. */
-  | { readonly do: "withdraw"; readonly key: string; readonly owner: string }
+  /**
+   * Takes a turn back that was not run: while it waits, or if its owner never learned that it was to run.
+   * @param isStopped its person wants it: should its event come again, it is not run
+   */
+  | { readonly do: "withdraw"; readonly key: string; readonly owner: string; readonly isStopped?: boolean }
   /** @param canDeliver whether the new owner can deliver to a place */
   | {
       readonly do: "takeOver";
@@ -160,7 +163,7 @@ function applied(lane: LaneDocument, command: Command, now: number): Transition 
     case "end":
       return end(lane, command);
     case "withdraw":
-      return withdraw(lane, command.key, command.owner);
+      return withdraw(lane, command);
     case "takeOver":
       return takeOver(lane, command, now);
     case "release":
@@ -283,7 +286,10 @@ function next(rest: LaneDocument): Transition {
   return changed(lane, "done", [head.owner, ...merged.map(({ owner }) => owner)]);
 }
 
-function withdraw(lane: LaneDocument, key: string, owner: string): Transition {
+function withdraw(
+  lane: LaneDocument,
+  { key, owner, isStopped }: Command & { readonly do: "withdraw" },
+): Transition {
   const { running, ...rest } = lane;
   const found = findTurn(lane, key);
   if (found?.turn.owner !== owner) return unchanged(lane, "lost");
@@ -295,7 +301,7 @@ function withdraw(lane: LaneDocument, key: string, owner: string): Transition {
     const waiting = lane.waiting.flatMap((turn) => (turn.key === key ? (left ?? []) : turn));
     after = changed(stillInterrupted({ ...lane, waiting }), "done");
   } else return unchanged(lane, "lost");
-  return { ...after, freed: [key] };
+  return isStopped ? after : { ...after, freed: [key] };
 }
 
 /** Where whoever interrupted the running turn was taken back, it is not interrupted any more. */

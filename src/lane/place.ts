@@ -133,9 +133,13 @@ export class Place {
     if (outcome === "runs") this.#lane.look();
   }
 
-  /** Takes the turn back while it waits. @returns false if it runs by now */
-  async withdraw(): Promise<boolean> {
-    const isTaken = await this.#lane.withdraw(this);
+  /**
+   * Takes the turn back while it waits.
+   * @param isStopped its person wants it: should its event come again, it is not run
+   * @returns false if it runs by now
+   */
+  async withdraw(isStopped = false): Promise<boolean> {
+    const isTaken = await this.#lane.withdraw(this, isStopped);
     if (isTaken) this.#begin("withdrawn");
     return isTaken;
   }

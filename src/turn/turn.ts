@@ -344,15 +344,16 @@ export class Turn {
     if (place.isRunning) return "runs";
     this.#hasWaited = true;
     let isLate = false;
-    const leave = () => {
-      if (!place.isLost) place.withdraw().catch(() => {}); // It is another owner's by now.
+    const leave = (isStopped = false) => {
+      if (!place.isLost) place.withdraw(isStopped).catch(() => {}); // It is another owner's by now.
     };
     const cancelTimer = clock.after(settings.waitTimeout, () => {
       isLate = true;
       leave();
     });
     void place.stopped.then((reason) => reason === "stopped" && this.#stop.stop("stopped"));
-    void this.#stop.stopped.then(leave);
+    // A caller of its own may send again what it cancelled; a platform may bring again what its person has stopped.
+    void this.#stop.stopped.then(() => leave(this.#adapter !== undefined));
     const begun = await place.begun;
     cancelTimer();
     if (begun === "withdrawn" && isLate) {

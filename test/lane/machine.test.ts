@@ -172,6 +172,8 @@ const rows: Readonly<Record<string, readonly Row[]>> = {
     ["end i1@A unsent", "i1@A!, i2@B~", "runs", "i1@A, i2@B~"],
     ["end i1@A unsent", "i1@A!, i2@B~, i3@D", "done", "i2@B~, i3@D+i1", "B"],
     ["withdraw q2@A", "q1@B, q2@A~", "done", "q1@B", "", "q2"],
+    ["withdraw q2@A stopped", "q1@B, q2@A~", "done", "q1@B"],
+    ["withdraw m2@A stopped", "q1@B, m2@A+m1, q3@B", "done", "q1@B, m1@A, q3@B"],
     ["withdraw i2@A", "q3@B, i2@A~+i1", "done", "q3@B, i1@A", "", "i2"],
     ["takeOver A to B", "q1@A:asked~, q2@A~", "runs", "q1@B:asked~#2, q2@B~"],
     ["takeOver A to B", "h1@A~", "done", "(h1@A~)"],

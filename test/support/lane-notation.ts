@@ -88,7 +88,8 @@ function commandFor(verb: string | undefined, written: string, rest: string): Co
     const how = rest === "unsent" ? { isUnsent: true } : rest === "refused" ? { mayComeAgain: true } : {};
     return { do: "end", key, owner, ...how };
   }
-  if (verb === "withdraw") return { do: "withdraw", key, owner };
+  if (verb === "withdraw")
+    return { do: "withdraw", key, owner, ...(rest === "stopped" ? { isStopped: true } : {}) };
   if (verb === "release") return { do: "release", key, owner, to: rest.replace("to ", "") };
   if (verb === "restore") {
     const wasRunning = rest === "ran";

@@ -546,6 +546,22 @@ describe("A turn that is stopped", () => {
     expect(await a.mapper.stop(ann)).toBe(false);
   });
 
+  it("is not run where its platform brings it again, though it only waited", async () => {
+    const [a, b] = [bot(), bot()];
+    await a.receive("m1");
+    const stop = new AbortController();
+    await a.receive("m2", "m2", { signal: stop.signal });
+    await a.receive("m3");
+    await settled();
+    stop.abort();
+    await settled();
+    expect(await b.mapper.stop({ platform: "chat", tenant: "acme", user: "ann" })).toBe(true);
+    await settled();
+    expect(a.platform.shown).toEqual(["(stopped)", "(stopped)", "(stopped)"]);
+    for (const id of ["m1", "m2", "m3"]) expect(await b.receive(id)).toBe(false);
+    expect([...a.agent.texts, ...b.agent.texts]).toEqual(["m1"]);
+  });
+
   it("is stopped in all threads that this process answers, where each is a session", async () => {
     const a = bot({ scope: "user-in-thread" });
     const place = { platform: "chat", tenant: "acme", user: "ann", channel: "c1" };
