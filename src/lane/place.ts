@@ -105,6 +105,8 @@ export class Place {
    * @param patienceMs how long a store that fails is waited for; otherwise as long as it must
    */
   async advance(progress: Progress, record?: JsonValue, patienceMs?: number): Promise<void> {
+    // Its lane may have been let go of: asked once more, it would take a turn that came since for one that nobody runs.
+    if (this.isEnding) return;
     if (this.#turn !== undefined) this.#turn = { ...this.#turn, ...progress };
     await this.#lane.change(
       { do: "advance", key: this.key, owner: this.#owner.id, progress },

@@ -360,4 +360,27 @@ export const schedules: readonly (readonly [name: string, schedule: Schedule])[]
       ],
     },
   ],
+  [
+    "asks once what is said directly after what waited was stopped",
+    {
+      seed: 503054,
+      setting: {
+        processes: 1,
+        people: 1,
+        overlap: "queue",
+        agentRecovers: true,
+        platformFinds: true,
+        streams: true,
+        slowestMs: 3000,
+      },
+      steps: [
+        { at: 173.1075784144351, do: "say", person: 0, word: "p0w0", process: 0 },
+        { at: 178.28122267979506, do: "say", person: 0, word: "p0w1", process: 0 },
+        { at: 208.93161673578743, do: "say", person: 0, word: "p0w2", process: 0 },
+        { at: 212.58809027741972, do: "say", person: 0, word: "p0w3", process: 0 },
+        { at: 227.12341981119954, do: "stop", person: 0, process: 0 },
+        { at: 244.12865654114012, do: "say", person: 0, word: "p0w5", process: 0 },
+      ],
+    },
+  ],
 ];

@@ -21,6 +21,8 @@ export type ViolationKind =
   | "lost"
   /** A message was accepted, and the person told to send it again, though the service could be asked. */
   | "told-to-send-again"
+  /** A person was told that a turn was stopped, and has not wanted it since they said it. */
+  | "stopped-unasked"
   /** An operation never ended, though its process lived. */
   | "operation-hung"
   /** A message was answered, and the process that was told of it said that it was not taken. */
@@ -49,6 +51,17 @@ export interface SaidEvent {
   times: number;
 }
 
+/** Something that was done with a person's session, beside its messages. */
+export interface Operation {
+  readonly what: "reset" | "stop";
+  readonly person: string;
+  readonly at: number;
+  /** Whether it has ended, or died with its process. */
+  readonly hasEnded: () => boolean;
+  /** Infinite where nobody heard of its end. */
+  readonly endedAt: () => number;
+}
+
 /** What stands at the end: at the agent, on the platform, and what was promised. */
 export interface Evidence {
   readonly schedule: Schedule;
@@ -61,8 +74,7 @@ export interface Evidence {
   readonly carriers: ReadonlyMap<string, ReadonlySet<string>>;
   /** When the agent was told to forget a conversation. */
   readonly clears: readonly { readonly conversation: string; readonly at: number }[];
-  /** When somebody wanted an agent to forget, and whether that has ended or died with its process. */
-  readonly resets: readonly { readonly at: number; readonly hasEnded: () => boolean }[];
+  readonly operations: readonly Operation[];
   /** Which owners had the turn of a word. */
   readonly owners: ReadonlyMap<string, ReadonlySet<string>>;
 }
@@ -81,16 +93,27 @@ function isTaken({ acceptedAt, isKnown, isRefused }: SaidEvent, { schedule }: Ev
   return acceptedAt !== undefined || (isKnown && !isRefused && schedule.setting.overlap !== "reject");
 }
 
-function isAnswered({ word }: SaidEvent, { schedule, posts, heard, carriers }: Evidence): boolean {
+function isAnswered(event: SaidEvent, evidence: Evidence): boolean {
+  const { word } = event;
+  const { schedule, posts, heard, carriers } = evidence;
   // Of a caller's own message no answer is kept: one that was read by a process which died is gone.
   if (schedule.setting.isRead && heard.some(({ words }) => words.includes(word))) return true;
   const carrying = carriers.get(word) ?? [];
   for (const one of [word, ...carrying]) if (posts.some((post) => isTold(post, one))) return true;
   if (posts.some((post) => holds(post, word))) return true;
   if (schedule.setting.overlap !== "interrupt") return false;
+  // The person is told of the turn that interrupted it, and reads that this is stopped.
+  if (isStopWanted(event, evidence)) return true;
   // Whom a later message interrupts has said all there is to say with it: the words reached the agent. Where the agent
   // was away, a request that was broken off may have reached it or not.
   return isAgentAway(schedule) || heard.some(({ words }) => words.includes(word));
+}
+
+/** Whether the person wanted to stop something after they said it. */
+function isStopWanted({ word, at }: SaidEvent, { operations }: Evidence): boolean {
+  return operations.some(
+    ({ what, person, endedAt }) => what === "stop" && person === personOf(word) && endedAt() >= at,
+  );
 }
 
 export function judge(evidence: Evidence): Violation[] {
@@ -119,6 +142,11 @@ export function judge(evidence: Evidence): Violation[] {
       }
     }
     const told = posts.filter((post) => isTold(post, word)).map(({ text }) => text);
+    // A caller of its own gets the same code where a later message interrupts the turn.
+    const isStopped = overlap !== "interrupt" && told.some((text) => text.includes("stopped"));
+    if (isStopped && !isStopWanted(event, evidence)) {
+      found("stopped-unasked", `${word} was stopped, and nobody wanted that`);
+    }
     const mustKnow = agentRecovers ? countDeaths(schedule) < 3 : isCalm(schedule);
     if (mustKnow && event.acceptedAt !== undefined && told.some((text) => text.includes("answer-lost"))) {
       found("told-to-send-again", `${word} could have been answered`);
@@ -174,7 +202,7 @@ export function judge(evidence: Evidence): Violation[] {
     }
   }
 
-  for (const { at, hasEnded } of evidence.resets) {
+  for (const { at, hasEnded } of evidence.operations) {
     if (!hasEnded()) found("operation-hung", `what began at ${at.toFixed(0)} ms has not ended`);
   }
 

@@ -128,6 +128,13 @@ export class SimulatedProcess {
     });
   }
 
+  /** @param ended called when it is done, or has failed */
+  stop(speaker: Speaker, ended: () => void): void {
+    this.clock.enter(() => {
+      if (this.isOpen) this.#mapper.stop(speaker).then(ended, ended);
+    });
+  }
+
   link(server: Server): Link {
     return this.#links[server];
   }

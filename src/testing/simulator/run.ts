@@ -4,7 +4,7 @@ import type { Speaker } from "../../speaker/speaker.ts";
 import type { Commit } from "../../stores/store.ts";
 import type { Message } from "../../turn/message.ts";
 import { AgentServer } from "./agent.ts";
-import { type Evidence, isSettled, judge, type SaidEvent, type Violation } from "./judge.ts";
+import { type Evidence, isSettled, judge, type Operation, type SaidEvent, type Violation } from "./judge.ts";
 import { PlatformServer, toldPrefix } from "./platform.ts";
 import { SimulatedProcess, type World } from "./process.ts";
 import { leaseMs, type Schedule, type Step } from "./schedule.ts";
@@ -57,7 +57,7 @@ class Simulation {
   readonly #carriers = new Map<string, Set<string>>();
   readonly #owners = new Map<string, Set<string>>();
   readonly #received = new Set<string>();
-  readonly #resets: { readonly at: number; readonly hasEnded: () => boolean }[] = [];
+  readonly #operations: Operation[] = [];
   /** By place: a process that has ended is followed by another one. */
   readonly #processes: SimulatedProcess[] = [];
   readonly #trace: ((line: string) => void) | undefined;
@@ -89,7 +89,7 @@ class Simulation {
       carriers: this.#carriers,
       owners: this.#owners,
       clears: agent.clears,
-      resets: this.#resets,
+      operations: this.#operations,
     };
     for (let place = 0; place < setting.processes; place += 1) this.#start(place);
     for (const step of steps) {
@@ -122,7 +122,7 @@ class Simulation {
 
   /** Whether all that was accepted is settled, and a process has said of each message whether it takes it. */
   #isSettled(): boolean {
-    if (!this.#resets.every(({ hasEnded }) => hasEnded())) return false;
+    if (!this.#operations.every(({ hasEnded }) => hasEnded())) return false;
     return this.#said.every(({ word }) => this.#received.has(word)) && isSettled(this.evidence);
   }
 
@@ -153,7 +153,8 @@ class Simulation {
         break;
       }
       case "reset":
-        this.#reset(step.person, this.#process(step.process));
+      case "stop":
+        this.#operate(step.do, step.person, this.#process(step.process));
         break;
       case "repeat":
         if (!this.#schedule.setting.isRead) this.#tell(step.word, step.process);
@@ -212,13 +213,16 @@ class Simulation {
     });
   }
 
-  #reset(person: number, process: SimulatedProcess): void {
+  #operate(what: Operation["what"], person: number, process: SimulatedProcess): void {
     if (!process.isOpen) return;
-    const reset = { at: this.now, hasEnded: () => isOver || process.clock.isDead };
-    let isOver = false;
-    this.#resets.push(reset);
-    process.reset(speakerOf(person), () => {
-      isOver = true;
+    let endedAt: number | undefined;
+    this.#operations.push({
+      ...{ what, person: `p${person}`, at: this.now },
+      hasEnded: () => endedAt !== undefined || process.clock.isDead,
+      endedAt: () => endedAt ?? Number.POSITIVE_INFINITY,
+    });
+    process[what](speakerOf(person), () => {
+      endedAt = this.now;
     });
   }
 

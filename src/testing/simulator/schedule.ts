@@ -29,6 +29,8 @@ export type Step = {
   | { readonly do: "say"; readonly person: number; readonly word: string; readonly process: number }
   /** Somebody has the agent forget what a person said. */
   | { readonly do: "reset"; readonly person: number; readonly process: number }
+  /** A person wants what they asked to stop. */
+  | { readonly do: "stop"; readonly person: number; readonly process: number }
   /** The platform tells of a word once more. */
   | { readonly do: "repeat"; readonly word: string; readonly process: number }
   /** The process ends without a word. After `ms` another one begins in its place. */
@@ -132,6 +134,15 @@ export function scheduleOf(seed: number): Schedule {
     const when = isNear ? near.at + 4_000 ** random() : random() * spanMs;
     const process = isNear && random() < 0.7 ? (near.process as number) : below(setting.processes);
     steps.push(befalling(when, process, random));
+  }
+  // Drawn apart, too.
+  const stops = randomOf(seed + 0.75);
+  const stopping = stops() < 0.2 ? 0.4 : 0;
+  for (const step of [...steps]) {
+    if (step.do !== "say" || stops() >= stopping) continue;
+    const after = stops() ** 2 * 3_000;
+    const process = Math.floor(stops() * setting.processes);
+    steps.push({ at: step.at + after, do: "stop", person: step.person, process });
   }
   return {
     seed,
