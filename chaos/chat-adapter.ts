@@ -51,13 +51,21 @@ export function chatAdapter({ platform, url, hasNonces, headers }: ChatOptions):
     async deliver({ id: about, user }, delivery) {
       const text = new ReplyText(delivery.texts);
       let id: string | undefined;
+      /** Whether the first post may stand there: then its nonce brings it, and not what it shows now. */
+      let mayStand = delivery.isRepeated;
       const show = async () => {
         if (text.text === "") return;
         if (typeof delivery.posts === "string") id ??= delivery.posts;
-        const target = id === undefined ? (hasNonces ? { nonce: about } : {}) : { id };
+        if (id === undefined) {
+          const isKnown = hasNonces && mayStand;
+          mayStand = true;
+          await delivery.permit();
+          id = await send({ user, about, text: text.text, ...(hasNonces ? { nonce: about } : {}) });
+          delivery.posted(id);
+          if (!isKnown) return;
+        }
         await delivery.permit();
-        id = await send({ user, about, text: text.text, ...target });
-        delivery.posted(id);
+        await send({ user, about, text: text.text, id });
       };
       try {
         for await (const event of delivery) {

@@ -2,6 +2,7 @@ import type { AgentMemory } from "./agent-memory.ts";
 import type { Death } from "./bots.ts";
 import type { Ledger, Said } from "./ledger.ts";
 import { type Outcome, outcomes } from "./outcome.ts";
+import { leaseMs } from "./settings.ts";
 import type { Troubles } from "./store-faults.ts";
 import { storyTeller } from "./story.ts";
 
@@ -17,6 +18,9 @@ export interface Count {
 
 /** What a process may need to note where it posted while its store is whole, in milliseconds. */
 const notingMs = 1_000;
+
+/** How long before it hears that it was taken for dead a process could note nothing: its lease, and two signs of life. */
+const deafMs = (leaseMs * 5) / 3;
 
 /** How long a call of a process may be on its way when the process has ended, in milliseconds. */
 const arrivalMs = 500;
@@ -34,6 +38,7 @@ export function judge(
   const delivered = all.filter(({ isWhole }) => isWhole);
   const twice = all.filter(({ isTwice }) => isTwice);
   const excused = new Set(twice.filter((outcome) => isExcused(outcome, deaths, troubles)));
+  const swallowed = new Set(twice.filter((outcome) => !excused.has(outcome) && isSwallowed(outcome)));
   const story = storyTeller(deaths);
   const toldAgain = accepted.filter(
     ({ said, isWhole, told }) => said.takenAt !== undefined && !isWhole && told !== undefined,
@@ -65,9 +70,13 @@ export function judge(
     count("delivered", delivered),
     never(
       "delivered twice",
-      twice.filter((outcome) => !excused.has(outcome)),
+      twice.filter((outcome) => !excused.has(outcome) && !swallowed.has(outcome)),
     ),
     listed("delivered twice, death or outage between storing and noting", [...excused].map(story)),
+    listed(
+      "delivered twice, stored by a platform without marks that did not say so",
+      [...swallowed].map(story),
+    ),
     listed("shown late by a bot that had frozen, or was taken for dead", ledger.stale),
     neverOvertaken("asked out of order", (early, late) => firstAsk(early) > firstAsk(late)),
     neverOvertaken("delivered out of order", ({ ended }, { begun }) => (ended ?? 0) > (begun ?? Infinity)),
@@ -203,9 +212,15 @@ function isExcused({ said, posts }: Outcome, deaths: readonly Death[], troubles:
       const isBetween = ({ at }: Death) => at >= createdAt - arrivalMs && at <= again.createdAt;
       const death = deaths.find((one) => one.bot === bot && isBetween(one));
       if (death === undefined && again.bot === bot) return false;
-      return troubles.healthy(bot, createdAt, death?.at ?? again.createdAt) < notingMs;
+      const { at, isBuried } = death ?? { at: again.createdAt };
+      return troubles.healthy(bot, createdAt, isBuried ? at - deafMs : at) < notingMs;
     }),
   );
+}
+
+/** The platform stored a post and did not say so, and nothing tells afterwards that it is there. */
+function isSwallowed({ said, posts }: Outcome): boolean {
+  return !hasMarks(said) && posts.some(({ isLost }) => isLost);
 }
 
 /** Whether the platform tells later which message a post answers: Slack's streams, in threads, do not. */

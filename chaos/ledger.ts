@@ -149,7 +149,9 @@ export class Ledger {
     const shownBy = post === undefined ? said?.shownBy : post.changedBy;
     const frozenAt = this.frozenAt(bot);
     const isOfBefore = frozenAt !== undefined && !((said?.takers.get(bot) ?? 0) > frozenAt);
-    if (shownBy !== undefined && shownBy !== bot && isOfBefore) {
+    // Whoever goes on with a post after its thaw shows more of it.
+    const isLess = post === undefined || text.length < post.text.length;
+    if (shownBy !== undefined && shownBy !== bot && isOfBefore && isLess) {
       this.stale.push(`${seconds(now)} bot ${bot}: ${platform} ${id}: ${text.slice(0, 50)}`);
       if (said !== undefined) this.note(said, `bot ${bot} changes ${id} in the moment of its thaw`);
       return;
@@ -197,6 +199,7 @@ export class Ledger {
     for (const post of this.posts.values()) {
       const { before, changedBy, changedAt, id, text, said } = post;
       if (changedBy !== bot || changedAt < since || before === undefined) continue;
+      if (text.length >= before.text.length) continue;
       this.stale.push(`${seconds(changedAt)} bot ${bot}: ${id}: ${text.slice(0, 50)}`);
       if (said !== undefined) this.note(said, `what bot ${bot} showed in ${id} was sent before its end`);
       Object.assign(post, before);
