@@ -101,9 +101,9 @@ function isAnswered(event: SaidEvent, evidence: Evidence): boolean {
   const carrying = carriers.get(word) ?? [];
   for (const one of [word, ...carrying]) if (posts.some((post) => isTold(post, one))) return true;
   if (posts.some((post) => holds(post, word))) return true;
-  if (schedule.setting.overlap !== "interrupt") return false;
-  // The person is told of the turn that interrupted it, and reads that this is stopped.
+  // Whoever stopped it expects no answer. That it was stopped is told by the process that had it, while it lives.
   if (isStopWanted(event, evidence)) return true;
+  if (schedule.setting.overlap !== "interrupt") return false;
   // Whom a later message interrupts has said all there is to say with it: the words reached the agent. Where the agent
   // was away, a request that was broken off may have reached it or not.
   return isAgentAway(schedule) || heard.some(({ words }) => words.includes(word));
@@ -206,7 +206,8 @@ export function judge(evidence: Evidence): Violation[] {
     if (!hasEnded()) found("operation-hung", `what began at ${at.toFixed(0)} ms has not ended`);
   }
 
-  if (agentRecovers && overlap === "queue") {
+  // A turn that was stopped may still be at work there when the next one comes: it is broken off, and not waited for.
+  if (agentRecovers && overlap === "queue" && !evidence.operations.some(({ what }) => what === "stop")) {
     for (const { conversation, at } of evidence.clears) {
       const busy = heard.find(
         (turn) => turn.conversation === conversation && turn.at < at && turn.until > at,
