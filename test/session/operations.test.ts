@@ -69,8 +69,11 @@ describe("reset", () => {
     a.agent.clear = async () => {
       throw new AparteError("conversation-lost", "Gone.");
     };
+    a.mapper.use(async (_, next) => {
+      await next();
+      a.agent.last.call.keep?.({ page: 3 });
+    });
     await say("m1");
-    a.agent.last.call.keep?.("state");
     await a.mapper.reset(ann);
     await say("m2");
     expect(conversationsOf(a.agent)).toEqual(["c1", "c2"]);
