@@ -677,8 +677,12 @@ export class Turn {
     }
     if (outcome === "refused" || outcome === "late") this.#giveUp(session, outcome);
     this.#deliverer?.stopWriting();
-    const isUnsent = !this.#isSent && this.#isInterrupted;
-    await place.end(session?.changed, { isUnsent, mayComeAgain: this.#mayComeAgain });
+    await place.end(session?.changed, { isUnsent: this.#isUnsent, mayComeAgain: this.#mayComeAgain });
+  }
+
+  /** Interrupted before the agent got it: its words go to the turn that interrupted it, or run again. */
+  get #isUnsent(): boolean {
+    return this.#isInterrupted && !this.#isSent;
   }
 
   /** Waits for the platform. An answer that it refused for now, or does not have within a moment, is written down. */
@@ -701,7 +705,8 @@ export class Turn {
   }
 
   async #keepAnswer(place: Place): Promise<void> {
-    if (place.turn?.phase === "answered") return;
+    // Words that nobody got yet run again, where their turn is left to others.
+    if (place.turn?.phase === "answered" || this.#isUnsent) return;
     const answer = this.#log.stored(this.#host.owner.storeNow());
     const record = this.#session?.changed;
     const posts = this.#deliverer?.takeUnwritten();

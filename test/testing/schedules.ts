@@ -383,4 +383,25 @@ export const schedules: readonly (readonly [name: string, schedule: Schedule])[]
       ],
     },
   ],
+  [
+    "answers what was interrupted by a message that was not taken after all, where the process closes with it",
+    {
+      seed: 700005008,
+      setting: {
+        processes: 1,
+        people: 1,
+        overlap: "interrupt",
+        agentRecovers: false,
+        platformFinds: false,
+        streams: false,
+        slowestMs: 500,
+      },
+      steps: [
+        { at: 111.83241446502507, do: "say", person: 0, word: "p0w0", process: 0 },
+        { at: 119.15995827876031, do: "say", person: 0, word: "p0w1", process: 0 },
+        { at: 122.78391251267453, do: "freeze", process: 0, ms: 5381.691524340175, withClock: false },
+        { at: 153.02185801425338, do: "close", process: 0, ms: 3715.555972512805 },
+      ],
+    },
+  ],
 ];
