@@ -2,7 +2,7 @@ import { hash } from "node:crypto";
 import { AparteError } from "../errors.ts";
 import type { JsonValue } from "../json.ts";
 import type { Lane } from "./lane.ts";
-import type { LaneTurn, Outcome, Progress } from "./machine.ts";
+import type { LaneTurn, Progress } from "./machine.ts";
 import type { Owner } from "./owner.ts";
 
 /** How a turn's waiting ended. */
@@ -125,14 +125,14 @@ export class Place {
     how: { readonly isUnsent?: boolean; readonly mayComeAgain?: boolean } = {},
   ): Promise<void> {
     this.isEnding = true;
-    let outcome: Outcome | undefined;
     try {
-      outcome = await this.#lane.change({ do: "end", key: this.key, owner: this.#owner.id, ...how }, record);
+      const end = { do: "end", key: this.key, owner: this.#owner.id, ...how } as const;
+      const outcome = await this.#lane.change(end, record);
+      // It runs again, as a turn that nobody in this process waits for. The lane is not let go of before it has looked.
+      if (outcome === "runs") this.#lane.look();
     } finally {
       this.#lane.drop(this);
     }
-    // It runs again, as a turn that nobody in this process waits for.
-    if (outcome === "runs") this.#lane.look();
   }
 
   /**

@@ -162,6 +162,23 @@ describe("A lane", () => {
     expect(await documentOf("lane")).toBeUndefined();
   });
 
+  it("does not let go of its lane where a turn runs again: what comes at once waits behind it", async () => {
+    const running = await take(a, "i1");
+    const next = await take(b, "i2");
+    await running.stopped;
+    await next.withdraw();
+    const lane = a.owner.lane("lane");
+    await running.end(undefined, { isUnsent: true });
+    expect(a.owner.lane("lane")).toBe(lane);
+    const after = await take(a, "q3");
+    await settled();
+    expect(a.adopted.map(({ key }) => key)).toEqual(["i1"]);
+    expect(after.isRunning).toBe(false);
+    await a.adopted[0]?.end();
+    expect(await after.begun).toBe("runs");
+    expect(a.adopted).toHaveLength(1);
+  });
+
   it("takes turns together with marks that are put back", async () => {
     const lane = a.owner.lane("lane");
     const first = take(a, "q1");
