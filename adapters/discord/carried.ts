@@ -14,7 +14,9 @@ const maxBytes = 10_485_760;
 /** A service's short links lead to its storage. */
 const maxRedirects = 3;
 
-const link = /!\[[^\]\n]*\]\(\s*<?(https?:\/\/[^\s<>()]+)[^)\n]*\)|(https?:\/\/[^\s<>()"'`]+)/gi;
+/** Bounded, so that no text makes it look at its rest again and again. */
+const link =
+  /!\[[^\]\n]{0,200}\]\(\s{0,9}<?(https?:\/\/[^\s<>()]{1,2000})[^)\n]{0,500}\)|(https?:\/\/[^\s<>()"'`]{1,2000})/gi;
 
 /**
  * Loads the images and files to which an answer has links.
