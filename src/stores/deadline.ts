@@ -35,11 +35,18 @@ export function boundedRecords(records: Records, run: Run = withDeadline): Recor
     delete: (key) => run("delete", () => records.delete(key)),
     async *entries<T>(prefix: string) {
       const iterator = records.entries<T>(prefix)[Symbol.asyncIterator]();
-      for (;;) {
-        const step = await run("list", () => iterator.next());
-        if (step.done) return;
-        // Undefined or null: deleted since its key was listed.
-        if (step.value[1] != null) yield step.value;
+      let isOver = false;
+      try {
+        for (;;) {
+          const step = await run("list", () => iterator.next());
+          isOver = step.done === true;
+          if (step.done) return;
+          // Undefined or null: deleted since its key was listed.
+          if (step.value[1] != null) yield step.value;
+        }
+      } finally {
+        // The reader left, or a step failed. Not waited for: a store that hangs would hold the reader.
+        if (!isOver) void iterator.return?.().then(undefined, () => {});
       }
     },
   };

@@ -76,4 +76,27 @@ describe("A call of a store", () => {
     ]);
     expect(vi.getTimerCount()).toBe(0);
   });
+
+  it("ends the store's list where its reader leaves, or a step fails, and waits for no end of it", async () => {
+    for (const [step, ends] of [
+      [async () => ({ done: false as const, value: ["a", 1] as [string, unknown] }), 1],
+      [breaks, 1],
+      [async () => ({ done: true as const, value: undefined }), 0],
+    ] as const) {
+      let ended = 0;
+      const end = () => {
+        ended += 1;
+        return never();
+      };
+      const list = { [Symbol.asyncIterator]: () => ({ next: step, return: end }) } as unknown;
+      const inner = memoryStore(() => 0).records;
+      const records = boundedRecords({ ...inner, entries: () => list as AsyncIterable<[string, never]> });
+      try {
+        for await (const _ of records.entries("")) break;
+      } catch (error) {
+        expect(error).toMatchObject({ cause: broken });
+      }
+      expect(ended).toBe(ends);
+    }
+  });
 });
