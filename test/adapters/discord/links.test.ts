@@ -22,6 +22,7 @@ describe("discord shows the address of a link", () => {
       "[bank.example] (https://bank.example@evil.example)",
     ],
     ["` [bank.example](https://evil.example)", "` [bank.example] (https://evil.example)"],
+    ["`a` [bank.example](https://evil.example) `b`", "`a` [bank.example] (https://evil.example) `b`"],
   ])("that names another: %j", (text, expected) => {
     expect(discloseLinks(text)).toBe(expected);
   });
