@@ -56,6 +56,19 @@ describe("discord answers what came in a gap", () => {
     expect(server.shown()).toHaveLength(1);
   });
 
+  it("also where the messages of another channel cannot be read", async () => {
+    const server = await startServer();
+    const ann = server.person("ann");
+    server.say(ann, `${mention(server)} one`, {}, server.threadId);
+    server.say(ann, `${mention(server)} two`);
+    // The channel with the newest message is read first.
+    const path = new RegExp(`^/channels/${server.channelId}/messages$`);
+    server.fail({ method: "GET", path, status: 403, code: 50_001 });
+    await startBot(server);
+    await shows(server, 'You say "one" after nothing.', server.threadId);
+    expect(server.calls.find((call) => path.test(call.path))?.status).toBe(403);
+  });
+
   it("once, also where both copies see it and share a store", async () => {
     const server = await startServer();
     const store = { ...memoryStore(), close: async () => {} };
