@@ -49,6 +49,16 @@ describe("discord, where something is in the way", () => {
     expect(server.shown()).toEqual([]);
   });
 
+  it("tells the person all that it needs where what Discord refuses seems permitted", async () => {
+    const server = await startServer();
+    await startBot(server);
+    const ann = server.person("ann");
+    server.fail({ method: "POST", path: posts, status: 403, code: 50_013 });
+    server.say(ann, `${mention(server)} hello`);
+    const { content } = await shows(server, /./, server.directChannel(ann));
+    expect(content).toMatch(/: View Channel, Send Messages, Read Message History\.$/);
+  });
+
   it("does not put an apology over an answer that was given elsewhere", async () => {
     const server = await startServer();
     const ann = server.person("ann");
