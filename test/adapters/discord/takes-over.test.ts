@@ -82,6 +82,21 @@ describe("discord delivers for another process", () => {
     expect(server.shown().map(({ content }) => content)).toEqual(["The whole answer."]);
   });
 
+  it("and opens no direct channel for a late answer that is another one's by then", async () => {
+    const server = await startServer();
+    const bot = await startBot(server);
+    const message = question(server);
+    const interaction = { applicationId: server.bot.id, token: "expired", isPrivate: true, canPost: false };
+    // An id of 2015: its token has long expired.
+    const replyTo = { channelId: server.channelId, messageId: "1000000000000000", interaction };
+    const { delivery, log } = deliveryOf({ isLost: true });
+    log.push({ type: "message", text: "At last." });
+    log.end();
+    const late = bot.adapter.deliver({ ...message, replyTo }, delivery);
+    await expect(late).rejects.toMatchObject({ code: "lease-lost" });
+    expect(server.calls.map(({ path }) => path)).toEqual(["/gateway/bot"]);
+  });
+
   it("into a message whose posting the other one could not note any more", async () => {
     const server = await startServer();
     const bot = await startBot(server);
