@@ -69,6 +69,16 @@ describe("discord when something fails", () => {
     expect(bot.log.join("\n")).toContain("an answer could not be delivered");
   });
 
+  it("gives up where a message does not say where its answer goes", async () => {
+    const server = await startServer();
+    const bot = await startBot(server);
+    const user = server.person("ann").id;
+    const message = { platform: "discord", bot: server.bot.id, user, id: "1", text: "?", replyTo: {} };
+    await bot.mapper.receive(message);
+    await settled(bot);
+    expect(bot.log[0]).toMatch(/^an answer could not be delivered .*"willTryAgain":false/);
+  });
+
   it("gives up where it may not write, and answers the person's next message", async () => {
     const { server, bot } = await ask({ method: "POST", path: posts, status: 403, code: 50_013 });
     await server.next("POST", posts, ({ status }) => status === 403);
