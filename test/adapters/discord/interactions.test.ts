@@ -80,6 +80,17 @@ describe("discord's commands", () => {
     expect(count()).toBe(8);
   });
 
+  it("lose on Discord the options that they have no more", async () => {
+    const server = await startServer();
+    const first = await startBot(server, { discord });
+    await server.until(() => server.commands.size === 7);
+    await first.client.destroy();
+    const commands: DiscordOptions["commands"] = (all) =>
+      all.map((command) => (command.name === "ask" ? { ...command, options: [] } : command));
+    await startBot(server, { discord: { commands } });
+    await server.until(() => JSON.stringify(server.commands.get("ask")?.options) === "[]");
+  });
+
   it("ask in the person's session, and answer where they are used", async () => {
     const server = await startServer();
     await startBot(server, { discord });
