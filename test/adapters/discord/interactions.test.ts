@@ -1,6 +1,6 @@
 import type { DiscordFeedback, DiscordOptions } from "aparte/discord";
 import { describe, expect, it } from "vitest";
-import type { FeedbackCall } from "../../../src/backends/backend.ts";
+import type { ConversationCall, FeedbackCall } from "../../../src/backends/backend.ts";
 import { memoryStore } from "../../../src/stores/memory.ts";
 import type { Interaction, InteractionData } from "../../fakes/discord-interactions.ts";
 import type { DiscordServer, Person, StoredMessage } from "../../fakes/discord-server.ts";
@@ -227,6 +227,38 @@ describe("discord's commands", () => {
       /^这个智能体做不到。（编号/,
     );
     await told(server, use(server, ann, "stop"), "There is nothing of yours that I could stop here.");
+  });
+
+  it("log that Discord no longer takes an answer", async () => {
+    const server = await startServer();
+    let error: (...entry: unknown[]) => void = () => {};
+    const logged = new Promise<unknown[]>((resolve) => {
+      error = (...entry) => resolve(entry);
+    });
+    await startBot(server, { discord, mapper: { logger: { info() {}, warn() {}, error } } });
+    server.fail({ method: "POST", path: /^\/interactions\//, status: 404, code: 10_062 });
+    use(server, server.person("ann"), "new");
+    expect(await logged).toEqual([
+      "a command could not be answered",
+      expect.objectContaining({ code: 10_062 }),
+    ]);
+  });
+
+  it("tell that something is not erased where that is what was said in private", async () => {
+    const server = await startServer();
+    const asked: string[] = [];
+    const agent = backend(async function* ({ conversationId, text }) {
+      asked.push(conversationId);
+      yield { type: "message", text };
+    });
+    const remove = async ({ conversationId }: ConversationCall) => {
+      if (conversationId === asked[1]) throw new Error("The service is away.");
+    };
+    await startBot(server, { discord, mapper: { agents: { helper: { ...agent, remove } } } });
+    const ann = server.person("ann");
+    await told(server, use(server, ann, "ask", { question: "one" }), "one");
+    await told(server, use(server, ann, "ask", { question: "two", private: true }), "two");
+    await told(server, use(server, ann, "forget"), /cannot erase/);
   });
 
   it("ask about a message, in private", async () => {
