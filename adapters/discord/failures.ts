@@ -45,8 +45,7 @@ export function isFinal(error: unknown): boolean {
 /** Whether Discord may take the answer later, and when. */
 export function readFailure(error: unknown): DeliveryFailure {
   if (error instanceof AparteError) return { passes: error.code !== "input-invalid" };
-  const retryAfterMs = waitOf(error);
-  return { passes: !isFinal(error), ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+  return { passes: !isFinal(error), retryAfterMs: waitOf(error) };
 }
 
 /** How long a client that rejects rate limits (`rejectOnRateLimit`) was told to wait, in milliseconds. */

@@ -8,7 +8,7 @@ export interface DeliveryFailure {
   /** False: the platform will never take the answer (no such channel, no permission …). True: it may, later. */
   readonly passes: boolean;
   /** When it may be tried again, where the platform says so, in milliseconds from now. */
-  readonly retryAfterMs?: number;
+  readonly retryAfterMs?: number | undefined;
   /** The platform's own code for it, for the log: no words of anybody. */
   readonly reason?: string;
 }
