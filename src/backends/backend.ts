@@ -24,6 +24,12 @@ export interface SessionCall {
   /** The agent's name in the mapper's configuration. */
   readonly agent: string;
   readonly signal: AbortSignal;
+  /**
+   * Awaited directly before something is sent that must not happen twice, when all else is ready (a token, the rate). A
+   * process that stood still meanwhile waits here until it is known whether another one has gone on.
+   * @throws {AparteError} `lease-lost` if so: nothing is sent
+   */
+  readonly permit?: () => Promise<void>;
 }
 
 /** A conversation that is to be opened. */

@@ -24,7 +24,7 @@ export async function conversationId(options: OpenConversation): Promise<string>
   const known = session.conversation(agent);
   if (known?.id !== undefined) return known.id;
 
-  const call: SessionCall = { sessionName: session.name, agent, signal };
+  const call: SessionCall = { sessionName: session.name, agent, signal, permit: session.permit };
   const isLookedFor = known === undefined ? alwaysFind : known.isOpening === true;
   if (!known?.isOpening) {
     session.changeConversation(agent, { ...known, isOpening: true });

@@ -41,6 +41,9 @@ export class Session {
     this.#record = readRecord(record) ?? { v: 1, speaker, createdAt: place.storeNow(), conversations: {} };
   }
 
+  /** See {@link SessionCall.permit}. */
+  readonly permit = (): Promise<void> => this.#place.permit();
+
   get signal(): AbortSignal {
     return this.#stop.signal;
   }

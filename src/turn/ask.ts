@@ -127,5 +127,6 @@ function callOf(question: Question, conversationId: string): AskCall {
     keep: (kept) => keepState(session, agent, kept),
     note,
     pace,
+    permit: session.permit,
   };
 }

@@ -327,6 +327,23 @@ describe("coze tokens", () => {
     expect(emulator.requests().map((request) => request.path)).not.toContain("/v3/chat");
   });
 
+  it("asks for leave when its token is there, and sends no chat and opens nothing without it", async () => {
+    const told: string[] = [];
+    const refuse = async () => {
+      told.push(emulator.requests().at(-1)?.path ?? "");
+      throw new AparteError("lease-lost", "Another process goes on with the turn.");
+    };
+    expect(await codeOf(backend().open({ ...call("new"), permit: refuse }))).toBe("lease-lost");
+    const { service, turn } = await opened();
+    emulator.expireTokens();
+    expect(await codeOf(all(service.ask({ ...turn("hello"), sessionName: "bob", permit: refuse })))).toBe(
+      "lease-lost",
+    );
+    expect(told).toEqual(["/api/permission/oauth2/token", "/api/permission/oauth2/token"]);
+    expect(requestsTo("/v3/chat")).toBe(0);
+    expect(emulator.conversations()).toHaveLength(1);
+  });
+
   it("goes by the service's clock when the local one is wrong", async () => {
     const ahead = 5 * 3_600_000;
     const far = await startCozeEmulator({ now: () => Date.now() + ahead });

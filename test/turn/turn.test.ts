@@ -1015,6 +1015,24 @@ describe("A successor", () => {
     expect(b.platform.shown).toEqual(["failed: backend-quota"]);
   });
 
+  it("gives an agent no leave to send once another process goes on, or before that is known", async () => {
+    const [a] = [bot(), bot()];
+    await a.receive("m1");
+    await settled();
+    const { permit } = a.agent.last.call;
+    await permit?.();
+    let left: unknown;
+    await die(a);
+    void permit?.().catch((error) => {
+      left = error;
+    });
+    await settled();
+    expect(left).toBeUndefined();
+    a.view.intercept = (_, run) => run();
+    await clock.pass(leaseTime);
+    expect(left).toMatchObject({ code: "lease-lost" });
+  });
+
   it("does not run a turn over which ten processes died", async () => {
     const bots = Array.from({ length: 11 }, () => bot({ route: never }));
     const last = bots.at(-1) as BotInTest;

@@ -52,8 +52,8 @@ export class ChatProgress {
 
 /** The request that starts a chat. It is sent again only where it certainly did not run. */
 export function chatRequest({ settings }: CozeClient, turn: AskCall, question: Question): CozeRequest {
-  const { sessionName, conversationId, signal, pace } = turn;
-  const common = { method: "POST", isHarmless: false, sessionName, signal, pace } as const;
+  const { sessionName, conversationId, signal, pace, permit } = turn;
+  const common = { method: "POST", isHarmless: false, sessionName, signal, pace, permit } as const;
   const about = aboutTurn(settings, turn);
   const { workflow } = settings;
   if (workflow === undefined) {

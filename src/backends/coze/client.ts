@@ -24,6 +24,8 @@ export interface CozeRequest {
   readonly isAboutConversation?: boolean;
   /** Waits for the account's rate, where the request counts against its chats in a second. */
   readonly pace?: AskCall["pace"];
+  /** Awaited directly before it is sent, each time. */
+  readonly permit?: AskCall["permit"];
   readonly sessionName: string;
   readonly signal: AbortSignal;
 }
@@ -132,6 +134,7 @@ export class CozeClient {
     const { retryDelay } = this.settings;
     const paced = async (token: string) => {
       await this.#wait(request);
+      await request.permit?.();
       return await send(token);
     };
     const one = () => this.#withToken(sessionName, signal, paced);

@@ -36,6 +36,7 @@ export async function open(client: CozeClient, call: OpenCall): Promise<string> 
       isHarmless: false,
       sessionName: call.sessionName,
       signal: call.signal,
+      permit: call.permit,
     });
     return idOf(fieldsOf(answer.data).id, "a conversation");
   };
