@@ -191,7 +191,8 @@ export function judge(evidence: Evidence): Violation[] {
         continue;
       const [asked, askedOther] = [placeIn(heard, one.word), placeIn(heard, other.word)];
       // A request that was broken off may still be on its way when the next one is there.
-      const isOvertaken = overlap === "interrupt" && (isAgentAway(schedule) || areClose(heard, one, other));
+      const isInterrupted = overlap === "interrupt" && (isAgentAway(schedule) || areClose(heard, one, other));
+      const isOvertaken = isInterrupted || isStopWanted(one, evidence);
       if (!isOvertaken && asked !== undefined && askedOther !== undefined && asked > askedOther) {
         found("out-of-order", `${other.word} was asked before ${one.word}`);
       }
