@@ -83,7 +83,7 @@ export async function register(
   }
 }
 
-/** Whether Discord has all that is wanted; it adds fields of its own, and leaves out what is empty or false. */
+/** Whether a registered command has all wanted fields. Discord adds fields, and leaves out those that are empty or false. */
 function contains(found: unknown, wanted: unknown): boolean {
   if (Array.isArray(wanted)) {
     const list = Array.isArray(found) ? found : [];

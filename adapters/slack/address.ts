@@ -37,7 +37,10 @@ export function replyAddress({ replyTo }: Message): ReplyAddress {
   );
 }
 
-/** Where something is posted for a person who has not just spoken. Where a guest is at home cannot be told. */
+/**
+ * The address of a post to a person who has not just spoken (`mapper.send`). Undefined for people of other companies:
+ * their speaker does not tell in which installation the bot may post to them.
+ */
 export function addressOf({ tenant, user, channel, thread, external }: Speaker): ReplyAddress | undefined {
   if (!isId(tenant) || !isId(channel) || external === true) return undefined;
   // Nothing is answered by it.

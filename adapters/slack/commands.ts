@@ -124,7 +124,7 @@ export class Commands {
   /**
    * Does what somebody commands, where they are.
    * @param lead what stands before a command's name: "!" for words
-   * @returns what to tell them, and nobody else, in Slack's markup
+   * @returns what the person alone is told, in Slack's markup
    */
   run(speaker: Speaker, name: string, argument = "", lead = "!"): Promise<string> {
     return this.tried(speaker, () => this.#run(speaker, name, argument, lead));

@@ -23,7 +23,7 @@ export function readFailure(error: unknown): DeliveryFailure {
   const reason = codeOf(error) ?? numberOf(error, "statusCode")?.toString();
   return {
     passes: !isFinal(error),
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    retryAfterMs,
     ...(reason === undefined ? {} : { reason }),
   };
 }

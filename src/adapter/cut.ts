@@ -3,7 +3,7 @@ import { type Fence, fenceAfter } from "./fence.ts";
 /** The weakest place is last: a paragraph's end is better than a line's, a sentence's, a word's. */
 const boundaries = [/\n\s*\n/g, /\n/g, /[.!?。！？…]["'”’)\]]*\s+|[。！？]/g, /\s+/g] as const;
 
-/** How far the text is cut: the first character that no part has, the first line of which no part has any, the open fence. */
+/** Where the next part begins: at which character, what the next untouched line is, and which fence is open there. */
 interface Place {
   readonly start: number;
   readonly line: number;
@@ -90,7 +90,7 @@ export function cut(
     return nextFence(line, fence) === fence ? end : line;
   }
 
-  /** What is open behind all lines that begin before `end`: a line counts as soon as a part has any of it. */
+  /** The line and the fence after all lines that begin before `end`. A line is passed once a part has its first character. */
   function passLines({ line, fence }: Pick<Place, "line" | "fence">, end: number): Omit<Place, "start"> {
     let next = line;
     let open = fence;

@@ -74,7 +74,7 @@ export async function simulate(options: SimulateOptions = {}): Promise<Simulatio
 
 /**
  * Runs the schedule of one seed again, as short as it can be made.
- * @param trace told of all that happens in it, a line each
+ * @param trace called with each event of the run, as one line of text
  * @returns undefined where it breaks no promise
  */
 export async function replay(
