@@ -79,7 +79,7 @@ export class Lane {
   };
   #pending: Pending[] = [];
   readonly #places = new Map<string, Place>();
-  /** Turns whose taking was given up: should the store have them, they are taken back and not run. */
+  /** Turns that are being taken back: should the store have them, they are not run, and nobody carries their words. */
   readonly #withdrawn = new Set<string>();
   #mustLook = false;
   #isWorking = false;
@@ -157,9 +157,11 @@ export class Lane {
 
   /** Takes back a turn that waits. @returns false if it runs, or is not this owner's any more. */
   async withdraw(place: Place, isStopped: boolean): Promise<boolean> {
-    if (place.isRunning) return false;
     const { key } = place;
+    // Merged: whoever carries its words runs.
+    if (place.isRunning || this.#places.get(key) !== place) return false;
     place.isEnding = true;
+    this.#withdrawn.add(key);
     const command: Command = { do: "withdraw", key, owner: this.#owner.id, isStopped };
     const { outcome } = await this.#apply(command, Number.POSITIVE_INFINITY);
     if (outcome === "lost") {
@@ -462,18 +464,25 @@ export class Lane {
       if (found?.is === "merged") place.merge();
       else if (found === undefined || isOlder) this.#restore(place);
       else if (!isOwn) place.lose();
-      else if (found.is === "runs") place.run(found.turn, this.#seen.record);
-      else if (place.isRunning) place.lose();
+      else if (found.is === "runs") {
+        if (!this.#isHeldBack(found.turn)) place.run(found.turn, this.#seen.record);
+      } else if (place.isRunning) place.lose();
       else place.wait(found.turn);
     }
     const { running } = document ?? {};
     if (running === undefined || running.owner !== id || this.#places.has(running.key)) return;
-    const isTaken = ({ command }: Pending) => broughtKey(command) === running.key;
-    if (this.#withdrawn.has(running.key) || this.#pending.some(isTaken)) return;
+    if (this.#isHeldBack(running)) return;
     const place = new Place(running.key, this, this.#owner);
     this.#places.set(running.key, place);
     place.run(running, this.#seen.record);
     this.#owner.adopt(place);
+  }
+
+  /** Whether it is still open which words the turn has: one of its messages is being taken, or taken back. */
+  #isHeldBack({ key, carries = [] }: LaneTurn): boolean {
+    return [key, ...carries.map((carried) => carried.key)].some(
+      (one) => this.#withdrawn.has(one) || this.#pending.some(({ command }) => broughtKey(command) === one),
+    );
   }
 
   #isLeaving(place: Place): boolean {

@@ -96,7 +96,8 @@ export type Command =
       readonly mayComeAgain?: boolean;
     }
   /**
-   * Takes a turn back that was not run: while it waits, or if its owner never learned that it was to run.
+   * Takes a turn back that was not run: while it waits, or if its owner never learned that it, or the turn that carries
+   * its words, was to run.
    * @param isStopped its person wants it: should its event come again, it is not run
    */
   | { readonly do: "withdraw"; readonly key: string; readonly owner: string; readonly isStopped?: boolean }
@@ -293,14 +294,15 @@ function withdraw(
   const { running, ...rest } = lane;
   const found = findTurn(lane, key);
   if (found?.turn.owner !== owner) return unchanged(lane, "lost");
-  const left = carriedBy(found.turn);
+  if (found.is === "parked") return unchanged(lane, "lost");
+  const left = found.is === "merged" ? withoutCarried(found.turn, key) : carriedBy(found.turn);
   let after: Transition;
-  if (found.is === "runs") {
+  if (found.turn === running) {
     after = left === undefined ? next(rest) : changed({ ...rest, running: left }, "done");
-  } else if (found.is === "waits") {
-    const waiting = lane.waiting.flatMap((turn) => (turn.key === key ? (left ?? []) : turn));
+  } else {
+    const waiting = lane.waiting.flatMap((turn) => (turn === found.turn ? (left ?? []) : turn));
     after = changed(stillInterrupted({ ...lane, waiting }), "done");
-  } else return unchanged(lane, "lost");
+  }
   return isStopped ? after : { ...after, freed: [key] };
 }
 
@@ -322,6 +324,12 @@ function carriedBy(turn: LaneTurn): LaneTurn | undefined {
   if (last === undefined) return undefined;
   const others = carries.slice(0, -1);
   return { ...rest, ...last, ...(others.length === 0 ? {} : { carries: others }) };
+}
+
+/** A turn without the words of another one that it carried. */
+function withoutCarried({ carries = [], ...turn }: LaneTurn, key: string): LaneTurn {
+  const others = carries.filter((carried) => carried.key !== key);
+  return others.length === 0 ? turn : { ...turn, carries: others };
 }
 
 function takeOver(

@@ -404,4 +404,41 @@ export const schedules: readonly (readonly [name: string, schedule: Schedule])[]
       ],
     },
   ],
+  [
+    "does not let another message carry words that were not taken",
+    {
+      seed: 950092350,
+      setting: {
+        processes: 2,
+        people: 1,
+        overlap: "merge",
+        agentRecovers: true,
+        platformFinds: true,
+        streams: false,
+        slowestMs: 500,
+      },
+      steps: [
+        { at: 1177.2116735612317, do: "say", person: 0, word: "p0w1", process: 1 },
+        {
+          at: 1296.6567076174756,
+          do: "cut",
+          process: "all",
+          server: "store",
+          ms: 2955.2843419863416,
+          refuses: false,
+        },
+        {
+          at: 3045.2317763119936,
+          do: "fault",
+          process: 0,
+          server: "store",
+          call: "commit",
+          fault: "reply-late",
+          ms: 1378.6816363969197,
+        },
+        { at: 3369.245191517799, do: "say", person: 0, word: "p0w3", process: 0 },
+        { at: 3430.6612327355433, do: "say", person: 0, word: "p0w5", process: 0 },
+      ],
+    },
+  ],
 ];
