@@ -396,14 +396,8 @@ export class Lane {
       for (const owner of step.wakes) if (owner !== id && !wakes.includes(owner)) wakes.push(owner);
       document = step.lane;
     }
-    if (
-      document === before &&
-      record === undefined &&
-      restoredMarks.length === 0 &&
-      removedMarks.length === 0
-    ) {
-      return { outcomes, commit: undefined };
-    }
+    // What comes with a command, a record or marks that are removed, comes with a changed document.
+    if (document === before && restoredMarks.length === 0) return { outcomes, commit: undefined };
     const commit: Commit = {
       lane: this.name,
       version: this.#seen.version,

@@ -506,6 +506,17 @@ describe("A turn that waits", () => {
     expect(reason).toBe("interrupted");
   });
 
+  it("finds out that whoever runs is dead, where the dead cannot be looked for", async () => {
+    await take(a, "q1");
+    const second = await take(b, "q2");
+    a.view.intercept = cut;
+    b.view.intercept = (call, run) => (call.name === "dead" ? cut(call, run) : run());
+    await clock.pass(leaseTime * 3);
+    expect(b.adopted.map(({ key }) => key)).toEqual(["q1"]);
+    await b.adopted[0]?.end();
+    expect(await second.begun).toBe("runs");
+  });
+
   it("looks no more often than once a lease", async () => {
     await take(a, "q1");
     await take(b, "q2");
@@ -579,7 +590,8 @@ describe("What is written of a lane", () => {
   });
 
   it("is refused by the store from `storeTimeout` on after it was sent", async () => {
-    await clock.pass(100);
+    // Signs of life were given meanwhile: each told this process the store's time.
+    await clock.pass(leaseTime);
     await take(a, "q1");
     const [commit] = a.view.calls.flatMap((call) => call.commit ?? []);
     expect(commit?.until).toBe(store.now() + storeTimeout);
