@@ -15,6 +15,7 @@ const processTests = [
   "test/security/canaries.test.ts",
   "test/security/first-hour.test.ts",
   "test/security/program.test.ts",
+  "test/stores/sqlite/processes.test.ts",
 ];
 
 /** The test files that take part are chosen here, and not by Stryker's `testFiles`, with which no fault in a module's top level is ever switched on. */

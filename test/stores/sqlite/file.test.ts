@@ -1,13 +1,10 @@
-import { execFile } from "node:child_process";
 import { copyFile, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
-import { promisify } from "node:util";
 import { openStore } from "aparte";
 import { Keyv, type KeyvStoreAdapter } from "keyv";
 import Database from "libsql";
 import { describe, expect, it } from "vitest";
 import { sessionKey } from "../../../src/stores/store.ts";
-import { builtRoot } from "../../build.ts";
 import { commit, onFile } from "../../support/sqlite.ts";
 
 /** The shape of `@keyv/sqlite`'s adapter, as far as Keyv uses it to read and write. */
@@ -251,23 +248,4 @@ describe("A SQLite file", () => {
       }
       await commit(store, { lane: "refused", document: 1, marks: ["event"], entering: ["ada"] });
     }));
-
-  it("needs the package libsql, and says so where it is missing", async () => {
-    const url = (script: string) => `data:text/javascript,${encodeURIComponent(script)}`;
-    const resolve = `export const resolve = (name, context, next) => {
-      if (name === "libsql") throw Object.assign(new Error("Cannot find package"), { code: "ERR_MODULE_NOT_FOUND" });
-      return next(name, context);
-    }`;
-    const register = `import { register } from "node:module"; register(${JSON.stringify(url(resolve))});`;
-    const script = `const { openStore } = await import(process.argv[1]);
-      await openStore("sqlite::memory:").catch(({ code, message }) => console.log(JSON.stringify({ code, message })));`;
-    const module = join(await builtRoot(), "src/stores/open.js");
-    const { stdout } = await promisify(execFile)(process.execPath, [
-      ...["--import", url(register), "--input-type=module", "--eval", script, module],
-    ]);
-    expect(JSON.parse(stdout)).toMatchObject({
-      code: "option-invalid",
-      message: expect.stringContaining("npm i libsql"),
-    });
-  });
 });

@@ -1,6 +1,7 @@
-import { type ChildProcess, fork } from "node:child_process";
+import { type ChildProcess, execFile, fork } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { openStore, type Store } from "aparte";
 import { afterEach, describe, expect, it } from "vitest";
 import { builtRoot } from "../../build.ts";
@@ -171,4 +172,25 @@ describe("A SQLite file in whose transaction another process stands still", () =
       expect(order).toEqual(Array.from({ length: 20 }, (_, index) => index));
       expect(await store.records.get("key")).toBe(19);
     }));
+});
+
+describe("A SQLite file without its package", () => {
+  it("is not opened, and it is said what to install", async () => {
+    const url = (script: string) => `data:text/javascript,${encodeURIComponent(script)}`;
+    const resolve = `export const resolve = (name, context, next) => {
+      if (name === "libsql") throw Object.assign(new Error("Cannot find package"), { code: "ERR_MODULE_NOT_FOUND" });
+      return next(name, context);
+    }`;
+    const register = `import { register } from "node:module"; register(${JSON.stringify(url(resolve))});`;
+    const script = `const { openStore } = await import(process.argv[1]);
+      await openStore("sqlite::memory:").catch(({ code, message }) => console.log(JSON.stringify({ code, message })));`;
+    const module = join(await builtRoot(), "src/stores/open.js");
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      ...["--import", url(register), "--input-type=module", "--eval", script, module],
+    ]);
+    expect(JSON.parse(stdout)).toMatchObject({
+      code: "option-invalid",
+      message: expect.stringContaining("npm i libsql"),
+    });
+  });
 });
