@@ -8,7 +8,7 @@ export interface Settings {
   readonly seed: number;
   /** How many people talk at the same time. */
   readonly talkers: number;
-  /** How long is waited at the end for what is not answered yet, in milliseconds. */
+  /** How long nothing may move at the end while something is not answered yet, in milliseconds. */
   readonly settleMs: number;
 }
 
@@ -35,6 +35,6 @@ export function readSettings(args: readonly string[]): Settings {
     processes: Math.ceil(number("processes", 4)),
     seed: Math.floor(number("seed", 1 + Math.floor(Math.random() * 1_000_000))),
     talkers: Math.ceil(number("talkers", 24)),
-    settleMs: number("settle", 180) * 1_000,
+    settleMs: number("settle", 120) * 1_000,
   };
 }
