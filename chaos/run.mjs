@@ -6,7 +6,7 @@
 //
 // `--store` is "redis" (a redis-server of its own, which must be on the PATH) or "sqlite". `--seed` repeats the
 // schedule of faults; the processes' own timing is never the same twice. `--talkers` (24) is how many people talk at
-// the same time, `--settle` (180) how many seconds are waited at the end for what is not answered yet.
+// the same time, `--settle` (120) for how many seconds nothing may move at the end while something is not answered yet.
 //
 // When a promise was broken, the bots' logs, that of the faults and all cases (cases.log) are kept in a folder that
 // is named at the end; the first cases are printed.
