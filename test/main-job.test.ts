@@ -313,7 +313,7 @@ describe("A store that fails", () => {
   ] as const) {
     it(`opens nothing, tells the person, and works again by itself (${broken})`, async () => {
       const map = new BrokenMap();
-      const mapper = mapperWith({ store: new Keyv({ store: map }), storeTimeout: 50 });
+      const mapper = mapperWith({ store: new Keyv({ store: map }), storeTimeout: 1_000 });
       map.broken = broken;
       const error = await failure(mapper.handle(says("ada", "my name is Ada")).text());
       expect(error.code).toBe(code);

@@ -81,7 +81,7 @@ describe("discord in two shards of two processes", () => {
     const dying = await start(there, {
       store: mortal.store,
       answer: speech.answer,
-      mapper: { ...mapper, storeTimeout: 100 },
+      mapper: { ...mapper, storeTimeout: 1_000 },
     });
     const ann = server.person("ann");
     server.say(ann, `${mention(server)} one`, {}, other.channelId);
