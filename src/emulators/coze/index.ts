@@ -1,7 +1,7 @@
 import type { Emulator } from "../emulator.ts";
 import { Faults } from "../kit/faults.ts";
 import { Log, Waiting } from "../kit/log.ts";
-import { newRsaKey } from "../kit/options.ts";
+import { rsaKeyOfProcess } from "../kit/options.ts";
 import { startServer } from "../kit/server.ts";
 import { type CozeJwt, createAuth, newToken } from "./auth.ts";
 import { chatRoutes } from "./chat.ts";
@@ -238,7 +238,7 @@ async function readSetup(state: CozeState, { bots, privateKey }: Settings): Prom
   const setup: Setup = {
     appId: before?.appId ?? state.newId(),
     keyId: before?.keyId ?? newToken("pat").slice(4),
-    privateKey: privateKey ?? before?.privateKey ?? (await newRsaKey()),
+    privateKey: privateKey ?? before?.privateKey ?? (await rsaKeyOfProcess()),
     accountId: before?.accountId ?? state.newId(),
     personalToken: before?.personalToken ?? newToken("pat"),
     botIds: bots.map(({ id }, index) => id ?? before?.botIds[index] ?? state.newId()),

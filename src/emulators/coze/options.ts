@@ -23,9 +23,8 @@ export interface CozeEmulatorOptions extends EmulatorOptions {
   /** The ids of the published chatflows, which answer as the bots do. @default none */
   readonly workflows?: readonly string[];
   /**
-   * The OAuth app's RSA key as PKCS#8 PEM. Making one takes some tenths of a second: tests that start many emulators
-   * may give them the same.
-   * @default the kept one, else a new one
+   * The application's RSA key as PKCS#8 PEM.
+   * @default the kept one, else one that all emulators of this process share
    */
   readonly privateKey?: string;
   /** No token lives longer than this many seconds, whatever is asked for. @default 86399 */

@@ -1,6 +1,6 @@
 import { createPublicKey, type KeyObject, randomBytes, randomUUID } from "node:crypto";
 import { decodeProtectedHeader, errors, jwtVerify } from "jose";
-import { newRsaKey } from "../kit/options.ts";
+import { rsaKeyOfProcess } from "../kit/options.ts";
 import { Refusal } from "./refusal.ts";
 
 /** A service account's key file. */
@@ -49,7 +49,7 @@ const lifeSeconds = 3600;
 const skewSeconds = 300;
 
 export async function createAuth(project: string, pem: string | undefined, now: () => number): Promise<Auth> {
-  const privateKey = pem ?? (await newRsaKey());
+  const privateKey = pem ?? (await rsaKeyOfProcess());
   const publicKey = createPublicKey(privateKey);
   const credentials: DialogflowCxCredentials = {
     type: "service_account",

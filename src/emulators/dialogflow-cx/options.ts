@@ -11,10 +11,7 @@ export interface DialogflowCxEmulatorOptions extends EmulatorOptions {
   readonly agentId?: string;
   /** The ids of the agent's environments, beside the draft. @default ["production"] */
   readonly environments?: readonly string[];
-  /**
-   * The service account's RSA key as PKCS#8 PEM. Making one takes some tenths of a second: tests that start many
-   * emulators may give them the same. @default a new one
-   */
+  /** The service account's RSA key as PKCS#8 PEM. @default one that all emulators of this process share */
   readonly privateKey?: string;
   /** Turns a minute, of all sessions together; more are refused with RESOURCE_EXHAUSTED. @default no limit */
   readonly requestsPerMinute?: number;

@@ -66,8 +66,15 @@ export const rsaKey: Check = {
   expected: "an RSA private key as PKCS#8 PEM",
 };
 
-/** A new RSA key as PKCS#8 PEM, as the services' consoles hand them out. */
-export async function newRsaKey(): Promise<string> {
-  const { privateKey } = await promisify(generateKeyPair)("rsa", { modulusLength: 2048 });
-  return privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+let processKey: Promise<string> | undefined;
+
+/**
+ * An RSA key as PKCS#8 PEM, as the services' consoles hand them out. One for all emulators of a process, since making one
+ * takes a tenth of a second: tests start many.
+ */
+export function rsaKeyOfProcess(): Promise<string> {
+  processKey ??= promisify(generateKeyPair)("rsa", { modulusLength: 2048 }).then(({ privateKey }) =>
+    privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
+  );
+  return processKey;
 }
