@@ -275,4 +275,19 @@ describe("TokenCache on a shared shelf", () => {
     expect(await mintsAt(3_365_999)).toBe(2);
     expect(await mintsAt(3_366_000)).toBe(3);
   });
+
+  it("renews one that lives for minutes in the last fifth of its life", async () => {
+    const minted = minter(600_000);
+    const { clock, tokens } = cache();
+    const mintsAt = async (now: number) => {
+      clock.now = now;
+      await tokens.get("s", minted.mint, forever);
+      await new Promise((resolve) => setImmediate(resolve));
+      return minted.minted;
+    };
+    // Minted at 1,000 for ten minutes, of which the last ten seconds are not used.
+    expect(await mintsAt(1_000)).toBe(1);
+    expect(await mintsAt(470_999)).toBe(1);
+    expect(await mintsAt(471_000)).toBe(2);
+  });
 });

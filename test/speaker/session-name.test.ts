@@ -173,6 +173,8 @@ describe("What looks like a session's name", () => {
     `${name}x`,
     `a2_${name.slice(3)}`,
     ` ${name.slice(1)}`,
+    ` ${name.slice(0, -1)}`,
+    `${name.slice(0, -1)}\n`,
     `${name.slice(0, -1)}=`,
   ])("is not %j", (other) => {
     expect(isSessionName(other)).toBe(false);

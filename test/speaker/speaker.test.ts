@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { AparteError } from "../../src/errors.ts";
-import { checkSpeaker, deliveryPlace, type Speaker, speakerOf } from "../../src/speaker/speaker.ts";
+import { checkSpeaker, deliveryPlace, isFrom, type Speaker, speakerOf } from "../../src/speaker/speaker.ts";
 
 const whole: Speaker = {
   platform: "slack",
@@ -81,6 +81,46 @@ describe("A speaker", () => {
     expect(deliveryPlace({ platform: "slack", bot: "" })).toBe("slack ");
     // Of an error of whoever calls without types, until it is told.
     expect(deliveryPlace({})).toBe("");
+  });
+});
+
+describe("What was said", () => {
+  const said: Speaker = {
+    platform: "slack",
+    bot: "A1",
+    tenant: "T1",
+    user: "U1",
+    channel: "C1",
+    thread: "1.2",
+  };
+  const { thread: _, ...inChannel } = said;
+  const { channel: __, ...anywhere } = inChannel;
+
+  it.each([
+    ["where it was said", said],
+    ["in any thread of the channel", inChannel],
+    ["anywhere", anywhere],
+    ["not in private", { ...said, direct: false }],
+    ["with what says nothing of the place", { ...said, locale: "de", external: true }],
+  ])("is a person's own %s", (_where, who) => {
+    expect(isFrom(said, who)).toBe(true);
+  });
+
+  it.each([
+    ["platform", { ...anywhere, platform: "discord" }],
+    ["bot", { ...anywhere, bot: "A2" }],
+    ["tenant", { ...anywhere, tenant: "T2" }],
+    ["person", { ...anywhere, user: "U2" }],
+    ["channel", { ...said, channel: "C2" }],
+    ["thread", { ...said, thread: "1.3" }],
+    ["direct message", { ...anywhere, direct: true }],
+  ])("is nobody's of another %s", (_what, who) => {
+    expect(isFrom(said, who)).toBe(false);
+  });
+
+  it("in private is found in private alone", () => {
+    const inPrivate = { ...said, direct: true };
+    expect([isFrom(inPrivate, inPrivate), isFrom(inPrivate, said)]).toEqual([true, false]);
   });
 });
 

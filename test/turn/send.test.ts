@@ -145,6 +145,17 @@ describe("A session that is paused", () => {
     expect(a.agent.texts).toEqual(["m1", "m4"]);
   });
 
+  it("keeps its conversation", async () => {
+    a.agent.reply = (text) => text;
+    await a.receive("m1");
+    await a.mapper.pause(ann);
+    await a.mapper.resume(ann);
+    await a.receive("m2");
+    await settled();
+    const [first, second] = a.agent.asked.map(({ call }) => call.conversationId);
+    expect([second, a.agent.asked.length]).toEqual([first, 2]);
+  });
+
   it("begins with the agent's handoff, whose words still come", async () => {
     await a.receive("m1");
     await settled();
