@@ -183,8 +183,13 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
       return Promise.reject(error);
     }
     const turn = new Turn(this.#turns, message, adapter);
-    this.#track(turn.live());
-    return turn.reply.taken;
+    const life = turn.live();
+    this.#track(life);
+    return turn.reply.taken.catch(async (error) => {
+      // Told first: should this process die before, its platform must not have heard that the message was received.
+      await life;
+      throw error;
+    });
   }
 
   /**

@@ -6,7 +6,7 @@ import { Closing } from "../../src/turn/closing.ts";
 import { Deliverer } from "../../src/turn/delivery.ts";
 import { ReplyLog } from "../../src/turn/reply-log.ts";
 import { type BotInTest, botOf, messageOf, PlatformError, TestAgent } from "../support/bot.ts";
-import { leaseTime } from "../support/owner.ts";
+import { leaseTime, storeTimeout } from "../support/owner.ts";
 import { settled, TestClock } from "../support/test-clock.ts";
 import { cut, TestStore } from "../support/test-store.ts";
 
@@ -174,6 +174,21 @@ describe("An answer that the platform does not take", () => {
       ({ commit }) => (commit?.document as unknown as LaneDocument | undefined)?.running?.phase,
     );
     expect(written.filter((phase) => phase === "answered").length).toBe(1);
+  });
+
+  it("is heard of by its platform when the person was told, where the store did not take the message", async () => {
+    failing(2, { passes: true });
+    a.view.intercept = cut;
+    let heard: unknown;
+    const received = a.receive("m1").catch((error) => {
+      heard = error;
+    });
+    await clock.pass(storeTimeout + 437.5);
+    expect([tried.length, heard]).toEqual([2, undefined]);
+    await clock.pass(875);
+    await received;
+    expect(a.platform.shown).toEqual(["failed: store-failed"]);
+    expect(heard).toMatchObject({ code: "store-failed" });
   });
 });
 
