@@ -7,11 +7,12 @@ import { timer } from "./clock.ts";
 import { AparteError } from "./errors.ts";
 import type { JsonValue } from "./json.ts";
 import { Owner } from "./lane/owner.ts";
-import { leaseLost, type Place } from "./lane/place.ts";
+import type { Place } from "./lane/place.ts";
 import { describeError, type Logger } from "./logger.ts";
 import { checkOptions, type MapperOptions, type Settings } from "./options.ts";
 import { leaveConversation } from "./session/conversation.ts";
 import { type InLane, type Mapping, mappingIn, mappingOf } from "./session/mapping.ts";
+import { operate } from "./session/operate.ts";
 import {
   applies,
   checkFilter,
@@ -27,18 +28,19 @@ import {
   summarize,
 } from "./session/operations.ts";
 import { readRecord, type SessionRecord } from "./session/record.ts";
+import { sessionRecords } from "./session/records.ts";
 import { Retention } from "./session/retention.ts";
-import { Session } from "./session/session.ts";
+import type { Session } from "./session/session.ts";
 import { StoredTokens } from "./session/shared-tokens.ts";
 import { UnfinishedErasures } from "./session/unfinished-erasures.ts";
 import { type Rekeyed, RekeyedNames } from "./speaker/rekeyed.ts";
-import type { ScopedSpeaker } from "./speaker/scope.ts";
 import { isSessionName } from "./speaker/session-name.ts";
 import { type SessionIdentity, SessionNames } from "./speaker/session-names.ts";
 import { checkSpeaker, deliveryPlace, isFrom, type Speaker, speakerOf } from "./speaker/speaker.ts";
 import { checkRates, memoryRates } from "./stores/rates.ts";
 import { type Rates, type Store, sessionKey } from "./stores/store.ts";
 import { type Texts, textsFor } from "./texts/texts.ts";
+import { Agents } from "./turn/agents.ts";
 import { Closing } from "./turn/closing.ts";
 import { Limits } from "./turn/limits.ts";
 import type { Message } from "./turn/message.ts";
@@ -67,8 +69,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
   readonly #middlewares: Middleware[] = [];
   /** The lane in which the calling code runs, in a middleware or `inLane`: its operations must not wait for it. */
   readonly #current = new AsyncLocalStorage<CurrentLane>();
-  /** Turns and operations that were taken and have not ended. */
-  readonly #underWay = new Set<Promise<unknown>>();
+  readonly #agents: Agents;
   readonly #closing = new Closing();
   readonly #unfinished: UnfinishedErasures;
   readonly #retention: Retention | undefined;
@@ -83,6 +84,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
     const { records, rates = memoryRates() } = store;
     if (limits !== undefined) checkRates(rates);
     this.#store = store;
+    this.#agents = new Agents(this.#settings);
     const rekeyed = new RekeyedNames(records, secrets[0], clock, storeTimeout);
     this.#rekeyed = rekeyed;
     // Known before the first message comes, as a rule; otherwise that one asks again.
@@ -111,9 +113,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
       pace: new Pace(rates),
       turns: new Map(),
       closing: this.#closing,
-      assertTakes: (isDelivered) => this.#assertTakes(isDelivered),
-      backend: (agent) => this.#backend(agent),
-      agentFor: (chosen, message) => this.#agentFor(chosen, message),
+      agents: this.#agents,
     };
     const { idleTime: idleMs } = this.#settings;
     this.#retention =
@@ -132,7 +132,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
     }
     const host = store.shared ? { sharedTokens: new StoredTokens(records, secrets) } : {};
     for (const backend of agents.values()) backend.attach?.(host);
-    if (secrets.length > 1) this.#track(this.#tellRotation());
+    if (secrets.length > 1) this.#closing.track(rekeyed.tell(sessionRecords(records, logger), logger));
   }
 
   /** Where the mapper logs; its adapters do, too. */
@@ -147,7 +147,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
 
   /** The names of all agents that are configured; {@link SessionMapper.agents} says who may talk to which. */
   get agentNames(): readonly Agent[] {
-    return [...this.#settings.agents.keys()] as Agent[];
+    return this.#agents.names as readonly Agent[];
   }
 
   /**
@@ -158,7 +158,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
    */
   handle(message: Message<Agent>): Reply {
     const turn = new Turn(this.#turns, message);
-    this.#track(turn.live());
+    this.#closing.track(turn.live());
     return turn.reply;
   }
 
@@ -178,13 +178,13 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
     let adapter: Adapter;
     try {
       adapter = this.#adapterOf(message);
-      if (comesAgain) this.#assertTakes(true);
+      if (comesAgain) this.#closing.assertTakes(true);
     } catch (error) {
       return Promise.reject(error);
     }
     const turn = new Turn(this.#turns, message, adapter);
     const life = turn.live();
-    this.#track(life);
+    this.#closing.track(life);
     return turn.reply.taken.catch(async (error) => {
       // Told first: should this process die before, its platform must not have heard that the message was received.
       await life;
@@ -205,7 +205,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
     text: string,
     { id = randomUUID() }: { readonly id?: string } = {},
   ): Promise<boolean> {
-    this.#assertOpen();
+    this.#closing.assertOpen();
     checkSpeaker(to);
     const adapter = this.#adapterOf(to);
     // Not the address of an answer that was given before, where there is one for this alone.
@@ -217,7 +217,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
     }
     const message = { ...speakerOf(to), id: `send:${id}`, text, replyTo };
     const turn = Turn.outgoing(this.#turns, message, adapter);
-    this.#track(turn.live());
+    this.#closing.track(turn.live());
     return turn.reply.taken;
   }
 
@@ -238,7 +238,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
   /** Registers the adapter that delivers the replies of its platform, and bot. */
   connect<ReplyTo>(adapter: Adapter<ReplyTo>): void {
     // Those of an earlier process.
-    this.#track(this.#unfinished.begin());
+    this.#closing.track(this.#unfinished.begin());
     // What it finds in `replyTo` is what it put there.
     this.#adapters.set(deliveryPlace(adapter), adapter as unknown as Adapter);
     this.#owner.start();
@@ -272,11 +272,11 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
     named?: Agent,
     { fresh = false }: { readonly fresh?: boolean } = {},
   ): Promise<Mapping> {
-    this.#assertOpen();
+    this.#closing.assertOpen();
     const { name, record } = await this.#session(speaker);
     const agent = named ?? (await this.#reached(name, record?.agent, speaker));
-    if (named !== undefined) await this.#assertAllowed(speaker, named);
-    const backend = this.#backend(agent);
+    if (named !== undefined) await this.#agents.assertAllowed(speaker, named);
+    const backend = this.#agents.backend(agent);
     const { alwaysFind, turnTimeout } = this.#settings;
     const signal = AbortSignal.timeout(turnTimeout);
     const known = record?.conversations[agent];
@@ -305,11 +305,9 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
     if (typeof run !== "function") {
       throw new AparteError("input-invalid", "inLane needs a function to run.", { field: "run" });
     }
-    if (agentName !== undefined) await this.#assertAllowed(speaker, agentName);
-    return this.#inSession(speaker, "inLane", async (session) => {
-      const agent = agentName ?? (await this.#reached(session.name, session.record.agent, speaker));
+    if (agentName !== undefined) await this.#agents.assertAllowed(speaker, agentName);
+    return this.#inConversation(speaker, "inLane", agentName, async (session, agent, backend) => {
       const { alwaysFind } = this.#settings;
-      const backend = this.#backend(agent);
       const mapping = await mappingIn(session, agent, backend, { alwaysFind, isFresh: false });
       const current: { session: Session | undefined; agent: string } = { session, agent };
       try {
@@ -324,10 +322,8 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
    * The names of the agents that a person may talk to; the first one answers where none was chosen.
    * @throws {AparteError} `hook-failed` when the option `allow` throws
    */
-  async agents(speaker: Speaker): Promise<readonly Agent[]> {
-    const { allow } = this.#settings;
-    const allowed = await allow?.(speaker);
-    return this.agentNames.filter((name) => allowed?.includes(name) ?? true);
+  agents(speaker: Speaker): Promise<readonly Agent[]> {
+    return this.#agents.allowedTo(speaker) as Promise<readonly Agent[]>;
   }
 
   /**
@@ -338,9 +334,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
    * @param options.keep the conversation stays as it is at the service, and the next message opens one beside it
    */
   reset(who: Speaker | string, agent?: Agent, options: { readonly keep?: boolean } = {}): Promise<void> {
-    return this.#inSession(who, "reset", async (session) => {
-      const name = agent ?? (await this.#reached(session.name, session.record.agent, who));
-      const backend = this.#backend(name);
+    return this.#inConversation(who, "reset", agent, async (session, name, backend) => {
       if (session.record.isPaused) session.pause(false);
       if (options.keep === true) leaveConversation(session, name, backend, true);
       else await clearConversation(session, name, backend);
@@ -355,10 +349,9 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
    * @throws {AparteError} `backend-unsupported` where the service knows no names.
    */
   rename(who: Speaker | string, title: string, agent?: Agent): Promise<string> {
-    return this.#inSession(who, "rename", async (session) => {
-      const name = agent ?? (await this.#reached(session.name, session.record.agent, who));
-      return renameConversation(session, name, this.#backend(name), title);
-    });
+    return this.#inConversation(who, "rename", agent, (session, name, backend) =>
+      renameConversation(session, name, backend, title),
+    );
   }
 
   /**
@@ -374,11 +367,9 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
     rating: "up" | "down",
     { words, agent }: { readonly words?: string; readonly agent?: Agent } = {},
   ): Promise<void> {
-    return this.#inSession(speaker, "feedback", async (session) => {
-      const name = agent ?? (await this.#reached(session.name, session.record.agent, speaker));
-      const given = { answer, rating, ...(words === undefined ? {} : { words }) };
-      return giveFeedback(session, name, this.#backend(name), given);
-    });
+    return this.#inConversation(speaker, "feedback", agent, (session, name, backend) =>
+      giveFeedback(session, name, backend, { answer, rating, ...(words === undefined ? {} : { words }) }),
+    );
   }
 
   /**
@@ -389,7 +380,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
    * @returns whether there was anything to stop
    */
   async stop(speaker: Speaker): Promise<boolean> {
-    this.#assertOpen();
+    this.#closing.assertOpen();
     const { name } = await this.#find(speaker);
     const lanes = new Set([name]);
     for (const [turn, { message }] of this.#turns.turns) {
@@ -401,8 +392,8 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
 
   /** The person's own choice of agent, until another one is chosen. */
   async select(speaker: Speaker, agent: Agent): Promise<void> {
-    this.#backend(agent);
-    await this.#assertAllowed(speaker, agent);
+    this.#agents.backend(agent);
+    await this.#agents.assertAllowed(speaker, agent);
     await this.#inSession(speaker, "select", (session) => session.choose(agent));
   }
 
@@ -415,7 +406,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
    */
   forget(who: Speaker | string, agent?: string): Promise<Erasure> {
     return this.#inSession(who, "forget", (session) => {
-      this.#track(this.#unfinished.begin());
+      this.#closing.track(this.#unfinished.begin());
       return eraseSession(session, this.#settings.agents, this.#unfinished, agent);
     });
   }
@@ -436,7 +427,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
    */
   async *sessions(filter: SessionFilter = {}): AsyncGenerator<SessionSummary> {
     checkFilter(filter);
-    for await (const [name, record] of this.#records()) {
+    for await (const [name, record] of sessionRecords(this.#store.records, this.logger)) {
       if (applies(filter, record)) yield summarize(name, record);
     }
   }
@@ -445,51 +436,8 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
    * Ends a rotation of secrets: sessions that another secret named are found without it from now on, under the name that
    * they have. Call it once all copies have the new secret first, and drop the old one from all of them afterwards.
    */
-  async rekey(): Promise<Rekeyed> {
-    let rekeyed = 0;
-    let left = 0;
-    for await (const [name, { speaker }] of this.#records()) {
-      if (!(await this.#rekeyed.needsOther(name, speaker))) continue;
-      if (await this.#rekeyed.keep(name, speaker)) rekeyed += 1;
-      else left += 1;
-    }
-    return { rekeyed, left };
-  }
-
-  /** Tells at start how far a rotation is. */
-  async #tellRotation(): Promise<void> {
-    const { logger } = this.#settings;
-    let sessions = 0;
-    try {
-      for await (const [name, { speaker }] of this.#records()) {
-        if (this.#closed !== undefined) return;
-        if (await this.#rekeyed.needsOther(name, speaker)) sessions += 1;
-      }
-    } catch (error) {
-      logger.warn("it is not known how many sessions need an old secret", describeError(error));
-      return;
-    }
-    if (sessions === 0) logger.info("no session needs an old secret: it may be dropped");
-    else logger.warn("sessions still need an old secret: call rekey() before it is dropped", { sessions });
-  }
-
-  /** The records of all sessions, by name. Those that cannot be read are logged and left out. */
-  async *#records(): AsyncGenerator<[name: string, record: SessionRecord]> {
-    const prefix = sessionKey("");
-    for await (const [key, value] of this.#store.records.entries<unknown>(prefix)) {
-      const name = key.slice(prefix.length);
-      const record = this.#readable(name, value);
-      if (record !== undefined) yield [name, record];
-    }
-  }
-
-  #readable(session: string, value: unknown): SessionRecord | undefined {
-    try {
-      return readRecord(value);
-    } catch (error) {
-      this.#settings.logger.error("a session cannot be read", { session, ...describeError(error) });
-      return undefined;
-    }
+  rekey(): Promise<Rekeyed> {
+    return this.#rekeyed.end(sessionRecords(this.#store.records, this.logger));
   }
 
   /**
@@ -509,20 +457,18 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
   async #close(withinMs: number): Promise<void> {
     const { logger, clock } = this.#settings;
     this.#unfinished.close();
-    if (this.#store.durable) this.#closing.begin();
+    this.#rekeyed.close();
+    this.#closing.begin(this.#store.durable);
     this.#retention?.close();
     await this.#owner
       .leave()
       .catch((error) => logger.warn("waiting turns could not be left", describeError(error)));
     const wait = timer(clock, withinMs);
-    await Promise.race([this.#drained(), wait.over]);
+    await Promise.race([this.#closing.drained(), wait.over]);
     wait.end();
+    this.#closing.end();
     await this.#owner.stop();
     await this.#store.close();
-  }
-
-  async #drained(): Promise<void> {
-    while (this.#underWay.size > 0) await Promise.all(this.#underWay);
   }
 
   /** Goes on with a turn of an owner that died. */
@@ -534,7 +480,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
       (place.turn?.isOperation ? place.end() : this.#owner.release([place])).catch((error) =>
         this.#settings.logger.warn("a turn could not be gone on with", describeError(error)),
       );
-    this.#track(work);
+    this.#closing.track(work);
   }
 
   async #session(who: Speaker | string): Promise<{ name: string; record: SessionRecord | undefined }> {
@@ -551,86 +497,44 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
     operation: string,
     run: (session: Session) => T | Promise<T>,
   ): Promise<T> {
-    this.#assertOpen();
+    this.#closing.assertOpen();
     const found = this.#find(who);
-    const { name, speaker: scoped } = found instanceof Promise ? await found : found;
+    const identity = found instanceof Promise ? await found : found;
     const current = this.#current.getStore()?.session;
-    if (current?.name === name) return run(current);
+    if (current?.name === identity.name) return run(current);
     const isByName = typeof who === "string" && operation !== "forget";
-    return this.#operate(name, scoped, operation, (session) => {
+    return this.#operate(identity, operation, (session) => {
       if (isByName && session.isNew) throw noSession();
       return run(session);
     });
   }
 
   #operate<T>(
-    name: string,
-    speaker: ScopedSpeaker,
+    who: SessionIdentity,
     operation: string,
     run: (session: Session) => T | Promise<T>,
   ): Promise<T> {
-    const work = this.#inLane(name, operation, async (place, stop) => {
-      const session = new Session(name, speaker, place, stop, place.record);
-      const result = await run(session);
-      await place.end(session.changed);
-      return result;
+    return this.#closing.track(operate(this.#owner, this.#settings, who, operation, run));
+  }
+
+  /** Runs an operation on the conversation with one agent; without a name, the one that a message would reach. */
+  #inConversation<T>(
+    who: Speaker | string,
+    operation: string,
+    named: string | undefined,
+    run: (session: Session, agent: string, backend: Backend) => T | Promise<T>,
+  ): Promise<T> {
+    return this.#inSession(who, operation, async (session) => {
+      const agent = named ?? (await this.#reached(session.name, session.record.agent, who));
+      return run(session, agent, this.#agents.backend(agent));
     });
-    this.#track(work);
-    return work;
   }
 
   /** The person may have come back meanwhile. */
   async #eraseIdle(name: string, { speaker }: SessionRecord, idleMs: number): Promise<void> {
-    await this.#operate(name, speaker, "retention", (session) =>
+    await this.#operate({ name, speaker }, "retention", (session) =>
       session.idleMs < idleMs ? undefined : eraseSession(session, this.#settings.agents, this.#unfinished),
     );
-  }
-
-  async #inLane<T>(
-    lane: string,
-    operation: string,
-    run: (place: Place, stop: AbortController) => Promise<T>,
-  ): Promise<T> {
-    const { storeTimeout, turnTimeout, waitTimeout, clock, logger } = this.#settings;
-    const turn = {
-      ...({
-        key: `${operation} ${randomUUID()}`,
-        overlap: "queue",
-        mergeKey: "",
-        isOperation: true,
-      } as const),
-      body: { v: 1, operation },
-    };
-    const taken = await this.#owner.lane(lane).take(turn, Number.MAX_SAFE_INTEGER, storeTimeout);
-    if (taken.is !== "taken") throw new AparteError("wait-timeout", `"${operation}" did not get its turn.`);
-    const { place } = taken;
-    const cancelWait = clock.after(waitTimeout, () => void place.withdraw().catch(() => {}));
-    const begun = await place.begun;
-    cancelWait();
-    if (begun === "lost") throw leaseLost();
-    if (begun !== "runs")
-      throw new AparteError("wait-timeout", `"${operation}" did not get its turn in time.`);
-    const stop = new AbortController();
-    void place.stopped.then((reason) => stop.abort(reason));
-    const tooLong = new AparteError("turn-timeout", `"${operation}" took longer than ${turnTimeout} ms.`);
-    let cancelTimer = () => {};
-    const overdue = new Promise<never>((_, reject) => {
-      cancelTimer = clock.after(turnTimeout, () => {
-        stop.abort(tooLong);
-        reject(tooLong);
-      });
-    });
-    try {
-      return await Promise.race([run(place, stop), overdue]);
-    } catch (error) {
-      // The lane goes on; what the operation failed with is the caller's to know.
-      if (!place.isEnding) {
-        await place.end().catch((failure) => logger.warn("a lane was left", describeError(failure)));
-      }
-      throw error;
-    } finally {
-      cancelTimer();
-    }
   }
 
   /** The session of a speaker, or of a name, whose speaker its record tells if there is one. */
@@ -655,99 +559,12 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
   #reached(session: string, chosen: string | undefined, who: Speaker | string): string | Promise<string> {
     const current = this.#current.getStore();
     if (current?.session?.name === session && current.agent !== undefined) return current.agent;
-    if (typeof who !== "string") return this.#agentFor(chosen, { id: "", text: "", ...who });
-    const [only, another] = this.#settings.agents.keys();
-    if (only !== undefined && another === undefined) return only;
-    throw new AparteError("input-invalid", "A session's name does not say which agent is meant: name it.", {
-      field: "agent",
-    });
-  }
-
-  #agentFor(chosen: string | undefined, message: Message): string | Promise<string> {
-    return this.#settings.allow === undefined
-      ? this.#wanted(chosen, message)
-      : this.#allowed(chosen, message);
-  }
-
-  async #allowed(chosen: string | undefined, message: Message): Promise<string> {
-    const names: readonly string[] = await this.agents(message);
-    const isChosen = message.agent === undefined && this.#settings.route === undefined;
-    // A choice that is no longer allowed is as none.
-    if (isChosen && (chosen === undefined || !names.includes(chosen))) {
-      const [first] = names;
-      if (first === undefined) throw notAllowed(undefined, []);
-      return first;
-    }
-    const wanted = await this.#wanted(chosen, message);
-    if (names.includes(wanted)) return wanted;
-    throw notAllowed(wanted, names);
-  }
-
-  async #assertAllowed(speaker: Speaker, agent: string): Promise<void> {
-    if (this.#settings.allow === undefined) return;
-    const names: readonly string[] = await this.agents(speaker);
-    if (!names.includes(agent)) throw notAllowed(agent, names);
-  }
-
-  /** The agent that the message, the route or the person names, in this order. */
-  #wanted(chosen: string | undefined, message: Message): string | Promise<string> {
-    if (message.agent !== undefined) return message.agent;
-    const { route } = this.#settings;
-    return route === undefined ? this.#existing(chosen) : this.#routed(chosen, message, route);
-  }
-
-  async #routed(
-    chosen: string | undefined,
-    message: Message,
-    route: NonNullable<MapperOptions["route"]>,
-  ): Promise<string> {
-    const agent = await route(message);
-    if (agent === undefined) return this.#existing(chosen);
-    this.#backend(agent);
-    return agent;
-  }
-
-  /** The agent of the person's own choice, if it still exists, else the first one. */
-  #existing(chosen: string | undefined): string {
-    const { agents, defaultAgent } = this.#settings;
-    return chosen !== undefined && agents.has(chosen) ? chosen : defaultAgent;
-  }
-
-  #backend(agent: string): Backend {
-    const backend = this.#settings.agents.get(agent);
-    if (backend !== undefined) return backend;
-    const names = [...this.#settings.agents.keys()].join(", ");
-    throw new AparteError("agent-unknown", `There is no agent of that name. There are: ${names}.`, {
-      field: "agent",
-    });
-  }
-
-  /** While this process closes, a durable store keeps for others what comes. */
-  #assertTakes(isDelivered: boolean): void {
-    if (!isDelivered || !this.#closing.isBegun || this.#owner.isStopped) this.#assertOpen();
-  }
-
-  #assertOpen(): void {
-    if (this.#closed !== undefined)
-      throw new AparteError("closed", "The mapper is closing and takes nothing new.");
-  }
-
-  #track(work: Promise<unknown>): void {
-    // What fails is told by the reply, or to the operation's caller.
-    const tracked = work.catch(() => {});
-    this.#underWay.add(tracked);
-    void tracked.then(() => this.#underWay.delete(tracked));
+    return typeof who === "string"
+      ? this.#agents.only
+      : this.#agents.reachedBy({ id: "", text: "", ...who }, chosen);
   }
 }
 
 function noSession(): AparteError {
   return new AparteError("input-invalid", "There is no session of that name.", { field: "sessionName" });
-}
-
-function notAllowed(agent: string | undefined, names: readonly string[]): AparteError {
-  const problem =
-    agent === undefined ? "There is no agent for this person." : "This person may not talk to that agent.";
-  return new AparteError("agent-unknown", `${problem} There are: ${names.join(", ") || "none"}.`, {
-    field: "agent",
-  });
 }

@@ -1,7 +1,8 @@
 import type { Clock } from "../clock.ts";
 import { describeError, type Logger } from "../logger.ts";
-import { type Records, sessionKey } from "../stores/store.ts";
-import { lastSeen, readRecord, type SessionRecord } from "./record.ts";
+import type { Records } from "../stores/store.ts";
+import { lastSeen, type SessionRecord } from "./record.ts";
+import { sessionRecords } from "./records.ts";
 
 export interface RetentionOptions {
   readonly records: Records;
@@ -61,24 +62,14 @@ export class Retention {
   /** @returns how many were erased */
   async #step(): Promise<number> {
     const { records, idleMs, storeNow, erase } = this.#options;
-    const prefix = sessionKey("");
     let erased = 0;
-    for await (const [key, value] of records.entries<unknown>(prefix)) {
+    // One that is damaged is told to whoever lists the sessions, and to its person.
+    for await (const [name, record] of sessionRecords(records)) {
       if (this.#isClosed || erased === stepSize) break;
-      const record = readable(value);
-      if (record === undefined || storeNow() - lastSeen(record) < idleMs) continue;
-      await erase(key.slice(prefix.length), record);
+      if (storeNow() - lastSeen(record) < idleMs) continue;
+      await erase(name, record);
       erased += 1;
     }
     return erased;
-  }
-}
-
-/** One that is damaged is told to whoever lists the sessions, and to its person. */
-function readable(value: unknown): SessionRecord | undefined {
-  try {
-    return readRecord(value);
-  } catch {
-    return undefined;
   }
 }

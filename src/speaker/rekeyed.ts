@@ -1,4 +1,5 @@
 import { type Clock, timer } from "../clock.ts";
+import { describeError, type Logger } from "../logger.ts";
 import { type Records, sessionKey } from "../stores/store.ts";
 import type { ScopedSpeaker } from "./scope.ts";
 import { sessionName } from "./session-name.ts";
@@ -17,6 +18,9 @@ export interface Rekeyed {
   readonly left: number;
 }
 
+/** All that there are, by name. */
+type Sessions = AsyncIterable<readonly [name: string, record: { readonly speaker: ScopedSpeaker }]>;
+
 /** Which sessions have a name that another secret made, and under which name the first secret looks for them. */
 export class RekeyedNames {
   readonly #records: Records;
@@ -24,6 +28,7 @@ export class RekeyedNames {
   readonly #clock: Clock;
   readonly #patienceMs: number;
   #reading: Promise<boolean> | undefined;
+  #isClosed = false;
   /** Whether names are kept here; undefined before it is known. */
   isUsed: boolean | undefined;
 
@@ -69,6 +74,42 @@ export class RekeyedNames {
         await timer(this.#clock, Math.min(againMs, leftMs)).over;
       }
     }
+  }
+
+  /** Ends a rotation: sessions that another secret named are found without it from now on, under the name they have. */
+  async end(sessions: Sessions): Promise<Rekeyed> {
+    let rekeyed = 0;
+    let left = 0;
+    for await (const [name, { speaker }] of sessions) {
+      if (!(await this.needsOther(name, speaker))) continue;
+      if (await this.keep(name, speaker)) rekeyed += 1;
+      else left += 1;
+    }
+    return { rekeyed, left };
+  }
+
+  /** Tells how far a rotation is. */
+  async tell(sessions: Sessions, logger: Logger): Promise<void> {
+    let count = 0;
+    try {
+      for await (const [name, { speaker }] of sessions) {
+        if (this.#isClosed) return;
+        if (await this.needsOther(name, speaker)) count += 1;
+      }
+    } catch (error) {
+      logger.warn("it is not known how many sessions need an old secret", describeError(error));
+      return;
+    }
+    if (count === 0) logger.info("no session needs an old secret: it may be dropped");
+    else
+      logger.warn("sessions still need an old secret: call rekey() before it is dropped", {
+        sessions: count,
+      });
+  }
+
+  /** Tells no more how far a rotation is. */
+  close(): void {
+    this.#isClosed = true;
   }
 
   /** Whether a session needs another secret to be found. */

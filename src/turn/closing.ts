@@ -1,13 +1,23 @@
-/** Whether the mapper closes: answers that their platforms do not take are left to other processes then. */
-export class Closing {
-  #isBegun = false;
-  readonly #waiting = new Set<() => void>();
+import { AparteError } from "../errors.ts";
 
+/** How a mapper closes: what it takes no more, what it leaves to other processes, and what it waits for. */
+export class Closing {
+  #isClosed = false;
+  #isBegun = false;
+  #isOver = false;
+  readonly #waiting = new Set<() => void>();
+  /** Turns and operations that were taken and have not ended. */
+  readonly #underWay = new Set<Promise<unknown>>();
+
+  /** Whether answers that their platforms do not take are left to other processes. */
   get isBegun(): boolean {
     return this.#isBegun;
   }
 
-  begin(): void {
+  /** @param isDurable whether the store keeps for others what is left */
+  begin(isDurable: boolean): void {
+    this.#isClosed = true;
+    if (!isDurable) return;
     this.#isBegun = true;
     for (const wake of this.#waiting) wake();
     this.#waiting.clear();
@@ -18,5 +28,37 @@ export class Closing {
     if (this.#isBegun) wake();
     else this.#waiting.add(wake);
     return () => this.#waiting.delete(wake);
+  }
+
+  /** @throws {AparteError} `closed` */
+  assertOpen(): void {
+    if (this.#isClosed) throw new AparteError("closed", "The mapper is closing and takes nothing new.");
+  }
+
+  /**
+   * While the mapper closes, a durable store keeps for others what comes.
+   * @param isDelivered whether an adapter delivers the reply, in whichever process
+   * @throws {AparteError} `closed`
+   */
+  assertTakes(isDelivered: boolean): void {
+    if (!isDelivered || !this.#isBegun || this.#isOver) this.assertOpen();
+  }
+
+  /** From now on nothing can be left to others either. */
+  end(): void {
+    this.#isOver = true;
+  }
+
+  /** Has it waited for. What fails is told by the reply, or to the operation's caller. */
+  track<T>(work: Promise<T>): Promise<T> {
+    const tracked = work.catch(() => {});
+    this.#underWay.add(tracked);
+    void tracked.then(() => this.#underWay.delete(tracked));
+    return work;
+  }
+
+  /** Resolves when nothing is under way any more. */
+  async drained(): Promise<void> {
+    while (this.#underWay.size > 0) await Promise.all(this.#underWay);
   }
 }

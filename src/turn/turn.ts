@@ -16,6 +16,7 @@ import type { ScopedSpeaker } from "../speaker/scope.ts";
 import type { SessionIdentity, SessionNames } from "../speaker/session-names.ts";
 import { deliveryPlace, isFrom, type Speaker } from "../speaker/speaker.ts";
 import { type Texts, textsFor } from "../texts/texts.ts";
+import type { Agents } from "./agents.ts";
 import { ask, type Question, recover } from "./ask.ts";
 import type { Closing } from "./closing.ts";
 import { checkContext } from "./context.ts";
@@ -70,16 +71,7 @@ export interface TurnHost {
   readonly current: AsyncLocalStorage<CurrentLane>;
   readonly turns: LiveTurns;
   readonly closing: Closing;
-  /**
-   * @param isDelivered whether an adapter delivers the reply: others go on with it, where this process closes
-   * @throws {AparteError} `closed`
-   */
-  readonly assertTakes: (isDelivered: boolean) => void;
-  /** @throws {AparteError} `agent-unknown` */
-  readonly backend: (agent: string) => Backend;
-  /** The agent for a session's message: its own, the route's, the person's choice, the first one. */
-  /** @param chosen the person's own choice */
-  readonly agentFor: (chosen: string | undefined, message: Message) => string | Promise<string>;
+  readonly agents: Agents;
 }
 
 /** What the agent is asked. */
@@ -260,16 +252,16 @@ export class Turn {
 
   /** Takes the message into its lane. @returns undefined where it was not taken, and the person was told. */
   async #enter(): Promise<SessionIdentity | undefined> {
-    const { settings, names, owner, turns, current, assertTakes, backend } = this.#host;
+    const { settings, names, owner, turns, current, closing, agents } = this.#host;
     const { message } = this;
     if (this.#place?.turn !== undefined) {
       const { speaker } = this.#place.turn.body as unknown as StoredTurn;
       return { name: this.#place.lane, speaker };
     }
     try {
-      assertTakes(this.#adapter !== undefined);
+      closing.assertTakes(this.#adapter !== undefined);
       checkMessage(message);
-      if (message.agent !== undefined) backend(message.agent);
+      if (message.agent !== undefined) agents.backend(message.agent);
       // Awaited only where it must be: without hooks, messages enter their lane in the order of the calls.
       const found = names.find(message);
       const identity = found instanceof Promise ? await found : found;
@@ -415,7 +407,7 @@ export class Turn {
 
   /** Middlewares, then the agent. */
   async #answer(session: Session, place: Place): Promise<void> {
-    const { settings, middlewares, current, agentFor, limits } = this.#host;
+    const { settings, middlewares, current, agents, limits } = this.#host;
     const attempt = place.turn?.attempt ?? 1;
     if (this.#isOutgoing) {
       this.#say({ type: "message", text: this.message.text });
@@ -432,7 +424,7 @@ export class Turn {
       this.#mayComeAgain = this.#adapter === undefined;
       return;
     }
-    const found = agentFor(session.record.agent, message);
+    const found = agents.reachedBy(message, session.record.agent);
     const agent = typeof found === "string" ? found : await found;
     this.#agent = agent;
     const carried = place.turn?.carries ?? [];
@@ -486,7 +478,7 @@ export class Turn {
     const stop = this.#stop;
     const change = (changed: Partial<Asked>) => {
       if (this.#isOver) throw turnOver();
-      if (changed.agent !== undefined) this.#host.backend(changed.agent);
+      if (changed.agent !== undefined) this.#host.agents.backend(changed.agent);
       if (changed.context !== undefined) checkContext(changed.context);
       Object.assign(asked, changed);
       this.#agent = asked.agent;
@@ -517,9 +509,9 @@ export class Turn {
     { agent, text, files, context }: Asked,
     emit: Emit,
   ): Promise<void> {
-    const { settings, backend: backendOf, pace } = this.#host;
+    const { settings, agents, pace } = this.#host;
     const stop = this.#stop;
-    const backend = backendOf(agent);
+    const backend = agents.backend(agent);
     const { known, phase, attempt = 1 } = place.turn ?? {};
     const question: Question = {
       session,
