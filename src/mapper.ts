@@ -42,11 +42,12 @@ import { type Rates, type Store, sessionKey } from "./stores/store.ts";
 import { type Texts, textsFor } from "./texts/texts.ts";
 import { Agents } from "./turn/agents.ts";
 import { Closing } from "./turn/closing.ts";
+import type { CurrentLane, TurnHost } from "./turn/host.ts";
 import { Limits } from "./turn/limits.ts";
-import type { Message } from "./turn/message.ts";
+import { isAsked, type Message } from "./turn/message.ts";
 import type { Middleware } from "./turn/middleware.ts";
 import type { Reply } from "./turn/reply.ts";
-import { type CurrentLane, isAsked, Turn, type TurnHost } from "./turn/turn.ts";
+import { Turn } from "./turn/turn.ts";
 
 /** How long `close()` waits for running turns, in milliseconds. */
 const drainTimeout = 25_000;
@@ -514,7 +515,9 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
     operation: string,
     run: (session: Session) => T | Promise<T>,
   ): Promise<T> {
-    return this.#closing.track(operate(this.#owner, this.#settings, who, operation, run));
+    const work = operate(this.#owner, this.#settings, who, operation, run);
+    this.#closing.track(work);
+    return work;
   }
 
   /** Runs an operation on the conversation with one agent; without a name, the one that a message would reach. */

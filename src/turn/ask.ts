@@ -1,132 +1,181 @@
-import type { AskCall, Backend, FileInput, RecoverCall } from "../backends/backend.ts";
+import type { AskCall, Backend, RecoverCall } from "../backends/backend.ts";
 import { AparteError } from "../errors.ts";
-import type { JsonObject, JsonValue } from "../json.ts";
+import type { JsonValue } from "../json.ts";
+import { describeError } from "../logger.ts";
 import { conversationId, dropConversation, keepState } from "../session/conversation.ts";
-import type { Session } from "../session/session.ts";
-import type { Texts } from "../texts/texts.ts";
+import type { RunningTurn } from "./host.ts";
+import type { TurnContext } from "./middleware.ts";
 import { notice } from "./notices.ts";
 import type { ReplyEvent } from "./reply-event.ts";
-import type { Stop } from "./stop.ts";
 
-/** One turn with an agent. */
-export interface Question {
-  readonly session: Session;
-  readonly agent: string;
-  readonly backend: Backend;
-  readonly turnId: string;
-  readonly text: string;
-  readonly files: readonly FileInput[];
-  readonly context: JsonObject;
-  readonly stop: Stop;
+/** What the agent is asked. */
+export type Asked = Pick<TurnContext, "agent" | "text" | "files" | "context">;
+
+/** How long what the service says of a turn is gathered before it is written, in milliseconds: most turns end before. */
+const gatherMs = 250;
+
+/** One turn's question to an agent. */
+export class Question {
+  /** Whether the service may have it. */
+  isSent = false;
+  readonly #turn: RunningTurn;
+  readonly #asked: Asked;
+  readonly #backend: Backend;
   /** Names the conversation where it is opened now. */
-  readonly title: string | undefined;
-  readonly alwaysFind: boolean;
-  /** In the person's language. */
-  readonly texts: Texts;
-  /** Called directly before the service gets the turn. */
-  readonly beforeAsk: () => Promise<void> | undefined;
-  /** Told, of a turn whose process died, whether the service may have got it from there. */
-  readonly found: (isSent: boolean) => void;
-  /** Waits for a service's rate. */
-  readonly pace: (key: string, perSecond: number) => Promise<void>;
-  /** Writes down what the service said of the turn. */
-  readonly note: (known: JsonValue) => void;
-}
+  readonly #title: string | undefined;
+  #cancelNote: (() => void) | undefined;
 
-/**
- * Asks the agent in the session's conversation. Where the service has lost the conversation, a new one is
- * opened, the person is told, and the turn goes on: once, and only while nothing has been said.
- */
-export async function* ask(question: Question): AsyncGenerator<ReplyEvent> {
-  let hasSpoken = false;
-  try {
-    // Not awaited where it is known: the agent is asked at once.
-    const id = knownId(question) ?? (await opened(question));
-    const before = question.beforeAsk();
-    if (before !== undefined) await before;
-    for await (const event of question.backend.ask(callOf(question, id))) {
-      hasSpoken = true;
-      yield event;
+  /** @throws {AparteError} `agent-unknown` */
+  constructor(turn: RunningTurn, asked: Asked) {
+    this.#turn = turn;
+    this.#asked = asked;
+    this.#backend = turn.host.agents.backend(asked.agent);
+    this.#title = turn.host.settings.title(turn.message);
+  }
+
+  /** What the agent says. Of a turn whose process died, the service is asked what it knows of it. */
+  answer(): AsyncIterable<ReplyEvent> {
+    const { attempt = 1 } = this.#turn.place.turn ?? {};
+    return attempt > 1 ? this.#recover() : this.#ask();
+  }
+
+  /** What the service said of the turn, and is not written yet, need not be written any more. */
+  dropNote(): void {
+    this.#cancelNote?.();
+  }
+
+  /**
+   * Asks the agent in the session's conversation. Where the service has lost the conversation, a new one is
+   * opened, the person is told, and the turn goes on: once, and only while nothing has been said.
+   */
+  async *#ask(): AsyncGenerator<ReplyEvent> {
+    let hasSpoken = false;
+    try {
+      // Not awaited where it is known: the agent is asked at once.
+      const id = this.#knownId ?? (await this.#opened());
+      const written = this.#beforeAsk();
+      if (written !== undefined) await written;
+      this.#turn.stop.throwIfStopped();
+      this.isSent = true;
+      this.#turn.watch.tell("asked");
+      for await (const event of this.#backend.ask(this.#callOf(id))) {
+        hasSpoken = true;
+        yield event;
+      }
+    } catch (error) {
+      if (hasSpoken || !(error instanceof AparteError) || error.code !== "conversation-lost") throw error;
+      dropConversation(this.#turn.session, this.#asked.agent);
+      const id = await this.#opened();
+      yield notice("new-conversation", this.#turn.texts);
+      yield* this.#backend.ask(this.#callOf(id));
     }
-  } catch (error) {
-    if (hasSpoken || !(error instanceof AparteError) || error.code !== "conversation-lost") throw error;
-    dropConversation(question.session, question.agent);
-    const id = await opened(question);
-    yield notice("new-conversation", question.texts);
-    yield* question.backend.ask(callOf(question, id));
   }
-}
 
-/**
- * Goes on with a turn whose process died, perhaps after the service got it. The service is asked for the turn where it
- * can be; what it surely never got is asked now.
- * @param known what the service said of the turn, if that was written down
- * @param wasAsked whether it was written down that the service got it
- */
-export async function* recover(
-  question: Question,
-  known: JsonValue | undefined,
-  wasAsked: boolean,
-): AsyncGenerator<ReplyEvent> {
-  const { backend } = question;
-  const id = knownId(question);
-  // Without a conversation there was nothing the turn could have been sent to.
-  const isUnsent = id === undefined || (backend.recover === undefined && !wasAsked);
-  if (isUnsent) {
-    yield* askAfterAll(question);
-    return;
+  /**
+   * Goes on with a turn whose process died, perhaps after the service got it. The service is asked for the turn where it
+   * can be; what it surely never got is asked now.
+   */
+  async *#recover(): AsyncGenerator<ReplyEvent> {
+    const { place, texts } = this.#turn;
+    const { known, phase } = place.turn ?? {};
+    const id = this.#knownId;
+    // Without a conversation there was nothing the turn could have been sent to.
+    const isUnsent = id === undefined || (this.#backend.recover === undefined && phase !== "asked");
+    if (isUnsent) {
+      yield* this.#askAfterAll();
+      return;
+    }
+    const call: RecoverCall = { ...this.#callOf(id), ...(known === undefined ? {} : { facts: known }) };
+    const recovered = (await this.#backend.recover?.(call)) ?? "unknown";
+    if (recovered === "not-sent") yield* this.#askAfterAll();
+    else if (recovered === "unknown") {
+      yield notice("answer-lost", texts);
+      this.#found(true);
+    } else {
+      this.#found(true);
+      yield* recovered;
+    }
   }
-  const call: RecoverCall = { ...callOf(question, id), ...(known === undefined ? {} : { facts: known }) };
-  const recovered = (await backend.recover?.(call)) ?? "unknown";
-  if (recovered === "not-sent") yield* askAfterAll(question);
-  else if (recovered === "unknown") {
-    yield notice("answer-lost", question.texts);
-    question.found(true);
-  } else {
-    question.found(true);
-    yield* recovered;
+
+  /** What a process that died never sent is sent now, unless somebody stopped it meanwhile. */
+  async *#askAfterAll(): AsyncGenerator<ReplyEvent> {
+    this.#found(false);
+    this.#turn.stop.throwIfStopped();
+    yield* this.#ask();
   }
-}
 
-/** What a process that died never sent is sent now, unless somebody stopped it meanwhile. */
-async function* askAfterAll(question: Question): AsyncGenerator<ReplyEvent> {
-  question.found(false);
-  question.stop.throwIfStopped();
-  yield* ask(question);
-}
+  /** It is known now whether the service may have got the turn from a process that died. */
+  #found(isSent: boolean): void {
+    this.isSent ||= isSent;
+    this.#turn.stop.release();
+  }
 
-function knownId({ session, agent }: Question): string | undefined {
-  return session.conversation(agent)?.id;
-}
+  /** Where the service cannot be asked for the turn afterwards, it is written down that it got it. */
+  #beforeAsk(): Promise<void> | undefined {
+    const { host, place } = this.#turn;
+    const isUnwritten = this.#backend.recover === undefined && place.turn?.phase === "taken";
+    if (isUnwritten) return place.advance({ phase: "asked" }, undefined, place.patienceMs);
+    return host.owner.isAlive ? undefined : place.permit();
+  }
 
-/** Not broken off: the next turn would look for the conversation before the service has it, and open another one. */
-async function opened(question: Question): Promise<string> {
-  const { session, agent, backend, stop, title, alwaysFind } = question;
-  const { signal } = stop;
-  const id = await stop.holding(() => conversationId({ session, agent, backend, signal, title, alwaysFind }));
-  stop.throwIfStopped();
-  return id;
-}
+  get #knownId(): string | undefined {
+    return this.#turn.session.conversation(this.#asked.agent)?.id;
+  }
 
-function callOf(question: Question, conversationId: string): AskCall {
-  const { session, agent, turnId, text, files, context, stop, texts, note, pace } = question;
-  const state = session.conversation(agent)?.state;
-  return {
-    sessionName: session.name,
-    agent,
-    conversationId,
-    turnId,
-    text,
-    files,
-    context,
-    texts,
-    get signal() {
-      return stop.signal;
-    },
-    ...(state === undefined ? {} : { state }),
-    keep: (kept) => keepState(session, agent, kept),
-    note,
-    pace,
-    permit: session.permit,
-  };
+  /** Not broken off: the next turn would look for the conversation before the service has it, and open another one. */
+  async #opened(): Promise<string> {
+    const { host, session, stop } = this.#turn;
+    const conversation = {
+      ...{
+        session,
+        agent: this.#asked.agent,
+        backend: this.#backend,
+        title: this.#title,
+        signal: stop.signal,
+      },
+      alwaysFind: host.settings.alwaysFind,
+    };
+    const id = await stop.holding(() => conversationId(conversation));
+    stop.throwIfStopped();
+    return id;
+  }
+
+  #callOf(conversationId: string): AskCall {
+    const { host, place, session, message, stop, texts } = this.#turn;
+    const { agent, text, files, context } = this.#asked;
+    const state = session.conversation(agent)?.state;
+    return {
+      sessionName: session.name,
+      agent,
+      conversationId,
+      turnId: place.mark,
+      text,
+      files,
+      context,
+      texts,
+      get signal() {
+        return stop.signal;
+      },
+      ...(state === undefined ? {} : { state }),
+      keep: (kept) => keepState(session, agent, kept),
+      note: (known) => this.#note(known),
+      pace: (key, perSecond) => {
+        const tenant = JSON.stringify([message.platform, message.tenant]);
+        return host.pace.turn({ key, perSecond, tenant, signal: stop.signal });
+      },
+      permit: session.permit,
+    };
+  }
+
+  /** Writes down what the service said of the turn. */
+  #note(known: JsonValue): void {
+    const { host, place } = this.#turn;
+    const { clock, logger } = host.settings;
+    this.#cancelNote?.();
+    this.#cancelNote = clock.after(gatherMs, () => {
+      place.advance({ phase: "asked", known }).catch((error) => {
+        if (!place.isLost) logger.warn("a turn could not be noted", describeError(error));
+      });
+    });
+  }
 }

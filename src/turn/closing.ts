@@ -50,11 +50,10 @@ export class Closing {
   }
 
   /** Has it waited for. What fails is told by the reply, or to the operation's caller. */
-  track<T>(work: Promise<T>): Promise<T> {
+  track(work: Promise<unknown>): void {
     const tracked = work.catch(() => {});
     this.#underWay.add(tracked);
     void tracked.then(() => this.#underWay.delete(tracked));
-    return work;
   }
 
   /** Resolves when nothing is under way any more. */

@@ -4,15 +4,19 @@ import type { JsonValue } from "../json.ts";
 import type { Place } from "../lane/place.ts";
 import { leaseLost } from "../lane/place.ts";
 import { describeError, type Logger } from "../logger.ts";
+import type { Session } from "../session/session.ts";
 import type { Texts } from "../texts/texts.ts";
 import type { Closing } from "./closing.ts";
 import type { Message } from "./message.ts";
 import type { ReplyEvent } from "./reply-event.ts";
-import type { ReplyLog } from "./reply-log.ts";
+import type { ReplyLog, StoredAnswer } from "./reply-log.ts";
 
 /** The first pause before an answer is delivered again, and the longest, in milliseconds; doubled each time. */
 const firstPauseMs = 500;
 const longestPauseMs = 30_000;
+
+/** How long an answer may take to reach its platform before it is written down, in milliseconds. */
+const momentMs = 2_000;
 
 /**
  * A turn's reply, for the adapter that shows it: an async iterable of {@link ReplyEvent}, from the beginning of the
@@ -77,7 +81,8 @@ export class Delivery implements AsyncIterable<ReplyEvent> {
 export type Delivered = "shown" | "refused" | "late" | "lost" | "left";
 
 export interface DelivererOptions {
-  readonly adapter: Adapter;
+  /** Undefined where whoever handed the message in reads the reply. */
+  readonly adapter: Adapter | undefined;
   readonly message: Message;
   readonly log: ReplyLog;
   readonly taken: Promise<boolean>;
@@ -86,20 +91,23 @@ export interface DelivererOptions {
   readonly texts: Texts;
   /** How long one try may take once the answer is whole, in milliseconds. */
   readonly turnTimeout: number;
+  /** How long an answer is kept that its platform does not take, in milliseconds. */
+  readonly undeliveredTime: number;
   /** When the process closes, what the platform does not take now is left to others. */
   readonly closing: Closing;
 }
 
-/** Makes the platform show one whole reply, however often that takes. */
+/** Brings one whole reply to its platform, however often that takes, or to whoever reads it. */
 export class Deliverer {
   /** The turn's place in its lane. Undefined before it has one, and of what was not taken. */
   place: Place | undefined;
-  /** When the answer is given up, by the clock; undefined before it is whole. */
-  giveUpAt: number | undefined;
   readonly log: ReplyLog;
+  /** When the answer is given up, by the clock; undefined before it is whole. */
+  #giveUpAt: number | undefined;
   /** Resolves when the whole answer could not be delivered and will be tried again. */
-  readonly failed: Promise<void>;
+  readonly #failed: Promise<void>;
   #fail: () => void = () => {};
+  #running: Promise<Delivered> | undefined;
   readonly #options: DelivererOptions;
   #posts: JsonValue | undefined;
   #unwritten = false;
@@ -108,7 +116,7 @@ export class Deliverer {
   constructor(options: DelivererOptions) {
     this.#options = options;
     this.log = options.log;
-    this.failed = new Promise((resolve) => {
+    this.#failed = new Promise((resolve) => {
       this.#fail = resolve;
     });
   }
@@ -128,14 +136,14 @@ export class Deliverer {
     this.#unwritten = true;
     this.#cancelWrite ??= clock.after(0, () => {
       this.#cancelWrite = undefined;
-      this.place?.advance(this.takeUnwritten()).catch((error) => {
+      this.place?.advance(this.#takeUnwritten()).catch((error) => {
         logger.warn("it could not be written what was posted", describeError(error));
       });
     });
   }
 
   /** The posts that were not written down yet, for a commit that is made anyway. */
-  takeUnwritten(): { posts?: JsonValue } {
+  #takeUnwritten(): { posts?: JsonValue } {
     this.stopWriting();
     if (!this.#unwritten || this.#posts === undefined) return {};
     this.#unwritten = false;
@@ -147,11 +155,61 @@ export class Deliverer {
     this.#cancelWrite = undefined;
   }
 
-  async run(): Promise<Delivered> {
-    const { adapter, message, clock, closing, logger, taken } = this.#options;
+  /** Begins to deliver what is said; once, however often it is called. */
+  run(): Promise<Delivered> {
+    const { adapter } = this.#options;
+    this.#running ??= adapter === undefined ? this.#read() : this.#deliver(adapter);
+    return this.#running;
+  }
+
+  /**
+   * Waits for the platform to have the whole answer. One that it refuses for now, or does not have within a moment, is
+   * written down, as is one that is left to others.
+   * @param session whose record is written with it
+   * @param isKept whether there is something to write down
+   */
+  async whole(place: Place, session: Session | undefined, isKept: boolean): Promise<Delivered> {
+    const { adapter, clock, closing, undeliveredTime } = this.#options;
+    if (adapter === undefined) return this.run();
+    const stored = place.turn?.answer as unknown as StoredAnswer | undefined;
+    const age = stored === undefined ? 0 : place.storeNow() - stored.at;
+    this.#giveUpAt = clock.now() + undeliveredTime - age;
+    const delivered = this.run();
+    const moment = timer(clock, momentMs);
+    const unwatch = closing.watch(moment.end);
+    const first = await Promise.race([delivered, moment.over, this.#failed]);
+    unwatch();
+    moment.end();
+    const keep = async () => {
+      if (!isKept || place.turn?.phase === "answered") return;
+      const answer = this.log.stored(place.storeNow());
+      await place.advance(
+        { phase: "answered", answer, ...this.#takeUnwritten() },
+        session?.changed ?? undefined,
+      );
+    };
+    if (first === undefined) await keep();
+    const outcome = first ?? (await delivered);
+    if (outcome === "left" && !place.isLost) await keep();
+    return outcome;
+  }
+
+  /** Without an adapter a reply is delivered when its caller has read it, or does not read it. */
+  async #read(): Promise<Delivered> {
+    const { clock, turnTimeout } = this.#options;
+    await this.log.ended();
+    if (!this.log.isRead) return "shown";
+    const wait = timer(clock, turnTimeout);
+    await Promise.race([this.log.drained(), wait.over]);
+    wait.end();
+    return "shown";
+  }
+
+  async #deliver(adapter: Adapter): Promise<Delivered> {
+    const { message, clock, closing, logger, taken } = this.#options;
     for (let tries = 0; ; tries += 1) {
       const delivery = new Delivery(this, taken, tries === 0);
-      const error = await this.#try(delivery);
+      const error = await this.#try(adapter, delivery);
       if (error === undefined) return "shown";
       delivery.revoke();
       // There is nothing to try again before the answer is whole.
@@ -169,7 +227,7 @@ export class Deliverer {
       if (!passes) return "refused";
       const backoff = Math.min(firstPauseMs * 2 ** tries, longestPauseMs) * (0.75 + clock.random() / 4);
       const waitMs = retryAfterMs ?? backoff;
-      if (this.giveUpAt !== undefined && clock.now() + waitMs > this.giveUpAt) return "late";
+      if (this.#giveUpAt !== undefined && clock.now() + waitMs > this.#giveUpAt) return "late";
       if (closing.isBegun) return "left";
       this.#fail();
       const wait = timer(clock, waitMs);
@@ -181,8 +239,8 @@ export class Deliverer {
   }
 
   /** @returns what it failed with */
-  async #try(delivery: Delivery): Promise<unknown> {
-    const { adapter, message, clock, turnTimeout } = this.#options;
+  async #try(adapter: Adapter, delivery: Delivery): Promise<unknown> {
+    const { message, clock, turnTimeout } = this.#options;
     let wait: Timer | undefined;
     let isOver = false;
     const tooLong = this.log.ended().then(async () => {

@@ -2,7 +2,8 @@ import type { Adapter } from "../adapter/adapter.ts";
 import type { FileInput } from "../backends/backend.ts";
 import { AparteError } from "../errors.ts";
 import type { JsonObject, JsonValue } from "../json.ts";
-import { checkSpeaker, type Speaker, speakerOf } from "../speaker/speaker.ts";
+import type { ScopedSpeaker } from "../speaker/scope.ts";
+import { checkSpeaker, isFrom, type Speaker, speakerOf } from "../speaker/speaker.ts";
 import { checkContext } from "./context.ts";
 
 /** One message of a speaker. */
@@ -72,6 +73,21 @@ export function mergeKey({ platform, bot, tenant, agent, channel, thread }: Mess
 /** The message as a lane's document keeps it. */
 export interface StoredMessage extends Omit<Message, "files" | "signal"> {
   readonly files?: readonly StoredFile[];
+}
+
+/** A message's turn as its lane's document keeps it. */
+export interface StoredTurn {
+  readonly v: 1;
+  readonly speaker: ScopedSpeaker;
+  readonly message: StoredMessage;
+  /** The message goes to the person, and no agent is asked. */
+  readonly isOutgoing?: true;
+}
+
+/** Whether a turn, as its lane has it, is somebody's question there. */
+export function isAsked(body: JsonValue, speaker: Speaker): boolean {
+  const { message, isOutgoing } = body as unknown as StoredTurn;
+  return isOutgoing !== true && isFrom(message, speaker);
 }
 
 interface StoredFile {

@@ -1,6 +1,7 @@
 import { AparteError, type AparteErrorCode, asAparteError, inWords } from "../errors.ts";
 import type { JsonValue } from "../json.ts";
 import { plainTexts, type Texts } from "../texts/texts.ts";
+import type { LinkGuard } from "./links.ts";
 import { type ReplyEvent, Transcript } from "./reply-event.ts";
 
 /** A whole answer as its lane keeps it, until the platform has it. */
@@ -20,10 +21,15 @@ export class ReplyLog {
   readonly #waiting = new Set<() => void>();
   #readers = 0;
   readonly #texts: Texts;
+  readonly #guard: LinkGuard | undefined;
 
-  /** @param texts in which the person is told what the turn failed with */
-  constructor(texts: Texts = plainTexts) {
+  /**
+   * @param texts in which the person is told what the turn failed with
+   * @param guard undefined where links may lead anywhere
+   */
+  constructor(texts: Texts = plainTexts, guard?: LinkGuard) {
     this.#texts = texts;
+    this.#guard = guard;
   }
 
   /** The answer of a turn whose process died before the platform had it. */
@@ -48,6 +54,17 @@ export class ReplyLog {
     return this.#readers > 0;
   }
 
+  /** What an agent or the application says: its links are looked at. */
+  say(event: ReplyEvent): void {
+    for (const shown of this.#guard?.shown(event) ?? [event]) this.push(shown);
+  }
+
+  /** What was held back of an answer that ends here. */
+  sayRest(): void {
+    for (const event of this.#guard?.rest ?? []) this.push(event);
+  }
+
+  /** What aparte itself says, and what was looked at before. */
   push(event: ReplyEvent): void {
     if (this.#hasEnded) return;
     this.#events.push(event);
@@ -66,10 +83,10 @@ export class ReplyLog {
     this.end();
   }
 
-  /** Says what another log says, from its beginning to its end. */
-  async follow(other: ReplyLog): Promise<void> {
+  /** Says what another reply says, from its beginning to its end. */
+  async follow(other: AsyncIterable<ReplyEvent>): Promise<void> {
     try {
-      for await (const event of other.read()) this.push(event);
+      for await (const event of other) this.push(event);
       this.end();
     } catch (error) {
       this.fail(error);
@@ -101,13 +118,10 @@ export class ReplyLog {
     }
   }
 
-  /**
-   * The words of the answer so far, without what aparte tells besides.
-   * @param rest what is said already, and yet to come here
-   */
-  answer(rest: readonly ReplyEvent[] = []): string {
+  /** The words of the answer so far, also those that are held back, without what aparte tells besides. */
+  get answer(): string {
     const transcript = new Transcript();
-    for (const event of [...this.#events, ...rest]) transcript.add(event);
+    for (const event of [...this.#events, ...(this.#guard?.rest ?? [])]) transcript.add(event);
     return transcript.answer;
   }
 

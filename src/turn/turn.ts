@@ -1,27 +1,16 @@
-import type { AsyncLocalStorage } from "node:async_hooks";
 import type { Adapter } from "../adapter/adapter.ts";
-import type { Backend, FileInput } from "../backends/backend.ts";
-import type { Pace } from "../backends/http/pace.ts";
-import { type Clock, timer, within } from "../clock.ts";
+import { within } from "../clock.ts";
 import { AparteError } from "../errors.ts";
-import type { JsonObject, JsonValue } from "../json.ts";
-import type { CarriedTurn } from "../lane/machine.ts";
-import type { Owner } from "../lane/owner.ts";
+import type { JsonValue } from "../json.ts";
 import type { Begun, Place } from "../lane/place.ts";
 import { describeError } from "../logger.ts";
-import type { Settings } from "../options.ts";
-import { clearConversation } from "../session/operations.ts";
 import { Session } from "../session/session.ts";
-import type { ScopedSpeaker } from "../speaker/scope.ts";
-import type { SessionIdentity, SessionNames } from "../speaker/session-names.ts";
-import { deliveryPlace, isFrom, type Speaker } from "../speaker/speaker.ts";
+import type { SessionIdentity } from "../speaker/session-names.ts";
+import { deliveryPlace } from "../speaker/speaker.ts";
 import { type Texts, textsFor } from "../texts/texts.ts";
-import type { Agents } from "./agents.ts";
-import { ask, type Question, recover } from "./ask.ts";
-import type { Closing } from "./closing.ts";
-import { checkContext } from "./context.ts";
-import { type Delivered, Deliverer } from "./delivery.ts";
-import type { Limits } from "./limits.ts";
+import { Answering } from "./answering.ts";
+import { Deliverer } from "./delivery.ts";
+import type { LiveTurn, TurnHost } from "./host.ts";
 import { LinkGuard } from "./links.ts";
 import {
   checkMessage,
@@ -29,68 +18,21 @@ import {
   type Message,
   mergeKey,
   restoreMessage,
-  type StoredMessage,
+  type StoredTurn,
   storeMessage,
 } from "./message.ts";
-import { type Emit, type Middleware, type TurnContext, through, turnOver } from "./middleware.ts";
-import { conversationOver, fileLost, limited, type Notice, notice, undelivered } from "./notices.ts";
+import { limited, type Notice, notice } from "./notices.ts";
 import { Reply } from "./reply.ts";
-import { type ReplyEvent, Transcript } from "./reply-event.ts";
+import { Transcript } from "./reply-event.ts";
 import { ReplyLog, type StoredAnswer, turnFailed } from "./reply-log.ts";
 import { Stop } from "./stop.ts";
-import { type TurnEvent, type TurnMoment, tell } from "./watching.ts";
-
-/** A message's turn as its lane's document keeps it. */
-export interface StoredTurn {
-  readonly v: 1;
-  readonly speaker: ScopedSpeaker;
-  readonly message: StoredMessage;
-  /** The message goes to the person, and no agent is asked. */
-  readonly isOutgoing?: true;
-}
-
-/** The lane in which the calling code runs. */
-export interface CurrentLane {
-  /** Undefined once it has gone on. */
-  readonly session: Session | undefined;
-  readonly agent: string | undefined;
-}
-
-/** What turns have of the mapper that runs them. */
-export interface TurnHost {
-  readonly settings: Settings;
-  readonly clock: Clock;
-  readonly owner: Owner;
-  readonly names: SessionNames;
-  /** Undefined where there are none. */
-  readonly limits: Limits | undefined;
-  readonly pace: Pace;
-  /** By {@link deliveryPlace}. */
-  readonly adapters: ReadonlyMap<string, Adapter>;
-  readonly middlewares: readonly Middleware[];
-  readonly current: AsyncLocalStorage<CurrentLane>;
-  readonly turns: LiveTurns;
-  readonly closing: Closing;
-  readonly agents: Agents;
-}
-
-/** What the agent is asked. */
-type Asked = Pick<TurnContext, "agent" | "text" | "files" | "context">;
-
-/** The turns of this process that have not ended, by lane and event. */
-export type LiveTurns = Map<string, Turn>;
+import { TurnWatch } from "./watching.ts";
 
 /**
  * How often a turn is tried whose process dies each time. An owner that was buried while it stood still counts as dead,
  * and whoever waits behind a turn that kills its process dies with it: fewer would set turns aside that harm nobody.
  */
 const maxAttempts = 10;
-
-/** How long an answer may take to reach its platform before it is written down, in milliseconds. */
-const momentMs = 2_000;
-
-/** How long what the service says of a turn is gathered before it is written, in milliseconds: most turns end before. */
-const gatherMs = 250;
 
 /** How long a platform may take to give a message again, in milliseconds. */
 const rereadMs = 5_000;
@@ -104,29 +46,21 @@ export class Turn {
   /** In the person's language. */
   readonly #texts: Texts;
   readonly #log: ReplyLog;
-  /** Undefined where links may lead anywhere. */
-  readonly #guard: LinkGuard | undefined;
   readonly #adapter: Adapter | undefined;
-  readonly #deliverer: Deliverer | undefined;
+  readonly #deliverer: Deliverer;
   readonly #stop = new Stop();
-  #delivered: Promise<Delivered> | undefined;
   #resolveTaken: (isTaken: boolean) => void = () => {};
   #rejectTaken: (error: unknown) => void = () => {};
   #place: Place | undefined;
   #isOutgoing = false;
+  /** Undefined before the turn runs, and where its record is damaged. */
   #session: Session | undefined;
-  /** In {@link LiveTurns}. */
+  #answering: Answering | undefined;
+  /** In the turns of this process. */
   #name: string | undefined;
   #hasWaited = false;
-  #agent: string | undefined;
-  /** When it began to run, by the clock. */
-  #begunAt = 0;
-  #isSent = false;
-  #mayComeAgain = false;
   /** Interrupted before it had an answer, or a failure to tell of. */
   #isInterrupted = false;
-  #isOver = false;
-  #cancelNote: (() => void) | undefined;
 
   /** @param adapter delivers the reply; without it, only the caller reads it */
   constructor(host: TurnHost, message: Message, adapter?: Adapter, answer?: StoredAnswer) {
@@ -134,28 +68,19 @@ export class Turn {
     this.message = message;
     this.#adapter = adapter;
     this.#texts = textsFor(message ?? {}, host.settings.texts);
-    this.#log = answer === undefined ? new ReplyLog(this.#texts) : ReplyLog.of(answer, this.#texts);
-    const { linkHosts } = host.settings;
-    this.#guard = linkHosts && new LinkGuard(linkHosts);
+    const { clock, closing, settings } = host;
+    const { linkHosts, logger, turnTimeout, undeliveredTime } = settings;
+    const guard = linkHosts && new LinkGuard(linkHosts);
+    this.#log = answer === undefined ? new ReplyLog(this.#texts, guard) : ReplyLog.of(answer, this.#texts);
     const taken = new Promise<boolean>((resolve, reject) => {
       this.#resolveTaken = resolve;
       this.#rejectTaken = reject;
     });
     this.reply = new Reply(this.#log, taken, () => this.#stop.stop("stopped"));
-    const { clock, settings, closing } = host;
-    this.#deliverer =
-      adapter &&
-      new Deliverer({
-        adapter,
-        message,
-        taken,
-        clock,
-        closing,
-        log: this.#log,
-        logger: settings.logger,
-        texts: this.#texts,
-        turnTimeout: settings.turnTimeout,
-      });
+    this.#deliverer = new Deliverer({
+      ...{ adapter, message, taken, log: this.#log, texts: this.#texts },
+      ...{ clock, closing, logger, turnTimeout, undeliveredTime },
+    });
   }
 
   /** A turn that says a text to the person, after those before it. */
@@ -182,21 +107,6 @@ export class Turn {
     return turn;
   }
 
-  /** Whether the turn has ended: what was made for it works no more. */
-  get isOver(): boolean {
-    return this.#isOver;
-  }
-
-  /** The session, while the turn runs. */
-  get session(): Session | undefined {
-    return this.#isOver ? undefined : this.#session;
-  }
-
-  /** The agent that is asked, once it is known. */
-  get agent(): string | undefined {
-    return this.#agent;
-  }
-
   /** Goes from "taken" to "delivered". Never rejects: what fails is told by the reply. */
   async live(): Promise<void> {
     const given = this.message?.signal;
@@ -211,7 +121,7 @@ export class Turn {
       this.#host.settings.logger.error("a turn failed", describeError(error));
       this.#log.fail(error);
     } finally {
-      this.#isOver = true;
+      this.#answering?.end();
       // A signal may be that of many messages, and live as long as the process.
       signal?.removeEventListener("abort", cancel);
       const { turns } = this.#host;
@@ -228,9 +138,9 @@ export class Turn {
     const name = `${place.lane} ${place.key}`;
     this.#name = name;
     host.turns.set(name, this);
-    if (this.#deliverer !== undefined) this.#deliverer.place = place;
+    this.#deliverer.place = place;
     // Begun before the platform is told that the message was taken.
-    void this.#deliver();
+    void this.#deliverer.run();
     this.#resolveTaken(true);
     // What came before this process closed, and runs, ends here.
     const isLeft = host.closing.isBegun && (isForOthers || !place.isRunning);
@@ -246,7 +156,7 @@ export class Turn {
     } else if (begun === "withdrawn") {
       if (!this.#log.hasEnded) this.#log.push(notice("stopped", this.#texts));
       this.#log.end();
-      await this.#delivered;
+      await this.#deliverer.run();
     } else this.#log.fail(new AparteError("closed", "Another process goes on with the turn."));
   }
 
@@ -306,7 +216,7 @@ export class Turn {
       settings.logger.error("a message was not taken", describeError(failure));
       this.#log.fail(failure);
       this.#rejectTaken(failure);
-      await this.#deliver();
+      await this.#deliverer.run();
     }
     return undefined;
   }
@@ -316,18 +226,18 @@ export class Turn {
     this.#resolveTaken(false);
     this.#log.push(why);
     this.#log.end();
-    if (why.code !== "duplicate") await this.#deliver();
+    if (why.code !== "duplicate") await this.#deliverer.run();
   }
 
   /** The same message is being answered here: whoever asks again reads along, and its platform is told no more. */
-  async #readAlong(first: Turn): Promise<void> {
+  async #readAlong(first: LiveTurn): Promise<void> {
     try {
       await first.reply.taken;
       this.#resolveTaken(false);
     } catch (error) {
       this.#rejectTaken(error);
     }
-    await this.#log.follow(first.#log);
+    await this.#log.follow(first.reply);
   }
 
   /** Waits until the turn runs, or will not. */
@@ -367,94 +277,41 @@ export class Turn {
     // A process that died may have sent it: until that is known, no other turn may carry its words.
     if (!this.#log.hasEnded && (place.turn?.attempt ?? 1) > 1) this.#stop.hold();
     void place.stopped.then((reason) => this.#stop.stop(reason));
-    this.#begunAt = clock.now();
-    this.#tell("start", place);
+    const watch = new TurnWatch(place, this.message.platform, clock);
     try {
       if (place.record === undefined) throw recordDamaged();
       this.#session = new Session(name, speaker, place, this.#stop, place.record);
       if (!this.#log.hasEnded) {
         if ((place.turn?.attempt ?? 1) > maxAttempts) throw diedTooOften();
-        await this.#stop.withGrace(this.#answer(this.#session, place), clock);
-        this.#sayRest();
+        await this.#stop.withGrace(this.#answer(place, this.#session, watch), clock);
+        this.#log.sayRest();
         this.#log.end();
       }
     } catch (error) {
-      this.#fail(error, place);
+      this.#fail(error, place, watch);
     }
     cancelTimer();
-    this.#cancelNote?.();
+    this.#answering?.dropNote();
     try {
       await this.#end(place);
     } catch (error) {
       // Another owner's by now, which is no failure of this one.
       if (!place.isLost) logger.error("a turn could not be ended", describeError(error));
     }
-    this.#tell("end", place);
+    watch.tell("end");
   }
 
-  /** Tells whoever watches the process's turns. */
-  #tell(moment: TurnMoment, place: Place, more: Pick<TurnEvent, "usage" | "code"> = {}): void {
-    tell(moment, () => ({
-      sessionName: place.lane,
-      turnId: place.mark,
-      platform: this.message.platform,
-      attempt: place.turn?.attempt ?? 1,
-      ...(this.#agent === undefined ? {} : { agent: this.#agent }),
-      elapsedMs: this.#host.clock.now() - this.#begunAt,
-      ...more,
-    }));
-  }
-
-  /** Middlewares, then the agent. */
-  async #answer(session: Session, place: Place): Promise<void> {
-    const { settings, middlewares, current, agents, limits } = this.#host;
-    const attempt = place.turn?.attempt ?? 1;
+  async #answer(place: Place, session: Session, watch: TurnWatch): Promise<void> {
     if (this.#isOutgoing) {
-      this.#say({ type: "message", text: this.message.text });
+      this.#log.say({ type: "message", text: this.message.text });
       return;
     }
     if (this.#hasWaited && !(await this.#reread())) return;
-    const { message } = this;
-    this.#tellUndelivered(session);
-    // A turn that is taken up again was counted before.
-    const waitMs = limits === undefined || attempt > 1 ? 0 : await limits.take(message);
-    if (waitMs > 0) {
-      this.#log.push(limited(waitMs, this.#texts));
-      // A caller sends it again; a platform may bring it twice, and the person is told once.
-      this.#mayComeAgain = this.#adapter === undefined;
-      return;
-    }
-    const found = agents.reachedBy(message, session.record.agent);
-    const agent = typeof found === "string" ? found : await found;
-    this.#agent = agent;
-    const carried = place.turn?.carries ?? [];
-    const words = [...carried.map(textOf), message.text].filter((text) => text !== "").join("\n");
-    const asked: Asked = {
-      agent,
-      text: words,
-      files: this.#files(place, carried),
-      context: Object.assign({}, ...carried.map(contextOf), message.context),
-    };
-    const emit = (event: ReplyEvent) => this.#say(event);
-    const last = (into: Emit) => this.#ask(session, place, asked, into);
-    if (middlewares.length === 0) return last(emit);
-    const forgotten = () =>
-      settings.logger.error("a middleware did not await next(): write `await next()` or `return next()`");
-    const context = this.#context(session, attempt, asked);
-    await current.run(this, () => through(middlewares, context, last, emit, forgotten));
-    // A middleware that answers for an agent that failed does not answer for one that was stopped.
-    this.#stop.throwIfStopped();
-  }
-
-  #say(event: ReplyEvent): void {
-    if (this.#isOver) throw turnOver();
-    if (this.#stop.reason !== undefined) return;
-    for (const shown of this.#guard?.shown(event) ?? [event]) this.#log.push(shown);
-  }
-
-  /** What was held back of an answer that ends here. */
-  #sayRest(): void {
-    for (const event of this.#guard?.rest ?? []) this.#log.push(event);
+    this.#answering = new Answering({
+      ...{ host: this.#host, place, session, message: this.message, adapter: this.#adapter },
+      ...{ texts: this.#texts, log: this.#log, stop: this.#stop, watch },
+    });
+    await this.#answering.run();
   }
 
   /** @returns false when its person took the message back */
@@ -472,156 +329,9 @@ export class Turn {
     }
   }
 
-  /** The turn as middlewares see it, who may change what is asked. */
-  #context(session: Session, attempt: number, asked: Asked): TurnContext {
-    const answer = () => this.#log.answer(this.#guard?.rest);
-    const stop = this.#stop;
-    const change = (changed: Partial<Asked>) => {
-      if (this.#isOver) throw turnOver();
-      if (changed.agent !== undefined) this.#host.agents.backend(changed.agent);
-      if (changed.context !== undefined) checkContext(changed.context);
-      Object.assign(asked, changed);
-      this.#agent = asked.agent;
-    };
-    const context = {
-      message: this.message,
-      sessionName: session.name,
-      attempt,
-      locals: {},
-      get signal() {
-        return stop.signal;
-      },
-      get answer() {
-        return answer();
-      },
-      say: (said: string) => this.#say({ type: "message", text: said }),
-    };
-    for (const name of ["agent", "text", "files", "context"] as const) {
-      const set = (value: unknown) => change({ [name]: value });
-      Object.defineProperty(context, name, { enumerable: true, get: () => asked[name], set });
-    }
-    return context as unknown as TurnContext;
-  }
-
-  async #ask(
-    session: Session,
-    place: Place,
-    { agent, text, files, context }: Asked,
-    emit: Emit,
-  ): Promise<void> {
-    const { settings, agents, pace } = this.#host;
-    const stop = this.#stop;
-    const backend = agents.backend(agent);
-    const { known, phase, attempt = 1 } = place.turn ?? {};
-    const question: Question = {
-      session,
-      agent,
-      backend,
-      text,
-      files,
-      context,
-      stop,
-      turnId: place.mark,
-      title: settings.title(this.message),
-      alwaysFind: settings.alwaysFind,
-      texts: this.#texts,
-      beforeAsk: () => {
-        const before = this.#beforeAsk(place, backend);
-        if (before !== undefined) return before.then(() => this.#send(place));
-        this.#send(place);
-        return undefined;
-      },
-      found: (isSent) => {
-        this.#isSent ||= isSent;
-        stop.release();
-      },
-      note: (said) => this.#note(place, said),
-      pace: (key, perSecond) => {
-        const tenant = JSON.stringify([this.message.platform, this.message.tenant]);
-        return pace.turn({ key, perSecond, tenant, signal: stop.signal });
-      },
-    };
-    if (session.record.isPaused) {
-      emit(notice("paused", this.#texts));
-      return;
-    }
-    if (session.idleMs >= settings.freshAfter) await this.#startAfresh(session, agent, emit);
-    session.touch();
-    if (!this.#host.owner.isAlive) await place.permit();
-    stop.throwIfStopped();
-    const said = attempt > 1 ? recover(question, known, phase === "asked") : ask(question);
-    let hasSpoken = false;
-    for await (const event of said) {
-      stop.throwIfStopped();
-      if (event.type === "usage") {
-        const { type: _, ...usage } = event;
-        this.#tell("usage", place, { usage });
-      } else if (event.type === "handoff") session.pause(true);
-      else if (!hasSpoken && ["text", "message", "file"].includes(event.type)) {
-        hasSpoken = true;
-        this.#tell("first-word", place);
-      }
-      emit(event);
-    }
-    stop.throwIfStopped();
-  }
-
-  /** After long silence no agent is to know what was said before. Written down before one is asked. */
-  async #startAfresh(session: Session, asked: string, emit: Emit): Promise<void> {
-    const { agents } = this.#host.settings;
-    const hadConversation = session.conversation(asked)?.id !== undefined;
-    for (const agent of Object.keys(session.record.conversations)) {
-      const backend = agents.get(agent);
-      if (backend !== undefined) await clearConversation(session, agent, backend);
-    }
-    session.touch();
-    await session.save();
-    if (hadConversation) emit(conversationOver(this.#texts));
-  }
-
-  /** From here on the service may have the turn. */
-  #send(place: Place): void {
-    this.#stop.throwIfStopped();
-    this.#isSent = true;
-    this.#tell("asked", place);
-  }
-
-  /** Where the service cannot be asked for the turn afterwards, it is written down that it got it. */
-  #beforeAsk(place: Place, backend: Backend): Promise<void> | undefined {
-    const isUnwritten = backend.recover === undefined && place.turn?.phase === "taken";
-    if (isUnwritten) return place.advance({ phase: "asked" }, undefined, place.patienceMs);
-    return this.#host.owner.isAlive ? undefined : place.permit();
-  }
-
-  #note(place: Place, known: JsonValue): void {
-    const { clock, settings } = this.#host;
-    this.#cancelNote?.();
-    this.#cancelNote = clock.after(gatherMs, () => {
-      place.advance({ phase: "asked", known }).catch((error) => {
-        if (!place.isLost) settings.logger.warn("a turn could not be noted", describeError(error));
-      });
-    });
-  }
-
-  /** The files of the message, and of those whose words it carries. */
-  #files(place: Place, carried: readonly CarriedTurn[]): readonly FileInput[] {
-    const { files = [] } = this.message;
-    if (carried.length === 0) return files;
-    const { turns } = this.#host;
-    const earlier = carried.flatMap(({ key, body }) => {
-      const name = `${place.lane} ${key}`;
-      const live = turns.get(name)?.message;
-      turns.delete(name);
-      const restored = live ?? restoreMessage((body as unknown as StoredTurn).message, this.#adapter);
-      if (restored === undefined) this.#log.push(fileLost(this.#texts));
-      return restored?.files ?? [];
-    });
-    return [...earlier, ...files];
-  }
-
   /** Ends a reply whose turn did not get to its end by itself. */
-  #fail(error: unknown, place: Place): void {
-    this.#sayRest();
+  #fail(error: unknown, place: Place, watch: TurnWatch): void {
+    this.#log.sayRest();
     const { reason } = this.#stop;
     if (reason === "stopped" || reason === "interrupted") {
       this.#isInterrupted = reason === "interrupted";
@@ -635,74 +345,26 @@ export class Turn {
       const { logger } = this.#host.settings;
       logger.error("a turn failed", { ...describeError(failure), session: place.lane });
     }
-    this.#tell("error", place, { code: failure.code });
+    watch.tell("error", { code: failure.code });
     this.#log.fail(failure);
-  }
-
-  #deliver(): Promise<Delivered> {
-    this.#delivered ??= this.#deliverer === undefined ? this.#read() : this.#deliverer.run();
-    return this.#delivered;
-  }
-
-  /** A reply without an adapter is delivered when its caller has read it, or does not read it. */
-  async #read(): Promise<Delivered> {
-    const { clock, settings } = this.#host;
-    await this.#log.ended();
-    if (!this.#log.isRead) return "shown";
-    const wait = timer(clock, settings.turnTimeout);
-    await Promise.race([this.#log.drained(), wait.over]);
-    wait.end();
-    return "shown";
   }
 
   /** Waits until the platform has the answer, and ends the turn in its lane. */
   async #end(place: Place): Promise<void> {
     if (place.isLost) return;
-    const { owner } = this.#host;
-    const outcome = await this.#shown(place);
-    if (outcome === "lost" || place.isLost) return;
     const session = this.#session;
-    if (outcome === "left") {
-      await this.#keepAnswer(place);
-      await owner.release([place]);
-      return;
-    }
+    const outcome = await this.#deliverer.whole(place, session, !this.#isUnsent);
+    if (outcome === "lost" || place.isLost) return;
+    if (outcome === "left") return this.#host.owner.release([place]);
     if (outcome === "refused" || outcome === "late") this.#giveUp(session, outcome);
-    this.#deliverer?.stopWriting();
-    await place.end(session?.changed, { isUnsent: this.#isUnsent, mayComeAgain: this.#mayComeAgain });
+    this.#deliverer.stopWriting();
+    const mayComeAgain = this.#answering?.mayComeAgain ?? false;
+    await place.end(session?.changed, { isUnsent: this.#isUnsent, mayComeAgain });
   }
 
   /** Interrupted before the agent got it: its words go to the turn that interrupted it, or run again. */
   get #isUnsent(): boolean {
-    return this.#isInterrupted && !this.#isSent;
-  }
-
-  /** Waits for the platform. An answer that it refused for now, or does not have within a moment, is written down. */
-  async #shown(place: Place): Promise<Delivered> {
-    const { clock, owner, settings } = this.#host;
-    const deliverer = this.#deliverer;
-    if (deliverer === undefined) return this.#deliver();
-    const kept = place.turn?.answer as unknown as StoredAnswer | undefined;
-    const age = kept === undefined ? 0 : owner.storeNow() - kept.at;
-    deliverer.giveUpAt = clock.now() + settings.undeliveredTime - age;
-    const delivered = this.#deliver();
-    const moment = timer(clock, momentMs);
-    const unwatch = this.#host.closing.watch(moment.end);
-    const first = await Promise.race([delivered, moment.over, deliverer.failed]);
-    unwatch();
-    moment.end();
-    if (first !== undefined) return first;
-    await this.#keepAnswer(place);
-    return delivered;
-  }
-
-  async #keepAnswer(place: Place): Promise<void> {
-    // Words that nobody got yet run again, where their turn is left to others.
-    if (place.turn?.phase === "answered" || this.#isUnsent) return;
-    const answer = this.#log.stored(this.#host.owner.storeNow());
-    const record = this.#session?.changed;
-    const posts = this.#deliverer?.takeUnwritten();
-    await place.advance({ phase: "answered", answer, ...posts }, record ?? undefined);
+    return this.#isInterrupted && this.#answering?.isSent !== true;
   }
 
   /** The platform will not have the answer: the person is told when they come back. */
@@ -714,19 +376,6 @@ export class Turn {
     if (transcript.answer === "") return;
     session?.keepUndelivered({ place: mergeKey(this.message), text: transcript.answer });
   }
-
-  #tellUndelivered(session: Session): void {
-    const { undelivered: lost } = session.record;
-    if (lost === undefined || this.#adapter === undefined) return;
-    this.#log.push(undelivered(lost.place === mergeKey(this.message) ? lost.text : undefined, this.#texts));
-    session.keepUndelivered(undefined);
-  }
-}
-
-/** Whether a turn, as its lane has it, is somebody's question there. */
-export function isAsked(body: JsonValue, speaker: Speaker): boolean {
-  const { message, isOutgoing } = body as unknown as StoredTurn;
-  return isOutgoing !== true && isFrom(message, speaker);
 }
 
 function filesLost(): AparteError {
@@ -742,12 +391,4 @@ function recordDamaged(): AparteError {
 
 function diedTooOften(): AparteError {
   return new AparteError("answer-lost", "The turn was set aside: each process that ran it died.");
-}
-
-function textOf({ body }: CarriedTurn): string {
-  return (body as unknown as StoredTurn).message.text;
-}
-
-function contextOf({ body }: CarriedTurn): JsonObject | undefined {
-  return (body as unknown as StoredTurn).message.context;
 }

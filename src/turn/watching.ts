@@ -1,4 +1,6 @@
 import { type Channel, channel } from "node:diagnostics_channel";
+import type { Clock } from "../clock.ts";
+import type { Place } from "../lane/place.ts";
 
 /**
  * What is told of a turn on the channels `aparte:turn:start`, `…:asked`, `…:first-word`, `…:usage`, `…:error` and
@@ -23,13 +25,40 @@ export interface TurnEvent {
 
 const names = ["start", "asked", "first-word", "usage", "error", "end"] as const;
 
-export type TurnMoment = (typeof names)[number];
+type TurnMoment = (typeof names)[number];
 
 const channels = Object.fromEntries(
   names.map((name) => [name, channel(`aparte:turn:${name}`)]),
 ) as unknown as Readonly<Record<TurnMoment, Channel>>;
 
-/** @param eventOf called only where somebody listens */
-export function tell(moment: TurnMoment, eventOf: () => TurnEvent): void {
-  if (channels[moment].hasSubscribers) channels[moment].publish(eventOf());
+/** Tells whoever watches the process's turns of one of them, from when it begins to run. */
+export class TurnWatch {
+  /** Undefined before it is known. */
+  agent: string | undefined;
+  readonly #place: Place;
+  readonly #platform: string;
+  readonly #clock: Clock;
+  readonly #begunAt: number;
+
+  constructor(place: Place, platform: string, clock: Clock) {
+    this.#place = place;
+    this.#platform = platform;
+    this.#clock = clock;
+    this.#begunAt = clock.now();
+    this.tell("start");
+  }
+
+  tell(moment: TurnMoment, more: Pick<TurnEvent, "usage" | "code"> = {}): void {
+    if (!channels[moment].hasSubscribers) return;
+    const event: TurnEvent = {
+      sessionName: this.#place.lane,
+      turnId: this.#place.mark,
+      platform: this.#platform,
+      attempt: this.#place.turn?.attempt ?? 1,
+      ...(this.agent === undefined ? {} : { agent: this.agent }),
+      elapsedMs: this.#clock.now() - this.#begunAt,
+      ...more,
+    };
+    channels[moment].publish(event);
+  }
 }

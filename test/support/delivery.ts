@@ -39,6 +39,7 @@ export function deliveryOf(
       texts: plainTexts,
       logger: { info() {}, warn() {}, error() {} },
       turnTimeout: 60_000,
+      undeliveredTime: 60_000,
     },
     closing: new Closing(),
   });

@@ -95,15 +95,15 @@ export const faults = [
   },
   {
     name: "a turn that is asked before that is written down",
-    file: "turn/turn.js",
-    from: 'const isUnwritten = backend.recover === undefined && place.turn?.phase === "taken";',
+    file: "turn/ask.js",
+    from: 'const isUnwritten = this.#backend.recover === undefined && place.turn?.phase === "taken";',
     to: "const isUnwritten = false;",
     within: 200,
   },
   {
     name: "an answer that is not written down",
-    file: "turn/turn.js",
-    from: 'if (place.turn?.phase === "answered")\n            return;',
+    file: "turn/delivery.js",
+    from: 'if (!isKept || place.turn?.phase === "answered")\n                return;',
     to: "return;",
     within: 60_000,
   },
@@ -145,14 +145,14 @@ export const faults = [
   {
     name: "words that were interrupted before they were sent, and are dropped",
     file: "lane/machine.js",
-    from: "const carried = isUnsent ? carriedOn(rest, running) : rest;",
+    from: "const carried = isUnsent && !running.isStopped ? carriedOn(rest, running) : rest;",
     to: "const carried = rest;",
     within: 500,
   },
   {
     name: "words that were sent, and are carried on",
     file: "lane/machine.js",
-    from: "const carried = isUnsent ? carriedOn(rest, running) : rest;",
+    from: "const carried = isUnsent && !running.isStopped ? carriedOn(rest, running) : rest;",
     to: "const carried = running.isInterrupted ? carriedOn(rest, running) : rest;",
     within: 50,
   },
@@ -208,8 +208,8 @@ export const faults = [
   {
     name: "words of a turn that failed are said again with the next one",
     file: "turn/turn.js",
-    from: "!this.#isSent && this.#isInterrupted",
-    to: '!this.#isSent && this.#stop.signal.reason === "interrupted"',
+    from: "return this.#isInterrupted &&",
+    to: 'return this.#stop.reason === "interrupted" &&',
     within: 30000,
   },
 ];

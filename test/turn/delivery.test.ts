@@ -95,7 +95,15 @@ describe("An answer that the platform does not take", () => {
           if (tries < 3) throw new Error("away");
         },
       },
-      ...{ message: messageOf("m1"), taken: Promise.resolve(true), clock, closing, log, turnTimeout },
+      ...{
+        message: messageOf("m1"),
+        taken: Promise.resolve(true),
+        clock,
+        closing,
+        log,
+        turnTimeout,
+        undeliveredTime,
+      },
       ...{ logger: a.log, texts: plainTexts },
     });
     log.end();

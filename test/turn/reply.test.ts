@@ -208,7 +208,7 @@ describe("A log of a reply", () => {
 
   it("follows another one to its end, or its failure", async () => {
     const [first, second] = [new ReplyLog(), new ReplyLog()];
-    const following = second.follow(first);
+    const following = second.follow(first.read());
     first.push(text("a"));
     const failure = new AparteError("backend-quota", "Used up.");
     first.fail(failure);
@@ -216,7 +216,7 @@ describe("A log of a reply", () => {
     const reply = new Reply(second, Promise.resolve(true), () => {});
     await expect(reply.text()).rejects.toBe(failure);
     const third = new ReplyLog();
-    await third.follow(logOf([message("one")]));
+    await third.follow(logOf([message("one")]).read());
     expect(await all(third.read())).toEqual([message("one")]);
   });
 

@@ -1,0 +1,192 @@
+import type { FileInput } from "../backends/backend.ts";
+import type { CarriedTurn } from "../lane/machine.ts";
+import { clearConversation } from "../session/operations.ts";
+import type { Session } from "../session/session.ts";
+import { type Asked, Question } from "./ask.ts";
+import { checkContext } from "./context.ts";
+import type { CurrentLane, RunningTurn } from "./host.ts";
+import { mergeKey, restoreMessage, type StoredMessage, type StoredTurn } from "./message.ts";
+import { type Emit, type TurnContext, through, turnOver } from "./middleware.ts";
+import { conversationOver, fileLost, limited, notice, undelivered } from "./notices.ts";
+import type { ReplyEvent } from "./reply-event.ts";
+
+/** How a turn that runs gets its answer: limits, the agent that is meant, the middlewares, and the agent within them. */
+export class Answering implements CurrentLane {
+  /** Its event may come again: the agent was not asked, and whoever handed it in is told when to. */
+  mayComeAgain = false;
+  readonly #turn: RunningTurn;
+  #question: Question | undefined;
+  #isOver = false;
+
+  constructor(turn: RunningTurn) {
+    this.#turn = turn;
+  }
+
+  /** The session, while the turn has not ended. */
+  get session(): Session | undefined {
+    return this.#isOver ? undefined : this.#turn.session;
+  }
+
+  /** The agent that is asked, once it is known. */
+  get agent(): string | undefined {
+    return this.#turn.watch.agent;
+  }
+
+  /** Whether the agent's service may have the turn. */
+  get isSent(): boolean {
+    return this.#question?.isSent ?? false;
+  }
+
+  async run(): Promise<void> {
+    const { host, place, session, message, adapter, log, texts, stop, watch } = this.#turn;
+    const { middlewares, limits } = host;
+    this.#tellUndelivered();
+    const { attempt = 1, carries = [] } = place.turn ?? {};
+    // A turn that is taken up again was counted before.
+    const waitMs = limits === undefined || attempt > 1 ? 0 : await limits.take(message);
+    if (waitMs > 0) {
+      log.push(limited(waitMs, texts));
+      // A caller sends it again; a platform may bring it twice, and the person is told once.
+      this.mayComeAgain = adapter === undefined;
+      return;
+    }
+    const found = host.agents.reachedBy(message, session.record.agent);
+    const agent = typeof found === "string" ? found : await found;
+    watch.agent = agent;
+    const asked: Asked = {
+      agent,
+      text: [...carries.map(storedIn), message]
+        .map(({ text }) => text)
+        .filter((text) => text !== "")
+        .join("\n"),
+      files: this.#files(carries),
+      context: Object.assign({}, ...[...carries.map(storedIn), message].map(({ context }) => context)),
+    };
+    const emit = (event: ReplyEvent) => this.#say(event);
+    const last = (into: Emit) => this.#ask(asked, into);
+    if (middlewares.length === 0) return last(emit);
+    const forgotten = () =>
+      host.settings.logger.error(
+        "a middleware did not await next(): write `await next()` or `return next()`",
+      );
+    const context = this.#context(attempt, asked);
+    await host.current.run(this, () => through(middlewares, context, last, emit, forgotten));
+    // A middleware that answers for an agent that failed does not answer for one that was stopped.
+    stop.throwIfStopped();
+  }
+
+  /** Nothing more is written of what the service says: the answer is whole, or there is none. */
+  dropNote(): void {
+    this.#question?.dropNote();
+  }
+
+  /** The turn has ended: what was made for it works no more. */
+  end(): void {
+    this.#isOver = true;
+  }
+
+  #say(event: ReplyEvent): void {
+    if (this.#isOver) throw turnOver();
+    if (this.#turn.stop.reason === undefined) this.#turn.log.say(event);
+  }
+
+  #tellUndelivered(): void {
+    const { session, message, adapter, log, texts } = this.#turn;
+    const { undelivered: lost } = session.record;
+    if (lost === undefined || adapter === undefined) return;
+    log.push(undelivered(lost.place === mergeKey(message) ? lost.text : undefined, texts));
+    session.keepUndelivered(undefined);
+  }
+
+  /** The files of the message, and of those whose words it carries. */
+  #files(carries: readonly CarriedTurn[]): readonly FileInput[] {
+    const { host, place, message, adapter, log, texts } = this.#turn;
+    const { files = [] } = message;
+    if (carries.length === 0) return files;
+    const earlier = carries.flatMap((carried) => {
+      const name = `${place.lane} ${carried.key}`;
+      const live = host.turns.get(name)?.message;
+      host.turns.delete(name);
+      const restored = live ?? restoreMessage(storedIn(carried), adapter);
+      if (restored === undefined) log.push(fileLost(texts));
+      return restored?.files ?? [];
+    });
+    return [...earlier, ...files];
+  }
+
+  /** The turn as middlewares see it, who may change what is asked. */
+  #context(attempt: number, asked: Asked): TurnContext {
+    const { host, session, message, log, stop, watch } = this.#turn;
+    const change = (changed: Partial<Asked>) => {
+      if (this.#isOver) throw turnOver();
+      if (changed.agent !== undefined) host.agents.backend(changed.agent);
+      if (changed.context !== undefined) checkContext(changed.context);
+      Object.assign(asked, changed);
+      watch.agent = asked.agent;
+    };
+    const context = {
+      message,
+      sessionName: session.name,
+      attempt,
+      locals: {},
+      get signal() {
+        return stop.signal;
+      },
+      get answer() {
+        return log.answer;
+      },
+      say: (said: string) => this.#say({ type: "message", text: said }),
+    };
+    for (const name of ["agent", "text", "files", "context"] as const) {
+      const set = (value: unknown) => change({ [name]: value });
+      Object.defineProperty(context, name, { enumerable: true, get: () => asked[name], set });
+    }
+    return context as unknown as TurnContext;
+  }
+
+  async #ask(asked: Asked, emit: Emit): Promise<void> {
+    const { host, place, session, stop, watch, texts } = this.#turn;
+    const question = new Question(this.#turn, { ...asked });
+    if (session.record.isPaused) {
+      emit(notice("paused", texts));
+      return;
+    }
+    if (session.idleMs >= host.settings.freshAfter) await this.#startAfresh(asked.agent, emit);
+    session.touch();
+    if (!host.owner.isAlive) await place.permit();
+    stop.throwIfStopped();
+    this.#question = question;
+    let hasSpoken = false;
+    for await (const event of question.answer()) {
+      stop.throwIfStopped();
+      if (event.type === "usage") {
+        const { type: _, ...usage } = event;
+        watch.tell("usage", { usage });
+      } else if (event.type === "handoff") session.pause(true);
+      else if (!hasSpoken && ["text", "message", "file"].includes(event.type)) {
+        hasSpoken = true;
+        watch.tell("first-word");
+      }
+      emit(event);
+    }
+    stop.throwIfStopped();
+  }
+
+  /** After long silence no agent is to know what was said before. Written down before one is asked. */
+  async #startAfresh(asked: string, emit: Emit): Promise<void> {
+    const { host, session, texts } = this.#turn;
+    const { agents } = host.settings;
+    const hadConversation = session.conversation(asked)?.id !== undefined;
+    for (const agent of Object.keys(session.record.conversations)) {
+      const backend = agents.get(agent);
+      if (backend !== undefined) await clearConversation(session, agent, backend);
+    }
+    session.touch();
+    await session.save();
+    if (hadConversation) emit(conversationOver(texts));
+  }
+}
+
+function storedIn({ body }: CarriedTurn): StoredMessage {
+  return (body as unknown as StoredTurn).message;
+}
