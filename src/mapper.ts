@@ -1,7 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { randomUUID } from "node:crypto";
 import type { Adapter } from "./adapter/adapter.ts";
-import type { Backend } from "./backends/backend.ts";
 import { Pace } from "./backends/http/pace.ts";
 import { timer } from "./clock.ts";
 import { AparteError } from "./errors.ts";
@@ -12,7 +11,6 @@ import { describeError, type Logger } from "./logger.ts";
 import { checkOptions, type MapperOptions, type Settings } from "./options.ts";
 import { leaveConversation } from "./session/conversation.ts";
 import { type InLane, type Mapping, mappingIn, mappingOf } from "./session/mapping.ts";
-import { operate } from "./session/operate.ts";
 import {
   applies,
   checkFilter,
@@ -34,11 +32,10 @@ import type { Session } from "./session/session.ts";
 import { StoredTokens } from "./session/shared-tokens.ts";
 import { UnfinishedErasures } from "./session/unfinished-erasures.ts";
 import { type Rekeyed, RekeyedNames } from "./speaker/rekeyed.ts";
-import { isSessionName } from "./speaker/session-name.ts";
-import { type SessionIdentity, SessionNames } from "./speaker/session-names.ts";
+import { SessionNames } from "./speaker/session-names.ts";
 import { checkSpeaker, deliveryPlace, isFrom, type Speaker, speakerOf } from "./speaker/speaker.ts";
 import { checkRates, memoryRates } from "./stores/rates.ts";
-import { type Rates, type Store, sessionKey } from "./stores/store.ts";
+import { type Rates, sessionKey } from "./stores/store.ts";
 import { type Texts, textsFor } from "./texts/texts.ts";
 import { Agents } from "./turn/agents.ts";
 import { Closing } from "./turn/closing.ts";
@@ -46,6 +43,7 @@ import type { CurrentLane, TurnHost } from "./turn/host.ts";
 import { Limits } from "./turn/limits.ts";
 import { isAsked, type Message } from "./turn/message.ts";
 import type { Middleware } from "./turn/middleware.ts";
+import { Operations } from "./turn/operations.ts";
 import type { Reply } from "./turn/reply.ts";
 import { Turn } from "./turn/turn.ts";
 
@@ -60,80 +58,67 @@ const drainTimeout = 25_000;
  */
 export class SessionMapper<Agent extends string = string> implements AsyncDisposable {
   readonly #settings: Settings;
-  readonly #store: Store;
-  readonly #owner: Owner;
-  readonly #names: SessionNames;
   readonly #rekeyed: RekeyedNames;
-  readonly #turns: TurnHost;
+  readonly #owner: Owner;
+  readonly #agents: Agents;
+  readonly #host: TurnHost;
+  readonly #operations: Operations;
   /** By place: the platform, and the bot where there are several. */
   readonly #adapters = new Map<string, Adapter>();
   readonly #middlewares: Middleware[] = [];
-  /** The lane in which the calling code runs, in a middleware or `inLane`: its operations must not wait for it. */
-  readonly #current = new AsyncLocalStorage<CurrentLane>();
-  readonly #agents: Agents;
   readonly #closing = new Closing();
   readonly #unfinished: UnfinishedErasures;
-  readonly #retention: Retention | undefined;
+  #retention: Retention | undefined;
   #closed: Promise<void> | undefined;
 
   /** @throws {AparteError} `option-invalid` with the option's name as `field`. */
   constructor(options: MapperOptions<Agent>) {
     this.#settings = checkOptions(options);
-    const { store, storeTimeout, leaseTime, clock, logger, agents, limits } = this.#settings;
-    const { turnTimeout: hookTimeout } = this.#settings;
-    const { secrets, scope, identify } = this.#settings;
+    const { store, secrets, scope, identify, clock, logger, agents, limits } = this.#settings;
+    const { storeTimeout, leaseTime, turnTimeout, idleTime: idleMs } = this.#settings;
     const { records, rates = memoryRates() } = store;
     if (limits !== undefined) checkRates(rates);
-    this.#store = store;
-    this.#agents = new Agents(this.#settings);
-    const rekeyed = new RekeyedNames(records, secrets[0], clock, storeTimeout);
-    this.#rekeyed = rekeyed;
+    this.#rekeyed = new RekeyedNames(records, secrets[0], clock, storeTimeout);
     // Known before the first message comes, as a rule; otherwise that one asks again.
-    rekeyed.read().catch(() => {});
-    this.#names = new SessionNames({ secrets, scope, identify, records, rekeyed, clock, hookTimeout });
-    const callTimeout = this.#settings.turnTimeout;
-    this.#unfinished = new UnfinishedErasures({ records, agents, clock, logger, callTimeout });
+    this.#rekeyed.read().catch(() => {});
+    const unfinished = { records, agents, clock, logger, callTimeout: turnTimeout };
+    this.#unfinished = new UnfinishedErasures(unfinished);
     this.#owner = new Owner({
-      store,
-      leaseTime,
-      storeTimeout,
-      clock,
-      logger,
+      ...{ store, leaseTime, storeTimeout, clock, logger },
       canDeliver: (place) => this.#adapters.has(place),
       adopt: (place) => this.#takeOver(place),
     });
-    this.#turns = {
+    this.#agents = new Agents(this.#settings);
+    this.#host = {
       clock,
       settings: this.#settings,
       owner: this.#owner,
-      names: this.#names,
+      names: new SessionNames({
+        ...{ secrets, scope, identify, records, clock, rekeyed: this.#rekeyed, hookTimeout: turnTimeout },
+      }),
+      agents: this.#agents,
       adapters: this.#adapters,
       middlewares: this.#middlewares,
-      current: this.#current,
+      current: new AsyncLocalStorage<CurrentLane>(),
       limits: limits === undefined ? undefined : new Limits(limits, rates, clock),
       pace: new Pace(rates),
       turns: new Map(),
       closing: this.#closing,
-      agents: this.#agents,
     };
-    const { idleTime: idleMs } = this.#settings;
-    this.#retention =
-      idleMs === undefined
-        ? undefined
-        : new Retention({
-            records,
-            clock,
-            logger,
-            idleMs,
-            storeNow: () => this.#owner.storeNow(),
-            erase: (name, record) => this.#eraseIdle(name, record, idleMs),
-          });
+    this.#operations = new Operations(this.#host);
+    if (idleMs !== undefined) {
+      this.#retention = new Retention({
+        ...{ records, clock, logger, idleMs },
+        storeNow: () => this.#owner.storeNow(),
+        erase: (name, record) => this.#eraseIdle(name, record, idleMs),
+      });
+    }
     if (store.name === "keyv") {
       logger.warn("this Keyv offers no atomic steps: run one process only; turns under way end with it");
     }
-    const host = store.shared ? { sharedTokens: new StoredTokens(records, secrets) } : {};
-    for (const backend of agents.values()) backend.attach?.(host);
-    if (secrets.length > 1) this.#closing.track(rekeyed.tell(sessionRecords(records, logger), logger));
+    const backendHost = store.shared ? { sharedTokens: new StoredTokens(records, secrets) } : {};
+    for (const backend of agents.values()) backend.attach?.(backendHost);
+    if (secrets.length > 1) this.#closing.track(this.#rekeyed.tell(sessionRecords(records, logger), logger));
   }
 
   /** Where the mapper logs; its adapters do, too. */
@@ -143,7 +128,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
 
   /** Counts uses over all processes that share the store, for adapters' budgets; undefined where it is this one's alone. */
   get rates(): Rates | undefined {
-    return this.#store.shared ? this.#store.rates : undefined;
+    return this.#settings.store.shared ? this.#settings.store.rates : undefined;
   }
 
   /** The names of all agents that are configured; {@link SessionMapper.agents} says who may talk to which. */
@@ -158,9 +143,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
    * process, reads the same reply.
    */
   handle(message: Message<Agent>): Reply {
-    const turn = new Turn(this.#turns, message);
-    this.#closing.track(turn.live());
-    return turn.reply;
+    return this.#begin(new Turn(this.#host, message));
   }
 
   /**
@@ -179,11 +162,11 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
     let adapter: Adapter;
     try {
       adapter = this.#adapterOf(message);
-      if (comesAgain) this.#closing.assertTakes(true);
+      if (comesAgain) this.#closing.assertOpen(true);
     } catch (error) {
       return Promise.reject(error);
     }
-    const turn = new Turn(this.#turns, message, adapter);
+    const turn = new Turn(this.#host, message, adapter);
     const life = turn.live();
     this.#closing.track(life);
     return turn.reply.taken.catch(async (error) => {
@@ -217,9 +200,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
       });
     }
     const message = { ...speakerOf(to), id: `send:${id}`, text, replyTo };
-    const turn = Turn.outgoing(this.#turns, message, adapter);
-    this.#closing.track(turn.live());
-    return turn.reply.taken;
+    return this.#begin(Turn.outgoing(this.#host, message, adapter)).taken;
   }
 
   /**
@@ -228,12 +209,12 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
    * @param who a speaker, or a session's name
    */
   pause(who: Speaker | string): Promise<void> {
-    return this.#inSession(who, "pause", (session) => session.pause(true));
+    return this.#operations.run(who, "pause", (session) => session.pause(true));
   }
 
   /** Lets the agents answer again, as `reset` does. */
   resume(who: Speaker | string): Promise<void> {
-    return this.#inSession(who, "resume", (session) => session.pause(false));
+    return this.#operations.run(who, "resume", (session) => session.pause(false));
   }
 
   /** Registers the adapter that delivers the replies of its platform, and bot. */
@@ -275,7 +256,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
   ): Promise<Mapping> {
     this.#closing.assertOpen();
     const { name, record } = await this.#session(speaker);
-    const agent = named ?? (await this.#reached(name, record?.agent, speaker));
+    const agent = named ?? (await this.#operations.agentFor(name, record?.agent, speaker));
     if (named !== undefined) await this.#agents.assertAllowed(speaker, named);
     const backend = this.#agents.backend(agent);
     const { alwaysFind, turnTimeout } = this.#settings;
@@ -283,7 +264,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
     const known = record?.conversations[agent];
     if (known?.id !== undefined && !fresh)
       return mappingOf({ sessionName: name, agent, signal }, backend, known);
-    return this.#inSession(speaker, "resolve", (session) =>
+    return this.#operations.run(speaker, "resolve", (session) =>
       mappingIn(session, agent, backend, { alwaysFind, isFresh: fresh }),
     );
   }
@@ -307,12 +288,12 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
       throw new AparteError("input-invalid", "inLane needs a function to run.", { field: "run" });
     }
     if (agentName !== undefined) await this.#agents.assertAllowed(speaker, agentName);
-    return this.#inConversation(speaker, "inLane", agentName, async (session, agent, backend) => {
+    return this.#operations.runWith(speaker, "inLane", agentName, async (session, agent, backend) => {
       const { alwaysFind } = this.#settings;
       const mapping = await mappingIn(session, agent, backend, { alwaysFind, isFresh: false });
       const current: { session: Session | undefined; agent: string } = { session, agent };
       try {
-        return await this.#current.run(current, () => run({ ...mapping, signal: session.signal }));
+        return await this.#host.current.run(current, () => run({ ...mapping, signal: session.signal }));
       } finally {
         current.session = undefined;
       }
@@ -335,7 +316,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
    * @param options.keep the conversation stays as it is at the service, and the next message opens one beside it
    */
   reset(who: Speaker | string, agent?: Agent, options: { readonly keep?: boolean } = {}): Promise<void> {
-    return this.#inConversation(who, "reset", agent, async (session, name, backend) => {
+    return this.#operations.runWith(who, "reset", agent, async (session, name, backend) => {
       if (session.record.isPaused) session.pause(false);
       if (options.keep === true) leaveConversation(session, name, backend, true);
       else await clearConversation(session, name, backend);
@@ -350,7 +331,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
    * @throws {AparteError} `backend-unsupported` where the service knows no names.
    */
   rename(who: Speaker | string, title: string, agent?: Agent): Promise<string> {
-    return this.#inConversation(who, "rename", agent, (session, name, backend) =>
+    return this.#operations.runWith(who, "rename", agent, (session, name, backend) =>
       renameConversation(session, name, backend, title),
     );
   }
@@ -368,7 +349,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
     rating: "up" | "down",
     { words, agent }: { readonly words?: string; readonly agent?: Agent } = {},
   ): Promise<void> {
-    return this.#inConversation(speaker, "feedback", agent, (session, name, backend) =>
+    return this.#operations.runWith(speaker, "feedback", agent, (session, name, backend) =>
       giveFeedback(session, name, backend, { answer, rating, ...(words === undefined ? {} : { words }) }),
     );
   }
@@ -382,9 +363,9 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
    */
   async stop(speaker: Speaker): Promise<boolean> {
     this.#closing.assertOpen();
-    const { name } = await this.#find(speaker);
+    const { name } = await this.#operations.find(speaker);
     const lanes = new Set([name]);
-    for (const [turn, { message }] of this.#turns.turns) {
+    for (const [turn, { message }] of this.#host.turns) {
       if (isFrom(message, speaker)) lanes.add(turn.slice(0, turn.indexOf(" ")));
     }
     const stopped = [...lanes].map((lane) => this.#owner.lane(lane).stop((body) => isAsked(body, speaker)));
@@ -395,7 +376,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
   async select(speaker: Speaker, agent: Agent): Promise<void> {
     this.#agents.backend(agent);
     await this.#agents.assertAllowed(speaker, agent);
-    await this.#inSession(speaker, "select", (session) => session.choose(agent));
+    await this.#operations.run(speaker, "select", (session) => session.choose(agent));
   }
 
   /**
@@ -406,7 +387,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
    * @returns what was erased, and what was not
    */
   forget(who: Speaker | string, agent?: string): Promise<Erasure> {
-    return this.#inSession(who, "forget", (session) => {
+    return this.#operations.run(who, "forget", (session) => {
       this.#closing.track(this.#unfinished.begin());
       return eraseSession(session, this.#settings.agents, this.#unfinished, agent);
     });
@@ -428,7 +409,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
    */
   async *sessions(filter: SessionFilter = {}): AsyncGenerator<SessionSummary> {
     checkFilter(filter);
-    for await (const [name, record] of sessionRecords(this.#store.records, this.logger)) {
+    for await (const [name, record] of sessionRecords(this.#settings.store.records, this.logger)) {
       if (applies(filter, record)) yield summarize(name, record);
     }
   }
@@ -438,7 +419,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
    * they have. Call it once all copies have the new secret first, and drop the old one from all of them afterwards.
    */
   rekey(): Promise<Rekeyed> {
-    return this.#rekeyed.end(sessionRecords(this.#store.records, this.logger));
+    return this.#rekeyed.end(sessionRecords(this.#settings.store.records, this.logger));
   }
 
   /**
@@ -459,7 +440,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
     const { logger, clock } = this.#settings;
     this.#unfinished.close();
     this.#rekeyed.close();
-    this.#closing.begin(this.#store.durable);
+    this.#closing.begin(this.#settings.store.durable);
     this.#retention?.close();
     await this.#owner
       .leave()
@@ -469,12 +450,17 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
     wait.end();
     this.#closing.end();
     await this.#owner.stop();
-    await this.#store.close();
+    await this.#settings.store.close();
+  }
+
+  #begin(turn: Turn): Reply {
+    this.#closing.track(turn.live());
+    return turn.reply;
   }
 
   /** Goes on with a turn of an owner that died. */
   #takeOver(place: Place): void {
-    const turn = Turn.takenOver(this.#turns, place);
+    const turn = Turn.takenOver(this.#host, place);
     // An operation ends with its caller; a turn that cannot be gone on with here is left to others.
     const work =
       turn?.live() ??
@@ -485,69 +471,15 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
   }
 
   async #session(who: Speaker | string): Promise<{ name: string; record: SessionRecord | undefined }> {
-    const { name } = await this.#find(who);
-    return { name, record: readRecord(await this.#store.records.get(sessionKey(name))) };
-  }
-
-  /**
-   * Runs an operation in the session's lane, after the turns that came before it. Within a middleware it runs
-   * as part of the middleware's own turn.
-   */
-  async #inSession<T>(
-    who: Speaker | string,
-    operation: string,
-    run: (session: Session) => T | Promise<T>,
-  ): Promise<T> {
-    this.#closing.assertOpen();
-    const found = this.#find(who);
-    const identity = found instanceof Promise ? await found : found;
-    const current = this.#current.getStore()?.session;
-    if (current?.name === identity.name) return run(current);
-    const isByName = typeof who === "string" && operation !== "forget";
-    return this.#operate(identity, operation, (session) => {
-      if (isByName && session.isNew) throw noSession();
-      return run(session);
-    });
-  }
-
-  #operate<T>(
-    who: SessionIdentity,
-    operation: string,
-    run: (session: Session) => T | Promise<T>,
-  ): Promise<T> {
-    const work = operate(this.#owner, this.#settings, who, operation, run);
-    this.#closing.track(work);
-    return work;
-  }
-
-  /** Runs an operation on the conversation with one agent; without a name, the one that a message would reach. */
-  #inConversation<T>(
-    who: Speaker | string,
-    operation: string,
-    named: string | undefined,
-    run: (session: Session, agent: string, backend: Backend) => T | Promise<T>,
-  ): Promise<T> {
-    return this.#inSession(who, operation, async (session) => {
-      const agent = named ?? (await this.#reached(session.name, session.record.agent, who));
-      return run(session, agent, this.#agents.backend(agent));
-    });
+    const { name } = await this.#operations.find(who);
+    return { name, record: readRecord(await this.#settings.store.records.get(sessionKey(name))) };
   }
 
   /** The person may have come back meanwhile. */
   async #eraseIdle(name: string, { speaker }: SessionRecord, idleMs: number): Promise<void> {
-    await this.#operate({ name, speaker }, "retention", (session) =>
+    await this.#operations.runIn({ name, speaker }, "retention", (session) =>
       session.idleMs < idleMs ? undefined : eraseSession(session, this.#settings.agents, this.#unfinished),
     );
-  }
-
-  /** The session of a speaker, or of a name, whose speaker its record tells if there is one. */
-  #find(who: Speaker | string): SessionIdentity | Promise<SessionIdentity> {
-    if (typeof who !== "string") {
-      checkSpeaker(who);
-      return this.#names.find(who);
-    }
-    if (isSessionName(who)) return { name: who, speaker: { scope: "unknown" } };
-    throw new AparteError("input-invalid", "That is not the name of a session.", { field: "sessionName" });
   }
 
   #adapterOf(speaker: Speaker): Adapter {
@@ -557,17 +489,4 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
       field: "platform",
     });
   }
-
-  /** The agent that a message from the speaker would reach; in a middleware of the session, the turn's. */
-  #reached(session: string, chosen: string | undefined, who: Speaker | string): string | Promise<string> {
-    const current = this.#current.getStore();
-    if (current?.session?.name === session && current.agent !== undefined) return current.agent;
-    return typeof who === "string"
-      ? this.#agents.only
-      : this.#agents.reachedBy({ id: "", text: "", ...who }, chosen);
-  }
-}
-
-function noSession(): AparteError {
-  return new AparteError("input-invalid", "There is no session of that name.", { field: "sessionName" });
 }

@@ -1,14 +1,16 @@
 import type { Backend } from "../backends/backend.ts";
 import { AparteError } from "../errors.ts";
-import type { MapperOptions, Settings } from "../options.ts";
+import type { Settings } from "../options.ts";
 import type { Speaker } from "../speaker/speaker.ts";
 import type { Message } from "./message.ts";
 
+type AgentSettings = Pick<Settings, "agents" | "defaultAgent" | "route" | "allow">;
+
 /** The agents of a mapper: which one a message reaches, and who may talk to which. */
 export class Agents {
-  readonly #settings: Pick<Settings, "agents" | "defaultAgent" | "route" | "allow">;
+  readonly #settings: AgentSettings;
 
-  constructor(settings: Pick<Settings, "agents" | "defaultAgent" | "route" | "allow">) {
+  constructor(settings: AgentSettings) {
     this.#settings = settings;
   }
 
@@ -33,8 +35,7 @@ export class Agents {
   /** @throws {AparteError} `agent-unknown` where the person may not talk to the agent */
   async assertAllowed(speaker: Speaker, agent: string): Promise<void> {
     if (this.#settings.allow === undefined) return;
-    const names = await this.allowedTo(speaker);
-    if (!names.includes(agent)) throw notAllowed(names);
+    assertAmong(await this.allowedTo(speaker), agent);
   }
 
   /**
@@ -69,38 +70,25 @@ export class Agents {
       if (first === undefined) throw agentUnknown("There is no agent for this person.", []);
       return first;
     }
-    const wanted = await this.#wanted(message, chosen);
-    if (names.includes(wanted)) return wanted;
-    throw notAllowed(names);
+    return assertAmong(names, await this.#wanted(message, chosen));
   }
 
-  /** The agent that the message, the route or the person names, in this order. */
+  /** The agent that the message, the route or the person names, in this order, or else the first one. */
   #wanted(message: Message, chosen: string | undefined): string | Promise<string> {
+    const { agents, defaultAgent, route } = this.#settings;
     if (message.agent !== undefined) return message.agent;
-    const { route } = this.#settings;
-    return route === undefined ? this.#existing(chosen) : this.#routed(message, chosen, route);
-  }
-
-  async #routed(
-    message: Message,
-    chosen: string | undefined,
-    route: NonNullable<MapperOptions["route"]>,
-  ): Promise<string> {
-    const agent = await route(message);
-    if (agent === undefined) return this.#existing(chosen);
-    this.backend(agent);
-    return agent;
-  }
-
-  /** The agent of the person's own choice, if it still exists, else the first one. */
-  #existing(chosen: string | undefined): string {
-    const { agents, defaultAgent } = this.#settings;
-    return chosen !== undefined && agents.has(chosen) ? chosen : defaultAgent;
+    const existing = chosen !== undefined && agents.has(chosen) ? chosen : defaultAgent;
+    if (route === undefined) return existing;
+    return Promise.resolve(route(message)).then((agent = existing) => {
+      this.backend(agent);
+      return agent;
+    });
   }
 }
 
-function notAllowed(names: readonly string[]): AparteError {
-  return agentUnknown("This person may not talk to that agent.", names);
+function assertAmong(names: readonly string[], agent: string): string {
+  if (names.includes(agent)) return agent;
+  throw agentUnknown("This person may not talk to that agent.", names);
 }
 
 function agentUnknown(problem: string, names: readonly string[]): AparteError {

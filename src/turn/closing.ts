@@ -30,18 +30,14 @@ export class Closing {
     return () => this.#waiting.delete(wake);
   }
 
-  /** @throws {AparteError} `closed` */
-  assertOpen(): void {
-    if (this.#isClosed) throw new AparteError("closed", "The mapper is closing and takes nothing new.");
-  }
-
   /**
-   * While the mapper closes, a durable store keeps for others what comes.
-   * @param isDelivered whether an adapter delivers the reply, in whichever process
+   * @param isDelivered whether an adapter delivers the reply, in whichever process: a durable store keeps for others what
+   * comes while the mapper closes
    * @throws {AparteError} `closed`
    */
-  assertTakes(isDelivered: boolean): void {
-    if (!isDelivered || !this.#isBegun || this.#isOver) this.assertOpen();
+  assertOpen(isDelivered = false): void {
+    if (!this.#isClosed || (isDelivered && this.#isBegun && !this.#isOver)) return;
+    throw new AparteError("closed", "The mapper is closing and takes nothing new.");
   }
 
   /** From now on nothing can be left to others either. */

@@ -1,9 +1,10 @@
 import type { Adapter } from "../adapter/adapter.ts";
-import { type Clock, type Timer, timer } from "../clock.ts";
+import { timer, within } from "../clock.ts";
 import type { JsonValue } from "../json.ts";
 import type { Place } from "../lane/place.ts";
 import { leaseLost } from "../lane/place.ts";
-import { describeError, type Logger } from "../logger.ts";
+import { describeError } from "../logger.ts";
+import type { Settings } from "../options.ts";
 import type { Session } from "../session/session.ts";
 import type { Texts } from "../texts/texts.ts";
 import type { Closing } from "./closing.ts";
@@ -86,13 +87,8 @@ export interface DelivererOptions {
   readonly message: Message;
   readonly log: ReplyLog;
   readonly taken: Promise<boolean>;
-  readonly clock: Clock;
-  readonly logger: Logger;
   readonly texts: Texts;
-  /** How long one try may take once the answer is whole, in milliseconds. */
-  readonly turnTimeout: number;
-  /** How long an answer is kept that its platform does not take, in milliseconds. */
-  readonly undeliveredTime: number;
+  readonly settings: Pick<Settings, "clock" | "logger" | "turnTimeout" | "undeliveredTime">;
   /** When the process closes, what the platform does not take now is left to others. */
   readonly closing: Closing;
 }
@@ -131,7 +127,7 @@ export class Deliverer {
 
   /** Written at once, unless the turn ends at once, too. */
   posted(posts: JsonValue): void {
-    const { clock, logger } = this.#options;
+    const { clock, logger } = this.#options.settings;
     this.#posts = posts;
     this.#unwritten = true;
     this.#cancelWrite ??= clock.after(0, () => {
@@ -169,7 +165,8 @@ export class Deliverer {
    * @param isKept whether there is something to write down
    */
   async whole(place: Place, session: Session | undefined, isKept: boolean): Promise<Delivered> {
-    const { adapter, clock, closing, undeliveredTime } = this.#options;
+    const { adapter, closing, settings } = this.#options;
+    const { clock, undeliveredTime } = settings;
     if (adapter === undefined) return this.run();
     const stored = place.turn?.answer as unknown as StoredAnswer | undefined;
     const age = stored === undefined ? 0 : place.storeNow() - stored.at;
@@ -196,7 +193,7 @@ export class Deliverer {
 
   /** Without an adapter a reply is delivered when its caller has read it, or does not read it. */
   async #read(): Promise<Delivered> {
-    const { clock, turnTimeout } = this.#options;
+    const { clock, turnTimeout } = this.#options.settings;
     await this.log.ended();
     if (!this.log.isRead) return "shown";
     const wait = timer(clock, turnTimeout);
@@ -206,7 +203,8 @@ export class Deliverer {
   }
 
   async #deliver(adapter: Adapter): Promise<Delivered> {
-    const { message, clock, closing, logger, taken } = this.#options;
+    const { message, closing, settings, taken } = this.#options;
+    const { clock, logger } = settings;
     for (let tries = 0; ; tries += 1) {
       const delivery = new Delivery(this, taken, tries === 0);
       const error = await this.#try(adapter, delivery);
@@ -240,28 +238,16 @@ export class Deliverer {
 
   /** @returns what it failed with */
   async #try(adapter: Adapter, delivery: Delivery): Promise<unknown> {
-    const { message, clock, turnTimeout } = this.#options;
-    let wait: Timer | undefined;
-    let isOver = false;
-    const tooLong = this.log.ended().then(async () => {
-      if (isOver) return undefined;
-      wait = timer(clock, turnTimeout);
-      await wait.over;
-      return new Error("The platform did not take the reply in time.");
-    });
-    const delivered = async () => {
-      try {
-        await adapter.deliver(message, delivery);
-        return undefined;
-      } catch (error) {
-        return error ?? new Error("The adapter failed without an error.");
-      }
-    };
+    const { message, settings } = this.#options;
+    const late = () => new Error("The platform did not take the reply in time.");
+    const delivering = (async () => adapter.deliver(message, delivery))();
     try {
-      return await Promise.race([delivered(), tooLong]);
-    } finally {
-      isOver = true;
-      wait?.end();
+      // How long it takes to say all is the agent's affair.
+      await Promise.race([delivering, this.log.ended()]);
+      await within(settings.clock, settings.turnTimeout, delivering, late);
+      return undefined;
+    } catch (error) {
+      return error ?? new Error("The adapter failed without an error.");
     }
   }
 }

@@ -37,7 +37,7 @@ export interface TurnHost {
   readonly closing: Closing;
 }
 
-/** The lane in which the calling code runs. */
+/** The lane in which the calling code runs, in a middleware or `inLane`: its operations must not wait for it. */
 export interface CurrentLane {
   /** Undefined once it has gone on. */
   readonly session: Session | undefined;

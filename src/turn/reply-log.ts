@@ -21,7 +21,7 @@ export class ReplyLog {
   readonly #waiting = new Set<() => void>();
   #readers = 0;
   readonly #texts: Texts;
-  readonly #guard: LinkGuard | undefined;
+  #guard: LinkGuard | undefined;
 
   /**
    * @param texts in which the person is told what the turn failed with
@@ -62,6 +62,7 @@ export class ReplyLog {
   /** What was held back of an answer that ends here. */
   sayRest(): void {
     for (const event of this.#guard?.rest ?? []) this.push(event);
+    this.#guard = undefined;
   }
 
   /** What aparte itself says, and what was looked at before. */

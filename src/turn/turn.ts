@@ -23,7 +23,6 @@ import {
 } from "./message.ts";
 import { limited, type Notice, notice } from "./notices.ts";
 import { Reply } from "./reply.ts";
-import { Transcript } from "./reply-event.ts";
 import { ReplyLog, type StoredAnswer, turnFailed } from "./reply-log.ts";
 import { Stop } from "./stop.ts";
 import { TurnWatch } from "./watching.ts";
@@ -68,19 +67,16 @@ export class Turn {
     this.message = message;
     this.#adapter = adapter;
     this.#texts = textsFor(message ?? {}, host.settings.texts);
-    const { clock, closing, settings } = host;
-    const { linkHosts, logger, turnTimeout, undeliveredTime } = settings;
-    const guard = linkHosts && new LinkGuard(linkHosts);
+    const { closing, settings } = host;
+    const guard = settings.linkHosts && new LinkGuard(settings.linkHosts);
     this.#log = answer === undefined ? new ReplyLog(this.#texts, guard) : ReplyLog.of(answer, this.#texts);
     const taken = new Promise<boolean>((resolve, reject) => {
       this.#resolveTaken = resolve;
       this.#rejectTaken = reject;
     });
     this.reply = new Reply(this.#log, taken, () => this.#stop.stop("stopped"));
-    this.#deliverer = new Deliverer({
-      ...{ adapter, message, taken, log: this.#log, texts: this.#texts },
-      ...{ clock, closing, logger, turnTimeout, undeliveredTime },
-    });
+    const [log, texts] = [this.#log, this.#texts];
+    this.#deliverer = new Deliverer({ adapter, message, taken, log, texts, settings, closing });
   }
 
   /** A turn that says a text to the person, after those before it. */
@@ -135,9 +131,6 @@ export class Turn {
     const identity = await this.#enter();
     const place = this.#place;
     if (place === undefined || identity === undefined) return;
-    const name = `${place.lane} ${place.key}`;
-    this.#name = name;
-    host.turns.set(name, this);
     this.#deliverer.place = place;
     // Begun before the platform is told that the message was taken.
     void this.#deliverer.run();
@@ -151,6 +144,7 @@ export class Turn {
       this.#log.push(notice("merged", this.#texts));
       this.#log.end();
       // The turn that carries it may still want its files.
+      const name = this.#name ?? "";
       this.#name = undefined;
       host.clock.after(host.settings.turnTimeout, () => host.turns.delete(name), true);
     } else if (begun === "withdrawn") {
@@ -165,11 +159,12 @@ export class Turn {
     const { settings, names, owner, turns, current, closing, agents } = this.#host;
     const { message } = this;
     if (this.#place?.turn !== undefined) {
-      const { speaker } = this.#place.turn.body as unknown as StoredTurn;
-      return { name: this.#place.lane, speaker };
+      const { lane, key, turn } = this.#place;
+      this.#enlist(lane, key);
+      return { name: lane, speaker: (turn.body as unknown as StoredTurn).speaker };
     }
     try {
-      closing.assertTakes(this.#adapter !== undefined);
+      closing.assertOpen(this.#adapter !== undefined);
       checkMessage(message);
       if (message.agent !== undefined) agents.backend(message.agent);
       // Awaited only where it must be: without hooks, messages enter their lane in the order of the calls.
@@ -182,21 +177,20 @@ export class Turn {
           { field: "message" },
         );
       }
-      const name = `${identity.name} ${eventKey(message)}`;
-      const first = turns.get(name);
+      const key = eventKey(message);
+      const first = turns.get(`${identity.name} ${key}`);
       if (first !== undefined) {
         await this.#readAlong(first);
         return undefined;
       }
-      this.#name = name;
-      turns.set(name, this);
+      this.#enlist(identity.name, key);
       const waitMs = this.#isOutgoing ? 0 : (this.#host.limits?.known(message) ?? 0);
       if (waitMs > 0) return await this.#refuse(limited(waitMs, this.#texts));
       const body: StoredTurn = { v: 1, speaker: identity.speaker, message: storeMessage(message) };
       const isOutgoing = this.#isOutgoing;
       const taken = await owner.lane(identity.name).take(
         {
-          key: eventKey(message),
+          key,
           overlap: isOutgoing ? "queue" : settings.overlap,
           // Unlike all others: no message of the person interrupts it.
           mergeKey: isOutgoing ? "" : mergeKey(message),
@@ -219,6 +213,12 @@ export class Turn {
       await this.#deliverer.run();
     }
     return undefined;
+  }
+
+  /** Is one of the turns of this process until it ends. */
+  #enlist(lane: string, key: string): void {
+    this.#name = `${lane} ${key}`;
+    this.#host.turns.set(this.#name, this);
   }
 
   /** Tells that the message is not taken. One that was handled before is nothing to tell of. */
@@ -371,10 +371,8 @@ export class Turn {
   #giveUp(session: Session | undefined, why: "refused" | "late"): void {
     const { logger } = this.#host.settings;
     logger.error("an answer was given up: the platform did not take it", { session: session?.name, why });
-    const transcript = new Transcript();
-    for (const event of this.#log.stored(0).events) transcript.add(event);
-    if (transcript.answer === "") return;
-    session?.keepUndelivered({ place: mergeKey(this.message), text: transcript.answer });
+    const text = this.#log.answer;
+    if (text !== "") session?.keepUndelivered({ place: mergeKey(this.message), text });
   }
 }
 

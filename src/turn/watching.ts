@@ -35,30 +35,22 @@ const channels = Object.fromEntries(
 export class TurnWatch {
   /** Undefined before it is known. */
   agent: string | undefined;
-  readonly #place: Place;
-  readonly #platform: string;
-  readonly #clock: Clock;
-  readonly #begunAt: number;
+  readonly #event: () => TurnEvent;
 
   constructor(place: Place, platform: string, clock: Clock) {
-    this.#place = place;
-    this.#platform = platform;
-    this.#clock = clock;
-    this.#begunAt = clock.now();
+    const begunAt = clock.now();
+    this.#event = () => ({
+      sessionName: place.lane,
+      turnId: place.mark,
+      platform,
+      attempt: place.turn?.attempt ?? 1,
+      ...(this.agent === undefined ? {} : { agent: this.agent }),
+      elapsedMs: clock.now() - begunAt,
+    });
     this.tell("start");
   }
 
   tell(moment: TurnMoment, more: Pick<TurnEvent, "usage" | "code"> = {}): void {
-    if (!channels[moment].hasSubscribers) return;
-    const event: TurnEvent = {
-      sessionName: this.#place.lane,
-      turnId: this.#place.mark,
-      platform: this.#platform,
-      attempt: this.#place.turn?.attempt ?? 1,
-      ...(this.agent === undefined ? {} : { agent: this.agent }),
-      elapsedMs: this.#clock.now() - this.#begunAt,
-      ...more,
-    };
-    channels[moment].publish(event);
+    if (channels[moment].hasSubscribers) channels[moment].publish({ ...this.#event(), ...more });
   }
 }

@@ -32,16 +32,13 @@ export function deliveryOf(
   const deliverer = new Deliverer({
     adapter: { platform: "test", deliver: async () => {} },
     message: { platform: "test", user: "u", id: "1", text: "?" } satisfies Message,
-    ...{
-      taken: Promise.resolve(isTaken),
-      log,
+    ...{ taken: Promise.resolve(isTaken), log, texts: plainTexts, closing: new Closing() },
+    settings: {
       clock: systemClock,
-      texts: plainTexts,
       logger: { info() {}, warn() {}, error() {} },
       turnTimeout: 60_000,
       undeliveredTime: 60_000,
     },
-    closing: new Closing(),
   });
   const place = {
     turn: { posts, attempt: isRepeated ? 2 : 1 },

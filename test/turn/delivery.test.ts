@@ -95,16 +95,8 @@ describe("An answer that the platform does not take", () => {
           if (tries < 3) throw new Error("away");
         },
       },
-      ...{
-        message: messageOf("m1"),
-        taken: Promise.resolve(true),
-        clock,
-        closing,
-        log,
-        turnTimeout,
-        undeliveredTime,
-      },
-      ...{ logger: a.log, texts: plainTexts },
+      ...{ message: messageOf("m1"), taken: Promise.resolve(true), closing, log, texts: plainTexts },
+      settings: { clock, logger: a.log, turnTimeout, undeliveredTime },
     });
     log.end();
     const run = deliverer.run();
