@@ -25,7 +25,7 @@ export { AparteError, type AparteErrorCode, type AparteErrorOptions } from "./er
 export type { FieldsFirstLogger, Logger } from "./logger.ts";
 export type { TextCode, TextTable } from "./texts/english.ts";
 export type { TextFacts, Texts, TextsOption } from "./texts/texts.ts";
-export type { TurnEvent } from "./turn/watching.ts";
+export type { TurnEvent, TurnFailure } from "./turn/watching.ts";
 
 // What is kept, and for whom
 

@@ -18,6 +18,7 @@ import type { TextsOption, TextsSettings } from "./texts/texts.ts";
 import type { TurnLimits } from "./turn/limits.ts";
 import { isHost } from "./turn/links.ts";
 import type { Message } from "./turn/message.ts";
+import type { TurnFailure } from "./turn/watching.ts";
 
 /**
  * What `new SessionMapper` takes.
@@ -113,6 +114,11 @@ export interface MapperOptions<Agent extends string = string> {
   readonly locale?: string;
   /** @default warnings and errors to the console */
   readonly logger?: Logger | FieldsFirstLogger;
+  /**
+   * Gets what a turn failed with, to report it elsewhere, beside the log: the error itself, with what was thrown underneath
+   * as its `cause`, which may hold words of people. Of a delivery that is tried again, the first try and the last.
+   */
+  readonly onError?: (error: unknown, failure: TurnFailure) => void | Promise<void>;
   /** Time and chance, for simulations. @default the machine's */
   readonly clock?: Clock;
 }
@@ -145,6 +151,8 @@ export interface Settings {
   readonly undeliveredTime: number;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Never throws. */
+  readonly onError: (error: unknown, failure: TurnFailure) => void;
   readonly texts: TextsSettings;
 }
 
@@ -174,6 +182,7 @@ const known = [
   "texts",
   "locale",
   "logger",
+  "onError",
   "clock",
 ] as const satisfies readonly (keyof MapperOptions)[];
 
@@ -223,6 +232,7 @@ export function checkOptions(options: MapperOptions): Settings {
     undeliveredTime: milliseconds("undeliveredTime", options.undeliveredTime, 3_600_000),
     clock: options.clock ?? systemClock,
     logger,
+    onError: reporter(options.onError, logger),
     texts: checkTexts(options, logger),
     // The last of them: it may connect to a server, which wrong options must not.
     store: encrypt
@@ -247,6 +257,18 @@ function hook<Run extends ((...args: never[]) => unknown) | undefined>(name: str
     }
   };
   return hooked as Run;
+}
+
+/** What fails while it reports harms no turn. */
+function reporter(onError: MapperOptions["onError"], logger: Logger): Settings["onError"] {
+  const report = hook("onError", onError);
+  return async (error, failure) => {
+    try {
+      await report?.(error, failure);
+    } catch (failed) {
+      logger.error("the option onError failed", describeError(failed));
+    }
+  };
 }
 
 function checkLimits(limits: MapperOptions["limits"]): TurnLimits | undefined {

@@ -88,7 +88,7 @@ export interface DelivererOptions {
   readonly log: ReplyLog;
   readonly taken: Promise<boolean>;
   readonly texts: Texts;
-  readonly settings: Pick<Settings, "clock" | "logger" | "turnTimeout" | "undeliveredTime">;
+  readonly settings: Pick<Settings, "clock" | "logger" | "onError" | "turnTimeout" | "undeliveredTime">;
   /** When the process closes, what the platform does not take now is left to others. */
   readonly closing: Closing;
 }
@@ -204,7 +204,7 @@ export class Deliverer {
 
   async #deliver(adapter: Adapter): Promise<Delivered> {
     const { message, closing, settings, taken } = this.#options;
-    const { clock, logger } = settings;
+    const { clock, logger, onError } = settings;
     for (let tries = 0; ; tries += 1) {
       const delivery = new Delivery(this, taken, tries === 0);
       const error = await this.#try(adapter, delivery);
@@ -221,6 +221,8 @@ export class Deliverer {
           ...(reason === undefined ? {} : { reason }),
           ...describeError(error),
         });
+        const { lane: sessionName, mark: turnId } = this.place ?? {};
+        onError(error, { stage: "deliver", sessionName, turnId });
       }
       if (!passes) return "refused";
       const backoff = Math.min(firstPauseMs * 2 ** tries, longestPauseMs) * (0.75 + clock.random() / 4);

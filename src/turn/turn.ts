@@ -25,7 +25,7 @@ import { limited, type Notice, notice } from "./notices.ts";
 import { Reply } from "./reply.ts";
 import { ReplyLog, type StoredAnswer, turnFailed } from "./reply-log.ts";
 import { Stop } from "./stop.ts";
-import { TurnWatch } from "./watching.ts";
+import { type TurnFailure, TurnWatch } from "./watching.ts";
 
 /**
  * How often a turn is tried whose process dies each time. An owner that was buried while it stood still counts as dead,
@@ -115,6 +115,7 @@ export class Turn {
       await this.#live();
     } catch (error) {
       this.#host.settings.logger.error("a turn failed", describeError(error));
+      this.#report(error, "end");
       this.#log.fail(error);
     } finally {
       this.#answering?.end();
@@ -163,6 +164,7 @@ export class Turn {
       this.#enlist(lane, key);
       return { name: lane, speaker: (turn.body as unknown as StoredTurn).speaker };
     }
+    let sessionName: string | undefined;
     try {
       closing.assertOpen(this.#adapter !== undefined);
       checkMessage(message);
@@ -170,6 +172,7 @@ export class Turn {
       // Awaited only where it must be: without hooks, messages enter their lane in the order of the calls.
       const found = names.find(message);
       const identity = found instanceof Promise ? await found : found;
+      sessionName = identity.name;
       if (!this.#isOutgoing && current.getStore()?.session?.name === identity.name) {
         throw new AparteError(
           "input-invalid",
@@ -208,6 +211,7 @@ export class Turn {
     } catch (error) {
       const failure = turnFailed(error);
       settings.logger.error("a message was not taken", describeError(failure));
+      settings.onError(failure, { stage: "take", sessionName });
       this.#log.fail(failure);
       this.#rejectTaken(failure);
       await this.#deliverer.run();
@@ -296,7 +300,10 @@ export class Turn {
       await this.#end(place);
     } catch (error) {
       // Another owner's by now, which is no failure of this one.
-      if (!place.isLost) logger.error("a turn could not be ended", describeError(error));
+      if (!place.isLost) {
+        logger.error("a turn could not be ended", describeError(error));
+        this.#report(error, "end");
+      }
     }
     watch.tell("end");
   }
@@ -344,9 +351,15 @@ export class Turn {
     if (failure.code !== "lease-lost") {
       const { logger } = this.#host.settings;
       logger.error("a turn failed", { ...describeError(failure), session: place.lane });
+      this.#report(failure, "answer");
     }
     watch.tell("error", { code: failure.code });
     this.#log.fail(failure);
+  }
+
+  #report(error: unknown, stage: TurnFailure["stage"]): void {
+    const { lane: sessionName, mark: turnId } = this.#place ?? {};
+    this.#host.settings.onError(error, { stage, sessionName, turnId, agent: this.#answering?.agent });
   }
 
   /** Waits until the platform has the answer, and ends the turn in its lane. */

@@ -23,6 +23,21 @@ export interface TurnEvent {
   readonly code?: string;
 }
 
+/** Where a turn failed, for the option `onError`. It holds no words, tokens or ids of people. */
+export interface TurnFailure {
+  /**
+   * `take`: the message was not taken. `answer`: the application's own code or the agent failed. `deliver`: the platform
+   * did not take the answer. `end`: the turn could not be ended in the store.
+   */
+  readonly stage: "take" | "answer" | "deliver" | "end";
+  /** Missing before it is known. */
+  readonly sessionName?: string | undefined;
+  /** Missing before the message was taken. */
+  readonly turnId?: string | undefined;
+  /** The agent that is asked, where it is known. */
+  readonly agent?: string | undefined;
+}
+
 const names = ["start", "asked", "first-word", "usage", "error", "end"] as const;
 
 type TurnMoment = (typeof names)[number];

@@ -36,6 +36,7 @@ export function deliveryOf(
     settings: {
       clock: systemClock,
       logger: { info() {}, warn() {}, error() {} },
+      onError() {},
       turnTimeout: 60_000,
       undeliveredTime: 60_000,
     },

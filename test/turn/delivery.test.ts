@@ -96,7 +96,7 @@ describe("An answer that the platform does not take", () => {
         },
       },
       ...{ message: messageOf("m1"), taken: Promise.resolve(true), closing, log, texts: plainTexts },
-      settings: { clock, logger: a.log, turnTimeout, undeliveredTime },
+      settings: { clock, logger: a.log, onError() {}, turnTimeout, undeliveredTime },
     });
     log.end();
     const run = deliverer.run();
