@@ -146,17 +146,21 @@ describe("when something fails on Slack", () => {
 
   it("waits for no room to begin a stream", async () => {
     const server = await startServer();
-    const speech = new Speech();
-    const bot = await startBot(server, { answer: speech.answer });
+    const first = new Speech();
+    const second = new Speech();
+    const bot = await startBot(server, {
+      answer: (turn, memory) => (turn.text === "one" ? first : second).answer(turn, memory),
+    });
     server.fail({ method: "chat.startStream", retryAfter: 60 });
-    await server.say("U1", `${mention(server)} hi`);
-    speech.say("One. ");
+    await server.say("U1", `${mention(server)} one`);
+    first.say("One. ");
     await shows(server, "One. ");
-    await server.say("U2", `${mention(server)} hi`);
-    speech.say("Two. ");
+    await server.say("U2", `${mention(server)} two`);
+    second.say("Two. ");
     await server.next("chat.startStream", ({ result }) => result === "");
-    speech.end();
+    for (const speech of [first, second]) speech.end();
     await settled(bot);
+    expect(server.shown()).toMatchObject([{ shown: "One. " }, { shown: "Two. ", wasStream: true }]);
   });
 
   it("keeps no complete answer waiting for the drafts of others", async () => {
