@@ -12,6 +12,9 @@ export default defineConfig({
     // Real servers and real processes: slow machines need room, and nothing here waits without an event.
     // Most of a test's time is waiting for processes and sockets.
     maxWorkers: 4,
+    // A process runs one test file after another: the packages of the platforms take a second to load.
+    isolate: false,
+    setupFiles: [source("test/support/fresh-modules.ts")],
     testTimeout: 120_000,
     hookTimeout: 120_000,
     coverage: { include: ["src/**", "adapters/**"] },
