@@ -47,6 +47,8 @@ export async function teamsBot(options: BotkitOptions = {}, { mapper, messages }
     server.close();
     return connector.close();
   });
+  // Before the place where its answers are shown.
+  endings.push(() => mapper.close());
   const controller = new Botkit({
     ...{ adapterConfig: { appId: "", appPassword: "" }, webserver: app, disable_console: true },
   });

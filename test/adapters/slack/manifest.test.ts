@@ -134,7 +134,7 @@ describe("slack", () => {
     server.scopes = scopes.filter((scope) => scope !== "files:read");
     const bot = await startBot(server);
     await server.next("auth.test");
-    await server.until(() => bot.appLog.length > 0);
+    await expect.poll(() => bot.appLog.length).toBeGreaterThan(0);
     await settled(bot);
     expect(bot.appLog.join()).toContain("files:read (without it the bot reads no files)");
     expect(bot.appLog.join()).not.toContain("chat:write");
