@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 import { LeftOut } from "./support/left-out.ts";
+import { LongestFirst } from "./support/longest-first.ts";
 
 const source = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 
@@ -11,9 +12,13 @@ export default defineConfig({
     reporters: ["default", new LeftOut()],
     // Real servers and real processes: slow machines need room, and nothing here waits without an event.
     // Most of a test's time is waiting for processes and sockets.
-    maxWorkers: 4,
+    maxWorkers: 6,
     // A process runs one test file after another: the packages of the platforms take a second to load.
     isolate: false,
+    // `--sequence.shuffle` has an order of its own.
+    sequence: process.argv.some((argument) => argument.startsWith("--sequence.shuffle"))
+      ? {}
+      : { sequencer: LongestFirst },
     setupFiles: [source("test/support/fresh-modules.ts")],
     testTimeout: 120_000,
     hookTimeout: 120_000,

@@ -25,6 +25,7 @@ export default defineConfig({
     ...tests.test,
     include: process.env.MUTATE_TESTS?.split(",") ?? ["test/**/*.test.ts"],
     exclude: processTests,
+    isolate: true,
     setupFiles: ["test/mutation/setup.ts"],
   },
 });
