@@ -44,6 +44,7 @@ import { Limits } from "./turn/limits.ts";
 import { isAsked, type Message } from "./turn/message.ts";
 import type { Middleware } from "./turn/middleware.ts";
 import { Operations } from "./turn/operations.ts";
+import { RecentAnswers } from "./turn/recent-answers.ts";
 import type { Reply } from "./turn/reply.ts";
 import { Turn } from "./turn/turn.ts";
 
@@ -103,6 +104,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
       limits: limits === undefined ? undefined : new Limits(limits, rates, clock),
       pace: new Pace(rates),
       turns: new Map(),
+      answers: new RecentAnswers(clock),
       closing: this.#closing,
     };
     this.#operations = new Operations(this.#host);
@@ -140,7 +142,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
    * Takes a message and returns its reply. Calls for the same person run in the order in which they are made.
    * The turn runs whether the reply is read or not. Nothing is thrown here: reading the reply throws an
    * {@link AparteError} when the message is wrong or the turn failed. The same `id` again, while its turn runs in this
-   * process, reads the same reply.
+   * process and for a minute afterwards, reads the same reply; later it is a `duplicate`.
    */
   handle(message: Message<Agent>): Reply {
     return this.#begin(new Turn(this.#host, message));
@@ -389,7 +391,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
   forget(who: Speaker | string, agent?: string): Promise<Erasure> {
     return this.#operations.run(who, "forget", (session) => {
       this.#closing.track(this.#unfinished.begin());
-      return eraseSession(session, this.#settings.agents, this.#unfinished, agent);
+      return this.#erase(session, agent);
     });
   }
 
@@ -478,8 +480,13 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
   /** The person may have come back meanwhile. */
   async #eraseIdle(name: string, { speaker }: SessionRecord, idleMs: number): Promise<void> {
     await this.#operations.runIn({ name, speaker }, "retention", (session) =>
-      session.idleMs < idleMs ? undefined : eraseSession(session, this.#settings.agents, this.#unfinished),
+      session.idleMs < idleMs ? undefined : this.#erase(session),
     );
+  }
+
+  #erase(session: Session, agent?: string): Promise<Erasure> {
+    this.#host.answers.forget(session.name);
+    return eraseSession(session, this.#settings.agents, this.#unfinished, agent);
   }
 
   #adapterOf(speaker: Speaker): Adapter {

@@ -88,10 +88,12 @@ function limitSuite(open: () => Promise<Store>): void {
     const one = mapperWith({ store: await open(), limits });
     const two = mapperWith({ store: await open(), limits });
     const user = randomUUID();
-    await one.handle(says(user, "m1")).text();
+    const answer = await one.handle(says(user, "m1")).text();
     await one.select(says(user), "helper"); // In its lane, after the turn's end.
     for (const mapper of [one, two, one]) {
-      await expect(mapper.handle(says(user, "m1")).text()).rejects.toMatchObject({ code: "duplicate" });
+      const again = mapper.handle(says(user, "m1")).text();
+      if (mapper === one) expect(await again).toBe(answer);
+      else await expect(again).rejects.toMatchObject({ code: "duplicate" });
     }
     expect(await two.handle(says(user, "m2")).text()).toContain("word of");
     // One that was refused is no event that was handled: its caller may send it again, when there is room.

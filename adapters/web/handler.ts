@@ -27,7 +27,7 @@ export type WebHandler = (request: Request) => Promise<Response>;
  *
  * Replies are kept by the process that runs them: with several, send a person to one and the same. When it dies, the
  * same `POST` goes on with the turn elsewhere, or after a restart, without asking the agent twice; until the dead
- * process is found out (`leaseTime`) it gets 409 `duplicate`, as does a message whose reply is no longer kept.
+ * process is found out (`leaseTime`) it gets 409 `duplicate`, as does a message whose reply nobody remembers any more.
  *
  * Failures before the stream are `{ error: { code, message, reference, field? } }` with the fitting status.
  *
@@ -185,8 +185,8 @@ function attach({ signal }: Request, kept: KeptReply): () => void {
   };
 }
 
-/** A message that was not taken gets no reply, but a notice why. */
-async function refuseUntaken(kept: KeptReply): Promise<never> {
+/** A message that was not taken gets a notice why, or the answer that it had a moment ago. */
+async function refuseUntaken(kept: KeptReply): Promise<void> {
   await kept.ended;
   for (const { name, data } of kept.events) {
     if (name !== "message" || data.type !== "notice") continue;
@@ -196,9 +196,7 @@ async function refuseUntaken(kept: KeptReply): Promise<never> {
       throw new Refusal(code, text, { "retry-after": String(Math.ceil(retryAfterMs / 1000)) });
     }
   }
-  throw (
-    kept.failure ?? new AparteError("backend-failed", "The message was not taken, and nothing tells why.")
-  );
+  if (kept.failure !== undefined) throw kept.failure;
 }
 
 /** The reply in the form that the client wants. */

@@ -13,6 +13,7 @@ import type { Closing } from "./closing.ts";
 import type { Limits } from "./limits.ts";
 import type { Message } from "./message.ts";
 import type { Middleware } from "./middleware.ts";
+import type { RecentAnswers } from "./recent-answers.ts";
 import type { Reply } from "./reply.ts";
 import type { ReplyLog } from "./reply-log.ts";
 import type { Stop } from "./stop.ts";
@@ -34,6 +35,7 @@ export interface TurnHost {
   readonly current: AsyncLocalStorage<CurrentLane>;
   /** The turns of this process that have not ended, by lane and event. */
   readonly turns: Map<string, LiveTurn>;
+  readonly answers: RecentAnswers;
   readonly closing: Closing;
 }
 

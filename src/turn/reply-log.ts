@@ -85,7 +85,7 @@ export class ReplyLog {
   }
 
   /** Says what another reply says, from its beginning to its end. */
-  async follow(other: AsyncIterable<ReplyEvent>): Promise<void> {
+  async follow(other: AsyncIterable<ReplyEvent>): Promise<undefined> {
     try {
       for await (const event of other) this.push(event);
       this.end();

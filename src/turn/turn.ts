@@ -181,10 +181,13 @@ export class Turn {
         );
       }
       const key = eventKey(message);
-      const first = turns.get(`${identity.name} ${key}`);
-      if (first !== undefined) {
-        await this.#readAlong(first);
-        return undefined;
+      const name = `${identity.name} ${key}`;
+      const first = turns.get(name);
+      const answer = this.#adapter === undefined ? this.#host.answers.get(name) : undefined;
+      if (first !== undefined) return await this.#readAlong(first);
+      if (answer !== undefined) {
+        this.#resolveTaken(false);
+        return await this.#log.follow(ReplyLog.of(answer, this.#texts).read());
       }
       this.#enlist(identity.name, key);
       const waitMs = this.#isOutgoing ? 0 : (this.#host.limits?.known(message) ?? 0);
@@ -234,7 +237,7 @@ export class Turn {
   }
 
   /** The same message is being answered here: whoever asks again reads along, and its platform is told no more. */
-  async #readAlong(first: LiveTurn): Promise<void> {
+  async #readAlong(first: LiveTurn): Promise<undefined> {
     try {
       await first.reply.taken;
       this.#resolveTaken(false);
@@ -372,6 +375,11 @@ export class Turn {
     if (outcome === "refused" || outcome === "late") this.#giveUp(session, outcome);
     this.#deliverer.stopWriting();
     const mayComeAgain = this.#answering?.mayComeAgain ?? false;
+    const isAnswered = this.#stop.reason === undefined && this.#log.failure === undefined && !mayComeAgain;
+    // Before the turn ends: what erases the session next erases this, too.
+    if (this.#adapter === undefined && isAnswered && session?.changed !== null) {
+      this.#host.answers.add(`${place.lane} ${place.key}`, this.#log.stored(0));
+    }
     await place.end(session?.changed, { isUnsent: this.#isUnsent, mayComeAgain });
   }
 

@@ -536,10 +536,18 @@ describe("web, leaving and coming back", () => {
   });
 
   it("forgets a reply some time after its end, and does not run its message again", async () => {
-    const server = await start({ keepTime: 0 });
+    const mapper = newMapper();
+    const server = await start({ keepTime: 0 }, mapper);
+    const before = emulator.chats().length;
     const message = { id: newId(), text: "hello" };
-    await read(await post(server, message));
-    await expect.poll(async () => (await again(server, message.id)).status).toBe(404);
+    const { text } = await json(await post(server, message, whole));
+    const isForgotten = () => expect.poll(async () => (await again(server, message.id)).status).toBe(404);
+    await isForgotten();
+    // The mapper remembers what was answered a moment ago.
+    expect((await json(await post(server, message, whole))).text).toBe(text);
+    await isForgotten();
+    expect(emulator.chats()).toHaveLength(before + 1);
+    await mapper.forget({ platform: "web", tenant: "acme", user: "ada" });
     const repeated = await post(server, message);
     expect(repeated.status).toBe(409);
     expect((await errorOf(repeated)).code).toBe("duplicate");
