@@ -12,8 +12,8 @@ import type { ReplyEvent } from "./reply-event.ts";
 
 /** How a turn that runs gets its answer: limits, the agent that is meant, the middlewares, and the agent within them. */
 export class Answering implements CurrentLane {
-  /** Its event may come again: the agent was not asked, and whoever handed it in is told when to. */
-  mayComeAgain = false;
+  /** The person or the tenant is over a limit: the agent was not asked. */
+  isLimited = false;
   readonly #turn: RunningTurn;
   #question: Question | undefined;
   #isOver = false;
@@ -38,7 +38,7 @@ export class Answering implements CurrentLane {
   }
 
   async run(): Promise<void> {
-    const { host, place, session, message, adapter, log, texts, stop, watch } = this.#turn;
+    const { host, place, session, message, log, texts, stop, watch } = this.#turn;
     const { middlewares, limits } = host;
     this.#tellUndelivered();
     const { attempt = 1, carries = [] } = place.turn ?? {};
@@ -46,8 +46,7 @@ export class Answering implements CurrentLane {
     const waitMs = limits === undefined || attempt > 1 ? 0 : await limits.take(message);
     if (waitMs > 0) {
       log.push(limited(waitMs, texts));
-      // A caller sends it again; a platform may bring it twice, and the person is told once.
-      this.mayComeAgain = adapter === undefined;
+      this.isLimited = true;
       return;
     }
     const found = host.agents.reachedBy(message, session.record.agent);

@@ -374,13 +374,23 @@ export class Turn {
     if (outcome === "left") return this.#host.owner.release([place]);
     if (outcome === "refused" || outcome === "late") this.#giveUp(session, outcome);
     this.#deliverer.stopWriting();
-    const mayComeAgain = this.#answering?.mayComeAgain ?? false;
+    const mayComeAgain = this.#mayComeAgain;
     const isAnswered = this.#stop.reason === undefined && this.#log.failure === undefined && !mayComeAgain;
     // Before the turn ends: what erases the session next erases this, too.
     if (this.#adapter === undefined && isAnswered && session?.changed !== null) {
       this.#host.answers.add(`${place.lane} ${place.key}`, this.#log.stored(0));
     }
     await place.end(session?.changed, { isUnsent: this.#isUnsent, mayComeAgain });
+  }
+
+  /**
+   * Whether a caller may make the same call again, as its error says. A platform may bring an event twice, and the person is
+   * told once.
+   */
+  get #mayComeAgain(): boolean {
+    if (this.#adapter !== undefined) return false;
+    const isRetryable = this.#log.failure?.retryable ?? false;
+    return isRetryable || this.#answering?.isLimited === true || this.#stop.reason === "stopped";
   }
 
   /** Interrupted before the agent got it: its words go to the turn that interrupted it, or run again. */

@@ -1,3 +1,4 @@
+import { AparteError } from "aparte";
 import { beforeEach, describe, expect, it } from "vitest";
 import { RecentAnswers } from "../../src/turn/recent-answers.ts";
 import { type BotInTest, botOf, messageOf, TestAgent } from "../support/bot.ts";
@@ -75,7 +76,29 @@ describe("A message that is handed in again after its turn has ended", () => {
     expect(platform.shown).toEqual(["m3, answer 4"]);
   });
 
-  it("is a duplicate where it failed", async () => {
+  it("is asked again where the failure says that the same call may be made again, and where it was stopped", async () => {
+    const { mapper, agent } = bot();
+    agent.reply = undefined;
+    const begun = async () => {
+      const reply = mapper.handle(messageOf("m1"));
+      await settled();
+      return reply;
+    };
+    const busy = await begun();
+    agent.last.fail(new AparteError("backend-rate-limited", "Too many requests.", { retryAfterMs: 2_000 }));
+    expect(await codeOf(busy.text())).toBe("backend-rate-limited");
+    await settled();
+    const stopped = await begun();
+    stopped.cancel();
+    expect(await codeOf(stopped.text())).toBe("stopped");
+    await settled();
+    const third = await begun();
+    agent.last.answer("at last");
+    expect(await codeOf(third.text())).toBe("at last");
+    expect(agent.texts).toEqual(["m1", "m1", "m1"]);
+  });
+
+  it("is a duplicate where the failure says no such thing", async () => {
     const { mapper, agent } = bot();
     agent.reply = undefined;
     const first = codeOf(mapper.handle(messageOf("m1")).text());
