@@ -1,7 +1,7 @@
 import KeyvRedis, { createClient, createSentinel } from "@keyv/redis";
 import { openStore, type Store } from "aparte";
 import { Keyv } from "keyv";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { RedisClient } from "../../../src/stores/redis/client.ts";
 import { redisOf, redisStore } from "../../../src/stores/redis/index.ts";
 import { LogLines } from "../../support/log-lines.ts";
@@ -29,6 +29,12 @@ describeWithRedis("A store on Redis", () => {
     const store = await openStore(target, { logger: log, ...(namespace === undefined ? {} : { namespace }) });
     closers.push(() => store.close());
     return store;
+  }
+
+  /** Where the machine is busy, a store is opened before it is connected. */
+  async function listens(store: Store, wake: (lane: string | undefined) => void = () => {}) {
+    const isHeard = () => store.listen("ada", wake).then(Boolean, () => false);
+    await vi.waitUntil(isHeard, { timeout: 30_000 });
   }
 
   function client(url = server.url) {
@@ -143,7 +149,7 @@ describeWithRedis("A store on Redis", () => {
 
   it("closes the connections that it made, also while they are made again", async () => {
     const store = await open();
-    await store.listen("ada", () => {});
+    await listens(store);
     expect(await connections()).toMatchObject({ normal: [expect.any(String)], pubsub: [expect.any(String)] });
     await store.close();
     await expect.poll(connections).toEqual({ normal: [], pubsub: [] });
@@ -159,7 +165,7 @@ describeWithRedis("A store on Redis", () => {
     const given = client();
     const store = await open(given as unknown as RedisClient);
     expect(given.isReady).toBe(true);
-    await store.listen("ada", () => {});
+    await listens(store);
     await store.close();
     await expect.poll(async () => (await connections()).pubsub).toEqual([]);
     expect(await given.set("key", "value")).toBe("OK");
@@ -169,7 +175,7 @@ describeWithRedis("A store on Redis", () => {
 
   it("makes its connections anew where the server has become a replica, and no other time", async () => {
     const store = await open();
-    await store.listen("ada", () => {});
+    await listens(store);
     const before = await connections();
     await server.command("CONFIG", "SET", "maxmemory", "1");
     await expect(store.records.set("key", 1)).rejects.toMatchObject({
