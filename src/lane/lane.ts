@@ -571,10 +571,9 @@ function unlessEmpty(list: readonly string[]): readonly string[] | undefined {
   return list.length === 0 ? undefined : list;
 }
 
-/** How long a document lives in which nothing runs or waits, in milliseconds. */
+/** How long a document lives in which nothing runs, so that nothing waits either, in milliseconds. */
 function lifeOf(document: LaneDocument | undefined, now: number): number | undefined {
-  if (document === undefined || document.running !== undefined || document.waiting.length > 0)
-    return undefined;
+  if (document === undefined || document.running !== undefined) return undefined;
   const last = Math.max(...(document.parked ?? []).map(({ until }) => until));
   return Math.max(1, Math.ceil(last - now));
 }

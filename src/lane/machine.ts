@@ -372,17 +372,18 @@ function release(lane: LaneDocument, key: string, owner: string, to: string): Tr
 }
 
 function stop(lane: LaneDocument, isMeant: (body: JsonValue) => boolean): Transition {
+  const { running, waiting } = lane;
+  // Nothing waits where nothing runs.
+  if (running === undefined) return unchanged(lane, "lost");
   // An answer that is whole is nothing to stop, and an operation's caller waits for it.
   const isFound = ({ phase, isOperation, body }: LaneTurn) =>
     phase !== "answered" && !isOperation && isMeant(body);
-  const { running, waiting } = lane;
-  const found = (running === undefined ? waiting : [running, ...waiting]).filter(isFound);
+  const found = [running, ...waiting].filter(isFound);
   if (found.length === 0) return unchanged(lane, "lost");
   const owners = [...new Set(found.filter(({ isStopped }) => !isStopped).map(({ owner }) => owner))];
   if (owners.length === 0) return unchanged(lane, "done");
   const stopped = (turn: LaneTurn) => (isFound(turn) ? { ...turn, isStopped: true as const } : turn);
-  const after = { ...lane, waiting: waiting.map(stopped) };
-  return changed(running === undefined ? after : { ...after, running: stopped(running) }, "done", owners);
+  return changed({ ...lane, running: stopped(running), waiting: waiting.map(stopped) }, "done", owners);
 }
 
 function restore(lane: LaneDocument, turn: LaneTurn, wasRunning: boolean): Transition {

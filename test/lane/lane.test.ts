@@ -290,6 +290,26 @@ describe("A commit whose answer is lost", () => {
     expect(last.turn?.carries?.map(({ key }) => key)).toEqual(["m2"]);
   });
 
+  it("takes its turns once, also where one of them carries the other's words by then", async () => {
+    const first = await take(b, "m1");
+    let lost = 0;
+    a.view.intercept = async (_, run) => {
+      const answer = await run();
+      if ((answer as { is?: string } | undefined)?.is !== "done") return answer;
+      lost += 1;
+      if (lost === 2) {
+        a.view.intercept = (_call, again) => again();
+        await first.end();
+      }
+      throw storeAway();
+    };
+    const taking = [take(a, "m2"), take(a, "m3")];
+    await clock.pass(1_000);
+    const [merged, carrier] = await Promise.all(taking);
+    expect([await merged?.begun, await carrier?.begun]).toEqual(["merged", "runs"]);
+    expect(carrier?.turn?.carries?.map(({ key }) => key)).toEqual(["m2"]);
+  });
+
   it("ends its turn once, and says that it was done", async () => {
     const [first, second] = [await take(a, "q1"), await take(a, "q2")];
     loseAnswer(a);

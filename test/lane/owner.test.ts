@@ -127,6 +127,13 @@ describe("An owner that lives", () => {
     expect(a.owner.lane("lane")).not.toBe(lane);
   });
 
+  it("forgets a lane of which it was told something that is nothing of its own", async () => {
+    const lane = a.owner.lane("lane");
+    lane.look();
+    await settled();
+    expect(a.owner.lane("lane")).not.toBe(lane);
+  });
+
   it("looks at a lane of which it was told something while it had nothing there", async () => {
     const b = await started();
     const first = await take(a, "q1");
@@ -572,6 +579,17 @@ describe("A store that lost what was written last", () => {
     const b = await started();
     expect(await b.owner.lane("late").take(newTurn("q1"), 1, storeTimeout)).toEqual({ is: "duplicate" });
     expect(await b.owner.lane("early").take(newTurn("q1"), 1, storeTimeout)).toMatchObject({ is: "taken" });
+  });
+
+  it("gets back the marks of the last twenty thousand events at most", async () => {
+    const last = 20_000;
+    for (let number = 0; number <= last; number += 1) {
+      a.owner.remember({ lane: "lane", mark: `mark ${number}` } as Place);
+    }
+    await store.goBackTo(-1);
+    await clock.pass(third);
+    const restored = a.view.calls.flatMap(({ commit }) => commit?.restoredMarks ?? []);
+    expect([restored.length, restored[0], restored.at(-1)]).toEqual([10_001, "mark 10000", `mark ${last}`]);
   });
 
   it("counts as lost where it does not know the owner at all", async () => {
