@@ -9,8 +9,6 @@ import {
   isOneOf,
   isText,
   isWhole,
-  type OptionCheck,
-  orNothing,
 } from "aparte/adapter";
 import type { BotkitMessage } from "botkit";
 
@@ -74,35 +72,19 @@ export type BotkitSettings = Required<Omit<BotkitOptions, Optional>> & {
   readonly [Name in Optional]: BotkitOptions[Name] | undefined;
 };
 
-const checks: { readonly [Name in keyof BotkitSettings]: OptionCheck } = {
-  answer: isOneOf("unheard", "all", "none"),
-  authenticate: orNothing(isFunction("(request, message) => id")),
-  speaker: orNothing(isFunction("(message) => Speaker")),
-  onError: isFunction("(error) => …"),
-  bot: orNothing(isText),
-  trustedChannels: isListOf(isOneOf("directline", "webchat", "emulator")),
-  fileHosts: areHosts,
-  drafts: orNothing(isFlag),
-  maxFileBytes: isWhole(1),
-  editInterval: isWhole(1),
-  maxLength: isWhole(100),
-};
-
-const defaults: BotkitSettings = {
-  answer: "unheard",
-  authenticate: undefined,
-  speaker: undefined,
-  bot: undefined,
-  drafts: undefined,
-  trustedChannels: [],
-  maxFileBytes: 20_971_520,
-  fileHosts: [],
-  maxLength: 4_000,
-  editInterval: 1_500,
-  onError: (error) => console.error(error),
-};
-
 /** @throws {AparteError} `option-invalid` with the option's name as `field`. */
 export function checkOptions(options: BotkitOptions): BotkitSettings {
-  return check(options, checks, defaults);
+  return check<BotkitSettings>(options, {
+    answer: [isOneOf("unheard", "all", "none"), "unheard"],
+    authenticate: [isFunction("(request, message) => id")],
+    speaker: [isFunction("(message) => Speaker")],
+    bot: [isText],
+    drafts: [isFlag],
+    trustedChannels: [isListOf(isOneOf("directline", "webchat", "emulator")), []],
+    maxFileBytes: [isWhole(1), 20_971_520],
+    fileHosts: [areHosts, []],
+    maxLength: [isWhole(100), 4_000],
+    editInterval: [isWhole(1), 1_500],
+    onError: [isFunction("(error) => …"), (error) => console.error(error)],
+  });
 }

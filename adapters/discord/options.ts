@@ -9,7 +9,6 @@ import {
   isOneOf,
   isWhole,
   type OptionCheck,
-  orNothing,
 } from "aparte/adapter";
 import type { Message as DiscordMessage } from "discord.js";
 import { isSnowflake } from "./address.ts";
@@ -99,51 +98,34 @@ export type DiscordSettings = Required<Omit<DiscordOptions, "onFeedback">> & {
 };
 
 const [isRespondWord] = isOneOf("mentions", "threads", "all", "never");
-const [isChannels] = isListOf([isSnowflake, ""]);
+const [areChannels] = isListOf([isSnowflake, ""]);
+const isRespond: OptionCheck = [
+  (value) => typeof value === "function" || isRespondWord(value) || areChannels(value),
+  'must be "mentions", "threads", "all", "never", a list of channels or a function',
+];
 
-const checks: { readonly [Name in keyof DiscordSettings]: OptionCheck } = {
-  respond: [
-    (value) => typeof value === "function" || isRespondWord(value) || isChannels(value),
-    'must be "mentions", "threads", "all", "never", a list of channels or a function',
-  ],
-  openThreads: isFlag,
-  embeds: isFlag,
-  directMessages: isFlag,
-  answer: isOneOf("all", "unheard", "none"),
-  guilds: isOneOf("apart", "together"),
-  commands: [
-    (value) => typeof value === "boolean" || typeof value === "function",
-    "must be true, false or a function",
-  ],
-  buttons: isListOf(isOneOf("stop", "questions", "new", "feedback")),
-  onFeedback: orNothing(isFunction("(feedback) => …")),
-  editInterval: isAboveZero,
-  maxFileBytes: isAboveZero,
-  maxMessages: isWhole(1),
-  lookBack: isWhole(0),
-  attachFrom: areHosts,
-  fileHosts: areHosts,
-};
-
-const defaults: DiscordSettings = {
-  respond: "mentions",
-  openThreads: false,
-  embeds: false,
-  answer: "all",
-  guilds: "apart",
-  commands: false,
-  buttons: [],
-  onFeedback: undefined,
-  directMessages: true,
-  editInterval: 1_200,
-  maxMessages: 5,
-  lookBack: 900_000,
-  attachFrom: [],
-  maxFileBytes: 20_971_520,
-  fileHosts: [],
-};
+const areCommands: OptionCheck = [
+  (value) => typeof value === "boolean" || typeof value === "function",
+  "must be true, false or a function",
+];
 
 /** @throws {AparteError} `option-invalid` with the option's name as `field`. */
 export function checkOptions(options: DiscordOptions): DiscordSettings {
-  return check(options, checks, defaults);
+  return check<DiscordSettings>(options, {
+    respond: [isRespond, "mentions"],
+    openThreads: [isFlag, false],
+    embeds: [isFlag, false],
+    answer: [isOneOf("all", "unheard", "none"), "all"],
+    guilds: [isOneOf("apart", "together"), "apart"],
+    commands: [areCommands, false],
+    buttons: [isListOf(isOneOf("stop", "questions", "new", "feedback")), []],
+    onFeedback: [isFunction("(feedback) => …")],
+    directMessages: [isFlag, true],
+    editInterval: [isAboveZero, 1_200],
+    maxMessages: [isWhole(1), 5],
+    lookBack: [isWhole(0), 900_000],
+    attachFrom: [areHosts, []],
+    maxFileBytes: [isAboveZero, 20_971_520],
+    fileHosts: [areHosts, []],
+  });
 }

@@ -10,7 +10,6 @@ import {
   isOneOf,
   isText,
   type OptionCheck,
-  orNothing,
 } from "aparte/adapter";
 import type { Button } from "./buttons.ts";
 
@@ -122,61 +121,46 @@ export type SlackSettings = Required<Omit<SlackOptions, Open>> & {
 };
 
 const [isRespondWord] = isOneOf("called", "threads", "always", "never");
+const isRespond: OptionCheck = [
+  (value) => typeof value === "function" || isRespondWord(value),
+  'must be "called", "threads", "always", "never" or a function',
+];
+
 const [areTexts] = isListOf(isText);
+const areAtMostTen: OptionCheck = [
+  (value) => areTexts(value) && (value as readonly string[]).length <= 10,
+  "must be a list of at most ten texts that are not empty",
+];
 
-const checks: { readonly [Name in keyof SlackSettings]: OptionCheck } = {
-  bot: orNothing(isText),
-  respond: [
-    (value) => typeof value === "function" || isRespondWord(value),
-    'must be "called", "threads", "always", "never" or a function',
-  ],
-  agentView: isFlag,
-  eraseRemoved: isFlag,
-  threadTime: isAboveZero,
-  editInterval: isAboveZero,
-  maxFileBytes: isAboveZero,
-  prompts: isListOf(isText),
-  loadingMessages: [
-    (value) => areTexts(value) && (value as readonly string[]).length <= 10,
-    "must be a list of at most ten texts that are not empty",
-  ],
-  answer: isOneOf("all", "unheard", "none"),
-  command: [
-    (value) => value === false || (typeof value === "string" && /^\/[^\sA-Z]{1,31}$/.test(value)),
-    'must be like "/agent", in lower case, or false',
-  ],
-  buttons: isListOf(isOneOf("stop", "questions", "new", "feedback")),
-  onFeedback: orNothing(isFunction("(feedback) => …")),
-  installations: orNothing([
-    (value) => typeof (value as Partial<InstallationStore> | null)?.deleteInstallation === "function",
-    "must be an installation store with deleteInstallation",
-  ]),
-  stream: isOneOf("native", "edit"),
-  fileHosts: areHosts,
-  client: orNothing(isFunction("(tenant) => WebClient")),
-};
+const isCommand: OptionCheck = [
+  (value) => value === false || (typeof value === "string" && /^\/[^\sA-Z]{1,31}$/.test(value)),
+  'must be like "/agent", in lower case, or false',
+];
 
-const defaults: SlackSettings = {
-  bot: undefined,
-  respond: "called",
-  threadTime: 86_400_000,
-  agentView: true,
-  prompts: [],
-  loadingMessages: [],
-  answer: "all",
-  command: "/agent",
-  buttons: ["stop", "questions"],
-  onFeedback: undefined,
-  installations: undefined,
-  eraseRemoved: false,
-  stream: "native",
-  editInterval: 1_200,
-  maxFileBytes: 20_971_520,
-  fileHosts: [],
-  client: undefined,
-};
+const isStore: OptionCheck = [
+  (value) => typeof (value as Partial<InstallationStore> | null)?.deleteInstallation === "function",
+  "must be an installation store with deleteInstallation",
+];
 
 /** @throws {AparteError} `option-invalid` with the option's name as `field`. */
 export function checkOptions(options: SlackOptions): SlackSettings {
-  return check(options, checks, defaults);
+  return check<SlackSettings>(options, {
+    bot: [isText],
+    respond: [isRespond, "called"],
+    threadTime: [isAboveZero, 86_400_000],
+    agentView: [isFlag, true],
+    prompts: [isListOf(isText), []],
+    loadingMessages: [areAtMostTen, []],
+    answer: [isOneOf("all", "unheard", "none"), "all"],
+    command: [isCommand, "/agent"],
+    buttons: [isListOf(isOneOf("stop", "questions", "new", "feedback")), ["stop", "questions"]],
+    onFeedback: [isFunction("(feedback) => …")],
+    installations: [isStore],
+    eraseRemoved: [isFlag, false],
+    stream: [isOneOf("native", "edit"), "native"],
+    editInterval: [isAboveZero, 1_200],
+    maxFileBytes: [isAboveZero, 20_971_520],
+    fileHosts: [areHosts, []],
+    client: [isFunction("(tenant) => WebClient")],
+  });
 }

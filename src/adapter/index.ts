@@ -33,6 +33,6 @@ export {
   isText,
   isWhole,
   type OptionCheck,
-  orNothing,
+  type OptionTable,
 } from "./options.ts";
 export { type PersonSession, personSession } from "./person-session.ts";

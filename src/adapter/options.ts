@@ -57,10 +57,14 @@ export function isListOf([isRight, problem]: OptionCheck): OptionCheck {
   ];
 }
 
-/** The same for an option that may be missing. */
-export function orNothing([isRight, problem]: OptionCheck): OptionCheck {
-  return [(value) => value === undefined || isRight(value), problem];
-}
+type Row = readonly [check: OptionCheck, byDefault?: unknown];
+
+/** How each option is checked, and what it is by default; one without a default may be missing. */
+export type OptionTable<Settings> = {
+  readonly [Name in keyof Settings]: undefined extends Settings[Name]
+    ? readonly [OptionCheck]
+    : readonly [OptionCheck, Settings[Name]];
+};
 
 /**
  * An adapter's options as they were given, or by default.
@@ -68,16 +72,17 @@ export function orNothing([isRight, problem]: OptionCheck): OptionCheck {
  */
 export function checkOptions<Settings extends object>(
   options: object,
-  checks: { readonly [Name in keyof Settings]: OptionCheck },
-  defaults: Settings,
+  table: OptionTable<Settings>,
 ): Settings {
-  refuseUnknown(options, Object.keys(checks));
-  const given = Object.entries(options).filter(([, value]) => value !== undefined);
-  const settings: Settings = { ...defaults, ...Object.fromEntries(given) };
-  for (const [name, [isRight, problem]] of Object.entries<OptionCheck>(checks)) {
-    if (!isRight(settings[name as keyof Settings])) throw optionInvalid(name, problem);
+  refuseUnknown(options, Object.keys(table));
+  const given: { readonly [name: string]: unknown } = { ...options };
+  const settings: { [name: string]: unknown } = {};
+  for (const [name, [[isRight, problem], byDefault]] of Object.entries<Row>(table)) {
+    const value = given[name];
+    if (value !== undefined && !isRight(value)) throw optionInvalid(name, problem);
+    settings[name] = value === undefined ? byDefault : value;
   }
-  return settings;
+  return settings as Settings;
 }
 
 function isHost(host: unknown): boolean {

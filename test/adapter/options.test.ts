@@ -9,7 +9,6 @@ import {
   isText,
   isWhole,
   type OptionCheck,
-  orNothing,
 } from "aparte/adapter";
 import { describe, expect, it } from "vitest";
 
@@ -27,7 +26,6 @@ const cases: [string, OptionCheck, readonly unknown[], readonly unknown[], strin
     [true, [1], [true, 1], { length: 0 }],
     "must be a list, of which each must be true or false",
   ],
-  ["orNothing", orNothing(isFlag), [undefined, true], [null, 1], "must be true or false"],
   [
     "areHosts",
     areHosts,
@@ -45,14 +43,21 @@ describe("An adapter's option", () => {
   });
 
   it("is as it was given, or else its default", () => {
-    const defaults = { loud: false, times: 3 };
-    const check = (options: object) => checkOptions(options, { loud: isFlag, times: isWhole(1) }, defaults);
-    expect(check({})).toEqual(defaults);
+    interface Settings {
+      readonly name: string | undefined;
+      readonly loud: boolean;
+      readonly times: number;
+    }
+    const check = (options: object) =>
+      checkOptions<Settings>(options, { name: [isText], loud: [isFlag, false], times: [isWhole(1), 3] });
+    expect(check({})).toEqual({ loud: false, times: 3 });
     expect(check({ loud: true, times: undefined })).toEqual({ loud: true, times: 3 });
+    expect(check({ name: "Ada" })).toEqual({ name: "Ada", loud: false, times: 3 });
+    expect(() => check({ name: null })).toThrow('Option "name" must be a text that is not empty.');
     expect(() => check({ times: 0 })).toThrow('Option "times" must be a whole number of at least 1.');
     expect(() => check({ times: 0 })).toThrow(
       expect.objectContaining({ code: "option-invalid", field: "times" }),
     );
-    expect(() => check({ tmes: 1 })).toThrow('Option "tmes" does not exist. There are: loud, times.');
+    expect(() => check({ tmes: 1 })).toThrow('Option "tmes" does not exist. There are: name, loud, times.');
   });
 });
