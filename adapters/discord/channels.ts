@@ -41,7 +41,7 @@ export class Channels {
 /** One reply's part in its channel. */
 export interface ChannelStay {
   /** Resolves when the channel has room for another edit. Replies get their turns in the order in which they ask. */
-  editTurn(): Promise<void>;
+  editTurn(): Promise<true>;
   stopTyping(): void;
   leave(): void;
 }
@@ -59,11 +59,12 @@ class Channel {
     this.#editInterval = editInterval;
   }
 
-  async editTurn(): Promise<void> {
+  async editTurn(): Promise<true> {
     const now = performance.now();
     const at = Math.max(now, this.#nextEdit);
     this.#nextEdit = at + this.#editInterval;
     if (at > now) await new Promise((resolve) => setTimeout(resolve, at - now));
+    return true;
   }
 
   type(permit: () => Promise<void>): void {

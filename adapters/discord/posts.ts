@@ -1,12 +1,8 @@
-import { setTimeout as pause } from "node:timers/promises";
-import type { Delivery, JsonValue } from "aparte/adapter";
+import { type Delivery, type JsonValue, Showing, type ShowingStep } from "aparte/adapter";
 import { isSnowflake, partAddress, type ReplyAddress } from "./address.ts";
 import { type DiscordApi, isAside, type PostedMessage, type PostText } from "./api.ts";
 import type { ChannelStay } from "./channels.ts";
-import { isArchived, isFinal, isGone, isUnattachable, waitOf } from "./failures.ts";
-
-/** The longest pause that is waited here, in milliseconds: a longer one is the mapper's to wait. */
-const maxWaitMs = 15_000;
+import { isArchived, isGone, isUnattachable, readFailure } from "./failures.ts";
 
 /** One message of the reply. */
 interface Post {
@@ -34,16 +30,11 @@ export interface PostsState {
   readonly canAttach: boolean;
 }
 
-/**
- * The messages that show one reply. One call at a time is under way; when it is done, what the messages show is
- * compared with what they should show by now. So a text that was overtaken is never sent.
- */
+/** The messages that show one reply. */
 export class Posts {
   readonly #options: PostsOptions;
+  readonly #showing: Showing;
   #known: Post[] | undefined;
-  #isComplete = false;
-  #running: Promise<void> | undefined;
-  #failure: { readonly error: unknown } | undefined;
   #isReposted = false;
   #isReopened = false;
   #canAttach = true;
@@ -51,6 +42,11 @@ export class Posts {
 
   constructor(options: PostsOptions) {
     this.#options = options;
+    this.#showing = new Showing({
+      delivery: options.delivery,
+      next: (isComplete) => this.#nextStep(isComplete),
+      failure: readFailure,
+    });
   }
 
   /** Read when there is something to show: a reply is handed over before its turn runs. */
@@ -60,67 +56,41 @@ export class Posts {
     return this.#known;
   }
 
-  /** There is more to show. Shown in the background; what cannot be shown now is left to {@link Posts.finish}. */
   changed(): void {
-    if (this.#failure !== undefined) return;
-    this.#running ??= this.#catchUp().finally(() => {
-      this.#running = undefined;
-    });
+    this.#showing.changed();
   }
 
-  /** The reply is complete: resolves when all of it is on Discord. Rejects with Discord's error when it cannot be. */
-  async finish(): Promise<void> {
-    this.#isComplete = true;
-    await this.#running;
-    if (!isFinal(this.#failure?.error)) {
-      this.#failure = undefined;
-      await this.#catchUp();
-    }
-    if (this.#failure !== undefined) throw this.#failure.error;
-  }
-
-  async #catchUp(): Promise<void> {
-    const { api, channel, delivery } = this.#options;
-    for (;;) {
-      let step = this.#nextStep();
-      if (step?.isEdit) {
-        await channel.editTurn();
-        step = this.#nextStep();
-      }
-      if (step === undefined) return;
-      try {
-        await delivery.permit();
-        await api.send(step.call);
-      } catch (error) {
-        if (step.hasFile && this.#canAttach && isUnattachable(error)) {
-          this.#canAttach = false;
-          continue;
-        }
-        const wait = waitOf(error);
-        if (wait === undefined || wait > maxWaitMs) {
-          this.#failure = { error };
-          return;
-        }
-        await pause(wait);
-      }
-    }
+  /** Resolves when all of the reply is on Discord. Rejects with Discord's error when it cannot be. */
+  finish(): Promise<void> {
+    return this.#showing.finish();
   }
 
   /** The next call that brings Discord nearer to the texts; undefined when it shows them. */
-  #nextStep(): Step | undefined {
-    const state = { isComplete: this.#isComplete, canAttach: this.#canAttach };
-    const texts = this.#options.texts(state);
+  #nextStep(isComplete: boolean): ShowingStep | undefined {
+    const { texts: textsOf, channel } = this.#options;
+    const texts = textsOf({ isComplete, canAttach: this.#canAttach });
     for (const [index, text] of texts.entries()) {
       const post = this.#posts[index];
-      const hasFile = text.files !== undefined;
       if (post === undefined)
-        return { isEdit: false, hasFile, call: (signal) => this.#post(index, text, signal) };
-      if (!isSame(post.shown, text))
-        return { isEdit: true, hasFile, call: (signal) => this.#edit(index, post, text, signal) };
+        return { call: () => this.#send(text, (signal) => this.#post(index, text, signal)) };
+      if (isSame(post.shown, text)) continue;
+      return {
+        room: () => channel.editTurn(),
+        call: () => this.#send(text, (signal) => this.#edit(index, post, text, signal)),
+      };
     }
     // A draft may shrink and grow again; only what is left over in the end goes.
-    const surplus = this.#isComplete && texts.length < this.#posts.length ? this.#posts.at(-1) : undefined;
-    return surplus && { isEdit: false, hasFile: false, call: (signal) => this.#remove(surplus, signal) };
+    const surplus = isComplete && texts.length < this.#posts.length ? this.#posts.at(-1) : undefined;
+    return surplus && { call: () => this.#options.api.send((signal) => this.#remove(surplus, signal)) };
+  }
+
+  async #send({ files }: PostText, call: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    try {
+      await this.#options.api.send(call);
+    } catch (error) {
+      if (files === undefined || !this.#canAttach || !isUnattachable(error)) throw error;
+      this.#canAttach = false;
+    }
   }
 
   async #post(index: number, text: PostText, signal: AbortSignal): Promise<void> {
@@ -190,13 +160,6 @@ function isSame(shown: PostText | undefined, text: PostText): boolean {
     (of) => of && JSON.stringify([of.content, of.files?.map(({ name }) => name) ?? [], of.rows ?? []]),
   );
   return one === other;
-}
-
-/** One call that brings Discord nearer to the texts. */
-interface Step {
-  readonly isEdit: boolean;
-  readonly hasFile: boolean;
-  readonly call: (signal: AbortSignal) => Promise<void>;
 }
 
 /** The posts of a process that died over this reply. */

@@ -12,6 +12,7 @@ export { cut } from "./cut.ts";
 export { failureOf, failureText } from "./failure-text.ts";
 export { deliverPosts, type PostId, type PostingPlatform } from "./posts.ts";
 export { ReplyText } from "./reply-text.ts";
+export { Showing, type ShowingOptions, type ShowingStep } from "./showing.ts";
 export { tablesAsCode } from "./tables.ts";
 
 // Files that come with messages
