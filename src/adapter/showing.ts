@@ -19,6 +19,7 @@ export interface ShowingStep {
   call(): Promise<unknown>;
 }
 
+/** What is shown, and where. */
 export interface ShowingOptions {
   readonly delivery: Delivery;
   /** The next call; undefined when the platform shows what there is. */
