@@ -1,23 +1,25 @@
 import { AparteError, type JsonValue, type Message, type Speaker } from "aparte";
 
+// Types and no interfaces: they are kept as JSON.
+
 /** Where a reply goes: all that a process needs to deliver it. */
-export interface ReplyAddress {
+export type ReplyAddress = {
   /** The channel, thread or direct-message channel in which to answer. */
   readonly channelId: string;
   /** The message, or the interaction, that is answered. */
   readonly messageId: string;
   /** Of a command or button, which is answered by a token of its own for fifteen minutes. */
   readonly interaction?: InteractionAddress;
-}
+};
 
-export interface InteractionAddress {
+export type InteractionAddress = {
   readonly applicationId: string;
   readonly token: string;
   /** Whether the person alone sees the answer. */
   readonly isPrivate: boolean;
   /** Whether the bot may also post there by itself, so that others read the answer. */
   readonly canPost: boolean;
-}
+};
 
 /** @throws {AparteError} `input-invalid` when the message did not come from this adapter. */
 export function replyAddress({ replyTo }: Message): ReplyAddress {

@@ -1,7 +1,8 @@
 import type { SessionMapper, TextCode } from "aparte";
 import type {
+  APIApplicationCommand,
+  ClientApplication,
   APIApplicationCommandOption as CommandOption,
-  REST,
   RESTPostAPIApplicationCommandsJSONBody,
 } from "discord.js";
 
@@ -67,29 +68,13 @@ function descriptions(mapper: SessionMapper, code: PlainCode) {
 
 /** Registers the commands that Discord does not have as they are. Others of the application stay. */
 export async function register(
-  rest: REST,
-  applicationId: string,
+  { commands: registered }: ClientApplication,
   commands: readonly DiscordCommand[],
 ): Promise<void> {
-  const path = `/applications/${applicationId}/commands` as const;
-  const query = new URLSearchParams({ with_localizations: "true" });
-  const known = (await rest.get(path, { query })) as readonly {
-    readonly name: string;
-    readonly type?: number;
-  }[];
+  const known = await registered.fetch({ withLocalizations: true });
   for (const command of commands) {
-    const same = known.find(({ name, type }) => name === command.name && (type ?? 1) === (command.type ?? 1));
-    if (same === undefined || !contains(same, command)) await rest.post(path, { body: command });
+    const { name, type = kind.chatInput } = command;
+    const same = known.find((one) => one.name === name && one.type === type);
+    if (same?.equals(command as APIApplicationCommand) !== true) await registered.create(command);
   }
-}
-
-/** Whether a registered command has all wanted fields. Discord adds fields, and leaves out those that are empty or false. */
-function contains(found: unknown, wanted: unknown): boolean {
-  if (Array.isArray(wanted)) {
-    const list = Array.isArray(found) ? found : [];
-    return list.length === wanted.length && wanted.every((one, index) => contains(list[index], one));
-  }
-  if (typeof wanted !== "object" || wanted === null) return found === wanted || (!found && !wanted);
-  const fields = (found ?? {}) as { readonly [name: string]: unknown };
-  return Object.entries(wanted).every(([name, value]) => contains(fields[name], value));
 }

@@ -11,13 +11,6 @@ const discordHosts: readonly string[] = ["cdn.discordapp.com", "media.discordapp
 /** Statuses of a link whose signature has run out (a day after Discord gave it), or that is not known. */
 const expired: readonly number[] = [403, 404];
 
-/** Which attachment of which message: for loading it again with a link that is signed anew. */
-interface AttachmentRef {
-  readonly channelId: string;
-  readonly messageId: string;
-  readonly attachmentId: string;
-}
-
 /** The attachments of people's messages. */
 export class AttachmentFiles {
   readonly #api: DiscordApi;
@@ -34,13 +27,14 @@ export class AttachmentFiles {
     attachments: DiscordMessage["attachments"] = message.attachments,
   ): FileInput[] {
     return attachments.map(({ id: attachmentId, name, contentType, url }) => {
-      const ref: AttachmentRef = { channelId, messageId, attachmentId };
+      // Which attachment of which message: for loading it again with a link that is signed anew.
+      const ref = { channelId, messageId, attachmentId };
       return {
         name,
         ...(contentType === null ? {} : { type: contentType }),
         // A message may have waited in its lane for longer than its links live.
-        load: async (signal) => (await this.#download(url, signal)) ?? this.load({ ...ref }, signal),
-        ref: { ...ref },
+        load: async (signal) => (await this.#download(url, signal)) ?? this.load(ref, signal),
+        ref,
       };
     });
   }

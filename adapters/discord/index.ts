@@ -156,7 +156,7 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
         const all = allCommands(mapper);
         const wanted = typeof commands === "function" ? commands(all) : all;
         const tryRegister = (ready: Client<true>) =>
-          register(ready.rest, ready.application.id, wanted).catch((error: unknown) =>
+          register(ready.application, wanted).catch((error: unknown) =>
             mapper.logger.error("the commands could not be registered", { error: String(error) }),
           );
         if (discordClient.isReady()) void tryRegister(discordClient);
@@ -184,10 +184,7 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
         throw error;
       }
     },
-    address: (speaker) => {
-      const address = addressOf(speaker);
-      return address && { channelId: address.channelId, messageId: address.messageId };
-    },
+    address: addressOf,
     failure: readFailure,
     reread: async (message) => {
       const { client: discordClient, files } = client();

@@ -1,11 +1,9 @@
 import type { Logger } from "aparte";
 import { optionInvalid } from "aparte/adapter";
-import type { Client } from "discord.js";
+import type { Client, GatewayIntentsString } from "discord.js";
 import type { DiscordSettings } from "./options.ts";
 
-// Values of discord.js' GatewayIntentBits and Partials. They are Discord's own numbers and do not change; writing
-// them here keeps discord.js out of the adapter's runtime.
-const intent = { Guilds: 1 << 0, GuildMessages: 1 << 9, DirectMessages: 1 << 12, MessageContent: 1 << 15 };
+// discord.js' Partials.Channel, written here so that only types are imported from discord.js.
 const partialChannel = 1;
 
 /**
@@ -19,19 +17,19 @@ export function checkClient(
   { respond, directMessages }: DiscordSettings,
   logger: Logger,
 ): readonly string[] {
-  const needed: (keyof typeof intent)[] = [];
+  const needed: GatewayIntentsString[] = [];
   // Without Guilds no channel is known, and discord.js drops the messages of channels that it does not know.
   if (respond !== "never") needed.push("Guilds", "GuildMessages");
   const isWordless = respond === "mentions" || respond === "never" || typeof respond === "function";
   if (!isWordless) needed.push("MessageContent");
   if (directMessages) needed.push("DirectMessages");
   const { intents, partials = [] } = client.options;
-  const missing = needed.filter((name) => !intents.has(intent[name]));
+  const missing = needed.filter((name) => !intents.has(name));
   if (missing.length > 0) {
     const names = missing.map((name) => `GatewayIntentBits.${name}`).join(", ");
     throw optionInvalid("client.intents", `of the discord.js client lack ${names}. Add them${otherwise}`);
   }
-  if (respond !== "never" && !intents.has(intent.MessageContent)) {
+  if (respond !== "never" && !intents.has("MessageContent")) {
     logger.warn(
       "the discord.js client lacks the intent Message Content: replies that do not ping the bot cannot be read, nor " +
         "the messages that people refer to. Mentions, pinging replies and direct messages can",

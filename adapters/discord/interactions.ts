@@ -18,7 +18,7 @@ import { directTenant, guildTenant, placeIn } from "./place.ts";
 import { quoteOf } from "./words.ts";
 
 /** MessageFlags.Ephemeral: only the person sees it. */
-const ephemeral = 64;
+const ephemeral = "Ephemeral";
 /** InteractionContextType.BotDM. */
 const botDirect = 1;
 /** How long Discord waits for the first response, in milliseconds. */
