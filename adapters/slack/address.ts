@@ -1,17 +1,19 @@
 import { randomUUID } from "node:crypto";
 import { AparteError, type JsonValue, type Message, type Speaker } from "aparte";
 
+// Types and no interfaces: they are kept as JSON.
+
 /** Where the app is installed: all that is needed to find its token. */
-export interface Installation {
+export type Installation = {
   /** The tenant: a workspace, or an Enterprise organisation. */
   readonly workspace: string;
   /** The workspace of the event, and its organisation. */
   readonly team?: string;
   readonly enterprise?: string;
-}
+};
 
 /** Where a reply goes: all that a process needs to deliver it. */
-export interface ReplyAddress extends Installation {
+export type ReplyAddress = Installation & {
   readonly channel: string;
   /** The message that is answered. */
   readonly ts: string;
@@ -20,7 +22,7 @@ export interface ReplyAddress extends Installation {
   /** The person who asked, and their own workspace: Slack streams to somebody. */
   readonly user: string;
   readonly userTeam: string;
-}
+};
 
 /** @throws {AparteError} `input-invalid` when the message did not come from this adapter. */
 export function replyAddress({ replyTo }: Message): ReplyAddress {

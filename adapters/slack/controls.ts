@@ -3,7 +3,7 @@ import type { SessionMapper, Speaker } from "aparte";
 import { actions, readFeedback } from "./buttons.ts";
 import { answered, type Commands } from "./commands.ts";
 import type { Feedback } from "./options.ts";
-import { type Place, readPlace } from "./speaker.ts";
+import { addressIn, type Place, readPlace } from "./speaker.ts";
 
 export interface ControlsOptions {
   readonly mapper: SessionMapper;
@@ -41,15 +41,7 @@ export function listenToControls(app: App, options: ControlsOptions): void {
     const { value, action_ts } = action;
     const ts = body.message?.ts;
     if (place !== undefined && speaker !== undefined && channel !== undefined && ts && value) {
-      const { installation, userTeam, thread } = place;
-      const replyTo = {
-        ...installation,
-        channel,
-        ts,
-        user: place.user,
-        userTeam,
-        ...(thread === undefined ? {} : { thread }),
-      };
+      const replyTo = addressIn(place, channel, ts);
       // Whoever presses a button twice asks twice; Slack's own repetition has the same time.
       const id = `${channel}:${ts}:${user}:${action_ts}`;
       // What goes wrong here was logged by the mapper, and told to the person through `deliver`.

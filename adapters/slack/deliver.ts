@@ -1,9 +1,10 @@
-import { AparteError } from "aparte";
+import { AparteError, type Message } from "aparte";
 import { type Delivery, ReplyText, silentNotices } from "aparte/adapter";
 import type { ReplyAddress } from "./address.ts";
 import { SlackApi } from "./api.ts";
-import { answerBlocks, type Button, draftBlocks, isNameable } from "./buttons.ts";
+import { answerBlocks, draftBlocks, isNameable } from "./buttons.ts";
 import type { Clients } from "./clients.ts";
+import type { SlackSettings } from "./options.ts";
 import { Posts } from "./posts.ts";
 import { type AgentSession, Status } from "./status.ts";
 import { messageTexts } from "./text.ts";
@@ -12,22 +13,17 @@ import type { Workspace } from "./workspaces.ts";
 export interface DeliverOptions {
   readonly clients: Clients;
   readonly workspace: Workspace;
+  readonly delivery: Delivery;
+  readonly message: Message;
   readonly address: ReplyAddress;
-  readonly firstWait: number;
-  readonly buttons: readonly Button[];
-  readonly loadingMessages: readonly string[];
-  /** The person who asked, as the speaker has them. */
-  readonly user: string;
-  /** Whether the application is told what people think of answers. */
-  readonly hasFeedback: boolean;
-  /** What the thread is called, where threads are an agent's sessions. */
-  readonly title?: string;
+  readonly settings: SlackSettings;
   readonly warn: (message: string, error: unknown) => void;
 }
 
 /** Shows a reply as it comes, and resolves when all of it is on Slack. */
-export async function deliver(delivery: Delivery, options: DeliverOptions): Promise<void> {
-  const { clients, workspace, address, firstWait, buttons, user, hasFeedback, title, warn } = options;
+export async function deliver(options: DeliverOptions): Promise<void> {
+  const { clients, workspace, delivery, message, address, settings, warn } = options;
+  const { buttons, loadingMessages, editInterval: firstWait } = settings;
   const text = new ReplyText(delivery.texts);
   const api = new SlackApi(clients, address);
   const questions: string[] = [];
@@ -42,12 +38,21 @@ export async function deliver(delivery: Delivery, options: DeliverOptions): Prom
   };
   const below = (isWhole: boolean) =>
     isWhole
-      ? answerBlocks(buttons, questions, rated(), delivery.texts)
+      ? answerBlocks(
+          buttons,
+          questions,
+          isRated() ? { user: message.user, answer } : undefined,
+          delivery.texts,
+        )
       : draftBlocks(buttons, delivery.texts);
-  const rated = () => (answer !== undefined || hasFeedback ? { user, answer } : undefined);
+  const isRated = () => answer !== undefined || settings.onFeedback !== undefined;
   const posts = new Posts({ api, workspace, delivery, firstWait, texts, below, warn });
-  const session = title === undefined ? undefined : sessionOf(title, options);
-  const status = new Status(api, delivery, options.loadingMessages, session);
+  const status = new Status(
+    api,
+    delivery,
+    loadingMessages,
+    settings.agentView ? sessionOf(options) : undefined,
+  );
   let isSilent = false;
   try {
     for await (const event of delivery) {
@@ -72,7 +77,7 @@ export async function deliver(delivery: Delivery, options: DeliverOptions): Prom
   }
 }
 
-function sessionOf(title: string, { workspace, warn }: DeliverOptions): AgentSession {
+function sessionOf({ message, workspace, warn }: DeliverOptions): AgentSession {
   const hint = "Slack shows no session of an agent here. An app that is no agent needs `agentView: false`";
-  return { title, feature: workspace.sessions, refused: (error) => warn(hint, error) };
+  return { title: message.text, feature: workspace.sessions, refused: (error) => warn(hint, error) };
 }

@@ -185,25 +185,13 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
     deliver: async (message, delivery) => {
       const { clients, workspaces, warn } = attachedApp();
       const address = replyAddress(message);
-      await deliver(delivery, {
-        ...{
-          clients: await clients.of(address),
-          workspace: workspaces.get(address.workspace),
-          address,
-          warn,
-        },
-        firstWait: settings.editInterval,
-        buttons: settings.buttons,
-        user: message.user,
-        hasFeedback: settings.onFeedback !== undefined,
-        loadingMessages: settings.loadingMessages,
-        ...(agentView ? { title: message.text } : {}),
+      const workspace = workspaces.get(address.workspace);
+      await deliver({
+        ...{ delivery, message, address, settings, workspace, warn },
+        clients: await clients.of(address),
       });
     },
-    address: (speaker) => {
-      const address = addressOf(speaker);
-      return address && { ...address };
-    },
+    address: addressOf,
     failure: readFailure,
     loadFile: async (ref, signal) => attachedApp().files.load(ref, signal),
   };

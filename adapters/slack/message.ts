@@ -1,8 +1,7 @@
 import type { FileInput, Message } from "aparte";
-import type { ReplyAddress } from "./address.ts";
 import type { SlackFile } from "./files.ts";
 import { mentions } from "./mentions.ts";
-import { type Place, readPlace, speakerAt } from "./speaker.ts";
+import { addressIn, type Place, readPlace, speakerAt } from "./speaker.ts";
 import { type Attachment, type Names, type Said, wordsOf } from "./words.ts";
 
 /** The parts of Slack's `message` and `app_mention` events that are read here. */
@@ -87,21 +86,12 @@ export async function readMessage(heard: Heard, options: ReadOptions): Promise<M
   const forwarded = (event.attachments ?? []).flatMap(({ files = [] }) => files);
   const files = options.filesOf([...(event.files ?? []), ...forwarded]);
   if (text === "" && files.length === 0 && !isCalled) return undefined;
-  const { user, userTeam, thread } = place;
-  const replyTo: ReplyAddress = {
-    ...place.installation,
-    channel,
-    ts,
-    user,
-    userTeam,
-    ...(thread === undefined ? {} : { thread }),
-  };
   return {
     ...speakerAt(place, options),
     // Not Slack's event id: a mention is delivered as a message too, under another one.
     id: `${channel}:${ts}`,
     text: text === "" && files.length === 0 ? wave : text,
     files,
-    replyTo: { ...replyTo },
+    replyTo: addressIn(place, channel, ts),
   };
 }

@@ -1,5 +1,5 @@
 import type { Speaker } from "aparte";
-import type { Installation } from "./address.ts";
+import type { Installation, ReplyAddress } from "./address.ts";
 
 export const platform = "slack";
 
@@ -56,6 +56,12 @@ export function speakerAt(place: Place, { bot, agentView }: SpeakerOptions): Spe
     ...(locale === undefined ? {} : { locale }),
     ...(isDirect && agentView !== false && thread !== undefined ? { scope: agentViewScope } : {}),
   };
+}
+
+/** Where an answer goes to what was done there. @param ts the message that is answered */
+export function addressIn(place: Place, channel: string, ts: string): ReplyAddress {
+  const { installation, user, userTeam, thread } = place;
+  return { ...installation, channel, ts, user, userTeam, ...(thread === undefined ? {} : { thread }) };
 }
 
 /** @param agentView whether each top-level direct message begins a thread */
