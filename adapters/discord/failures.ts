@@ -16,6 +16,19 @@ export const code = {
 export const tooMany = 429;
 const tooLarge = 413;
 
+/** What is read here of discord.js' errors. */
+interface DiscordError {
+  /** Discord's own code, of a DiscordAPIError. */
+  readonly code?: number;
+  readonly status?: number;
+  /** How long a client that rejects rate limits (`rejectOnRateLimit`) was told to wait, in milliseconds. */
+  readonly retryAfter?: number;
+}
+
+function read(error: unknown): DiscordError {
+  return error ?? {};
+}
+
 /** The message can be edited no more: it was deleted; or it is older than an hour, and was edited too often. */
 export function isGone(error: unknown): boolean {
   return codeOf(error) === code.unknownMessage || codeOf(error) === code.editedTooOften;
@@ -33,32 +46,16 @@ export function isForbidden(error: unknown): boolean {
 
 /** The bot may not attach files there, or they are too large for the place. */
 export function isUnattachable(error: unknown): boolean {
-  return isForbidden(error) || numberOf(error, "status") === tooLarge;
+  return isForbidden(error) || read(error).status === tooLarge;
 }
 
-/** Discord has answered and will answer the same again: no permission, no such channel … */
-export function isFinal(error: unknown): boolean {
-  const status = numberOf(error, "status");
-  return status !== undefined && status >= 400 && status < 500 && status !== tooMany;
-}
-
-/** Whether Discord may take the answer later, and when. */
+/** Whether Discord may take the answer later, and when. What it refused for good it refuses again: no such channel … */
 export function readFailure(error: unknown): DeliveryFailure {
   if (error instanceof AparteError) return { passes: error.code !== "input-invalid" };
-  return { passes: !isFinal(error), retryAfterMs: waitOf(error) };
+  const { status = 0, retryAfter: retryAfterMs } = read(error);
+  return { passes: status < 400 || status >= 500 || status === tooMany, retryAfterMs };
 }
 
-/** How long a client that rejects rate limits (`rejectOnRateLimit`) was told to wait, in milliseconds. */
-export function waitOf(error: unknown): number | undefined {
-  return numberOf(error, "retryAfter");
-}
-
-/** Discord's own code, of a DiscordAPIError. */
 export function codeOf(error: unknown): number | undefined {
-  return numberOf(error, "code");
-}
-
-function numberOf(error: unknown, field: string): number | undefined {
-  const value: unknown = (error as Readonly<Record<string, unknown>> | null | undefined)?.[field];
-  return typeof value === "number" ? value : undefined;
+  return read(error).code;
 }
