@@ -15,15 +15,6 @@ export async function soon(work: Promise<unknown> | undefined): Promise<void> {
 
 type ReceiverEvent = Parameters<App["processEvent"]>[0];
 
-/** What Slack waits to hear of one message. */
-interface Held {
-  /** Tells Slack that the message came. */
-  release(): Promise<void>;
-  /** Never tells. */
-  leave(): void;
-  isReleased: boolean;
-}
-
 /** The messages of which Slack has not heard yet that they came. */
 export interface Acknowledgements {
   /** The message is recorded, or is none for the bot. */
@@ -39,43 +30,29 @@ export interface Acknowledgements {
  * @param finished called when all listeners have ended, for what is not acknowledged by then
  */
 export function acknowledgeRecorded(app: App, finished: (body: object) => Promise<void>): Acknowledgements {
-  const held = new WeakMap<object, Held>();
+  /** What Slack waits to hear, by message. */
+  const held = new WeakMap<object, ReceiverEvent["ack"]>();
+  const release = async (body: object) => {
+    const ack = held.get(body);
+    held.delete(body);
+    // A connection that is gone: Slack sends the event again, and it is known by then.
+    await ack?.().catch(() => {});
+  };
   const processEvent = app.processEvent.bind(app);
   app.processEvent = async (event) => {
-    if (!isMessage(event.body)) return processEvent(event);
-    const one = hold(event);
-    held.set(event.body, one);
+    const { body, ack } = event;
+    if (!isMessage(body)) return processEvent(event);
+    held.set(body, ack);
     let isAccepted = false;
-    await processEvent({
-      ...event,
-      ack: async () => {
-        isAccepted = true;
-      },
-    });
-    if (!isAccepted || one.isReleased) return;
-    await finished(event.body);
-    await one.release();
+    const accept = async () => {
+      isAccepted = true;
+    };
+    await processEvent({ ...event, ack: accept });
+    if (!isAccepted || !held.has(body)) return;
+    await finished(body);
+    await release(body);
   };
-  return {
-    recorded: async (body) => held.get(body)?.release(),
-    leave: (body) => held.get(body)?.leave(),
-  };
-}
-
-function hold({ ack }: ReceiverEvent): Held {
-  const one: Held = {
-    isReleased: false,
-    async release() {
-      if (one.isReleased) return;
-      one.isReleased = true;
-      // A connection that is gone: Slack sends the event again, and it is known by then.
-      await ack().catch(() => {});
-    },
-    leave() {
-      one.isReleased = true;
-    },
-  };
-  return one;
+  return { recorded: release, leave: (body) => void held.delete(body) };
 }
 
 function isMessage(body: ReceiverEvent["body"] | undefined): boolean {

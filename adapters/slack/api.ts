@@ -43,53 +43,44 @@ export class SlackApi {
 
   /** Posts a message and returns its timestamp, which names it. */
   async post(part: string, content: Content): Promise<string> {
-    const { channel } = this.#address;
     const thread = this.#thread;
-    const { ts }: Answer = await this.#client.apiCall("chat.postMessage", {
+    return this.#call("chat.postMessage", {
       ...this.#content(part, content),
-      channel,
       unfurl_links: false,
       unfurl_media: false,
       ...(thread === undefined ? {} : { thread_ts: thread }),
     });
-    return timestamp(ts);
   }
 
   async update(ts: string, part: string, content: Content): Promise<void> {
-    const { channel } = this.#address;
-    await this.#client.apiCall("chat.update", { ...this.#content(part, content), channel, ts });
+    await this.#call("chat.update", { ...this.#content(part, content), ts });
   }
 
   async remove(ts: string): Promise<void> {
-    const { channel } = this.#address;
-    await this.#client.apiCall("chat.delete", { channel, ts }).catch((error: unknown) => {
+    await this.#call("chat.delete", { ts }).catch((error: unknown) => {
       if (!isGone(error)) throw error;
     });
   }
 
   /** Begins a stream and returns its timestamp. Slack has streams in threads only. */
   async startStream(thread: string, text: string): Promise<string> {
-    const { channel, user, userTeam } = this.#address;
+    const { user, userTeam } = this.#address;
     const to = this.isDirect ? {} : { recipient_user_id: user, recipient_team_id: userTeam };
-    const { ts }: Answer = await this.#client.apiCall("chat.startStream", {
-      channel,
+    return this.#call("chat.startStream", {
       thread_ts: thread,
       markdown_text: text,
       // Outside of direct messages: to whom it is shown. The author's own workspace, not the bot's.
       ...to,
     });
-    return timestamp(ts);
   }
 
   async appendStream(ts: string, text: string): Promise<void> {
-    const { channel } = this.#address;
-    await this.#client.apiCall("chat.appendStream", { channel, ts, markdown_text: text });
+    await this.#call("chat.appendStream", { ts, markdown_text: text });
   }
 
   async stopStream(ts: string, part: string, blocks: readonly object[]): Promise<void> {
-    const { channel } = this.#address;
     const below = blocks.length === 0 ? {} : { blocks };
-    await this.#client.apiCall("chat.stopStream", { channel, ts, ...below, ...this.#metadata(part) });
+    await this.#call("chat.stopStream", { ts, ...below, ...this.#metadata(part) });
   }
 
   /** The post of this part whose answer was lost, if Slack has it. */
@@ -145,6 +136,12 @@ export class SlackApi {
     });
   }
 
+  /** @returns the timestamp that Slack names a message by */
+  async #call(method: string, fields: object): Promise<string> {
+    const { channel } = this.#address;
+    return ((await this.#client.apiCall(method, { channel, ...fields })) as Answer).ts;
+  }
+
   /** With a markdown block, since the text's own markup is not markdown; plain where Slack takes none. */
   #content(part: string, { text, isPlain, below }: Content): object {
     const content = isPlain
@@ -173,7 +170,7 @@ export interface Content {
 
 interface Answer {
   readonly ok: boolean;
-  readonly ts?: unknown;
+  readonly ts: string;
 }
 
 interface FoundMessage {
@@ -181,9 +178,4 @@ interface FoundMessage {
   readonly text?: string;
   readonly streaming_state?: string;
   readonly metadata?: { readonly event_payload?: { readonly part?: unknown } };
-}
-
-function timestamp(ts: unknown): string {
-  if (typeof ts === "string") return ts;
-  throw new TypeError("Slack gave no timestamp for a message.");
 }

@@ -1,4 +1,5 @@
 import type { Texts } from "aparte/adapter";
+import type { SlackSettings } from "./options.ts";
 
 /** The buttons that an answer may have. */
 export type Button = "stop" | "questions" | "new" | "feedback";
@@ -21,32 +22,28 @@ const rowLength = 5;
 const labelLength = 75;
 const valueLength = 2_000;
 
-/** What stands behind a feedback button besides the answer's name, in characters at most. */
-const nameRoom = 100;
+/** The longest name of an answer that a feedback button has room for, in characters. */
+const nameLength = 1_900;
 
 /** What stands below an answer that grows. */
 export function draftBlocks(buttons: readonly Button[], texts: Texts): object[] {
   return buttons.includes("stop") ? [row([button(actions.stop, texts("button-stop"), "stop")])] : [];
 }
 
-/** Whose answer it is that feedback is asked for. */
-export interface Rated {
-  /** The speaker's user. */
-  readonly user: string;
-  /** The answer's name at its service, where that takes feedback. */
-  readonly answer: string | undefined;
-}
-
 /**
  * What stands below a whole answer: its follow-up questions, and what can be done about it.
- * @param rated undefined where nobody is to be told what people think
+ * @param user the speaker's, who asked
+ * @param answer its name at the agent's service. Feedback is asked for where somebody is to be told
  */
 export function answerBlocks(
-  buttons: readonly Button[],
+  { buttons, onFeedback }: Pick<SlackSettings, "buttons" | "onFeedback">,
+  user: string,
   questions: readonly string[],
-  rated: Rated | undefined,
+  answer: string | undefined,
   texts: Texts,
 ): object[] {
+  const name = answer !== undefined && answer.length <= nameLength ? answer : undefined;
+  const isRated = buttons.includes("feedback") && (name !== undefined || onFeedback !== undefined);
   const asked = questions
     .filter((question) => question !== "" && question.length <= valueLength)
     .slice(0, rowLength)
@@ -54,13 +51,16 @@ export function answerBlocks(
   return [
     ...(asked.length > 0 ? [row(asked)] : []),
     ...(buttons.includes("new") ? [row([button(actions.new, texts("button-new"), "new")])] : []),
-    ...(buttons.includes("feedback") && rated !== undefined ? [feedback(rated, texts)] : []),
+    ...(isRated ? [feedback({ user, answer: name }, texts)] : []),
   ];
 }
 
-/** Whether a button has room for an answer's name. */
-export function isNameable(answer: string | undefined): boolean {
-  return answer !== undefined && answer.length <= valueLength - nameRoom;
+/** Whose answer it is that feedback is asked for. */
+interface Rated {
+  /** The speaker's user. */
+  readonly user: string;
+  /** The answer's name at its service, where that takes feedback. */
+  readonly answer: string | undefined;
 }
 
 /** What somebody pressed below an answer; undefined for what is no feedback. */

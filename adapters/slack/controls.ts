@@ -3,27 +3,22 @@ import type { SessionMapper, Speaker } from "aparte";
 import { actions, readFeedback } from "./buttons.ts";
 import { answered, type Commands } from "./commands.ts";
 import type { Feedback } from "./options.ts";
-import { addressIn, type Place, readPlace } from "./speaker.ts";
+import { addressIn, readPlace } from "./speaker.ts";
 
 export interface ControlsOptions {
   readonly mapper: SessionMapper;
   readonly agentView: boolean;
   readonly onFeedback: ((feedback: Feedback) => unknown) | undefined;
   readonly commands: Commands;
-  readonly speakerAt: (place: Place) => Promise<Speaker>;
+  readonly speakerOf: (body: object) => Promise<Speaker | undefined>;
 }
 
 /** What people do with the buttons of answers, and with Slack's own button that stops an agent. */
 export function listenToControls(app: App, options: ControlsOptions): void {
-  const { mapper, agentView, onFeedback, commands, speakerAt } = options;
-  const whoActed = async (body: object) => {
-    const place = readPlace(body, agentView);
-    return place === undefined ? undefined : { place, speaker: await speakerAt(place) };
-  };
+  const { mapper, agentView, onFeedback, commands, speakerOf } = options;
 
   app.action(actions.stop, async ({ ack, body, respond }) => {
-    const { speaker } = (await whoActed(body)) ?? {};
-    await answered(ack, respond, speaker, (who) =>
+    await answered(ack, respond, await speakerOf(body), (who) =>
       commands.tried(who, async () =>
         (await mapper.stop(who)) ? undefined : mapper.texts(who)("nothing-runs"),
       ),
@@ -31,12 +26,12 @@ export function listenToControls(app: App, options: ControlsOptions): void {
   });
 
   app.action(actions.new, async ({ ack, body, respond }) => {
-    const { speaker } = (await whoActed(body)) ?? {};
-    await answered(ack, respond, speaker, (who) => commands.run(who, "new"));
+    await answered(ack, respond, await speakerOf(body), (who) => commands.run(who, "new"));
   });
 
   app.action<BlockAction<ButtonAction>>(actions.question, async ({ ack, body, action }) => {
-    const { place, speaker } = (await whoActed(body)) ?? {};
+    const place = readPlace(body, agentView);
+    const speaker = await speakerOf(body);
     const { channel, user } = place ?? {};
     const { value, action_ts } = action;
     const ts = body.message?.ts;
@@ -51,12 +46,11 @@ export function listenToControls(app: App, options: ControlsOptions): void {
   });
 
   app.action<BlockAction>(actions.feedback, async ({ ack, body, action, respond }) => {
-    const { speaker } = (await whoActed(body)) ?? {};
     const ts = body.message?.ts;
     const press = readFeedback(Reflect.get(action, "value"));
     if (ts === undefined || press === undefined) return ack();
     const { isPositive, user, answer } = press;
-    await answered(ack, respond, speaker, (who) =>
+    await answered(ack, respond, await speakerOf(body), (who) =>
       commands.tried(who, async () => {
         // The answer is in the conversation of whoever asked.
         const isOwn = answer !== undefined && who.user === user;
@@ -69,7 +63,7 @@ export function listenToControls(app: App, options: ControlsOptions): void {
   });
 
   app.event("agent_session_stopped", async ({ body }) => {
-    const { speaker } = (await whoActed(body)) ?? {};
+    const speaker = await speakerOf(body);
     if (speaker !== undefined) await mapper.stop(speaker);
   });
 }

@@ -2,7 +2,7 @@ import { AparteError, type Message } from "aparte";
 import { type Delivery, ReplyText, silentNotices } from "aparte/adapter";
 import type { ReplyAddress } from "./address.ts";
 import { SlackApi } from "./api.ts";
-import { answerBlocks, draftBlocks, isNameable } from "./buttons.ts";
+import { answerBlocks, draftBlocks } from "./buttons.ts";
 import type { Clients } from "./clients.ts";
 import type { SlackSettings } from "./options.ts";
 import { Posts } from "./posts.ts";
@@ -38,14 +38,8 @@ export async function deliver(options: DeliverOptions): Promise<void> {
   };
   const below = (isWhole: boolean) =>
     isWhole
-      ? answerBlocks(
-          buttons,
-          questions,
-          isRated() ? { user: message.user, answer } : undefined,
-          delivery.texts,
-        )
+      ? answerBlocks(settings, message.user, questions, answer, delivery.texts)
       : draftBlocks(buttons, delivery.texts);
-  const isRated = () => answer !== undefined || settings.onFeedback !== undefined;
   const posts = new Posts({ api, workspace, delivery, firstWait, texts, below, warn });
   const status = new Status(
     api,
@@ -59,7 +53,7 @@ export async function deliver(options: DeliverOptions): Promise<void> {
       if (event.type === "notice" && silentNotices.has(event.code)) isSilent = true;
       if (event.type === "suggestions" && buttons.includes("questions")) questions.push(...event.items);
       else text.add(event);
-      if (event.type === "message") answer = isNameable(event.id) ? event.id : undefined;
+      if (event.type === "message") answer = event.id;
       if (text.text === "") status.doing(text.status);
       posts.changed();
     }

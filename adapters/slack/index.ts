@@ -74,7 +74,8 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
     if (attached !== undefined) return attached;
     throw optionInvalid("app", "is missing: call attach(app) first");
   };
-  const speakerIn = async (place: Place) => speakerAt(await asked(place, attachedApp().directory), settings);
+  const speakerIn = async (place: Place) =>
+    speakerAt(await attachedApp().directory.completed(place), settings);
 
   function listenToMessages(app: App, { clients, files, directory }: Attached, commands: Commands): void {
     const responding = new Responding(settings.respond, settings.threadTime, clients);
@@ -87,7 +88,7 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
 
     const read = async (heard: Heard, botUserId: string | undefined) => {
       if (!(await responding.isForBot(heard, botUserId))) return undefined;
-      const place = await asked(heard.place, directory);
+      const place = await directory.completed(heard.place);
       const { installation } = place;
       const names = directory.names(installation);
       const filesOf = (list: readonly SlackFile[]) => files.of(installation, list);
@@ -170,7 +171,7 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
       if (app.client.token !== undefined) void checkScopes(app, clients, settings.command);
       const { onFeedback } = settings;
       const commands = new Commands({ mapper, clients, agentView, speakerOf });
-      listenToControls(app, { mapper, agentView, onFeedback, commands, speakerAt: speakerIn });
+      listenToControls(app, { mapper, agentView, onFeedback, commands, speakerOf });
       if (settings.command !== false) commands.listen(app, settings.command);
       const { installations, eraseRemoved } = settings;
       if (installations !== undefined || eraseRemoved) {
@@ -222,22 +223,4 @@ function warnOfWaiting(app: App): void {
     "aparte: `processBeforeResponse` makes Slack wait for the app's slowest listener. Leave it out: messages are " +
       "acknowledged when they are recorded without it.",
   );
-}
-
-/** The place with what only Slack knows of the person: whose people they are, and their language. */
-async function asked(place: Place, directory: Directory): Promise<Place> {
-  const { installation, user } = place;
-  const [known, locale] = await Promise.all([
-    certain(place, directory),
-    directory.localeOf(installation, user),
-  ]);
-  return locale === undefined ? known : { ...known, locale };
-}
-
-/** Somebody of another workspace of the own organisation is none of another company. */
-async function certain(place: Place, directory: Directory): Promise<Place> {
-  if (!place.isUncertain) return place;
-  const { installation, user } = place;
-  const isOwn = (await directory.enterpriseOf(installation, user)) === installation.enterprise;
-  return { ...place, isForeign: !isOwn, isUncertain: false };
 }

@@ -1,22 +1,14 @@
-import type { Delivery } from "aparte/adapter";
-import type { SlackApi } from "./api.ts";
-
-export interface LostStreamsOptions {
-  readonly api: SlackApi;
-  readonly delivery: Delivery;
-  /** The streams that this process has open. */
-  readonly streams: ReadonlySet<string>;
-}
+import type { ShownPostsOptions } from "./shown-posts.ts";
 
 /**
  * A stream of the reply that may stand there without our knowing its name: Slack's answer was lost, or the process died
  * before it wrote the name down. A stream bears no mark until it ends, so it is known by its words.
  */
 export class LostStreams {
-  readonly #options: LostStreamsOptions;
+  readonly #options: ShownPostsOptions;
   #words: string | undefined;
 
-  constructor(options: LostStreamsOptions) {
+  constructor(options: ShownPostsOptions) {
     this.#options = options;
   }
 
@@ -36,10 +28,12 @@ export class LostStreams {
    * @param posts where the reply stands
    */
   async remove(posts: readonly string[], text: string): Promise<void> {
-    const { api, delivery, streams } = this.#options;
+    const { api, delivery, workspace } = this.#options;
     const { words } = this;
     if (api.thread === undefined || (words === undefined && !delivery.isRepeated)) return;
-    const open = (await api.openStreams()).filter(({ ts }) => !streams.has(ts) && !posts.includes(ts));
+    const open = (await api.openStreams()).filter(
+      ({ ts }) => !workspace.streams.has(ts) && !posts.includes(ts),
+    );
     const isOwn = (shown: string) =>
       words === undefined ? shown !== "" && text.startsWith(shown) : shown === words;
     // In a direct message nobody else is answered, and nothing of this person's before this reply is done.

@@ -1,5 +1,5 @@
 import { purposeOf, shortcuts, usageHint } from "./commands.ts";
-import type { SlackOptions } from "./options.ts";
+import { checkOptions, type SlackOptions } from "./options.ts";
 
 /** What an app's manifest says besides what the adapter's options tell. */
 export interface ManifestOptions
@@ -33,15 +33,13 @@ function neededScopes(command: SlackOptions["command"]): string[] {
 
 /** The manifest of a Slack app that fits the adapter's options: to be pasted where Slack creates an app from one. */
 export function slackManifest(options: ManifestOptions = {}): object {
-  const { name = "Agent", description = "Answers you, and keeps what you tell it to itself." } = options;
   const {
-    respond = "called",
-    agentView = true,
-    command = "/agent",
-    buttons = ["stop"],
-    prompts = [],
+    name = "Agent",
+    description = "Answers you, and keeps what you tell it to itself.",
     requestUrl,
+    ...others
   } = options;
+  const { respond, agentView, command, buttons, prompts } = checkOptions(others);
   const readsAll = respond !== "called" && respond !== "never";
   const events = [
     ...["app_mention", "message.im", "app_uninstalled", "tokens_revoked"],

@@ -3,6 +3,7 @@ import type { Installation } from "./address.ts";
 import type { SlackClients } from "./clients.ts";
 import type { SlackClient } from "./options.ts";
 import { Recent } from "./recent.ts";
+import type { Place } from "./speaker.ts";
 import type { Names } from "./words.ts";
 
 /** How many answers are remembered, and how long each, in milliseconds: people and channels change their names. */
@@ -44,15 +45,15 @@ export class Directory {
     };
   }
 
-  /** The organisation of somebody's company. Undefined: of none, or Slack does not say. */
-  async enterpriseOf(installation: Installation, user: string): Promise<string | undefined> {
-    return (await this.#person(installation, user))?.enterprise;
-  }
-
-  /** Somebody's language, as a tag such as `"zh-CN"`. Undefined: Slack does not say, or not soon. */
-  async localeOf(installation: Installation, user: string): Promise<string | undefined> {
+  /** The place with what only Slack knows of the person: whose people they are, and their language. */
+  async completed(place: Place): Promise<Place> {
+    const { installation, user, isUncertain } = place;
+    const person = this.#person(installation, user);
     const late = setTimeout(localeWait, undefined, { ref: false });
-    return (await Promise.race([this.#person(installation, user), late]))?.locale;
+    const locale = (await Promise.race([person, late]))?.locale;
+    // Somebody of another workspace of the own organisation is none of another company.
+    const isOwn = isUncertain && (await person)?.enterprise === installation.enterprise;
+    return { ...place, ...(isOwn ? { isForeign: false } : {}), ...(locale === undefined ? {} : { locale }) };
   }
 
   #person(installation: Installation, id: string): Promise<Person | undefined> {

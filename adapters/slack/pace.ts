@@ -33,7 +33,7 @@ export class Pace {
   #isAsking = false;
   #timer: NodeJS.Timeout | undefined;
   /** The calls that wait: those of complete replies, and those of drafts. */
-  readonly #finals: (() => void)[] = [];
+  readonly #finals = new Set<() => void>();
   readonly #drafts = new Set<() => void>();
 
   /**
@@ -52,21 +52,17 @@ export class Pace {
    * @returns false for a draft whose reply is complete now: it has not got its room.
    */
   turn(complete: AbortSignal): Promise<boolean> {
+    const waiting = complete.aborted ? this.#finals : this.#drafts;
     return new Promise((resolve) => {
-      if (complete.aborted) this.#finals.push(() => resolve(true));
-      else {
-        const leave = () => {
-          this.#drafts.delete(go);
-          resolve(false);
-        };
-        const go = () => {
-          this.#drafts.delete(go);
-          complete.removeEventListener("abort", leave);
-          resolve(true);
-        };
-        complete.addEventListener("abort", leave, { once: true });
-        this.#drafts.add(go);
-      }
+      const end = (hasRoom: boolean) => {
+        waiting.delete(go);
+        complete.removeEventListener("abort", leave);
+        resolve(hasRoom);
+      };
+      const go = () => end(true);
+      const leave = () => end(false);
+      complete.addEventListener("abort", leave);
+      waiting.add(go);
       this.#serve();
     });
   }
@@ -79,7 +75,7 @@ export class Pace {
         this.#timer = undefined;
         this.#serve();
       }, wait);
-    } else if (this.#finals.length + this.#drafts.size > 0) {
+    } else if (this.#finals.size + this.#drafts.size > 0) {
       if (this.#budget === undefined) this.#go();
       else void this.#ask(this.#budget);
     }
@@ -95,8 +91,7 @@ export class Pace {
   }
 
   #go(): void {
-    const [draft] = this.#drafts;
-    const go = this.#finals.shift() ?? draft;
+    const [go] = this.#finals.size > 0 ? this.#finals : this.#drafts;
     if (go !== undefined) {
       this.#next = performance.now() + this.#interval;
       go();

@@ -1,9 +1,11 @@
 import { Showing, type ShowingStep } from "aparte/adapter";
 import type { Content } from "./api.ts";
 import { isBlockRefusal, isThreadRefusal, readFailure } from "./failures.ts";
-import { FirstWords } from "./first-words.ts";
 import type { Pace } from "./pace.ts";
 import { type Post, ShownPosts, type ShownPostsOptions } from "./shown-posts.ts";
+
+/** The end of a sentence or a line: with less than that a draft does not begin, since a notification shows no more. */
+const sentenceEnd = /[.!?…:]["'”’)\]*_]*\s|[。！？]|\n/;
 
 export interface PostsOptions extends ShownPostsOptions {
   /** The longest that a draft waits for the end of its first sentence, in milliseconds. */
@@ -24,7 +26,9 @@ export class Posts {
   readonly #options: PostsOptions;
   readonly #showing: Showing;
   readonly #shown: ShownPosts;
-  readonly #firstWords: FirstWords;
+  /** Runs from when there was something to show first. */
+  #firstWait: NodeJS.Timeout | undefined;
+  #isFirstWaitOver = false;
   /** Slack took the blocks of this reply for wrong. */
   #isPlain: boolean;
 
@@ -36,7 +40,6 @@ export class Posts {
       failure: readFailure,
     });
     this.#shown = new ShownPosts(options);
-    this.#firstWords = new FirstWords(options.firstWait, () => this.changed());
     this.#isPlain = !options.workspace.markdown.isThere;
   }
 
@@ -46,7 +49,7 @@ export class Posts {
 
   /** Resolves when all of the reply is on Slack. Rejects with Slack's error when it cannot be. */
   async finish(): Promise<void> {
-    this.#firstWords.end();
+    clearTimeout(this.#firstWait);
     let first: string | undefined;
     try {
       await this.#showing.finish();
@@ -88,16 +91,25 @@ export class Posts {
     const surplus = posts.length > texts.length ? posts.at(-1) : undefined;
     if (!isComplete || surplus === undefined) return undefined;
     // A draft may shrink and grow again; only what is left over in the end goes.
-    if (surplus.streamsUntil === undefined) return this.#step(() => this.#shown.removeLast());
-    return this.#step(() => this.#shown.stop(posts.length - 1, []));
+    if (surplus.streamsUntil === undefined) return this.#step(() => this.#shown.removeLast(surplus));
+    return this.#step(() => this.#shown.stop(posts.length - 1, surplus, []));
   }
 
   #firstStep(index: number, content: Content, isComplete: boolean, isLong: boolean): ShowingStep | undefined {
     // A whole answer needs no stream.
     const call = () => this.#shown.begin(index, content, !isComplete);
     if (isComplete) return this.#step(call);
-    if (index === 0 && !isLong && !this.#firstWords.areEnough(content.text)) return undefined;
+    if (index === 0 && !isLong && !this.#isWorthNotice(content.text)) return undefined;
     return this.#step(call, this.#options.workspace.firsts);
+  }
+
+  /** Whether a draft is worth the notification that comes with it. */
+  #isWorthNotice(text: string): boolean {
+    this.#firstWait ??= setTimeout(() => {
+      this.#isFirstWaitOver = true;
+      this.changed();
+    }, this.#options.firstWait);
+    return this.#isFirstWaitOver || sentenceEnd.test(text);
   }
 
   #stepOf(index: number, post: Post, content: Content, isDone: boolean): ShowingStep | undefined {
@@ -106,12 +118,14 @@ export class Posts {
     const { text, below } = content;
     if (streamsUntil === undefined) {
       const isShown = shown === text && post.below === JSON.stringify(below);
-      return isShown ? undefined : this.#step(() => this.#shown.edit(index, content), edits);
+      return isShown ? undefined : this.#step(() => this.#shown.edit(index, post, content), edits);
     }
     const grows = shown !== undefined && text.startsWith(shown) && performance.now() < streamsUntil;
     if (grows && shown.length < text.length)
-      return this.#step(() => this.#shown.append(index, text), appends);
-    return grows && !isDone ? undefined : this.#step(() => this.#shown.stop(index, isDone ? below : []));
+      return this.#step(() => this.#shown.append(index, post, text), appends);
+    return grows && !isDone
+      ? undefined
+      : this.#step(() => this.#shown.stop(index, post, isDone ? below : []));
   }
 
   /** @param pace the allowance that the call uses */

@@ -47,9 +47,9 @@ export class Responding {
     }
     if (event.thread_ts === undefined || botUserId === undefined) return false;
     const last = this.#spoken.get(key) ?? (await this.#look(heard, botUserId));
-    const isSpokenTo = now - last < this.#threadTime;
-    this.#spoken.set(key, isSpokenTo && !isStop(event.text ?? "") ? now : 0);
-    return isSpokenTo && !isStop(event.text ?? "");
+    const isForBot = now - last < this.#threadTime && !isStop(event.text ?? "");
+    this.#spoken.set(key, isForBot ? now : 0);
+    return isForBot;
   }
 
   /** Another process, or an earlier one, may have been called there: Slack knows. */

@@ -54,17 +54,12 @@ export class ShownPosts {
   #lookedFor = 0;
 
   constructor(options: ShownPostsOptions) {
-    const { api, delivery, workspace } = options;
     this.#options = options;
-    this.#lostStreams = new LostStreams({ api, delivery, streams: workspace.streams });
+    this.#lostStreams = new LostStreams(options);
   }
 
   /** In the order of the reply. Read when there is something to show: a reply is handed over before its turn runs. */
-  get posts(): readonly Post[] {
-    return this.#posts;
-  }
-
-  get #posts(): Post[] {
+  get posts(): Post[] {
     this.#known ??= earlierPosts(this.#options.delivery.posts);
     return this.#known;
   }
@@ -95,12 +90,11 @@ export class ShownPosts {
     }
   }
 
-  async append(index: number, text: string): Promise<void> {
-    const post = this.#at(index);
+  async append(index: number, post: Post, text: string): Promise<void> {
     const { api } = this.#options;
     try {
       await api.appendStream(post.ts, text.slice(post.shown?.length));
-      this.#posts[index] = { ...post, shown: text };
+      this.posts[index] = { ...post, shown: text };
     } catch (error) {
       if (isLimited(error)) throw error;
       // Whether the words arrived is not known, and a stream takes nothing back: it is ended, and edited from then on.
@@ -109,8 +103,7 @@ export class ShownPosts {
     }
   }
 
-  async stop(index: number, below: readonly object[]): Promise<void> {
-    const post = this.#at(index);
+  async stop(index: number, post: Post, below: readonly object[]): Promise<void> {
     const { api, workspace } = this.#options;
     let { shown } = post;
     try {
@@ -124,8 +117,7 @@ export class ShownPosts {
     this.#keep(index, { ts: post.ts, shown, below: JSON.stringify(below), streamsUntil: undefined });
   }
 
-  async edit(index: number, content: Content): Promise<void> {
-    const { ts } = this.#at(index);
+  async edit(index: number, { ts }: Post, content: Content): Promise<void> {
     const { api } = this.#options;
     try {
       await api.update(ts, await this.#part(index), content);
@@ -133,25 +125,19 @@ export class ShownPosts {
     } catch (error) {
       if (isStreamingStill(error) && this.#conflicts < maxConflicts) {
         this.#conflicts += 1;
-        this.#posts[index] = postOfUnknownText(ts, 0);
+        this.posts[index] = postOfUnknownText(ts, 0);
         return;
       }
       if (!isGone(error) || this.#isReposted) throw error;
       // Posted anew, once: whoever deletes the second one as well does not want it.
       this.#isReposted = true;
-      this.#posts.splice(index);
+      this.posts.splice(index);
     }
   }
 
-  async removeLast(): Promise<void> {
-    await this.#options.api.remove(this.#at(this.#posts.length - 1).ts);
-    this.#posts.pop();
-  }
-
-  #at(index: number): Post {
-    const post = this.#posts[index];
-    if (post === undefined) throw new RangeError(`The reply has no message ${index}.`);
-    return post;
+  async removeLast({ ts }: Post): Promise<void> {
+    await this.#options.api.remove(ts);
+    this.posts.pop();
   }
 
   async #stream(index: number, thread: string, text: string): Promise<void> {
@@ -206,14 +192,14 @@ export class ShownPosts {
   }
 
   #keep(index: number, post: Post): void {
-    this.#posts[index] = post;
+    this.posts[index] = post;
     this.#tellPosts();
   }
 
   #tellPosts(): void {
     const { words } = this.#lostStreams;
     this.#options.delivery.posted({
-      posts: this.#posts.map(({ ts, streamsUntil }) => ({ ts, streams: streamsUntil !== undefined })),
+      posts: this.posts.map(({ ts, streamsUntil }) => ({ ts, streams: streamsUntil !== undefined })),
       ...(words === undefined ? {} : { words }),
     });
   }

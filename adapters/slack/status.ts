@@ -18,64 +18,36 @@ export interface AgentSession {
 export class Status {
   readonly #api: SlackApi;
   readonly #delivery: Delivery;
+  readonly #loading: readonly string[];
+  readonly #agentSession: AgentSession | undefined;
   readonly #timer: NodeJS.Timeout;
   #text = "";
   /** What Slack was told last; undefined when it must be told again. */
   #told: string | undefined = "";
-  /** One call after the other, since the last one must be the last to arrive. What was overtaken is not sent. */
-  #sending: Promise<void> | undefined;
-  #isSending = false;
-  #inSession: Promise<unknown> = Promise.resolve();
-
-  readonly #loading: readonly string[];
-  readonly #agentSession: AgentSession | undefined;
+  /** One call after the other, since the last one must be the last to arrive. */
+  #sent: Promise<void> = Promise.resolve();
+  #inSession: Promise<void> = Promise.resolve();
 
   /**
    * @param loading what is shown in turn while the agent tells of nothing that it does
    * @param session of an agent, if threads are sessions: then Slack shows a stop button
    */
   constructor(api: SlackApi, delivery: Delivery, loading: readonly string[], session?: AgentSession) {
-    this.#loading = loading;
-    this.#agentSession = session;
     this.#api = api;
     this.#delivery = delivery;
+    this.#loading = loading;
+    this.#agentSession = session;
     this.#timer = setInterval(() => {
       this.#told = undefined;
-      this.#send();
+      this.#show(this.#text);
     }, repeatMs);
-    this.#show(this.#thinking);
+    this.doing("");
     this.#session("processing");
-  }
-
-  get #thinking(): string {
-    return this.#delivery.texts("thinking");
-  }
-
-  /** Slack does not end a session's processing by itself. */
-  #session(status: "processing" | "active"): void {
-    const { title, feature, refused } = this.#agentSession ?? {};
-    if (title === undefined) return;
-    this.#inSession = this.#inSession
-      .then(async () => {
-        if (feature?.isThere !== true) return;
-        await this.#delivery.permit();
-        await this.#api.setSession(status, title);
-      })
-      .catch((error: unknown) => {
-        if (!isFinal(error)) return;
-        feature?.refused(true);
-        refused?.(error);
-      });
-  }
-
-  #show(text: string): void {
-    this.#text = text;
-    this.#send();
   }
 
   /** The agent does something; "" for nothing that it tells of. */
   doing(text: string): void {
-    this.#show(text === "" ? this.#thinking : text);
+    this.#show(text || this.#delivery.texts("thinking"));
   }
 
   /** Resolves when it is gone: it must not take away the status of the turn that follows. */
@@ -83,23 +55,43 @@ export class Status {
     clearInterval(this.#timer);
     this.#show("");
     this.#session("active");
-    await Promise.all([this.#sending, this.#inSession]);
+    await Promise.all([this.#sent, this.#inSession]);
   }
 
-  #send(): void {
-    if (!this.#isSending) this.#sending = this.#catchUp();
+  #show(text: string): void {
+    this.#text = text;
+    this.#sent = this.#sent.then(() => this.#send());
   }
 
-  async #catchUp(): Promise<void> {
-    this.#isSending = true;
-    while (this.#told !== this.#text) {
-      this.#told = this.#text;
+  /** What was overtaken is not sent. */
+  async #send(): Promise<void> {
+    const text = this.#text;
+    if (this.#told === text) return;
+    this.#told = text;
+    const loading = text === this.#delivery.texts("thinking") ? this.#loading : [];
+    try {
+      await this.#delivery.permit();
+      await this.#api.setStatus(text, loading);
+    } catch {
       // Not every workspace, channel or app has a status line. Without it nobody misses a word of the answer.
-      await this.#delivery
-        .permit()
-        .then(() => this.#api.setStatus(this.#text, this.#text === this.#thinking ? this.#loading : []))
-        .catch(() => {});
     }
-    this.#isSending = false;
+  }
+
+  /** Slack does not end a session's processing by itself. */
+  #session(status: "processing" | "active"): void {
+    this.#inSession = this.#inSession.then(() => this.#setSession(status));
+  }
+
+  async #setSession(status: "processing" | "active"): Promise<void> {
+    if (this.#agentSession?.feature.isThere !== true) return;
+    const { title, feature, refused } = this.#agentSession;
+    try {
+      await this.#delivery.permit();
+      await this.#api.setSession(status, title);
+    } catch (error) {
+      if (!isFinal(error)) return;
+      feature.refused(true);
+      refused(error);
+    }
   }
 }
