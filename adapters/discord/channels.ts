@@ -21,21 +21,57 @@ export class Channels {
    * @param permit resolves when the reply may show something, and rejects when it may not any more
    */
   enter(id: string, permit: () => Promise<void>, isInteraction = false): ChannelStay {
-    const channel = this.#channels.get(id) ?? new Channel(() => this.#sendTyping(id), this.#editInterval);
+    const channel = this.#channels.get(id) ?? {
+      replies: 0,
+      nextEdit: 0,
+      typing: new Set(),
+      timer: undefined,
+    };
     this.#channels.set(id, channel);
-    const stay: ChannelStay = {
-      editTurn: () => channel.editTurn(),
-      stopTyping: () => channel.stopTyping(permit),
+    channel.replies += 1;
+    if (!isInteraction) {
+      channel.typing.add(permit);
+      channel.timer ??= setTimeout(() => this.#type(id, channel), typingAfterMs);
+    }
+    const stopTyping = () => {
+      channel.typing.delete(permit);
+      if (channel.typing.size > 0) return;
+      clearTimeout(channel.timer);
+      channel.timer = undefined;
+    };
+    return {
+      editTurn: async () => {
+        const now = performance.now();
+        const at = Math.max(now, channel.nextEdit);
+        channel.nextEdit = at + this.#editInterval;
+        if (at > now) await new Promise((resolve) => setTimeout(resolve, at - now));
+        return true;
+      },
+      stopTyping,
       leave: () => {
-        channel.stopTyping(permit);
+        stopTyping();
         channel.replies -= 1;
         if (channel.replies === 0) this.#channels.delete(id);
       },
     };
-    channel.replies += 1;
-    if (!isInteraction) channel.type(permit);
-    return stay;
   }
+
+  #type(id: string, channel: Channel): void {
+    channel.timer = setTimeout(() => this.#type(id, channel), typingMs);
+    // Answers do not depend on the typing sign.
+    Promise.any([...channel.typing].map((permit) => permit()))
+      .then(() => this.#sendTyping(id))
+      .catch(() => {});
+  }
+}
+
+interface Channel {
+  replies: number;
+  /** Of `performance.now()`. */
+  nextEdit: number;
+  /** The permits of the replies that show the typing sign. */
+  readonly typing: Set<() => Promise<void>>;
+  timer: NodeJS.Timeout | undefined;
 }
 
 /** One reply's part in its channel. */
@@ -44,48 +80,4 @@ export interface ChannelStay {
   editTurn(): Promise<true>;
   stopTyping(): void;
   leave(): void;
-}
-
-class Channel {
-  replies = 0;
-  readonly #sendTyping: () => Promise<void>;
-  readonly #editInterval: number;
-  readonly #typing = new Set<() => Promise<void>>();
-  #timer: NodeJS.Timeout | undefined;
-  #nextEdit = 0;
-
-  constructor(sendTyping: () => Promise<void>, editInterval: number) {
-    this.#sendTyping = sendTyping;
-    this.#editInterval = editInterval;
-  }
-
-  async editTurn(): Promise<true> {
-    const now = performance.now();
-    const at = Math.max(now, this.#nextEdit);
-    this.#nextEdit = at + this.#editInterval;
-    if (at > now) await new Promise((resolve) => setTimeout(resolve, at - now));
-    return true;
-  }
-
-  type(permit: () => Promise<void>): void {
-    this.#typing.add(permit);
-    this.#timer ??= setTimeout(() => this.#type(), typingAfterMs);
-  }
-
-  stopTyping(permit: () => Promise<void>): void {
-    this.#typing.delete(permit);
-    if (this.#typing.size > 0) return;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-  }
-
-  #type(): void {
-    this.#timer = setTimeout(() => this.#type(), typingMs);
-    // Answers do not depend on the typing sign.
-    const permits = [...this.#typing].map((permit) => permit());
-    if (permits.length > 0)
-      Promise.any(permits)
-        .then(this.#sendTyping)
-        .catch(() => {});
-  }
 }

@@ -112,18 +112,14 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
         if (!isToAnswer(event, settings)) return;
         if (settings.answer === "unheard" && (await isClaimed(event))) return;
         if (isUnreadable(event))
-          await api.tell(event, mapper.texts({ platform, user: event.author.id })("words-unreadable"));
-        else {
-          const message = await readMessage(event, settings, files);
-          const isBareMention = message.text === "" && message.files?.length === 0;
-          if (isBareMention) await api.tell(event, mapper.texts(message)("bare-mention"));
-          else {
-            // A next process knows the channels of guilds from its start, and those of direct messages not.
-            const comesAgain = settings.lookBack > 0 && event.inGuild();
-            const placed = withEvent(await inThread(event, message, api, settings), event);
-            await mapper.receive(placed, { comesAgain }).catch(() => {}); // Told through `deliver`, and logged.
-          }
-        }
+          return api.tell(event, mapper.texts({ platform, user: event.author.id })("words-unreadable"));
+        const message = await readMessage(event, settings, files);
+        const isBareMention = message.text === "" && message.files?.length === 0;
+        if (isBareMention) return api.tell(event, mapper.texts(message)("bare-mention"));
+        // A next process knows the channels of guilds from its start, and those of direct messages not.
+        const comesAgain = settings.lookBack > 0 && event.inGuild();
+        const placed = withEvent(await inThread(event, message, api, settings), event);
+        await mapper.receive(placed, { comesAgain }).catch(() => {}); // Told through `deliver`, and logged.
       };
       /** The mapper logs what fails once it has the message; what fails before that is logged here. */
       const attempt = (problem: string, work: Promise<void>) =>
@@ -142,8 +138,11 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
         for await (const event of missedMessages(ready, shardId, settings.lookBack))
           await attempt(unread, take(event));
       };
-      if (discordClient.isReady()) tellSetup(discordClient);
-      else discordClient.once("clientReady", tellSetup);
+      const whenReady = (run: (ready: Client<true>) => void) => {
+        if (discordClient.isReady()) run(discordClient);
+        else discordClient.once("clientReady", run);
+      };
+      whenReady(tellSetup);
       if (settings.answer === "none") return;
       const interactions = new Interactions(mapper, settings, files);
       const { commands } = settings;
@@ -155,12 +154,11 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
       if (commands !== false) {
         const all = allCommands(mapper);
         const wanted = typeof commands === "function" ? commands(all) : all;
-        const tryRegister = (ready: Client<true>) =>
-          register(ready.application, wanted).catch((error: unknown) =>
+        whenReady(({ application }) =>
+          register(application, wanted).catch((error: unknown) =>
             mapper.logger.error("the commands could not be registered", { error: String(error) }),
-          );
-        if (discordClient.isReady()) void tryRegister(discordClient);
-        else discordClient.once("clientReady", (ready) => void tryRegister(ready));
+          ),
+        );
       }
       if (settings.lookBack > 0) {
         discordClient.on("shardReady", (id) => attempt("missed messages could not be read", lookBack(id)));
