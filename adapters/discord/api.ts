@@ -1,4 +1,4 @@
-import type { APIAttachment, APIRequest, RawFile, REST, ResponseLike } from "discord.js";
+import type { APIAttachment, APIMessage, APIRequest, RawFile, REST, ResponseLike } from "discord.js";
 import { type InteractionAddress, isExpired, type ReplyAddress } from "./address.ts";
 import type { ButtonRow } from "./buttons.ts";
 import { code, codeOf, isForbidden, isGone, tooMany } from "./failures.ts";
@@ -20,28 +20,14 @@ const allowedMentions = { parse: [], replied_user: false };
 /** What one message shows. */
 export interface PostText {
   readonly content: string;
-  readonly files?: readonly PostFile[];
+  readonly files?: readonly RawFile[];
   /** Rows of buttons below it. */
   readonly rows?: readonly ButtonRow[];
 }
 
-export interface PostFile {
-  readonly name: string;
-  readonly data: string | Uint8Array;
-}
-
-export interface PostedMessage {
-  readonly id: string;
-  readonly content: string;
-  readonly attachments?: readonly unknown[];
-  readonly components?: readonly unknown[];
-  readonly message_reference?: { readonly message_id?: string };
-  readonly flags?: number;
-}
-
 /** Whether it was posted in place of an answer, which another process may give. */
-export function isAside({ flags = 0 }: PostedMessage): boolean {
-  return (flags & suppressNotifications) !== 0;
+export function isAside({ flags }: APIMessage): boolean {
+  return ((flags ?? 0) & suppressNotifications) !== 0;
 }
 
 /**
@@ -75,7 +61,7 @@ export class DiscordApi {
     isReply: boolean,
     signal: AbortSignal,
     isAside = false,
-  ): Promise<PostedMessage> {
+  ): Promise<APIMessage> {
     const { body, files } = this.#shownAs(text);
     const flags = this.#flags | (isAside ? suppressNotifications : 0);
     const { interaction, messageId, channelId } = address;
@@ -87,7 +73,7 @@ export class DiscordApi {
         files,
         signal,
         body: { ...body, flags, nonce, enforce_nonce: true, ...more },
-      })) as PostedMessage;
+      })) as APIMessage;
     // A thread that was opened for the message has its id; there is nothing to refer to in it.
     const isOwnThread = channelId === messageId;
     if (!isReply || isOwnThread || interaction !== undefined) return post({});
@@ -106,14 +92,14 @@ export class DiscordApi {
     text: PostText,
     isFirst: boolean,
     signal: AbortSignal,
-  ): Promise<PostedMessage> {
+  ): Promise<APIMessage> {
     const request = { ...this.#shownAs(text), auth: false, signal };
-    if (isFirst) return (await this.#rest.patch(messagePath(address, "@original"), request)) as PostedMessage;
+    if (isFirst) return (await this.#rest.patch(messagePath(address, "@original"), request)) as APIMessage;
     const body = { ...request.body, flags: this.#flags | (isPrivate ? ephemeral : 0) };
     return (await this.#rest.post(`/webhooks/${applicationId}/${token}`, {
       ...request,
       body,
-    })) as PostedMessage;
+    })) as APIMessage;
   }
 
   /** Answers a message with words of the adapter's own, once. */
@@ -142,12 +128,11 @@ export class DiscordApi {
     { channelId, messageId }: ReplyAddress,
     botId: string,
     signal: AbortSignal,
-  ): Promise<PostedMessage[]> {
+  ): Promise<APIMessage[]> {
     const query = new URLSearchParams({ after: messageId, limit: "100" });
     try {
       const found = await this.#rest.get(`/channels/${channelId}/messages`, { query, signal });
-      const all = found as readonly (PostedMessage & { readonly author: { readonly id: string } })[];
-      return all.filter(({ author }) => author.id === botId).reverse();
+      return (found as APIMessage[]).filter(({ author }) => author.id === botId).reverse();
     } catch (error) {
       if (isForbidden(error)) return [];
       throw error;
@@ -199,14 +184,9 @@ export class DiscordApi {
     messageId: string,
     signal: AbortSignal,
   ): Promise<readonly APIAttachment[]> {
-    const message = (await this.#rest.get(`/channels/${channelId}/messages/${messageId}`, { signal })) as {
-      readonly attachments: readonly APIAttachment[];
-      readonly message_snapshots?: readonly {
-        readonly message: { readonly attachments: readonly APIAttachment[] };
-      }[];
-    };
-    const forwarded = message.message_snapshots?.flatMap((snapshot) => snapshot.message.attachments) ?? [];
-    return [...message.attachments, ...forwarded];
+    const found = await this.#rest.get(`/channels/${channelId}/messages/${messageId}`, { signal });
+    const { attachments, message_snapshots = [] } = found as APIMessage;
+    return [...attachments, ...message_snapshots.flatMap(({ message }) => message.attachments)];
   }
 
   /**
@@ -247,10 +227,7 @@ export class DiscordApi {
         components: rows,
         attachments: files.map(({ name }, id) => ({ id, filename: name })),
       },
-      files: files.map(({ name, data }) => ({
-        name,
-        data: typeof data === "string" ? data : Buffer.from(data),
-      })),
+      files: [...files],
     };
   }
 }

@@ -1,6 +1,7 @@
 import { cut, type Delivery, ReplyText, type Texts, tablesAsCode } from "aparte/adapter";
+import type { RawFile } from "discord.js";
 import { isExpired, type ReplyAddress } from "./address.ts";
-import type { DiscordApi, PostFile, PostText } from "./api.ts";
+import type { DiscordApi, PostText } from "./api.ts";
 import { answerRows, draftRows, fitButtons } from "./buttons.ts";
 import { type CarriedFile, carriedFiles } from "./carried.ts";
 import type { Channels } from "./channels.ts";
@@ -114,7 +115,7 @@ function textsOf(
 }
 
 /** The files stand below the last message. */
-function withFiles(shown: readonly PostText[], files: readonly PostFile[]): PostText[] {
+function withFiles(shown: readonly PostText[], files: readonly RawFile[]): PostText[] {
   return [...shown.slice(0, -1), { content: shown.at(-1)?.content ?? "", files }];
 }
 

@@ -208,15 +208,8 @@ export class Interactions {
     } finally {
       this.#acknowledging.delete(acknowledged);
     }
-    if (this.#acknowledging.size === 0) return;
     const late = pause(firstResponseMs, undefined, { ref: false });
-    while (this.#acknowledging.size > 0) {
-      const isLate = await Promise.race([
-        late.then(() => true),
-        Promise.allSettled(this.#acknowledging).then(() => false),
-      ]);
-      if (isLate) break;
-    }
+    await Promise.race([Promise.allSettled(this.#acknowledging), late]);
   }
 }
 

@@ -1,6 +1,7 @@
 import { type Delivery, type JsonValue, Showing, type ShowingStep } from "aparte/adapter";
+import type { APIMessage } from "discord.js";
 import { isSnowflake, partAddress, type ReplyAddress } from "./address.ts";
-import { type DiscordApi, isAside, type PostedMessage, type PostText } from "./api.ts";
+import { type DiscordApi, isAside, type PostText } from "./api.ts";
 import type { ChannelStay } from "./channels.ts";
 import { isArchived, isGone, isUnattachable, readFailure } from "./failures.ts";
 
@@ -38,7 +39,7 @@ export class Posts {
   #isReposted = false;
   #isReopened = false;
   #canAttach = true;
-  #found: PostedMessage[] | undefined;
+  #found: APIMessage[] | undefined;
 
   constructor(options: PostsOptions) {
     this.#options = options;
@@ -110,11 +111,11 @@ export class Posts {
   }
 
   /** A post whose answer was lost, or that nobody could note. Discord knows a nonce for some minutes only. */
-  async #find(index: number, text: PostText, signal: AbortSignal): Promise<PostedMessage | undefined> {
+  async #find(index: number, text: PostText, signal: AbortSignal): Promise<APIMessage | undefined> {
     const { api, address, delivery, botId } = this.#options;
     if (!delivery.isRepeated || partAddress(address, index).interaction !== undefined) return undefined;
     this.#found ??= await api.postsAfter(address, botId, signal);
-    const isOther = (found: PostedMessage) => isAside(found) || this.#posts.some(({ id }) => id === found.id);
+    const isOther = (found: APIMessage) => isAside(found) || this.#posts.some(({ id }) => id === found.id);
     return this.#found.find((found) => {
       const { message_reference: reference, content } = found;
       const isFirst = index === 0 && reference?.message_id === address.messageId;
@@ -148,7 +149,7 @@ export class Posts {
 }
 
 /** Discord trims what it is given. */
-function shows({ content, attachments = [], components = [] }: PostedMessage, text: PostText): boolean {
+function shows({ content, attachments, components = [] }: APIMessage, text: PostText): boolean {
   const { files = [], rows = [] } = text;
   const isWhole = attachments.length === files.length && components.length === rows.length;
   return isWhole && content.trim() === text.content.trim();
