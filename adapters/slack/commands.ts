@@ -56,6 +56,13 @@ function commandIn(text: string): Command | undefined {
   return name === undefined ? undefined : { name: name.toLowerCase(), argument: argument.trim() };
 }
 
+/** What Bolt hands to the listener of a command, a shortcut or a button. */
+interface Asked {
+  readonly body: object;
+  readonly respond: RespondFn;
+  readonly ack: () => Promise<void>;
+}
+
 export interface CommandsOptions {
   readonly mapper: SessionMapper;
   readonly clients: SlackClients;
@@ -74,17 +81,31 @@ export class Commands {
 
   /** Answers the app's slash command, and its shortcuts. */
   listen(app: App, command: string): void {
-    const { speakerOf } = this.#options;
-    app.command(command, async ({ ack, body, respond }) => {
-      const { name, argument } = commandIn(`!${unescapeText(body.text)}`) ?? { name: "help", argument: "" };
-      const run = (speaker: Speaker) => this.run(speaker, name, argument, `${command} `);
-      await answered(ack, respond, await speakerOf(body), run);
+    app.command(command, (asked) => {
+      const help = { name: "help", argument: "" };
+      const { name, argument } = commandIn(`!${unescapeText(asked.body.text)}`) ?? help;
+      return this.answer(asked, (speaker) => this.run(speaker, name, argument, `${command} `));
     });
     for (const { callback_id, command: name } of shortcuts) {
-      app.shortcut({ callback_id, type: "message_action" }, async ({ ack, body, respond }) => {
-        await answered(ack, respond, await speakerOf(body), (speaker) => this.run(speaker, name));
-      });
+      app.shortcut({ callback_id, type: "message_action" }, (asked) =>
+        this.answer(asked, (speaker) => this.run(speaker, name)),
+      );
     }
+  }
+
+  /** Does something for whoever asked, and tells them alone what came of it, in Slack's markup; nothing for undefined. */
+  async answer(
+    { ack, body, respond }: Asked,
+    run: (speaker: Speaker) => Promise<string | undefined>,
+  ): Promise<void> {
+    const speaker = await this.#options.speakerOf(body);
+    const work = (async () => {
+      const text = speaker && (await this.#tried(speaker, () => run(speaker)));
+      if (text !== undefined) await respond({ text, response_type: "ephemeral", replace_original: false });
+    })();
+    await soon(work);
+    await ack();
+    await work;
   }
 
   /**
@@ -127,11 +148,11 @@ export class Commands {
    * @returns what the person alone is told, in Slack's markup
    */
   run(speaker: Speaker, name: string, argument = "", lead = "!"): Promise<string> {
-    return this.tried(speaker, () => this.#run(speaker, name, argument, lead));
+    return this.#tried(speaker, () => this.#run(speaker, name, argument, lead));
   }
 
   /** What comes of some work for a person, or that it failed, in Slack's markup. */
-  tried<T extends string | undefined>(speaker: Speaker, work: () => Promise<T>): Promise<T | string> {
+  #tried<T extends string | undefined>(speaker: Speaker, work: () => Promise<T>): Promise<T | string> {
     return work().catch((error: unknown) => escapeText(failureOf(this.#options.mapper, speaker, error)));
   }
 
@@ -219,20 +240,4 @@ export class Commands {
       outcomes.every((outcome) => outcome === "erased") ? "erased" : "erased-here",
     );
   }
-}
-
-/** Does something for a person, and tells them alone what came of it, in place of nothing. */
-export async function answered(
-  ack: () => Promise<void>,
-  respond: RespondFn,
-  speaker: Speaker | undefined,
-  run: (speaker: Speaker) => Promise<string | undefined>,
-): Promise<void> {
-  const work = (async () => {
-    const text = speaker === undefined ? undefined : await run(speaker);
-    if (text !== undefined) await respond({ text, response_type: "ephemeral", replace_original: false });
-  })();
-  await soon(work);
-  await ack();
-  await work;
 }

@@ -1,7 +1,7 @@
 import type { App, BlockAction, ButtonAction } from "@slack/bolt";
 import type { SessionMapper, Speaker } from "aparte";
 import { actions, readFeedback } from "./buttons.ts";
-import { answered, type Commands } from "./commands.ts";
+import type { Commands } from "./commands.ts";
 import type { Feedback } from "./options.ts";
 import { addressIn, readPlace } from "./speaker.ts";
 
@@ -17,17 +17,13 @@ export interface ControlsOptions {
 export function listenToControls(app: App, options: ControlsOptions): void {
   const { mapper, agentView, onFeedback, commands, speakerOf } = options;
 
-  app.action(actions.stop, async ({ ack, body, respond }) => {
-    await answered(ack, respond, await speakerOf(body), (who) =>
-      commands.tried(who, async () =>
-        (await mapper.stop(who)) ? undefined : mapper.texts(who)("nothing-runs"),
-      ),
-    );
-  });
+  app.action(actions.stop, (asked) =>
+    commands.answer(asked, async (who) =>
+      (await mapper.stop(who)) ? undefined : mapper.texts(who)("nothing-runs"),
+    ),
+  );
 
-  app.action(actions.new, async ({ ack, body, respond }) => {
-    await answered(ack, respond, await speakerOf(body), (who) => commands.run(who, "new"));
-  });
+  app.action(actions.new, (asked) => commands.answer(asked, (who) => commands.run(who, "new")));
 
   app.action<BlockAction<ButtonAction>>(actions.question, async ({ ack, body, action }) => {
     const place = readPlace(body, agentView);
@@ -45,21 +41,19 @@ export function listenToControls(app: App, options: ControlsOptions): void {
     await ack();
   });
 
-  app.action<BlockAction>(actions.feedback, async ({ ack, body, action, respond }) => {
-    const ts = body.message?.ts;
-    const press = readFeedback(Reflect.get(action, "value"));
-    if (ts === undefined || press === undefined) return ack();
+  app.action<BlockAction>(actions.feedback, async (asked) => {
+    const ts = asked.body.message?.ts;
+    const press = readFeedback(Reflect.get(asked.action, "value"));
+    if (ts === undefined || press === undefined) return asked.ack();
     const { isPositive, user, answer } = press;
-    await answered(ack, respond, await speakerOf(body), (who) =>
-      commands.tried(who, async () => {
-        // The answer is in the conversation of whoever asked.
-        const isOwn = answer !== undefined && who.user === user;
-        if (!isOwn && onFeedback === undefined) return mapper.texts(who)("not-yours");
-        if (isOwn) await mapper.feedback(who, answer, isPositive ? "up" : "down");
-        await onFeedback?.({ speaker: who, ts, isPositive });
-        return mapper.texts(who)("feedback-thanks");
-      }),
-    );
+    await commands.answer(asked, async (who) => {
+      // The answer is in the conversation of whoever asked.
+      const isOwn = answer !== undefined && who.user === user;
+      if (!isOwn && onFeedback === undefined) return mapper.texts(who)("not-yours");
+      if (isOwn) await mapper.feedback(who, answer, isPositive ? "up" : "down");
+      await onFeedback?.({ speaker: who, ts, isPositive });
+      return mapper.texts(who)("feedback-thanks");
+    });
   });
 
   app.event("agent_session_stopped", async ({ body }) => {
