@@ -1,7 +1,6 @@
 import type { ReplyAddress } from "./address.ts";
 import type { Clients } from "./clients.ts";
 import { isGone } from "./failures.ts";
-import type { SlackClient } from "./options.ts";
 import { escapeText, noticeText } from "./text.ts";
 
 /** A message's metadata names the part of the reply that it shows, so that a lost post is found again. */
@@ -15,35 +14,24 @@ const lookedAt = 100;
 
 /** The calls that replies are made of, in one workspace. */
 export class SlackApi {
-  readonly #client: SlackClient;
-  readonly #statusClient: SlackClient;
+  readonly #clients: Clients;
   readonly #address: ReplyAddress;
-  #thread: string | undefined;
-
-  constructor({ calls, side }: Clients, address: ReplyAddress) {
-    this.#client = calls;
-    this.#statusClient = side;
-    this.#address = address;
-    this.#thread = address.thread;
-  }
-
   /** The thread of the reply; undefined where it goes to the channel itself. */
-  get thread(): string | undefined {
-    return this.#thread;
+  thread: string | undefined;
+
+  constructor(clients: Clients, address: ReplyAddress) {
+    this.#clients = clients;
+    this.#address = address;
+    this.thread = address.thread;
   }
 
   get isDirect(): boolean {
     return this.#address.channel.startsWith("D");
   }
 
-  /** Slack takes no answer in the thread: from now on they go to the channel. */
-  leaveThread(): void {
-    this.#thread = undefined;
-  }
-
   /** Posts a message and returns its timestamp, which names it. */
   async post(part: string, content: Content): Promise<string> {
-    const thread = this.#thread;
+    const { thread } = this;
     return this.#call("chat.postMessage", {
       ...this.#content(part, content),
       unfurl_links: false,
@@ -99,14 +87,13 @@ export class SlackApi {
   /** What stands after the question, in the place of the reply. */
   async #later(): Promise<readonly FoundMessage[]> {
     const { channel, ts } = this.#address;
-    const thread = this.#thread;
+    const { thread } = this;
     const range = { channel, oldest: ts, limit: lookedAt, include_all_metadata: true };
-    const { messages = [] } = (await (thread === undefined
-      ? this.#client.apiCall("conversations.history", range)
-      : this.#client.apiCall("conversations.replies", { ...range, ts: thread }))) as {
-      readonly messages?: readonly FoundMessage[];
-    };
-    return messages;
+    const { calls } = this.#clients;
+    const found = await (thread === undefined
+      ? calls.apiCall("conversations.history", range)
+      : calls.apiCall("conversations.replies", { ...range, ts: thread }));
+    return (found as Found).messages ?? [];
   }
 
   /**
@@ -115,10 +102,9 @@ export class SlackApi {
    */
   async setStatus(status: string, loading: readonly string[]): Promise<void> {
     const { channel, ts } = this.#address;
-    const thread = this.#thread;
-    await this.#statusClient.apiCall("assistant.threads.setStatus", {
+    await this.#clients.side.apiCall("assistant.threads.setStatus", {
       channel_id: channel,
-      thread_ts: thread ?? ts,
+      thread_ts: this.thread ?? ts,
       status,
       ...(loading.length === 0 ? {} : { loading_messages: loading }),
     });
@@ -127,9 +113,9 @@ export class SlackApi {
   /** Tells how an agent's session does. */
   async setSession(status: "processing" | "active", title: string): Promise<void> {
     const { channel, ts, user } = this.#address;
-    await this.#statusClient.apiCall("agents.sessions.setStatus", {
+    await this.#clients.side.apiCall("agents.sessions.setStatus", {
       channel_id: channel,
-      thread_ts: this.#thread ?? ts,
+      thread_ts: this.thread ?? ts,
       status,
       initiator_user_id: user,
       title: [...title.trim().replace(/\s+/g, " ")].slice(0, titleLength).join(""),
@@ -139,7 +125,7 @@ export class SlackApi {
   /** @returns the timestamp that Slack names a message by */
   async #call(method: string, fields: object): Promise<string> {
     const { channel } = this.#address;
-    return ((await this.#client.apiCall(method, { channel, ...fields })) as Answer).ts;
+    return ((await this.#clients.calls.apiCall(method, { channel, ...fields })) as Answer).ts;
   }
 
   /** With a markdown block, since the text's own markup is not markdown; plain where Slack takes none. */
@@ -171,6 +157,11 @@ export interface Content {
 interface Answer {
   readonly ok: boolean;
   readonly ts: string;
+}
+
+interface Found {
+  readonly ok: boolean;
+  readonly messages?: readonly FoundMessage[];
 }
 
 interface FoundMessage {

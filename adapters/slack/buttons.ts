@@ -4,18 +4,11 @@ import type { SlackSettings } from "./options.ts";
 /** The buttons that an answer may have. */
 export type Button = "stop" | "questions" | "new" | "feedback";
 
-/** What the buttons' actions are called. Several of one kind in a block need names of their own. */
-export const actions: {
-  readonly stop: string;
-  readonly question: RegExp;
-  readonly new: string;
-  readonly feedback: string;
-} = {
-  stop: "aparte_stop",
-  question: /^aparte_question_\d$/,
-  new: "aparte_new",
-  feedback: "aparte_feedback",
-};
+/** What the buttons' actions are called. */
+export const actions = { stop: "aparte_stop", new: "aparte_new", feedback: "aparte_feedback" } as const;
+
+/** Several of one kind in a block need names of their own. */
+export const questionAction: RegExp = /^aparte_question_\d$/;
 
 /** Slack's bounds: buttons of a row, characters on a button and behind it. */
 const rowLength = 5;

@@ -74,9 +74,12 @@ export interface CommandsOptions {
 export class Commands {
   readonly #options: CommandsOptions;
   readonly #told = new Told();
+  /** Who is behind a body. */
+  readonly speakerOf: CommandsOptions["speakerOf"];
 
   constructor(options: CommandsOptions) {
     this.#options = options;
+    this.speakerOf = options.speakerOf;
   }
 
   /** Answers the app's slash command, and its shortcuts. */
@@ -98,7 +101,7 @@ export class Commands {
     { ack, body, respond }: Asked,
     run: (speaker: Speaker) => Promise<string | undefined>,
   ): Promise<void> {
-    const speaker = await this.#options.speakerOf(body);
+    const speaker = await this.speakerOf(body);
     const work = (async () => {
       const text = speaker && (await this.#tried(speaker, () => run(speaker)));
       if (text !== undefined) await respond({ text, response_type: "ephemeral", replace_original: false });

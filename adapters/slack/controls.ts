@@ -1,22 +1,17 @@
 import type { App, BlockAction, ButtonAction } from "@slack/bolt";
-import type { SessionMapper, Speaker } from "aparte";
-import { actions, readFeedback } from "./buttons.ts";
+import type { SessionMapper } from "aparte";
+import { actions, questionAction, readFeedback } from "./buttons.ts";
 import type { Commands } from "./commands.ts";
-import type { Feedback } from "./options.ts";
+import type { SlackSettings } from "./options.ts";
 import { addressIn, readPlace } from "./speaker.ts";
 
-export interface ControlsOptions {
-  readonly mapper: SessionMapper;
-  readonly agentView: boolean;
-  readonly onFeedback: ((feedback: Feedback) => unknown) | undefined;
-  readonly commands: Commands;
-  readonly speakerOf: (body: object) => Promise<Speaker | undefined>;
-}
-
 /** What people do with the buttons of answers, and with Slack's own button that stops an agent. */
-export function listenToControls(app: App, options: ControlsOptions): void {
-  const { mapper, agentView, onFeedback, commands, speakerOf } = options;
-
+export function listenToControls(
+  app: App,
+  mapper: SessionMapper,
+  { agentView, onFeedback }: SlackSettings,
+  commands: Commands,
+): void {
   app.action(actions.stop, (asked) =>
     commands.answer(asked, async (who) =>
       (await mapper.stop(who)) ? undefined : mapper.texts(who)("nothing-runs"),
@@ -25,9 +20,9 @@ export function listenToControls(app: App, options: ControlsOptions): void {
 
   app.action(actions.new, (asked) => commands.answer(asked, (who) => commands.run(who, "new")));
 
-  app.action<BlockAction<ButtonAction>>(actions.question, async ({ ack, body, action }) => {
+  app.action<BlockAction<ButtonAction>>(questionAction, async ({ ack, body, action }) => {
     const place = readPlace(body, agentView);
-    const speaker = await speakerOf(body);
+    const speaker = await commands.speakerOf(body);
     const { channel, user } = place ?? {};
     const { value, action_ts } = action;
     const ts = body.message?.ts;
@@ -57,7 +52,7 @@ export function listenToControls(app: App, options: ControlsOptions): void {
   });
 
   app.event("agent_session_stopped", async ({ body }) => {
-    const speaker = await speakerOf(body);
+    const speaker = await commands.speakerOf(body);
     if (speaker !== undefined) await mapper.stop(speaker);
   });
 }

@@ -169,13 +169,11 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
         app.logger.warn(`aparte: ${message} (${codeOf(error)})`);
       attached = { clients, workspaces: new Workspaces(settings, mapper.rates), files, directory, warn };
       if (app.client.token !== undefined) void checkScopes(app, clients, settings.command);
-      const { onFeedback } = settings;
       const commands = new Commands({ mapper, clients, agentView, speakerOf });
-      listenToControls(app, { mapper, agentView, onFeedback, commands, speakerOf });
+      listenToControls(app, mapper, settings, commands);
       if (settings.command !== false) commands.listen(app, settings.command);
-      const { installations, eraseRemoved } = settings;
-      if (installations !== undefined || eraseRemoved) {
-        listenToRemovals(app, { mapper, bot, installations, eraseRemoved });
+      if (settings.installations !== undefined || settings.eraseRemoved) {
+        listenToRemovals(app, mapper, settings);
       }
       if (settings.answer !== "none") warnOfWaiting(app);
       if (settings.prompts.length > 0) offerPrompts(app, settings.prompts);

@@ -69,7 +69,7 @@ export class Posts {
         this.#isPlain = true;
         workspace.markdown.refused(false);
       } else if (isThreadRefusal(error) && api.thread !== undefined) {
-        api.leaveThread();
+        api.thread = undefined;
         warn("Slack takes no answer in the thread: it goes to the channel", error);
       } else throw error;
     }

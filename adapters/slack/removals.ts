@@ -1,15 +1,8 @@
-import type { App, InstallationStore } from "@slack/bolt";
+import type { App } from "@slack/bolt";
 import type { SessionMapper } from "aparte";
 import { eraseAll } from "./kept.ts";
+import type { SlackSettings } from "./options.ts";
 import { platform } from "./speaker.ts";
-
-export interface RemovalsOptions {
-  readonly mapper: SessionMapper;
-  readonly bot: string | undefined;
-  readonly installations: InstallationStore | undefined;
-  /** Whether what is kept of the people of a workspace that removed the app is erased. */
-  readonly eraseRemoved: boolean;
-}
 
 interface Removal {
   readonly team_id?: string;
@@ -18,8 +11,11 @@ interface Removal {
 }
 
 /** Forgets the installation of a workspace that removed the app, or took the bot's token back. */
-export function listenToRemovals(app: App, options: RemovalsOptions): void {
-  const { mapper, bot, installations, eraseRemoved } = options;
+export function listenToRemovals(
+  app: App,
+  mapper: SessionMapper,
+  { bot, installations, eraseRemoved }: SlackSettings,
+): void {
   const forget = async (body: Removal) => {
     const { teamId, enterpriseId, isEnterpriseInstall } = read(body);
     await installations?.deleteInstallation?.({ teamId, enterpriseId, isEnterpriseInstall } as never);
