@@ -47,9 +47,9 @@ export function addressOf({ channel, thread = channel }: Speaker): ReplyAddress 
 /** How long an interaction's token is used, in milliseconds: a minute less than Discord takes it. */
 const tokenMs = 840_000;
 
-/** Whether an interaction can be answered by its token no more. Discord's ids tell when they were made. */
-export function isExpired({ messageId, interaction }: ReplyAddress): boolean {
-  return interaction !== undefined && Date.now() - timeOf(messageId) > tokenMs;
+/** The interaction whose token still answers it. Discord's ids tell when they were made. */
+export function liveInteraction({ messageId, interaction }: ReplyAddress): InteractionAddress | undefined {
+  return Date.now() - timeOf(messageId) > tokenMs ? undefined : interaction;
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { APIAttachment, APIMessage, APIRequest, RawFile, REST, ResponseLike } from "discord.js";
-import { type InteractionAddress, isExpired, type ReplyAddress } from "./address.ts";
+import { type InteractionAddress, liveInteraction, type ReplyAddress } from "./address.ts";
 import type { ButtonRow } from "./buttons.ts";
 import { code, codeOf, isForbidden, isGone, tooMany } from "./failures.ts";
 import type { DiscordSettings } from "./options.ts";
@@ -64,9 +64,9 @@ export class DiscordApi {
   ): Promise<APIMessage> {
     const { body, files } = this.#shownAs(text);
     const flags = this.#flags | (isAside ? suppressNotifications : 0);
-    const { interaction, messageId, channelId } = address;
-    if (interaction !== undefined && !isExpired(address))
-      return this.#respond(address, interaction, text, isReply, signal);
+    const { messageId, channelId } = address;
+    const interaction = liveInteraction(address);
+    if (interaction !== undefined) return this.#respond(address, interaction, text, isReply, signal);
     const path = `/channels/${channelId}/messages` as const;
     const post = async (more: object) =>
       (await this.#rest.post(path, {
@@ -76,7 +76,7 @@ export class DiscordApi {
       })) as APIMessage;
     // A thread that was opened for the message has its id; there is nothing to refer to in it.
     const isOwnThread = channelId === messageId;
-    if (!isReply || isOwnThread || interaction !== undefined) return post({});
+    if (!isReply || isOwnThread || address.interaction !== undefined) return post({});
     try {
       return await post({ message_reference: { message_id: messageId, fail_if_not_exists: false } });
     } catch (error) {
@@ -119,7 +119,7 @@ export class DiscordApi {
   }
 
   async edit(address: ReplyAddress, id: string, text: PostText, signal: AbortSignal): Promise<void> {
-    const auth = !isByToken(address);
+    const auth = liveInteraction(address) === undefined;
     await this.#rest.patch(messagePath(address, id), { ...this.#shownAs(text), auth, signal });
   }
 
@@ -167,7 +167,7 @@ export class DiscordApi {
 
   /** Deletes a message of the bot; one that is gone counts as deleted. */
   async remove(address: ReplyAddress, id: string, signal: AbortSignal): Promise<void> {
-    const auth = !isByToken(address);
+    const auth = liveInteraction(address) === undefined;
     await this.#rest.delete(messagePath(address, id), { auth, signal }).catch((error: unknown) => {
       if (!isGone(error)) throw error;
     });
@@ -232,13 +232,9 @@ export class DiscordApi {
   }
 }
 
-function isByToken(address: ReplyAddress): boolean {
-  return address.interaction !== undefined && !isExpired(address);
-}
-
 function messagePath(address: ReplyAddress, id: string): `/${string}` {
-  const { channelId, interaction } = address;
-  if (interaction === undefined || isExpired(address)) return `/channels/${channelId}/messages/${id}`;
+  const interaction = liveInteraction(address);
+  if (interaction === undefined) return `/channels/${address.channelId}/messages/${id}`;
   return `/webhooks/${interaction.applicationId}/${interaction.token}/messages/${id}`;
 }
 

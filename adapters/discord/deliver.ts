@@ -1,6 +1,6 @@
 import { cut, type Delivery, ReplyText, type Texts, tablesAsCode } from "aparte/adapter";
 import type { RawFile } from "discord.js";
-import { isExpired, type ReplyAddress } from "./address.ts";
+import { liveInteraction, type ReplyAddress } from "./address.ts";
 import type { DiscordApi, PostText } from "./api.ts";
 import { answerRows, draftRows, fitButtons } from "./buttons.ts";
 import { type CarriedFile, carriedFiles } from "./carried.ts";
@@ -33,7 +33,7 @@ export interface DeliverOptions {
 export async function deliver(options: DeliverOptions): Promise<void> {
   const { api, channels, delivery, settings, botId, userId } = options;
   const { interaction, messageId, channelId } = options.address;
-  const isLate = () => isExpired(options.address) && interaction?.canPost === false;
+  const isLate = () => interaction?.canPost === false && liveInteraction(options.address) === undefined;
   const text = new ReplyText(delivery.texts);
   let questions: readonly string[] = [];
   let answer: string | undefined;

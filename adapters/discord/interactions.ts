@@ -13,6 +13,7 @@ import { readPress } from "./buttons.ts";
 import { aboutThis } from "./commands.ts";
 import { withEvent } from "./event.ts";
 import type { AttachmentFiles } from "./files.ts";
+import { platform } from "./message.ts";
 import type { DiscordSettings } from "./options.ts";
 import { directTenant, guildTenant, placeIn } from "./place.ts";
 import { quoteOf } from "./words.ts";
@@ -47,7 +48,7 @@ export class Interactions {
   }
 
   #texts({ user, locale }: Interaction): Texts {
-    return this.#mapper.texts({ platform: "discord", user: user.id, locale });
+    return this.#mapper.texts({ platform, user: user.id, locale });
   }
 
   async #complete(interaction: AutocompleteInteraction): Promise<void> {
@@ -116,30 +117,31 @@ export class Interactions {
   async #press(interaction: ButtonInteraction): Promise<void> {
     const press = readPress(interaction.customId);
     if (press === undefined) return;
-    const { user, channelId, component } = interaction;
+    const { user, channelId, component, message } = interaction;
     const texts = this.#texts(interaction);
     if (press.userId !== user.id) return answer(interaction, texts("not-yours"));
-    if (press.action === "new")
-      return this.#operate(interaction, texts("begun-anew"), (speaker) => this.#mapper.reset(speaker));
-    const { onFeedback } = this.#settings;
-    if (press.action === "good" || press.action === "bad") {
-      const isPositive = press.action === "good";
-      return this.#tell(interaction, async () => {
-        const isPrivate = interaction.message.flags.has(ephemeral);
-        const speaker = await speakerOf(interaction, this.#settings, isPrivate);
-        if (press.answer !== undefined)
-          await this.#mapper.feedback(speaker, press.answer, isPositive ? "up" : "down");
-        await onFeedback?.({ speaker, channelId, messageId: interaction.message.id, isPositive });
-        return texts("feedback-thanks");
-      });
+    const isPrivate = message.flags.has(ephemeral);
+    switch (press.action) {
+      case "new":
+        return this.#operate(interaction, texts("begun-anew"), (speaker) => this.#mapper.reset(speaker));
+      case "ask":
+        return this.#ask(interaction, "label" in component ? (component.label ?? "") : "", [], isPrivate);
+      case "stop": {
+        // That it was stopped stands below the answer.
+        const stop = async () => ((await this.#stop(interaction)) ? undefined : texts("nothing-runs"));
+        return this.#tell(interaction, stop, interaction);
+      }
+      case "good":
+      case "bad":
+        return this.#tell(interaction, async () => {
+          const isPositive = press.action === "good";
+          const speaker = await speakerOf(interaction, this.#settings, isPrivate);
+          if (press.answer !== undefined)
+            await this.#mapper.feedback(speaker, press.answer, isPositive ? "up" : "down");
+          await this.#settings.onFeedback?.({ speaker, channelId, messageId: message.id, isPositive });
+          return texts("feedback-thanks");
+        });
     }
-    if (press.action === "ask") {
-      const isPrivate = interaction.message.flags.has(ephemeral);
-      return this.#ask(interaction, "label" in component ? (component.label ?? "") : "", [], isPrivate);
-    }
-    // That it was stopped stands below the answer.
-    const stop = async () => ((await this.#stop(interaction)) ? undefined : texts("nothing-runs"));
-    return this.#tell(interaction, stop, interaction);
   }
 
   /** @param isPrivate whether the person alone sees the answer, in a place that others read */
@@ -192,7 +194,7 @@ export class Interactions {
     await this.#acknowledge(button?.deferUpdate() ?? interaction.deferReply({ flags: ephemeral }));
     const content = await work().catch((error: unknown) => {
       const { user, locale } = interaction;
-      return failureOf(this.#mapper, { platform: "discord", user: user.id, locale }, error);
+      return failureOf(this.#mapper, { platform, user: user.id, locale }, error);
     });
     if (content === undefined) return;
     const told = { content, allowedMentions: { parse: [] } };
@@ -228,7 +230,7 @@ export async function speakerOf(
   const place = guildId ?? channelId;
   const shared = guildId === null ? directTenant : guildTenant(guildId, settings);
   return {
-    platform: "discord",
+    platform,
     bot: client.user.id,
     user: user.id,
     locale: interaction.locale,
