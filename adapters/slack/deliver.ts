@@ -6,7 +6,7 @@ import { answerBlocks, draftBlocks } from "./buttons.ts";
 import type { Clients } from "./clients.ts";
 import type { SlackSettings } from "./options.ts";
 import { Posts } from "./posts.ts";
-import { type AgentSession, Status } from "./status.ts";
+import { Status } from "./status.ts";
 import { messageTexts } from "./text.ts";
 import type { Workspace } from "./workspaces.ts";
 
@@ -22,8 +22,8 @@ export interface DeliverOptions {
 
 /** Shows a reply as it comes, and resolves when all of it is on Slack. */
 export async function deliver(options: DeliverOptions): Promise<void> {
-  const { clients, workspace, delivery, message, address, settings, warn } = options;
-  const { buttons, loadingMessages, editInterval: firstWait } = settings;
+  const { clients, workspace, delivery, message, address, settings } = options;
+  const { buttons } = settings;
   const text = new ReplyText(delivery.texts);
   const api = new SlackApi(clients, address);
   const questions: string[] = [];
@@ -40,13 +40,8 @@ export async function deliver(options: DeliverOptions): Promise<void> {
     isWhole
       ? answerBlocks(settings, message.user, questions, answer, delivery.texts)
       : draftBlocks(buttons, delivery.texts);
-  const posts = new Posts({ api, workspace, delivery, firstWait, texts, below, warn });
-  const status = new Status(
-    api,
-    delivery,
-    loadingMessages,
-    settings.agentView ? sessionOf(options) : undefined,
-  );
+  const posts = new Posts({ ...options, api, texts, below });
+  const status = new Status(api, options);
   let isSilent = false;
   try {
     for await (const event of delivery) {
@@ -69,9 +64,4 @@ export async function deliver(options: DeliverOptions): Promise<void> {
   } finally {
     await status.end();
   }
-}
-
-function sessionOf({ message, workspace, warn }: DeliverOptions): AgentSession {
-  const hint = "Slack shows no session of an agent here. An app that is no agent needs `agentView: false`";
-  return { title: message.text, feature: workspace.sessions, refused: (error) => warn(hint, error) };
 }

@@ -9,7 +9,7 @@ import { listenToControls } from "./controls.ts";
 import { deliver } from "./deliver.ts";
 import { rememberEvent } from "./event.ts";
 import { codeOf, readFailure } from "./failures.ts";
-import { type SlackFile, SlackFiles } from "./files.ts";
+import { SlackFiles } from "./files.ts";
 import { missingScopes } from "./manifest.ts";
 import { type Heard, hear, isEcho, readMessage } from "./message.ts";
 import { Directory } from "./names.ts";
@@ -89,10 +89,7 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
     const read = async (heard: Heard, botUserId: string | undefined) => {
       if (!(await responding.isForBot(heard, botUserId))) return undefined;
       const place = await directory.completed(heard.place);
-      const { installation } = place;
-      const names = directory.names(installation);
-      const filesOf = (list: readonly SlackFile[]) => files.of(installation, list);
-      return readMessage({ ...heard, place }, { bot, agentView, botUserId, names, filesOf });
+      return readMessage({ ...heard, place }, settings, botUserId, { files, directory });
     };
     /** @returns what is still done for the person, and keeps none of their next messages waiting */
     const receive = async (
@@ -172,9 +169,7 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
       const commands = new Commands({ mapper, clients, agentView, speakerOf });
       listenToControls(app, mapper, settings, commands);
       if (settings.command !== false) commands.listen(app, settings.command);
-      if (settings.installations !== undefined || settings.eraseRemoved) {
-        listenToRemovals(app, mapper, settings);
-      }
+      listenToRemovals(app, mapper, settings);
       if (settings.answer !== "none") warnOfWaiting(app);
       if (settings.prompts.length > 0) offerPrompts(app, settings.prompts);
       if (settings.answer !== "none") listenToMessages(app, attached, commands);

@@ -1,8 +1,10 @@
-import type { FileInput, Message } from "aparte";
-import type { SlackFile } from "./files.ts";
+import type { Message } from "aparte";
+import type { SlackFile, SlackFiles } from "./files.ts";
 import { mentions } from "./mentions.ts";
+import type { Directory } from "./names.ts";
+import type { SlackSettings } from "./options.ts";
 import { addressIn, type Place, readPlace, speakerAt } from "./speaker.ts";
-import { type Attachment, type Names, type Said, wordsOf } from "./words.ts";
+import { type Attachment, type Said, wordsOf } from "./words.ts";
 
 /** The parts of Slack's `message` and `app_mention` events that are read here. */
 export interface SlackEvent extends Said {
@@ -70,24 +72,20 @@ function isPersons({ subtype, bot_id, user, hidden }: SlackEvent, botUserId: str
   return user !== undefined && user !== botUserId && user !== "USLACK" && user !== "USLACKBOT";
 }
 
-export interface ReadOptions {
-  readonly bot: string | undefined;
-  readonly agentView: boolean;
-  readonly botUserId: string | undefined;
-  readonly names: Names;
-  filesOf(files: readonly SlackFile[]): FileInput[];
-}
-
 /** The message as the mapper takes it; undefined when nothing was said. */
-export async function readMessage(heard: Heard, options: ReadOptions): Promise<Message | undefined> {
-  const { event, place, isCalled } = heard;
+export async function readMessage(
+  { event, place, isCalled }: Heard,
+  settings: SlackSettings,
+  botUserId: string | undefined,
+  { files: slackFiles, directory }: { readonly files: SlackFiles; readonly directory: Directory },
+): Promise<Message | undefined> {
   const { channel, ts } = event;
-  const text = await wordsOf(event, options.botUserId, options.names);
+  const text = await wordsOf(event, botUserId, directory.names(place.installation));
   const forwarded = (event.attachments ?? []).flatMap(({ files = [] }) => files);
-  const files = options.filesOf([...(event.files ?? []), ...forwarded]);
+  const files = slackFiles.of(place.installation, [...(event.files ?? []), ...forwarded]);
   if (text === "" && files.length === 0 && !isCalled) return undefined;
   return {
-    ...speakerAt(place, options),
+    ...speakerAt(place, settings),
     // Not Slack's event id: a mention is delivered as a message too, under another one.
     id: `${channel}:${ts}`,
     text: text === "" && files.length === 0 ? wave : text,

@@ -1,5 +1,6 @@
 import { Showing, type ShowingStep } from "aparte/adapter";
 import type { Content } from "./api.ts";
+import type { DeliverOptions } from "./deliver.ts";
 import { isBlockRefusal, isThreadRefusal, readFailure } from "./failures.ts";
 import type { Pace } from "./pace.ts";
 import { type Post, ShownPosts, type ShownPostsOptions } from "./shown-posts.ts";
@@ -7,15 +8,11 @@ import { type Post, ShownPosts, type ShownPostsOptions } from "./shown-posts.ts"
 /** The end of a sentence or a line: with less than that a draft does not begin, since a notification shows no more. */
 const sentenceEnd = /[.!?…:]["'”’)\]*_]*\s|[。！？]|\n/;
 
-export interface PostsOptions extends ShownPostsOptions {
-  /** The longest that a draft waits for the end of its first sentence, in milliseconds. */
-  readonly firstWait: number;
+export interface PostsOptions extends DeliverOptions, ShownPostsOptions {
   /** The texts that the messages are to show, as far as the reply has come. */
   readonly texts: (isPlain: boolean) => readonly string[];
   /** The blocks below the last of them. */
   readonly below: (isWhole: boolean) => readonly object[];
-  /** Told why the reply is not where it should be. */
-  readonly warn: (message: string, error: unknown) => void;
 }
 
 /**
@@ -26,7 +23,7 @@ export class Posts {
   readonly #options: PostsOptions;
   readonly #showing: Showing;
   readonly #shown: ShownPosts;
-  /** Runs from when there was something to show first. */
+  /** A draft waits no longer than this for the end of its first sentence. */
   #firstWait: NodeJS.Timeout | undefined;
   #isFirstWaitOver = false;
   /** Slack took the blocks of this reply for wrong. */
@@ -108,7 +105,7 @@ export class Posts {
     this.#firstWait ??= setTimeout(() => {
       this.#isFirstWaitOver = true;
       this.changed();
-    }, this.#options.firstWait);
+    }, this.#options.settings.editInterval);
     return this.#isFirstWaitOver || sentenceEnd.test(text);
   }
 
