@@ -4,7 +4,7 @@ import { failureOf, plainTexts, type Texts } from "aparte/adapter";
 import { soon } from "./acknowledge.ts";
 import type { SlackClients } from "./clients.ts";
 import { readFailure } from "./failures.ts";
-import { keptLine, placesOf } from "./kept.ts";
+import { keptLine, keptOf, sessionsOf } from "./kept.ts";
 import { type Heard, isEcho } from "./message.ts";
 import { escapeText, unescapeText } from "./text.ts";
 import { Told } from "./told.ts";
@@ -191,10 +191,15 @@ export class Commands {
   /** Where threads are conversations, who is in none stops all of them. */
   async #stop(speaker: Speaker): Promise<boolean> {
     const { mapper } = this.#options;
-    const { thread, channel } = speaker;
-    const places = thread === undefined ? await placesOf(mapper, speaker) : [speaker];
-    const here = places.filter((place) => place.channel === channel);
-    return (await Promise.all(here.map((place) => mapper.stop(place)))).includes(true);
+    const places = [speaker];
+    if (speaker.thread === undefined) {
+      for await (const { speaker: found } of sessionsOf(mapper, speaker)) {
+        const { channel, thread, scope } = found;
+        const own = scope === "user-in-thread" ? ({ scope } as const) : {};
+        if (channel === speaker.channel && thread !== undefined) places.push({ ...speaker, thread, ...own });
+      }
+    }
+    return (await Promise.all(places.map((place) => mapper.stop(place)))).includes(true);
   }
 
   async #name(speaker: Speaker, title: string): Promise<void> {
@@ -220,10 +225,8 @@ export class Commands {
   async #kept(speaker: Speaker, lead: string): Promise<string> {
     const { mapper } = this.#options;
     const texts = mapper.texts(speaker);
-    const exported = await Promise.all(
-      (await placesOf(mapper, speaker)).map((place) => mapper.export(place)),
-    );
-    // Several places may have one session.
+    const exported = await Promise.all((await keptOf(mapper, speaker)).map((who) => mapper.export(who)));
+    // Several may be one session.
     const kept = new Map(
       exported.flatMap((one) => (one === undefined ? [] : [[one.sessionName, keptLine(one, texts)]])),
     );
@@ -236,8 +239,7 @@ export class Commands {
 
   async #forget(speaker: Speaker): Promise<string> {
     const { mapper } = this.#options;
-    const places = await placesOf(mapper, speaker);
-    const erasures = await Promise.all(places.map((place) => mapper.forget(place)));
+    const erasures = await Promise.all((await keptOf(mapper, speaker)).map((who) => mapper.forget(who)));
     const outcomes = erasures.flatMap(({ conversations }) => Object.values(conversations));
     return mapper.texts(speaker)(
       outcomes.every((outcome) => outcome === "erased") ? "erased" : "erased-here",

@@ -3,41 +3,28 @@ import type { Texts } from "aparte/adapter";
 import { platform } from "./speaker.ts";
 
 /**
- * Where something may be kept of a person in one installation: here, in private, and in all sessions of theirs that the
- * store has. Those that the app itself names (a scope function, `identify`) are known here alone.
+ * The sessions of an installation's people, or of one of them: those that the app itself names (a scope function,
+ * `identify`) are left out.
  */
-export async function placesOf(mapper: SessionMapper, here: Speaker): Promise<Speaker[]> {
-  const places = here.direct === true ? [here] : [here, { ...here, direct: true }];
-  for await (const session of mapper.sessions()) {
-    if (session.speaker.user === here.user && isOf(session, here)) places.push(speakerOf(session));
-  }
-  return places;
-}
-
-/** Erases all that is kept of the people of an installation, and of its channels. */
-export async function eraseAll(mapper: SessionMapper, installed: Omit<Speaker, "user">): Promise<void> {
-  for await (const session of mapper.sessions()) {
-    if (isOf(session, installed)) await mapper.forget(speakerOf(session));
+export async function* sessionsOf(
+  mapper: SessionMapper,
+  { bot, tenant, user }: Partial<Speaker>,
+): AsyncGenerator<SessionSummary> {
+  for await (const session of mapper.sessions({ platform, ...(user === undefined ? {} : { user }) })) {
+    const { speaker } = session;
+    const isNamed = speaker.key !== undefined || speaker.identity !== undefined;
+    if (!isNamed && speaker.bot === bot && speaker.tenant === tenant) yield session;
   }
 }
 
-/** Whether a session belongs to an installation, and is not named by the app itself. */
-function isOf({ speaker }: SessionSummary, { platform, bot, tenant }: Omit<Speaker, "user">): boolean {
-  const isNamed = speaker.key !== undefined || speaker.identity !== undefined;
-  return !isNamed && speaker.platform === platform && speaker.bot === bot && speaker.tenant === tenant;
-}
-
-/** Whoever the session is of. */
-function speakerOf({ speaker }: SessionSummary): Speaker {
-  const { direct, scope, key: _, identity: __, ...place } = speaker;
-  return {
-    // Anybody, where all who are in a place share a session.
-    ...place,
-    platform,
-    user: place.user ?? "anybody",
-    ...(direct === undefined ? {} : { direct: true }),
-    ...(scope === "user-in-thread" ? { scope } : {}),
-  };
+/**
+ * Of whom something may be kept in one installation: the person here and in private, and all sessions of theirs that the
+ * store has, by their names.
+ */
+export async function keptOf(mapper: SessionMapper, here: Speaker): Promise<(Speaker | string)[]> {
+  const kept: (Speaker | string)[] = [here, { ...here, direct: true }];
+  for await (const { sessionName } of sessionsOf(mapper, here)) kept.push(sessionName);
+  return kept;
 }
 
 /** One line on what is kept of one session. */

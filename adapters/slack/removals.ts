@@ -1,8 +1,7 @@
 import type { App } from "@slack/bolt";
 import type { SessionMapper } from "aparte";
-import { eraseAll } from "./kept.ts";
+import { sessionsOf } from "./kept.ts";
 import type { SlackSettings } from "./options.ts";
-import { platform } from "./speaker.ts";
 
 interface Removal {
   readonly team_id?: string;
@@ -25,7 +24,8 @@ export function listenToRemovals(
     const { teamId, enterpriseId, isEnterpriseInstall } = read(body);
     const tenant = isEnterpriseInstall ? enterpriseId : teamId;
     if (!eraseRemoved || !tenant) return;
-    await eraseAll(mapper, { platform, tenant, ...(bot === undefined ? {} : { bot }) });
+    for await (const { sessionName } of sessionsOf(mapper, { tenant, ...(bot === undefined ? {} : { bot }) }))
+      await mapper.forget(sessionName);
   });
   app.event("tokens_revoked", async ({ body, event }) => {
     if ((event.tokens.bot ?? []).length > 0) await forget(body);
