@@ -24,6 +24,7 @@ export interface DeliverOptions {
   readonly address: ReplyAddress;
   readonly delivery: Delivery;
   readonly settings: DiscordSettings;
+  /** The bot that posts. */
   readonly botId: string;
   /** The person who asked. */
   readonly userId: string;
@@ -31,7 +32,7 @@ export interface DeliverOptions {
 
 /** Shows a reply as it comes, and resolves when all of it is on Discord. */
 export async function deliver(options: DeliverOptions): Promise<void> {
-  const { api, channels, delivery, settings, botId, userId } = options;
+  const { api, channels, delivery, settings, userId } = options;
   const { interaction, messageId, channelId } = options.address;
   const isLate = () => interaction?.canPost === false && liveInteraction(options.address) === undefined;
   const text = new ReplyText(delivery.texts);
@@ -56,7 +57,7 @@ export async function deliver(options: DeliverOptions): Promise<void> {
     return [...shown.slice(0, -1), { ...last, rows }];
   };
   const show = (address: ReplyAddress, isMoved: boolean) =>
-    new Posts({ api, channel, address, delivery, botId, texts, isMoved });
+    new Posts({ ...options, channel, address, texts, isMoved });
   let posts = show(options.address, false);
   try {
     for await (const event of delivery) {

@@ -1,8 +1,9 @@
-import { type Delivery, type JsonValue, Showing, type ShowingStep } from "aparte/adapter";
+import { type JsonValue, Showing, type ShowingStep } from "aparte/adapter";
 import type { APIMessage } from "discord.js";
-import { isSnowflake, partAddress, type ReplyAddress } from "./address.ts";
-import { type DiscordApi, isAside, type PostText } from "./api.ts";
+import { isSnowflake, partAddress } from "./address.ts";
+import { isAside, type PostText } from "./api.ts";
 import type { ChannelStay } from "./channels.ts";
+import type { DeliverOptions } from "./deliver.ts";
 import { isArchived, isGone, isUnattachable, readFailure } from "./failures.ts";
 
 /** One message of the reply. */
@@ -12,13 +13,8 @@ interface Post {
   readonly shown: PostText | undefined;
 }
 
-export interface PostsOptions {
-  readonly api: DiscordApi;
+export interface PostsOptions extends DeliverOptions {
   readonly channel: ChannelStay;
-  readonly address: ReplyAddress;
-  readonly delivery: Delivery;
-  /** The bot that posts. */
-  readonly botId: string;
   /** Whether the reply goes elsewhere than it began: what stands there stays. */
   readonly isMoved: boolean;
   /** The texts that the messages are to show, as far as the reply has come. */

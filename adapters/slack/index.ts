@@ -78,7 +78,7 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
     speakerAt(await attachedApp().directory.completed(place), settings);
 
   function listenToMessages(app: App, { clients, files, directory }: Attached, commands: Commands): void {
-    const responding = new Responding(settings.respond, settings.threadTime, clients);
+    const responding = new Responding(settings, clients);
     const reading = new InOrder();
     const seen = new WeakSet<object>();
     const takenByOthers = new WeakSet<object>();

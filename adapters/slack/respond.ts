@@ -1,7 +1,7 @@
 import type { SlackClients } from "./clients.ts";
 import { mentions } from "./mentions.ts";
 import type { Heard, SlackEvent } from "./message.ts";
-import type { Respond } from "./options.ts";
+import type { SlackSettings } from "./options.ts";
 import { Recent } from "./recent.ts";
 
 interface Thread {
@@ -22,23 +22,22 @@ export function isStop(text: string): boolean {
 
 /** Decides which of the messages in shared places are for the bot. In direct messages all are. */
 export class Responding {
-  readonly #respond: Respond;
-  readonly #threadTime: number;
+  readonly #settings: SlackSettings;
   readonly #clients: SlackClients;
   /** By thread: when the bot was last spoken to, in milliseconds since the epoch; 0 when it was told to stop. */
   readonly #spoken = new Recent<string, number>(limit);
 
-  constructor(respond: Respond, threadTime: number, clients: SlackClients) {
-    this.#respond = respond;
-    this.#threadTime = threadTime;
+  constructor(settings: SlackSettings, clients: SlackClients) {
+    this.#settings = settings;
     this.#clients = clients;
   }
 
   async isForBot(heard: Heard, botUserId: string | undefined): Promise<boolean> {
     const { event, place, isCalled } = heard;
-    if (place.isDirect || this.#respond === "always") return true;
-    if (typeof this.#respond === "function") return (await this.#respond(event)) === true;
-    if (this.#respond !== "threads") return isCalled && this.#respond === "called";
+    const { respond, threadTime } = this.#settings;
+    if (place.isDirect || respond === "always") return true;
+    if (typeof respond === "function") return (await respond(event)) === true;
+    if (respond !== "threads") return isCalled && respond === "called";
     const key = `${place.installation.workspace} ${event.channel} ${place.thread}`;
     const now = Number(event.ts) * 1_000;
     if (isCalled) {
@@ -47,7 +46,7 @@ export class Responding {
     }
     if (event.thread_ts === undefined || botUserId === undefined) return false;
     const last = this.#spoken.get(key) ?? (await this.#look(heard, botUserId));
-    const isForBot = now - last < this.#threadTime && !isStop(event.text ?? "");
+    const isForBot = now - last < threadTime && !isStop(event.text ?? "");
     this.#spoken.set(key, isForBot ? now : 0);
     return isForBot;
   }
