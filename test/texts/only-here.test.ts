@@ -24,6 +24,7 @@ const forDevelopers: ReadonlySet<string> = new Set([
 /** Read one by one: none of them is said to a person. */
 const others = [
   "There is no agent for this person.",
+  "There is no agent of that name.",
   "This person may not talk to that agent.",
   "The identify hook took longer than {…} ms.",
   'The function "{…}" failed. Its error is kept as the cause.',
