@@ -252,9 +252,9 @@ describe("The agent's own rate", () => {
     const mapper = mapperWith({ store: { ...store, rates: { take } }, qps: 1 });
     const paths = (path: string) => emulator.requests().filter((request) => request.path === path).length;
     const loud = Array.from({ length: 8 }, (_, index) => mapper.handle(says(`u${index}`)));
-    await vi.waitUntil(() => paths("/v1/conversation/create") === 8);
+    await vi.waitUntil(() => paths("/v1/conversation/create") === 8, { timeout: 15_000 });
     const quietly = mapper.handle(says("ben", "1", "another"));
-    await vi.waitUntil(() => paths("/v1/conversation/create") === 9);
+    await vi.waitUntil(() => paths("/v1/conversation/create") === 9, { timeout: 15_000 });
     permits = 3;
     expect(await quietly.text()).toContain("word of ben");
     expect(paths("/v3/chat")).toBeLessThan(4);

@@ -5,23 +5,43 @@ import { LongestFirst } from "./support/longest-first.ts";
 
 const source = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 
+/** Tests that count timers or bytes of their process: another file's must not be among them. */
+const apart = [
+  "test/adapters/discord/channels.test.ts",
+  "test/security/{floods,jwt,remains}.test.ts",
+  "test/session/shared-tokens.test.ts",
+  "test/stores/{deadline,keyv,marks,rates}.test.ts",
+  "test/stores/redis/commands.test.ts",
+  "test/stores/sqlite/{time,wakes}.test.ts",
+];
+
 export default defineConfig({
   test: {
     root: source("."),
-    include: ["test/**/*.test.ts"],
     reporters: ["default", new LeftOut()],
     // Real servers and real processes: slow machines need room, and nothing here waits without an event.
     // Most of a test's time is waiting for processes and sockets.
     maxWorkers: 6,
-    // A process runs one test file after another: the packages of the platforms take a second to load.
-    isolate: false,
     // `--sequence.shuffle` has an order of its own.
     sequence: process.argv.some((argument) => argument.startsWith("--sequence.shuffle"))
       ? {}
       : { sequencer: LongestFirst },
-    setupFiles: [source("test/support/fresh-modules.ts")],
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    projects: [
+      // A process runs one test file after another: the packages of the platforms take a second to load.
+      {
+        extends: true,
+        test: {
+          name: "together",
+          include: ["test/**/*.test.ts"],
+          exclude: apart,
+          isolate: false,
+          setupFiles: [source("test/support/fresh-modules.ts")],
+        },
+      },
+      { extends: true, test: { name: "apart", include: apart } },
+    ],
     coverage: { include: ["src/**", "adapters/**"] },
   },
   resolve: {

@@ -18,14 +18,15 @@ const processTests = [
   "test/stores/sqlite/processes.test.ts",
 ];
 
+const { projects: _, ...settings } = tests.test ?? {};
+
 /** The test files that take part are chosen here, and not by Stryker's `testFiles`, with which no fault in a module's top level is ever switched on. */
 export default defineConfig({
   ...tests,
   test: {
-    ...tests.test,
+    ...settings,
     include: process.env.MUTATE_TESTS?.split(",") ?? ["test/**/*.test.ts"],
     exclude: processTests,
-    isolate: true,
     setupFiles: ["test/mutation/setup.ts"],
   },
 });
