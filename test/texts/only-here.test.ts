@@ -38,7 +38,6 @@ const others = [
   "Dialogflow did not answer in time; whether the turn ran is not known. Raise requestTimeout if this is usual",
   'The function "opening" failed. Its error is kept as the cause.',
   'The function "opening" must return at most {…} messages of { role: "user" or "agent", text }.',
-  "Slack shows no session of an agent here. An app that is no agent needs `agentView: false`",
   // For whoever creates the Slack app, in its manifest.
   ...["New conversation", "What is kept of me", "A new conversation, another agent, what is kept of you"],
   "Answers you, and keeps what you tell it to itself.",
