@@ -35,6 +35,16 @@ export function expectThat(claim: string, holds: boolean): void {
     throw new AssertionError({ message: `This does not hold: ${claim}`, actual: holds, expected: true });
 }
 
+/** Does something for each of many, a hundred at a time: a store has a second for a call, also on a busy machine. */
+export async function forMany<T>(
+  all: readonly T[],
+  run: (one: T, index: number) => Promise<unknown>,
+): Promise<void> {
+  for (let from = 0; from < all.length; from += 100) {
+    await Promise.all(all.slice(from, from + 100).map((one, index) => run(one, from + index)));
+  }
+}
+
 /** Commits, which must be done. */
 export async function commits(store: Store, change: Change): Promise<Done> {
   const answer = await store.commit({ until: never, ...change });

@@ -1,6 +1,6 @@
 import { type Beat, burialMs, type Store } from "../stores/store.ts";
 import type { StoreSuite } from "./opened-store.ts";
-import { commits, expectAnswer, expectThat, listsDead } from "./store-calls.ts";
+import { commits, expectAnswer, expectThat, forMany, listsDead } from "./store-calls.ts";
 
 const lease = 600_000;
 
@@ -103,17 +103,11 @@ export function ownerContract({ it, itInTime }: StoreSuite): void {
     const lanes = Array.from({ length: 1_500 }, (_, n) => `lane ${n}`);
     await lives(store, "ada", 0);
     const versions = new Map<string, number>();
-    await Promise.all(
-      lanes.map(async (lane, n) => {
-        const { version } = await commits(n % 2 ? store : other, {
-          lane,
-          version: 0,
-          document: 1,
-          entering: ["ada"],
-        });
-        versions.set(lane, version);
-      }),
-    );
+    await forMany(lanes, async (lane, n) => {
+      const change = { lane, version: 0, document: 1, entering: ["ada"] };
+      const { version } = await commits(n % 2 ? store : other, change);
+      versions.set(lane, version);
+    });
     const leave = async (isStaying: (lane: string) => boolean, left: number) => {
       for (let rounds = 0; versions.size > left; rounds += 1) {
         expectThat(
@@ -127,18 +121,16 @@ export function ownerContract({ it, itInTime }: StoreSuite): void {
           "dead() lists some lanes, each of them once",
           listed.length > 0 && new Set(listed).size === listed.length,
         );
-        await Promise.all(
-          listed.map(async (lane) => {
-            const version = versions.get(lane);
-            expectThat(
-              `${lane}, which dead() lists, is one of those that have not left`,
-              version !== undefined,
-            );
-            if (version === undefined || isStaying(lane)) return;
-            versions.delete(lane);
-            await commits(store, { lane, version, document: undefined, leaving: ["ada"] });
-          }),
-        );
+        await forMany(listed, async (lane) => {
+          const version = versions.get(lane);
+          expectThat(
+            `${lane}, which dead() lists, is one of those that have not left`,
+            version !== undefined,
+          );
+          if (version === undefined || isStaying(lane)) return;
+          versions.delete(lane);
+          await commits(store, { lane, version, document: undefined, leaving: ["ada"] });
+        });
       }
     };
     // More than are listed at a time, and the first ones, which are listed first if nothing is done about it.

@@ -1,5 +1,5 @@
 import type { StoreSuite } from "./opened-store.ts";
-import { expectAnswer, expectThat } from "./store-calls.ts";
+import { expectAnswer, expectThat, forMany } from "./store-calls.ts";
 
 /** Records are those of a Keyv, of which no failure looks like "nothing there". */
 export function recordContract({ it, itSpoilt }: StoreSuite): void {
@@ -76,7 +76,7 @@ export function recordContract({ it, itSpoilt }: StoreSuite): void {
 
   it("lists more records than any page has, each of them once", async ({ store, other }) => {
     const keys = Array.from({ length: 1_100 }, (_, n) => `session:${n}`);
-    await Promise.all(keys.map((key, n) => (n % 2 ? store : other).records.set(key, key)));
+    await forMany(keys, (key, n) => (n % 2 ? store : other).records.set(key, key));
     const found: string[] = [];
     for await (const [key, value] of other.records.entries<string>("session:")) {
       expectAnswer(`the value of ${key}`, value, key);
