@@ -8,5 +8,5 @@ describeWithRedis("Four processes on Redis", () => {
     redis = await RedisServer.start();
   });
   afterEach(() => redis.close());
-  manyProcesses(async () => redis.url, { people: 200, messages: 5 });
+  manyProcesses(async () => redis.url, { people: 100, messages: 5 });
 });
