@@ -86,14 +86,14 @@ export type Command =
   /**
    * @param isUnsent it was interrupted before the agent was asked: the words go to the turn that interrupted it. Where
    * that one was taken back, this one runs again.
-   * @param mayComeAgain it was refused for now, and its caller may send it again
+   * @param mayComeAgain its caller may send it again; where no agent was asked, also those whose words it carries
    */
   | {
       readonly do: "end";
       readonly key: string;
       readonly owner: string;
       readonly isUnsent?: boolean;
-      readonly mayComeAgain?: boolean;
+      readonly mayComeAgain?: "own" | "all" | undefined;
     }
   /**
    * Takes a turn back that was not run: while it waits, or if its owner never learned that it, or the turn that carries
@@ -253,7 +253,10 @@ function end(
 ): Transition {
   const { running, ...rest } = lane;
   if (running === undefined || running.key !== key || running.owner !== owner) return unchanged(lane, "lost");
-  if (mayComeAgain) return { ...next(rest), freed: carriedOf(running).map((turn) => turn.key) };
+  if (mayComeAgain !== undefined) {
+    const freed = mayComeAgain === "own" ? [key] : carriedOf(running).map((turn) => turn.key);
+    return { ...next(rest), freed };
+  }
   const carried = isUnsent && !running.isStopped ? carriedOn(rest, running) : rest;
   if (carried !== undefined) return next(carried);
   // Whoever interrupted it was taken back meanwhile. Where only its caller could read it, that one has been told.

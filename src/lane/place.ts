@@ -122,7 +122,7 @@ export class Place {
    */
   async end(
     record?: JsonValue | null,
-    how: { readonly isUnsent?: boolean; readonly mayComeAgain?: boolean } = {},
+    how: { readonly isUnsent?: boolean; readonly mayComeAgain?: "own" | "all" | undefined } = {},
   ): Promise<void> {
     this.isEnding = true;
     try {

@@ -375,9 +375,10 @@ export class Turn {
     if (outcome === "refused" || outcome === "late") this.#giveUp(session, outcome);
     this.#deliverer.stopWriting();
     const mayComeAgain = this.#mayComeAgain;
-    const isAnswered = this.#stop.reason === undefined && this.#log.failure === undefined && !mayComeAgain;
+    const hasFailed =
+      this.#stop.reason !== undefined || this.#log.failure !== undefined || mayComeAgain !== undefined;
     // Before the turn ends: what erases the session next erases this, too.
-    if (this.#adapter === undefined && isAnswered && session?.changed !== null) {
+    if (this.#adapter === undefined && !hasFailed && session?.changed !== null) {
       this.#host.answers.add(`${place.lane} ${place.key}`, this.#log.stored(0));
     }
     await place.end(session?.changed, { isUnsent: this.#isUnsent, mayComeAgain });
@@ -387,10 +388,10 @@ export class Turn {
    * Whether a caller may make the same call again, as its error says. A platform may bring an event twice, and the person is
    * told once.
    */
-  get #mayComeAgain(): boolean {
-    if (this.#adapter !== undefined) return false;
-    const isRetryable = this.#log.failure?.retryable ?? false;
-    return isRetryable || this.#answering?.isLimited === true || this.#stop.reason === "stopped";
+  get #mayComeAgain(): "own" | "all" | undefined {
+    if (this.#adapter !== undefined) return undefined;
+    if (this.#answering?.isLimited) return "all";
+    return this.#log.failure?.retryable || this.#stop.reason === "stopped" ? "own" : undefined;
   }
 
   /** Interrupted before the agent got it: its words go to the turn that interrupted it, or run again. */

@@ -64,7 +64,13 @@ export function laneOf(written: string): LaneDocument | undefined {
   };
 }
 
-/** `take q1@A` (also `… a day later`), `advance q1@A asked`, `end q1@A` (also `… unsent`, `… refused`), … */
+const endings: Record<string, object> = {
+  unsent: { isUnsent: true },
+  refused: { mayComeAgain: "all" },
+  failed: { mayComeAgain: "own" },
+};
+
+/** `take q1@A` (also `… a day later`), `advance q1@A asked`, `end q1@A` (also `… unsent`, `… refused`, `… failed`), … */
 export function commandOf(written: string): { command: Command; now: number } {
   const isLater = written.endsWith(" a day later");
   const [verb, turn = "", ...rest] = written.replace(/ a day later$/, "").split(" ");
@@ -85,8 +91,7 @@ function commandFor(verb: string | undefined, written: string, rest: string): Co
   if (verb === "take") return { do: "take", turn: turnOf(written), limit };
   if (verb === "advance") return { do: "advance", key, owner, progress: { phase: rest as Phase } };
   if (verb === "end") {
-    const how = rest === "unsent" ? { isUnsent: true } : rest === "refused" ? { mayComeAgain: true } : {};
-    return { do: "end", key, owner, ...how };
+    return { do: "end", key, owner, ...endings[rest] };
   }
   if (verb === "withdraw")
     return { do: "withdraw", key, owner, ...(rest === "stopped" ? { isStopped: true } : {}) };

@@ -441,4 +441,26 @@ export const schedules: readonly (readonly [name: string, schedule: Schedule])[]
       ],
     },
   ],
+  [
+    "asks once what another message carried that its caller stopped",
+    {
+      seed: 113585990,
+      setting: {
+        processes: 1,
+        people: 1,
+        overlap: "merge",
+        agentRecovers: true,
+        platformFinds: true,
+        streams: true,
+        isRead: true,
+        slowestMs: 3000,
+      },
+      steps: [
+        { at: 2899.0847431292764, do: "say", person: 0, word: "p0w2", process: 0 },
+        { at: 2904.715128408932, do: "say", person: 0, word: "p0w3", process: 0 },
+        { at: 2906.9876881672076, do: "say", person: 0, word: "p0w4", process: 0 },
+        { at: 4441.17997888014, do: "stop", person: 0, process: 0 },
+      ],
+    },
+  ],
 ];
