@@ -101,7 +101,6 @@ export class Answering implements CurrentLane {
   #files(carries: readonly CarriedTurn[]): readonly FileInput[] {
     const { host, place, message, adapter, log, texts } = this.#turn;
     const { files = [] } = message;
-    if (carries.length === 0) return files;
     const earlier = carries.flatMap((carried) => {
       const name = `${place.lane} ${carried.key}`;
       const live = host.turns.get(name)?.message;

@@ -53,8 +53,7 @@ export class Question {
     try {
       // Not awaited where it is known: the agent is asked at once.
       const id = this.#knownId ?? (await this.#opened());
-      const written = this.#beforeAsk();
-      if (written !== undefined) await written;
+      await this.#beforeAsk();
       this.#turn.stop.throwIfStopped();
       this.isSent = true;
       this.#turn.watch.tell("asked");

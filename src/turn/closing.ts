@@ -20,7 +20,6 @@ export class Closing {
     if (!isDurable) return;
     this.#isBegun = true;
     for (const wake of this.#waiting) wake();
-    this.#waiting.clear();
   }
 
   /** Calls `wake` once when it begins. @returns takes it back */

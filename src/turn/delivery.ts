@@ -106,7 +106,6 @@ export class Deliverer {
   #running: Promise<Delivered> | undefined;
   readonly #options: DelivererOptions;
   #posts: JsonValue | undefined;
-  #unwritten = false;
   #cancelWrite: (() => void) | undefined;
 
   constructor(options: DelivererOptions) {
@@ -129,26 +128,18 @@ export class Deliverer {
   posted(posts: JsonValue): void {
     const { clock, logger } = this.#options.settings;
     this.#posts = posts;
-    this.#unwritten = true;
     this.#cancelWrite ??= clock.after(0, () => {
-      this.#cancelWrite = undefined;
-      this.place?.advance(this.#takeUnwritten()).catch((error) => {
+      this.place?.advance(this.#postsToWrite()).catch((error) => {
         logger.warn("it could not be written what was posted", describeError(error));
       });
     });
   }
 
-  /** The posts that were not written down yet, for a commit that is made anyway. */
-  #takeUnwritten(): { posts?: JsonValue } {
-    this.stopWriting();
-    if (!this.#unwritten || this.#posts === undefined) return {};
-    this.#unwritten = false;
-    return { posts: this.#posts };
-  }
-
-  stopWriting(): void {
+  /** What stands on the platform, for a commit that is made now: none is made for it alone any more. */
+  #postsToWrite(): { posts?: JsonValue } {
     this.#cancelWrite?.();
     this.#cancelWrite = undefined;
+    return this.#posts === undefined ? {} : { posts: this.#posts };
   }
 
   /** Begins to deliver what is said; once, however often it is called. */
@@ -181,7 +172,7 @@ export class Deliverer {
       if (!isKept || place.turn?.phase === "answered") return;
       const answer = this.log.stored(place.storeNow());
       await place.advance(
-        { phase: "answered", answer, ...this.#takeUnwritten() },
+        { phase: "answered", answer, ...this.#postsToWrite() },
         session?.changed ?? undefined,
       );
     };
@@ -195,7 +186,6 @@ export class Deliverer {
   async #read(): Promise<Delivered> {
     const { clock, turnTimeout } = this.#options.settings;
     await this.log.ended();
-    if (!this.log.isRead) return "shown";
     const wait = timer(clock, turnTimeout);
     await Promise.race([this.log.drained(), wait.over]);
     wait.end();

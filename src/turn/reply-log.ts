@@ -50,10 +50,6 @@ export class ReplyLog {
     return this.#failure;
   }
 
-  get isRead(): boolean {
-    return this.#readers > 0;
-  }
-
   /** What an agent or the application says: its links are looked at. */
   say(event: ReplyEvent): void {
     for (const shown of this.#guard?.shown(event) ?? [event]) this.push(shown);

@@ -95,7 +95,8 @@ export class Turn {
     const restored = restoreMessage(message, adapter);
     const stored = phase === "answered" ? (answer as unknown as StoredAnswer) : undefined;
     const turn = new Turn(host, restored ?? { ...message, files: [] }, adapter, stored);
-    if (restored === undefined && stored === undefined) turn.#log.fail(filesLost());
+    // An answer that is whole stands.
+    if (restored === undefined) turn.#log.fail(filesLost());
     turn.#place = place;
     turn.#isOutgoing = isOutgoing;
     // It waited when its owner died. Of one that ran, the agent may have been asked already.
@@ -149,7 +150,7 @@ export class Turn {
       this.#name = undefined;
       host.clock.after(host.settings.turnTimeout, () => host.turns.delete(name), true);
     } else if (begun === "withdrawn") {
-      if (!this.#log.hasEnded) this.#log.push(notice("stopped", this.#texts));
+      this.#log.push(notice("stopped", this.#texts));
       this.#log.end();
       await this.#deliverer.run();
     } else this.#log.fail(new AparteError("closed", "Another process goes on with the turn."));
@@ -282,7 +283,7 @@ export class Turn {
       );
     });
     // A process that died may have sent it: until that is known, no other turn may carry its words.
-    if (!this.#log.hasEnded && (place.turn?.attempt ?? 1) > 1) this.#stop.hold();
+    if ((place.turn?.attempt ?? 1) > 1) this.#stop.hold();
     void place.stopped.then((reason) => this.#stop.stop(reason));
     const watch = new TurnWatch(place, this.message.platform, clock);
     try {
@@ -370,10 +371,9 @@ export class Turn {
     if (place.isLost) return;
     const session = this.#session;
     const outcome = await this.#deliverer.whole(place, session, !this.#isUnsent);
-    if (outcome === "lost" || place.isLost) return;
+    if (place.isLost) return;
     if (outcome === "left") return this.#host.owner.release([place]);
     if (outcome === "refused" || outcome === "late") this.#giveUp(session, outcome);
-    this.#deliverer.stopWriting();
     const mayComeAgain = this.#mayComeAgain;
     const hasFailed =
       this.#stop.reason !== undefined || this.#log.failure !== undefined || mayComeAgain !== undefined;

@@ -196,14 +196,12 @@ describe("A log of a reply", () => {
     const reader = log.read();
     log.push(text("a"));
     await reader.next();
-    expect(log.isRead).toBe(true);
     log.end();
     await settled();
     expect(told).toEqual(["ended"]);
     await reader.return(undefined);
     await settled();
     expect(told).toEqual(["ended", "drained"]);
-    expect(log.isRead).toBe(false);
   });
 
   it("follows another one to its end, or its failure", async () => {
