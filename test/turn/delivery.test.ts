@@ -6,7 +6,7 @@ import { Closing } from "../../src/turn/closing.ts";
 import { Deliverer } from "../../src/turn/delivery.ts";
 import { ReplyLog } from "../../src/turn/reply-log.ts";
 import { type BotInTest, botOf, messageOf, PlatformError, TestAgent } from "../support/bot.ts";
-import { leaseTime, storeTimeout } from "../support/owner.ts";
+import { leaseTime, newTurn, ownerOf, storeTimeout } from "../support/owner.ts";
 import { settled, TestClock } from "../support/test-clock.ts";
 import { cut, TestStore } from "../support/test-store.ts";
 
@@ -102,8 +102,11 @@ describe("An answer that the platform does not take", () => {
     const run = deliverer.run();
     await settled();
     expect(watching.size).toBe(1);
+    const taken = await ownerOf(clock, store).owner.lane("lane").take(newTurn("q1"), 1, storeTimeout);
+    if (taken.is !== "taken") throw new Error("Nothing stands in its way.");
+    const whole = deliverer.whole(taken.place, undefined, true);
     await clock.pass(2_000);
-    expect(await run).toBe("shown");
+    expect([await run, await whole]).toEqual(["shown", "shown"]);
     expect([tries, watching.size]).toEqual([3, 0]);
   });
 
@@ -312,6 +315,47 @@ describe("A delivery", () => {
     expect(deliveries[1]?.posts).toBeUndefined();
   });
 
+  it("that fails while the answer comes is tried again once it is whole", async () => {
+    tried = [];
+    const deliver = a.platform.deliver.bind(a.platform);
+    a.platform.deliver = async (message, delivery) => {
+      tried.push(clock.now());
+      if (tried.length === 1) throw new PlatformError({ passes: true });
+      await deliver(message, delivery);
+    };
+    a.agent.reply = undefined;
+    await a.receive("m1");
+    await clock.pass(20_000);
+    expect([tried, a.log.said]).toEqual([[0], []]);
+    a.agent.last.answer("one");
+    await clock.pass(437.5);
+    expect(tried).toEqual([0, 20_437.5]);
+    expect(a.platform.shown).toEqual(["one"]);
+  });
+
+  it("goes on where it cannot be written what stands there, and the log says so", async () => {
+    let show = () => {};
+    a.platform.beforePost = (_, delivery) => {
+      delivery.posted(["p1"]);
+      return new Promise((resolve) => (show = resolve));
+    };
+    a.agent.reply = undefined;
+    await a.receive("m1");
+    await settled();
+    const { sessionName: lane } = a.agent.last.call;
+    const { version } = await store.direct.read(lane);
+    await store.direct.commit({ lane, version, document: { v: 2 }, until: store.now() + 1 });
+    a.agent.last.answer("one");
+    await clock.pass(1);
+    expect(a.log.said).toEqual([
+      "error: a lane cannot be read",
+      "warn: it could not be written what was posted",
+    ]);
+    show();
+    await settled();
+    expect(a.platform.shown).toEqual(["one"]);
+  });
+
   it("knows what stands on the platform already, in this process and the next one", async () => {
     const seen: unknown[] = [];
     a.platform.beforePost = (_, delivery) => {
@@ -380,11 +424,12 @@ describe("A delivery", () => {
     expect(b.platform.shown).toEqual(["re m1"]);
     a.view.intercept = (_, run) => run();
     await clock.pass(leaseTime);
-    const before = a.log.said.length;
+    const commits = () => a.view.calls.filter(({ name }) => name === "commit").length;
+    const before = [a.log.said.length, commits()];
     fail();
     await clock.pass(60_000);
     expect(tried).toEqual([0]);
-    expect(a.log.said.slice(before)).toEqual([]);
+    expect([a.log.said.length, commits()]).toEqual(before);
   });
 
   it("is told of what was not taken, too", async () => {

@@ -147,6 +147,21 @@ describe("Limits", () => {
     expect(a.agent.texts).toEqual(["m1"]);
   });
 
+  it("are none of what the application says", async () => {
+    const store = new TestStore(clock);
+    const a = botOf(clock, store, { limits: { person: 1 }, store: Object.assign(store.view(), { rates }) });
+    a.agent.reply = (text) => text;
+    const place = { platform: "chat", tenant: "acme", user: "ann", replyTo: "there" };
+    for (const id of ["m1", "m2", "m3"]) {
+      await a.receive(id);
+      await settled();
+      expect(await a.mapper.send(place, `after ${id}`)).toBe(true);
+      await settled();
+    }
+    const shown = ["m1", "after m1", "(limited)", "after m2", "(limited)", "after m3"];
+    expect(a.platform.shown).toEqual(shown);
+  });
+
   it("let a caller send the same message again later, and tell a platform of it once", async () => {
     const store = new TestStore(clock);
     const a = botOf(clock, store, { limits: { person: 1 }, store: Object.assign(store.view(), { rates }) });

@@ -110,6 +110,16 @@ describe("What a turn failed with", () => {
     ]);
   });
 
+  it("is told as an error, also where the adapter threw none", async () => {
+    const { receive, platform } = bot();
+    Object.assign(platform, { deliver: () => Promise.reject(undefined) });
+    await receive("m1");
+    await settled();
+    expect(told).toEqual([
+      { error: new Error("The adapter failed without an error."), failure: { ...where, stage: "deliver" } },
+    ]);
+  });
+
   it.each([
     [
       "throws",

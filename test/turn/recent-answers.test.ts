@@ -98,6 +98,20 @@ describe("A message that is handed in again after its turn has ended", () => {
     expect(agent.texts).toEqual(["m1", "m1", "m1"]);
   });
 
+  it("is a duplicate where another message interrupted it", async () => {
+    const agent = new TestAgent();
+    const { mapper } = botOf(clock, store, { agent, overlap: "interrupt" });
+    const first = codeOf(mapper.handle(messageOf("m1")).text());
+    await settled();
+    agent.last.say({ type: "text", delta: "beg" });
+    await settled();
+    mapper.handle(messageOf("m2"));
+    expect(await first).toBe("beg");
+    await settled();
+    expect(await codeOf(mapper.handle(messageOf("m1")).text())).toBe("duplicate");
+    expect(agent.texts).toEqual(["m1", "m2"]);
+  });
+
   it("is a duplicate where the failure says no such thing", async () => {
     const { mapper, agent } = bot();
     agent.reply = undefined;

@@ -2,8 +2,9 @@ import type { Message } from "aparte";
 import type { Adapter } from "aparte/adapter";
 import { beforeEach, describe, expect, it } from "vitest";
 import { type BotInTest, botOf, messageOf } from "../support/bot.ts";
+import { leaseTime } from "../support/owner.ts";
 import { settled, TestClock } from "../support/test-clock.ts";
-import { TestStore } from "../support/test-store.ts";
+import { cut, TestStore } from "../support/test-store.ts";
 
 type Reread = NonNullable<Adapter["reread"]>;
 
@@ -98,6 +99,24 @@ describe("A message whose turn has waited", () => {
     expect(asked[0]?.signal.aborted).toBe(true);
     expect(a.agent.texts).toEqual(["m1"]);
     expect(a.platform.shown).toEqual(["one", "(stopped)"]);
+  });
+
+  it("is asked as its person left it by a process that takes over, and not what ran before", async () => {
+    const store = new TestStore(clock);
+    const first = botOf(clock, store);
+    first.agent.recover = async () => "unknown";
+    await first.receive("m1");
+    await first.receive("m2", "two");
+    await settled();
+    a = botOf(clock, store);
+    a.agent.recover = async () => "not-sent";
+    rereads(async ({ text }) => ({ text: `${text}, changed` }));
+    first.view.intercept = cut;
+    await clock.pass(3 * leaseTime);
+    a.agent.last.answer("one");
+    await settled();
+    expect(a.agent.texts).toEqual(["m1", "two, changed"]);
+    expect(asked.map(({ message }) => message.id)).toEqual(["m2"]);
   });
 
   it("is asked as it came where nobody can read it again", async () => {

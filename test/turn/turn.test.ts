@@ -48,7 +48,10 @@ describe("A turn", () => {
     expect(a.platform.shown).toEqual(["hi"]);
     expect(await store.direct.read(call.sessionName)).toMatchObject({
       ...{ version: 0, document: undefined },
-      record: { v: 1, speaker: { user: "ann" }, conversations: { helper: { id: "c1" } } },
+      record: {
+        ...{ v: 1, speaker: { user: "ann" }, conversations: { helper: { id: "c1" } } },
+        lastTurnAt: store.now(),
+      },
     });
   });
 
@@ -85,12 +88,18 @@ describe("A turn", () => {
 
   it("leaves nothing behind: no timer, and nothing in the log", async () => {
     const a = bot();
-    a.agent.reply = (text) => text;
     await settled();
     const before = clock.planned.length;
     await a.receive("m1");
+    // This one waits.
+    await a.receive("m2");
     await settled();
-    expect(a.platform.shown).toEqual(["m1"]);
+    for (const text of ["one", "two"]) {
+      a.agent.last.call.note?.({ chat: 7 });
+      a.agent.last.answer(text);
+      await settled();
+    }
+    expect(a.platform.shown).toEqual(["one", "two"]);
     expect(clock.planned.length).toBe(before);
     expect(a.log.said).toEqual([]);
   });
@@ -133,8 +142,9 @@ describe("A turn", () => {
     expect(a.agent.texts).toEqual(["m1"]);
   });
 
-  it("says in the log what could not be written", async () => {
-    const a = bot();
+  it("says in the log what could not be written, and tells the application", async () => {
+    const told: unknown[] = [];
+    const a = bot({ onError: (error, { stage }) => void told.push([(error as AparteError).code, stage]) });
     await a.receive("m1");
     await settled();
     const { sessionName } = a.agent.last.call;
@@ -148,6 +158,7 @@ describe("A turn", () => {
     await settled();
     expect(a.platform.shown).toEqual(["one"]);
     expect(a.log.said.slice(2)).toEqual(["error: a lane cannot be read", "error: a turn could not be ended"]);
+    expect(told).toEqual([["store-unreadable", "end"]]);
   });
 
   it("names the conversation that it opens, by what was said or as the application wants", async () => {
@@ -430,6 +441,19 @@ describe("A turn that comes while another one runs", () => {
     expect(agent.texts).toEqual(["m1"]);
     // It may be sent again under the same id.
     expect(await mapper.handle(messageOf("m2")).taken).toBe(true);
+  });
+
+  it("is not told that it waited too long where it is another process's by then", async () => {
+    const a = bot({ waitTimeout: 1_000 });
+    bot();
+    const replies = ["m1", "m2"].map((id) => a.mapper.handle(messageOf(id)));
+    const lost = expect(replies[1]?.text()).rejects.toMatchObject({ code: "closed" });
+    await settled();
+    a.view.intercept = cut;
+    await clock.pass(leaseTime * 2);
+    a.view.intercept = (_, run) => run();
+    await clock.pass(grace);
+    await lost;
   });
 
   it("is taken back when it is cancelled while it waits", async () => {
@@ -808,7 +832,11 @@ describe("A successor", () => {
     await settled();
     await die(a);
     expect(b.agent.texts).toEqual(["m1"]);
+    // It is one of this process's own now: whoever hands it in again reads along.
+    const again = b.mapper.handle(messageOf("m1", "m1", { platform: "chat" })).text();
+    await settled();
     b.agent.last.answer("one");
+    expect(await again).toBe("one");
     await settled();
     expect(b.platform.shown).toEqual(["one"]);
     // The first one comes back: the turn is another's, which is no failure and nothing to show.
@@ -1001,6 +1029,20 @@ describe("A successor", () => {
     expect(b.platform.shown).toEqual(["one\n\ntwo"]);
     expect(b.agent.asked).toEqual([]);
     expect(await lane(a)).toBeUndefined();
+  });
+
+  it("delivers an answer that was whole also where the agent noted something right before", async () => {
+    const [a, b] = [bot(), bot()];
+    a.platform.beforePost = () => Promise.reject(new PlatformError({ passes: true, retryAfterMs: 60_000 }));
+    await a.receive("m1");
+    await settled();
+    a.agent.last.call.note?.({ chat: 7 });
+    a.agent.last.answer("one");
+    await clock.pass(250);
+    expect((await lane(a))?.running?.phase).toBe("answered");
+    await die(a);
+    expect(b.platform.shown).toEqual(["one"]);
+    expect(b.agent.asked).toEqual([]);
   });
 
   it("tells a failure that was not delivered as it was", async () => {
@@ -1249,6 +1291,29 @@ describe("A process that closes", () => {
     show();
     await closed;
     expect(a.platform.shown).toEqual(["one", "(busy)"]);
+  });
+
+  it("tells those who were stopped while they waited before it ends", async () => {
+    const a = bot();
+    await a.receive("m1");
+    const stop = new AbortController();
+    await a.receive("m2", "m2", { signal: stop.signal });
+    await settled();
+    let show = () => {};
+    a.platform.beforePost = ({ id }) =>
+      id === "m2" ? new Promise<void>((resolve) => (show = resolve)) : undefined;
+    stop.abort();
+    await settled();
+    a.agent.last.answer("one");
+    let isClosed = false;
+    const closed = a.mapper.close().then(() => {
+      isClosed = true;
+    });
+    await settled();
+    expect([isClosed, a.platform.shown]).toEqual([false, ["one"]]);
+    show();
+    await closed;
+    expect(a.platform.shown).toEqual(["one", "(stopped)"]);
   });
 
   it("waits no longer than it may, and then all replies have ended", async () => {

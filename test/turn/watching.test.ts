@@ -1,6 +1,6 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { Writable } from "node:stream";
-import { type Backend, type MapperOptions, SessionMapper, type TurnEvent } from "aparte";
+import { type Backend, type MapperOptions, type ReplyEvent, SessionMapper, type TurnEvent } from "aparte";
 import pino from "pino";
 import { afterEach, expect, it } from "vitest";
 
@@ -106,6 +106,23 @@ it("tells how long it took until then, and how often the turn was begun", async 
     ...{ attempt: 1, elapsedMs: 0 },
   });
   expect(told.map(([, event]) => event).find(({ usage }) => usage !== undefined)).toBeUndefined();
+});
+
+it.each<[ReplyEvent, number]>([
+  [{ type: "text", delta: "h" }, 1],
+  [{ type: "message", text: "hi" }, 1],
+  [{ type: "file", kind: "image", url: "https://acme.com/a.png" }, 1],
+  [{ type: "status", text: "thinks" }, 0],
+  [{ type: "suggestions", items: ["a"] }, 0],
+])("tells of the first word with what the person gets of the answer: %j", async (event, times) => {
+  const told = watched();
+  const clock = new TestClock();
+  const { agent, receive } = botOf(clock, new TestStore(clock));
+  await receive("m1");
+  await settled();
+  agent.last.say(event);
+  await settled();
+  expect(told.filter(([name]) => name === "first-word")).toHaveLength(times);
 });
 
 it("tells the code of what a turn failed with", async () => {
