@@ -143,7 +143,7 @@ export class Answering implements CurrentLane {
   }
 
   async #ask(asked: Asked, emit: Emit): Promise<void> {
-    const { host, place, session, stop, watch, texts } = this.#turn;
+    const { host, session, stop, watch, texts } = this.#turn;
     const question = new Question(this.#turn, { ...asked });
     if (session.record.isPaused) {
       emit(notice("paused", texts));
@@ -151,7 +151,6 @@ export class Answering implements CurrentLane {
     }
     if (session.idleMs >= host.settings.freshAfter) await this.#startAfresh(asked.agent, emit);
     session.touch();
-    if (!host.owner.isAlive) await place.permit();
     stop.throwIfStopped();
     this.#question = question;
     let hasSpoken = false;

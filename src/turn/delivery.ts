@@ -168,18 +168,15 @@ export class Deliverer {
     const first = await Promise.race([delivered, moment.over, this.#failed]);
     unwatch();
     moment.end();
-    const keep = async () => {
-      if (!isKept || place.turn?.phase === "answered") return;
+    if (first !== undefined) return first;
+    if (isKept && place.turn?.phase !== "answered") {
       const answer = this.log.stored(place.storeNow());
       await place.advance(
         { phase: "answered", answer, ...this.#postsToWrite() },
         session?.changed ?? undefined,
       );
-    };
-    if (first === undefined) await keep();
-    const outcome = first ?? (await delivered);
-    if (outcome === "left" && !place.isLost) await keep();
-    return outcome;
+    }
+    return delivered;
   }
 
   /** Without an adapter a reply is delivered when its caller has read it, or does not read it. */
@@ -218,7 +215,6 @@ export class Deliverer {
       const backoff = Math.min(firstPauseMs * 2 ** tries, longestPauseMs) * (0.75 + clock.random() / 4);
       const waitMs = retryAfterMs ?? backoff;
       if (this.#giveUpAt !== undefined && clock.now() + waitMs > this.#giveUpAt) return "late";
-      if (closing.isBegun) return "left";
       this.#fail();
       const wait = timer(clock, waitMs);
       const unwatch = closing.watch(wait.end);

@@ -374,6 +374,11 @@ describe("A delivery", () => {
       [["p1"], true],
     ]);
     expect((await running())?.posts).toEqual(["p2"]);
+    // Each is written once: the first one with the answer.
+    const written = a.view.calls.map(
+      ({ commit }) => (commit?.document as unknown as LaneDocument | undefined)?.running?.posts,
+    );
+    expect(written.filter((posts) => posts !== undefined)).toEqual([["p1"], ["p2"]]);
     a.view.intercept = cut;
     await clock.pass(leaseTime * 2);
     expect(b.platform.shown).toEqual(["re m1"]);

@@ -193,6 +193,23 @@ describe("Middlewares", () => {
     expect(a.platform.shown).toEqual(["hi failed: input-invalid"]);
   });
 
+  it("change nothing any more of what the agent is being asked", async () => {
+    let open = () => {};
+    a.agent.opening = new Promise((resolve) => {
+      open = resolve;
+    });
+    a.mapper.use(async (turn, next) => {
+      const whole = next().then((events) => events);
+      turn.text = "too late";
+      await whole;
+    });
+    await a.receive("m1", "hello");
+    await settled();
+    open();
+    await settled();
+    expect(a.agent.texts).toEqual(["hello"]);
+  });
+
   it("must be functions", () => {
     expect(() => a.mapper.use("hello" as never)).toThrow(expect.objectContaining({ code: "option-invalid" }));
   });

@@ -124,6 +124,21 @@ describe("A turn", () => {
     expect(agent.texts).toEqual(["m1", "m2", "m3", "m4"]);
   });
 
+  it("gives its caller turnTimeout to read its answer, from when that is whole", async () => {
+    const a = bot();
+    const slow = a.mapper.handle(messageOf("m1"))[Symbol.asyncIterator]();
+    a.mapper.handle(messageOf("m2"));
+    await clock.pass(turnTimeout - 1_000);
+    a.agent.last.answer("one");
+    await slow.next();
+    await clock.pass(turnTimeout - 1);
+    expect(a.agent.texts).toEqual(["m1"]);
+    // Nobody else could deliver it: it is not written down.
+    expect((await lane(a))?.running?.phase).toBe("asked");
+    await clock.pass(1);
+    expect(a.agent.texts).toEqual(["m1", "m2"]);
+  });
+
   it("is not asked before it is written down that it is, where the agent cannot be asked afterwards", async () => {
     const a = bot();
     await settled();
@@ -169,6 +184,21 @@ describe("A turn", () => {
     await settled();
     expect(a.agent.opened.map(({ title }) => title)).toEqual(["What is the"]);
     expect(b.agent.opened.map(({ title }) => title)).toEqual(["bob: hello"]);
+  });
+
+  it("lets its agent's requests go by turns with those of other tenants and platforms, as long as it runs", async () => {
+    const a = bot();
+    for (const more of [{}, { user: "bob" }, { tenant: "other" }, { platform: "web" }]) {
+      a.mapper.handle(messageOf("m1", "m1", { platform: "chat", ...more }));
+    }
+    await settled();
+    const order: number[] = [];
+    const calls = a.agent.asked.map(({ call }) => call);
+    await Promise.all(calls.map((call, index) => call.pace?.("key", 10).then(() => order.push(index))));
+    expect(order).toEqual([0, 2, 3, 1]);
+    await a.mapper.stop({ platform: "chat", tenant: "acme", user: "bob" });
+    await settled();
+    await expect(calls[1]?.pace?.("key", 10)).rejects.toBe("stopped");
   });
 
   it("runs beside those of other people", async () => {
@@ -525,7 +555,43 @@ describe("A turn that is stopped", () => {
     const { mapper, agent } = bot();
     const reply = mapper.handle(messageOf("m1", "m1", { signal: AbortSignal.abort() }));
     await expect(reply.text()).rejects.toMatchObject({ code: "stopped" });
+    expect([agent.opened, agent.asked]).toEqual([[], []]);
+  });
+
+  it("asks nobody where it is stopped while it is written down that it will", async () => {
+    const { mapper, agent, view } = bot();
+    let write = () => {};
+    view.intercept = async (call, run) => {
+      const { running } = (call.commit?.document ?? {}) as { running?: { phase?: string } };
+      if (running?.phase === "asked") await new Promise<void>((resolve) => (write = resolve));
+      return run();
+    };
+    const reply = mapper.handle(messageOf("m1"));
+    await settled();
+    expect(agent.opened.length).toBe(1);
+    reply.cancel();
+    write();
+    await expect(reply.text()).rejects.toMatchObject({ code: "stopped" });
+    await settled();
     expect(agent.asked).toEqual([]);
+  });
+
+  it("asks nobody where it is stopped while another conversation is opened for it, whatever comes of that", async () => {
+    const { mapper, agent } = bot();
+    const reply = mapper.handle(messageOf("m1"));
+    await settled();
+    let open = () => {};
+    agent.open = async () => {
+      await new Promise<void>((resolve) => (open = resolve));
+      return "c2";
+    };
+    agent.last.fail(new AparteError("conversation-lost", "Gone."));
+    await settled();
+    reply.cancel();
+    open();
+    await expect(reply.text()).rejects.toMatchObject({ code: "stopped" });
+    await settled();
+    expect(agent.asked.length).toBe(1);
   });
 
   it("is refused where its signal is none", async () => {
@@ -612,6 +678,24 @@ describe("A turn that is stopped", () => {
     ]);
   });
 
+  it("opens no conversation in the next process where it was stopped before it was asked", async () => {
+    const [a, b] = [bot({ route: never }), bot()];
+    let goOn = () => {};
+    b.mapper.use(async (_, next) => {
+      await new Promise<void>((resolve) => (goOn = resolve));
+      await next();
+    });
+    await a.receive("m1");
+    await settled();
+    a.view.intercept = cut;
+    await clock.pass(2 * leaseTime);
+    expect(await b.mapper.stop({ platform: "chat", tenant: "acme", user: "ann" })).toBe(true);
+    goOn();
+    await settled();
+    expect(b.platform.shown).toEqual(["(stopped)"]);
+    expect(b.agent.opened).toEqual([]);
+  });
+
   it("hears of it also where the wake was lost", async () => {
     const [a, b] = [bot(), bot()];
     await a.receive("m1");
@@ -693,6 +777,26 @@ describe("A turn that takes too long", () => {
     await clock.pass(turnTimeout + grace);
     expect(a.platform.shown).toEqual(["failed: turn-timeout"]);
     expect(agent.texts).toEqual(["m1", "m2"]);
+  });
+
+  it("ends with the agent's next word where the agent ignores its signal and speaks on", async () => {
+    const agent = new TestAgent();
+    let speak = () => {};
+    agent.ask = async function* () {
+      for (;;) {
+        await new Promise<void>((resolve) => (speak = resolve));
+        yield { type: "text", delta: "on and " };
+      }
+    };
+    const a = bot({ agent });
+    await a.receive("m1");
+    await settled();
+    speak();
+    await clock.pass(turnTimeout);
+    expect(a.platform.shown).toEqual([]);
+    speak();
+    await settled();
+    expect(a.platform.shown).toEqual(["on and  failed: turn-timeout"]);
   });
 
   it("is told so where identify never returns, and others of the person go on", async () => {
@@ -1241,10 +1345,11 @@ describe("A process that closes", () => {
   });
 
   it("leaves an answer that comes after that, and that its platform does not take or is slow with", async () => {
-    for (const beforePost of [() => Promise.reject(new PlatformError({ passes: true })), never]) {
+    const refuse = () => Promise.reject(new PlatformError({ passes: true }));
+    for (const platform of [{ beforePost: refuse }, { beforePost: never }, { deliver: refuse }]) {
       store = new TestStore(clock);
       const [a, b] = [bot(), bot()];
-      a.platform.beforePost = beforePost;
+      Object.assign(a.platform, platform);
       await a.receive("m1");
       await settled();
       const closed = a.mapper.close({ drainTimeout: 2_000 });

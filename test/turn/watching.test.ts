@@ -136,6 +136,7 @@ it("tells the code of what a turn failed with", async () => {
 });
 
 it("lets a middleware choose the agent, the words and the files, and no agent that there is not", async () => {
+  const told = watched();
   const { mapper, lines } = mapperOf();
   mapper.use(async (turn, next) => {
     turn.text = `(${turn.text})`;
@@ -152,6 +153,7 @@ it("lets a middleware choose the agent, the words and the files, and no agent th
   });
   const says = (id: string, text: string) => mapper.handle({ ...ada, id, text, agent: "broken" });
   expect(await says("1", "hello").text()).toBe("helper: (hello) a.txt");
+  expect(told.map(([, event]) => event.agent)).toEqual([undefined, ...Array(3).fill("helper")]);
   await expect(says("2", "slip").text()).rejects.toMatchObject({ code: "agent-unknown" });
   expect(lines.find(({ msg }) => msg === "a turn failed")).toMatchObject({ code: "agent-unknown" });
 });
