@@ -1,6 +1,8 @@
 import { type Backend, SessionMapper, type Speaker } from "aparte";
+import { Keyv } from "keyv";
 import { beforeEach, describe, expect, it } from "vitest";
-import { type BotInTest, botOf } from "./support/bot.ts";
+import { type BotInTest, botOf, TestAgent } from "./support/bot.ts";
+import { LogLines } from "./support/log-lines.ts";
 import { leaseTime } from "./support/owner.ts";
 import { settled, TestClock } from "./support/test-clock.ts";
 import { cut, TestStore } from "./support/test-store.ts";
@@ -122,6 +124,47 @@ describe("SessionMapper", () => {
     await mapper.close();
   });
 
+  it("shares tokens and budgets with the processes that share its store, and with no others", async () => {
+    const clock = new TestClock();
+    const rates = { take: async () => 0 };
+    for (const shared of [true, false]) {
+      const hosts: object[] = [];
+      const agent = Object.assign(new TestAgent(), { attach: (host: object) => void hosts.push(host) });
+      const store = Object.assign(new TestStore(clock).view(), { shared, rates });
+      const { mapper } = botOf(clock, new TestStore(clock), { agent, store });
+      expect(mapper.rates).toBe(shared ? rates : undefined);
+      expect(hosts.map((host) => Object.keys(host))).toEqual([shared ? ["sharedTokens"] : []]);
+      await mapper.close();
+    }
+  });
+
+  it("warns of a Keyv that serves one process only, and of no other store", async () => {
+    for (const [store, said] of [
+      [
+        new Keyv(),
+        ["warn: this Keyv offers no atomic steps: run one process only; turns under way end with it"],
+      ],
+      [undefined, []],
+    ] as const) {
+      const logger = new LogLines();
+      const agents = { helper: parrot() };
+      const mapper = new SessionMapper({ agents, secret, logger, ...(store === undefined ? {} : { store }) });
+      await mapper.close();
+      expect(logger.said).toEqual(said);
+    }
+  });
+
+  it("runs nothing with an agent that the person may not talk to", async () => {
+    const agents = { helper: parrot(), sales: parrot() };
+    const mapper = new SessionMapper({ agents, secret, allow: () => ["helper"] });
+    const ann = { platform: "web", user: "ann" };
+    const refused = { code: "agent-unknown", message: expect.stringContaining("There are: helper.") };
+    await expect(mapper.inLane(ann, "sales", () => "ran")).rejects.toMatchObject(refused);
+    expect(await mapper.inLane(ann, "helper", () => "ran")).toBe("ran");
+    expect(agents.sales.opened).toBe(0);
+    await mapper.close();
+  });
+
   it("refuses what is no middleware", async () => {
     const mapper = new SessionMapper({ agents: { helper: parrot() }, secret });
     expect(() => mapper.use(undefined as never)).toThrow(
@@ -163,6 +206,42 @@ describe("close()", () => {
     expect(await answer).toBe("the end");
     await settled();
     expect(hasClosed()).toBe(true);
+  });
+
+  it("closes its store, once, and leaves no timer", async () => {
+    const store = new TestStore(clock);
+    let closed = 0;
+    const view = Object.assign(store.view(), {
+      close: async () => {
+        closed += 1;
+      },
+    });
+    await a.mapper.close();
+    const b = botOf(clock, store, { store: view });
+    b.agent.reply = (text) => text;
+    b.agent.remove = () => Promise.reject(new Error("away"));
+    await b.receive("m1");
+    await settled();
+    await b.mapper.forget(ann);
+    await settled();
+    // The service is asked again later, by whoever runs then.
+    expect(clock.planned.length).toBeGreaterThan(1);
+    await Promise.all([b.mapper.close(), b.mapper.close()]);
+    await b.mapper.close();
+    expect([closed, clock.planned]).toEqual([1, []]);
+  });
+
+  it("tells nobody of a message that comes again elsewhere", async () => {
+    const store = new TestStore(clock);
+    const b = botOf(clock, store, { store: store.view({ durable: false }) });
+    await b.receive("m1");
+    await settled();
+    const closed = b.mapper.close();
+    const again = b.mapper.receive({ ...ann, id: "m2", text: "m2" }, { comesAgain: true });
+    await expect(again).rejects.toMatchObject({ code: "closed" });
+    b.agent.last.answer("one");
+    await closed;
+    expect(b.platform.shown).toEqual(["one"]);
   });
 
   it("waits for an operation that runs", async () => {

@@ -434,6 +434,12 @@ describe("A turn that comes while another one runs", () => {
     await settled();
     await clock.pass(grace);
     expect(a.agent.texts).toEqual(["m1\nm2"]);
+    // Of the first one nobody is to believe that it was asked.
+    const written = a.view.calls.map(
+      ({ commit }) => (commit?.document as unknown as LaneDocument | undefined)?.running,
+    );
+    const asked = written.filter((running) => running?.phase === "asked");
+    expect(asked).toMatchObject([{ carries: [{}] }]);
     a.agent.last.answer("both");
     await settled();
     expect(a.platform.shown).toEqual(["(interrupted)", "both"]);
@@ -574,24 +580,6 @@ describe("A turn that is stopped", () => {
     await expect(reply.text()).rejects.toMatchObject({ code: "stopped" });
     await settled();
     expect(agent.asked).toEqual([]);
-  });
-
-  it("asks nobody where it is stopped while another conversation is opened for it, whatever comes of that", async () => {
-    const { mapper, agent } = bot();
-    const reply = mapper.handle(messageOf("m1"));
-    await settled();
-    let open = () => {};
-    agent.open = async () => {
-      await new Promise<void>((resolve) => (open = resolve));
-      return "c2";
-    };
-    agent.last.fail(new AparteError("conversation-lost", "Gone."));
-    await settled();
-    reply.cancel();
-    open();
-    await expect(reply.text()).rejects.toMatchObject({ code: "stopped" });
-    await settled();
-    expect(agent.asked.length).toBe(1);
   });
 
   it("is refused where its signal is none", async () => {
