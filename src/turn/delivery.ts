@@ -1,4 +1,4 @@
-import type { Adapter } from "../adapter/adapter.ts";
+import type { Adapter, DeliveryFailure } from "../adapter/adapter.ts";
 import { timer, within } from "../clock.ts";
 import type { JsonValue } from "../json.ts";
 import type { Place } from "../lane/place.ts";
@@ -200,7 +200,7 @@ export class Deliverer {
       // There is nothing to try again before the answer is whole.
       await this.log.ended();
       if (this.place?.isLost) return "lost";
-      const { passes = true, retryAfterMs, reason } = adapter.failure?.(error) ?? {};
+      const { passes = true, retryAfterMs, reason } = this.#meaningOf(adapter, error);
       if (tries === 0 || !passes) {
         logger.warn("an answer could not be delivered", {
           platform: message.platform,
@@ -221,6 +221,17 @@ export class Deliverer {
       await wait.over;
       unwatch();
       if (closing.isBegun) return "left";
+    }
+  }
+
+  /** What the adapter reads in a failure. One that fails at that, too, says nothing: the lane goes on all the same. */
+  #meaningOf(adapter: Adapter, error: unknown): Partial<DeliveryFailure> {
+    try {
+      return adapter.failure?.(error) ?? {};
+    } catch (mistake) {
+      const { logger } = this.#options.settings;
+      logger.error("an adapter could not tell what a failure means", describeError(mistake));
+      return {};
     }
   }
 

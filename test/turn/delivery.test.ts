@@ -132,6 +132,22 @@ describe("An answer that the platform does not take", () => {
     expect(a.platform.shown).toEqual(["re m1"]);
   });
 
+  it("is counted as passing where the adapter fails at saying what it means, and the log says so", async () => {
+    failing(1, { passes: false });
+    a.platform.failure = () => {
+      throw new TypeError("the adapter's own mistake");
+    };
+    await a.receive("m1");
+    await a.receive("m2");
+    await clock.pass(1_000);
+    expect(a.platform.shown).toEqual(["re m1", "re m2"]);
+    expect(a.log.said).toEqual([
+      "error: an adapter could not tell what a failure means",
+      "warn: an answer could not be delivered",
+    ]);
+    expect(a.log.lines[0]?.fields).toMatchObject({ error: "TypeError" });
+  });
+
   it("keeps the next one of its lane waiting, and lets those of others go on", async () => {
     failing(1, { passes: true, retryAfterMs: 200_000 });
     await a.receive("m1");
