@@ -84,6 +84,11 @@ export class Place {
     return this.#turn;
   }
 
+  /** How often the turn was begun: more than 1 where an earlier owner died over it. */
+  get attempt(): number {
+    return this.#turn?.attempt ?? 1;
+  }
+
   /** The session's record when the turn began to run; null for none, undefined where it could not be understood. */
   get record(): JsonValue | null | undefined {
     return this.#record;

@@ -41,9 +41,9 @@ export class Answering implements CurrentLane {
     const { host, place, session, message, log, texts, stop, watch } = this.#turn;
     const { middlewares, limits } = host;
     this.#tellUndelivered();
-    const { attempt = 1, carries = [] } = place.turn ?? {};
+    const { carries = [] } = place.turn ?? {};
     // A turn that is taken up again was counted before.
-    const waitMs = limits === undefined || attempt > 1 ? 0 : await limits.take(message);
+    const waitMs = limits === undefined || place.attempt > 1 ? 0 : await limits.take(message);
     if (waitMs > 0) {
       log.push(limited(waitMs, texts));
       this.isLimited = true;
@@ -68,7 +68,7 @@ export class Answering implements CurrentLane {
       host.settings.logger.error(
         "a middleware did not await next(): write `await next()` or `return next()`",
       );
-    const context = this.#context(attempt, asked);
+    const context = this.#context(asked);
     await host.current.run(this, () => through(middlewares, context, last, emit, forgotten));
     // A middleware that answers for an agent that failed does not answer for one that was stopped.
     stop.throwIfStopped();
@@ -113,8 +113,8 @@ export class Answering implements CurrentLane {
   }
 
   /** The turn as middlewares see it, who may change what is asked. */
-  #context(attempt: number, asked: Asked): TurnContext {
-    const { host, session, message, log, stop, watch } = this.#turn;
+  #context(asked: Asked): TurnContext {
+    const { host, place, session, message, log, stop, watch } = this.#turn;
     const change = (changed: Partial<Asked>) => {
       if (this.#isOver) throw turnOver();
       if (changed.agent !== undefined) host.agents.backend(changed.agent);
@@ -125,7 +125,7 @@ export class Answering implements CurrentLane {
     const context = {
       message,
       sessionName: session.name,
-      attempt,
+      attempt: place.attempt,
       locals: {},
       get signal() {
         return stop.signal;

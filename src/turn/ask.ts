@@ -35,8 +35,7 @@ export class Question {
 
   /** What the agent says. Of a turn whose process died, the service is asked what it knows of it. */
   answer(): AsyncIterable<ReplyEvent> {
-    const { attempt = 1 } = this.#turn.place.turn ?? {};
-    return attempt > 1 ? this.#recover() : this.#ask();
+    return this.#turn.place.attempt > 1 ? this.#recover() : this.#ask();
   }
 
   /** What the service said of the turn, and is not written yet, need not be written any more. */

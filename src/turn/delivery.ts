@@ -60,7 +60,7 @@ export class Delivery implements AsyncIterable<ReplyEvent> {
    * {@link Delivery.posts} does not tell of. Where the platform can be asked for it, it is, before anything is posted.
    */
   get isRepeated(): boolean {
-    return !this.#isFirst || (this.#deliverer.place?.turn?.attempt ?? 1) > 1;
+    return !this.#isFirst || (this.#deliverer.place?.attempt ?? 1) > 1;
   }
 
   /** Writes down what stands on the platform, so that whoever goes on with the reply edits it and posts no second one. */

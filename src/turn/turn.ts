@@ -88,7 +88,7 @@ export class Turn {
 
   /** A turn whose owner died, as its lane has it. Undefined where this process cannot go on with it. */
   static takenOver(host: TurnHost, place: Place): Turn | undefined {
-    const { body, place: where, phase, answer, attempt = 1 } = place.turn ?? {};
+    const { body, place: where, phase, answer } = place.turn ?? {};
     const { message, isOutgoing = false } = (body ?? {}) as Partial<StoredTurn>;
     const adapter = where === undefined ? undefined : host.adapters.get(where);
     if (message === undefined || adapter === undefined) return undefined;
@@ -100,7 +100,7 @@ export class Turn {
     turn.#place = place;
     turn.#isOutgoing = isOutgoing;
     // It waited when its owner died. Of one that ran, the agent may have been asked already.
-    turn.#hasWaited = attempt === 1;
+    turn.#hasWaited = place.attempt === 1;
     return turn;
   }
 
@@ -283,14 +283,14 @@ export class Turn {
       );
     });
     // A process that died may have sent it: until that is known, no other turn may carry its words.
-    if ((place.turn?.attempt ?? 1) > 1) this.#stop.hold();
+    if (place.attempt > 1) this.#stop.hold();
     void place.stopped.then((reason) => this.#stop.stop(reason));
     const watch = new TurnWatch(place, this.message.platform, clock);
     try {
       if (place.record === undefined) throw recordDamaged();
       this.#session = new Session(name, speaker, place, this.#stop, place.record);
       if (!this.#log.hasEnded) {
-        if ((place.turn?.attempt ?? 1) > maxAttempts) throw diedTooOften();
+        if (place.attempt > maxAttempts) throw diedTooOften();
         await this.#stop.withGrace(this.#answer(place, this.#session, watch), clock);
         this.#log.sayRest();
         this.#log.end();

@@ -58,7 +58,7 @@ export class TurnWatch {
       sessionName: place.lane,
       turnId: place.mark,
       platform,
-      attempt: place.turn?.attempt ?? 1,
+      attempt: place.attempt,
       ...(this.agent === undefined ? {} : { agent: this.agent }),
       elapsedMs: clock.now() - begunAt,
     });
