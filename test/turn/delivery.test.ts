@@ -223,7 +223,7 @@ describe("An answer that is given up", () => {
     ]);
     expect(a.log.lines.map(({ fields }) => fields)).toMatchObject([
       { willTryAgain: false },
-      { why: "refused" },
+      { why: "refused", session: a.agent.last.call.sessionName },
     ]);
     const told: string[] = [];
     a.platform.deliver = async (_, delivery) => {

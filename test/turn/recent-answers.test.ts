@@ -127,6 +127,17 @@ describe("A message that is handed in again after its turn has ended", () => {
 describe("What is remembered of recent answers", () => {
   const answer = (text: string) => ({ events: [{ type: "message", text } as const], at: 0 });
 
+  it("keeps no process alive", () => {
+    const background: unknown[] = [];
+    const after = (_ms: number, _run: () => void, isBackground?: boolean) => {
+      background.push(isBackground);
+      return () => {};
+    };
+    const recent = new RecentAnswers({ now: () => 0, random: () => 0, after });
+    recent.add("lane 1", answer("x"));
+    expect(background).toEqual([true]);
+  });
+
   it("is bounded in number and in size, and nothing is left when it is old", async () => {
     const recent = new RecentAnswers(clock);
     const names = Array.from({ length: 5_000 }, (_, index) => `lane ${index}`);

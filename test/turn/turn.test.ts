@@ -833,6 +833,9 @@ describe("A turn that fails", () => {
     await settled();
     expect(a.platform.shown).toEqual(["failed: backend-quota"]);
     expect(a.agent.texts).toEqual(["a secret thing", "m2"]);
+    expect(a.log.said).toEqual(["error: a turn failed"]);
+    const session = a.agent.last.call.sessionName;
+    expect(a.log.lines[0]?.fields).toMatchObject({ session, code: "backend-quota" });
     expect(JSON.stringify(a.log.lines)).not.toContain("secret thing");
     a.agent.last.fail(new Error("raw"));
     await settled();
