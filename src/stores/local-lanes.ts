@@ -95,7 +95,7 @@ export class LocalLanes implements LaneStore {
       this.#owners.set(owner, { until: now, buriedAt: now });
       return "dead";
     }
-    if (known.buriedAt === undefined && known.until > now) return "alive";
+    if (known.until > now) return "alive";
     known.buriedAt ??= now;
     return "dead";
   }

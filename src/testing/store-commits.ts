@@ -217,8 +217,10 @@ export function commitContract({ it, itInTime }: StoreSuite): void {
     const record = { r: 1 };
     const change = { lane, version: 0, document: { n: 1 }, record, marks: ["m"], entering: ["ada"] };
     const { version } = await commits(store, { ...change, ttlMs: 100 });
+    const longer = await commits(store, { lane: "longer", version: 0, document: 1, ttlMs: 600_000 });
     const isGone = async () => (await other.read(lane)).version === 0;
     await pass(100, "the document is gone", isGone);
+    await stands(other, "longer", { ...nothing, version: longer.version, document: 1 });
     await stands(other, lane, { ...nothing, record });
     await isRefused(store, "changed", { lane, version, document: 2 }, { ...nothing, record });
     await isRefused(

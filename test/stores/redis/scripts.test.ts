@@ -50,6 +50,7 @@ describeWithRedis("Scripts on Redis", () => {
     await client.connect();
     loadScripts(client);
     await beat();
+    expect(await count("eval")).toBe(0);
     const ready = new Promise<void>((resolve) => client.on("ready", () => resolve()));
     await server.upEmpty();
     await ready;

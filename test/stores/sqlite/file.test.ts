@@ -91,6 +91,13 @@ describe("A SQLite file", () => {
     }),
   );
 
+  it("is refused when a table of it is not as it was made", () =>
+    onFile(async ({ open, inFile }) => {
+      await (await open()).close();
+      inFile((file) => file.exec("ALTER TABLE aparte_lanes RENAME COLUMN document TO paper"));
+      await expect(open()).rejects.toMatchObject({ code: "store-failed" });
+    }));
+
   it.each(["deleted", "moved away", "replaced"])("fails every call, and says so once, when it is %s", (how) =>
     onFile(async ({ folder, path, open, logged }) => {
       const [store, other] = [await open(), await open()];
