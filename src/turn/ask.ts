@@ -84,6 +84,8 @@ export class Question {
       return;
     }
     const call: RecoverCall = { ...this.#callOf(id), ...(known === undefined ? {} : { facts: known }) };
+    // What it asks the service for may go on there: a tool is called, a question answered.
+    await place.permit();
     const recovered = (await this.#backend.recover?.(call)) ?? "unknown";
     if (recovered === "not-sent") yield* this.#askAfterAll();
     else if (recovered === "unknown") {

@@ -42,7 +42,8 @@ export function deliveryOf(
     },
   });
   const place = {
-    turn: { posts, attempt: isRepeated ? 2 : 1 },
+    turn: { posts },
+    attempt: isRepeated ? 2 : 1,
     permit: async () => {
       if (isAnothers) throw leaseLost();
     },

@@ -1085,6 +1085,33 @@ describe("A successor", () => {
     },
   );
 
+  it("asks the agent for a turn only where the store has heard of this process", async () => {
+    const [a, b] = [bot(), bot()];
+    let goOn = () => {};
+    const waits = new Promise<void>((resolve) => (goOn = resolve));
+    const asked: string[] = [];
+    a.agent.recover = never;
+    b.agent.recover = async ({ turnId }) => {
+      asked.push(turnId);
+      return "unknown";
+    };
+    b.mapper.use(async (_, next) => {
+      await waits;
+      return next();
+    });
+    await a.receive("m1");
+    await settled();
+    await die(a);
+    b.view.intercept = cut;
+    await clock.pass(leaseTime);
+    goOn();
+    await settled();
+    expect(asked).toEqual([]);
+    b.view.intercept = (_, run) => run();
+    await clock.pass(leaseTime / 3);
+    expect(asked).toHaveLength(1);
+  });
+
   it("goes on with a turn whose first process cannot note any more what the agent said, and logs nothing", async () => {
     const [a, b] = [bot(), bot()];
     a.agent.recover = b.agent.recover = async () => "unknown";
