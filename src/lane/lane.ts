@@ -33,8 +33,8 @@ interface Pending {
   readonly restoredMarks: readonly string[] | undefined;
   /** The owner's clock, from which on the command is given up while the store fails. */
   readonly giveUpAt: number;
-  /** It was sent to the store, which may have done it. */
-  wasSent: boolean;
+  /** It was sent to the store, which may do it until then, by the store's time. */
+  sentUntil: number | undefined;
   /** The store failed when it was sent: it may have been done all the same. */
   isUnsure: boolean;
   /** The store has the mark of the turn that this command takes. */
@@ -99,7 +99,7 @@ export class Lane {
   /** Whether nothing of this owner is under way here. */
   get isIdle(): boolean {
     const isWaitedFor = this.#places.size > 0 || this.#pending.length > 0 || this.#hasWaiting;
-    return !isWaitedFor && !this.#isWorking && !this.#mustLook;
+    return !isWaitedFor && !this.#isWorking && !this.#mustLook && this.#withdrawn.size === 0;
   }
 
   /** Whether turns of this owner wait here: those that were taken over have no place before they run. */
@@ -124,6 +124,8 @@ export class Lane {
     if (known !== undefined) return { is: "duplicate", place: known };
     const isTaking = this.#pending.some(({ command }) => broughtKey(command) === turn.key);
     if (isTaking) return { is: "duplicate" };
+    // It is wanted again.
+    this.#withdrawn.delete(turn.key);
     const owned: LaneTurn = { ...turn, owner: this.#owner.id, attempt: 0, phase: "taken" };
     const command: Command = { do: "take", turn: owned, limit };
     const giveUpAt = this.#owner.clock.now() + patienceMs;
@@ -240,7 +242,7 @@ export class Lane {
         record,
         restoredMarks,
         giveUpAt,
-        wasSent: false,
+        sentUntil: undefined,
         isUnsure: false,
         isMarked: false,
         resolve,
@@ -289,13 +291,13 @@ export class Lane {
       try {
         if (plan?.commit === undefined) answer = await store.read(this.name);
         else {
-          for (const pending of batch) pending.wasSent = true;
+          for (const pending of batch) pending.sentUntil = plan.commit.until;
           answer = await store.commit(plan.commit);
         }
       } catch (error) {
         isFresh = false;
         failures += 1;
-        for (const pending of batch) pending.isUnsure = pending.wasSent;
+        for (const pending of batch) pending.isUnsure = pending.sentUntil !== undefined;
         this.#giveUp(error);
         const wait = Math.min(firstPause * 2 ** failures, longestPause, this.#patience());
         await this.#owner.pause(wait * (0.5 + this.#owner.clock.random() / 2));
@@ -419,8 +421,11 @@ export class Lane {
   #settle(batch: readonly Pending[], outcomes: readonly Outcome[]): void {
     // What came meanwhile stands behind the batch; what was given up meanwhile is no longer in it.
     this.#pending = this.#pending.filter((pending) => !batch.includes(pending));
-    for (const [index, { command, isUnsure, resolve }] of batch.entries()) {
+    for (const [index, { command, isUnsure, sentUntil, resolve }] of batch.entries()) {
       const outcome = outcomes[index] ?? "lost";
+      // Refused by what the store told meanwhile.
+      const isRefused = outcome === "busy" || outcome === "full";
+      if (command?.do === "take" && isRefused) this.#takeBack(command.turn.key, sentUntil);
       if (command?.do === "take" && isHeld(outcome)) {
         const { key } = command.turn;
         const place = new Place(key, this, this.#owner);
@@ -519,14 +524,27 @@ export class Lane {
     const over = this.#pending.filter(({ giveUpAt }) => giveUpAt <= now);
     if (over.length === 0) return;
     this.#pending = this.#pending.filter((pending) => !over.includes(pending));
-    for (const { command, wasSent, reject } of over) {
+    for (const { command, sentUntil, reject } of over) {
       const key = broughtKey(command);
-      if (wasSent && key !== undefined) {
-        this.#withdrawn.add(key);
-        this.#apply({ do: "withdraw", key, owner: this.#owner.id }, Number.POSITIVE_INFINITY).catch(() => {});
-      }
+      if (key !== undefined) this.#takeBack(key, sentUntil);
       reject(error);
     }
+  }
+
+  /**
+   * Takes back what is not wanted any more. A request that is late, or comes twice, may still do it until then.
+   * @param sentUntil by the store's time; undefined where it was never sent
+   */
+  #takeBack(key: string, sentUntil: number | undefined): void {
+    if (sentUntil === undefined) return;
+    this.#withdrawn.add(key);
+    const withdraw = () => {
+      if (!this.#withdrawn.has(key)) return;
+      this.#apply({ do: "withdraw", key, owner: this.#owner.id }, Number.POSITIVE_INFINITY).catch(() => {});
+    };
+    const leftMs = sentUntil - this.#owner.storeNow();
+    if (leftMs > 0) this.#owner.clock.after(leftMs, withdraw, true);
+    else withdraw();
   }
 }
 

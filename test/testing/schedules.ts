@@ -463,4 +463,63 @@ export const schedules: readonly (readonly [name: string, schedule: Schedule])[]
       ],
     },
   ],
+  [
+    "takes back what a late request does after the process's clock was set",
+    {
+      seed: 1500146695,
+      setting: {
+        processes: 2,
+        people: 1,
+        overlap: "queue",
+        agentRecovers: true,
+        platformFinds: true,
+        streams: false,
+        slowestMs: 500,
+      },
+      steps: [
+        { at: 831.8712725992901, do: "say", person: 0, word: "p0w0", process: 0 },
+        { at: 858.3760936237484, do: "freeze", process: 0, ms: 2462.716086898044, withClock: false },
+        { at: 891.5300314042672, do: "say", person: 0, word: "p0w3", process: 1 },
+        {
+          at: 894.6407098000922,
+          do: "fault",
+          process: 1,
+          server: "store",
+          call: "commit",
+          fault: "request-late",
+          ms: 1794.5930234692723,
+        },
+        { at: 930.454396857456, do: "jump", of: 1, ms: 3731.289248680696 },
+      ],
+    },
+  ],
+  [
+    "takes back what a request does that comes once more after it was refused",
+    {
+      seed: 1500156935,
+      setting: {
+        processes: 3,
+        people: 1,
+        overlap: "reject",
+        agentRecovers: true,
+        platformFinds: false,
+        streams: true,
+        slowestMs: 50,
+      },
+      steps: [
+        {
+          at: 2822.080005038371,
+          do: "fault",
+          process: 0,
+          server: "store",
+          call: "commit",
+          fault: "doubled",
+          ms: 464.7643424217547,
+        },
+        { at: 2940.6374822765297, do: "say", person: 0, word: "p0w2", process: 1 },
+        { at: 2970.0832773580855, do: "say", person: 0, word: "p0w3", process: 0 },
+        { at: 5111.984899421501, do: "reset", person: 0, process: 1 },
+      ],
+    },
+  ],
 ];
