@@ -5,6 +5,7 @@ import { inspect } from "node:util";
 import { type CozeOptions, coze, serviceWords } from "aparte/coze";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { AskCall, FileInput, JsonValue } from "../../src/backends/backend.ts";
+import { ServiceFailure } from "../../src/backends/http/failure.ts";
 import { type CozeEmulator, startCozeEmulator } from "../../src/emulators/coze/index.ts";
 import { AparteError } from "../../src/errors.ts";
 import { SessionMapper } from "../../src/mapper.ts";
@@ -72,6 +73,9 @@ async function failure(promise: Promise<unknown>): Promise<AparteError> {
     (reason: unknown) => reason,
   );
   expect(error).toBeInstanceOf(AparteError);
+  // What a developer reads is a sentence; a failure of the service's names the service.
+  if (error instanceof ServiceFailure) expect(error.message).toMatch(/^Coze: \w.*[\w)]\.$/);
+  expect((error as AparteError).message).toMatch(/^\w.*\.$/);
   return error as AparteError;
 }
 
@@ -307,6 +311,88 @@ describe("coze tokens", () => {
     await service.accessToken(call("bob"));
     expect(far.signatures).toBe(2);
     expect(far.requests().filter((request) => request.path.endsWith("/token"))).toHaveLength(3);
+  });
+
+  it("signs each JWT anew, for ten minutes, and says so little of the clock that a minute does not matter", async () => {
+    const before = Math.floor(Date.now() / 1000);
+    for (const name of ["ada", "bob"]) await backend().accessToken(call(name));
+    const [one, two] = emulator.jwts();
+    expect(one?.jti).not.toBe(two?.jti);
+    for (const jwt of emulator.jwts()) {
+      expect(jwt.issuedAt).toBeGreaterThanOrEqual(before);
+      expect((jwt.expiresAt ?? 0) - (jwt.issuedAt ?? 0)).toBe(600);
+    }
+  });
+
+  it.each([
+    [401, { error_code: "invalid_client", error_message: "kid not been registred" }, 'region: "cn" or "com"'],
+    [400, { code: 7, msg: "channel Connector" }, 'must be of type "normal" with client type "service"'],
+    [
+      401,
+      { error_message: "invalid jwt" },
+      "check appId, keyId and privateKey, and that this machine's clock is right",
+    ],
+    [403, {}, "check appId, keyId and privateKey"],
+  ])("says what to mend where the app gets no token: HTTP %d %j", async (status, body, advice) => {
+    let requests = 0;
+    const baseURL = await serve((request, response) => {
+      request.resume();
+      requests += 1;
+      json(response.setHeader("x-tt-logid", "L1"), body, status);
+    });
+    const error = await failure(backend({ baseURL }).accessToken(call()));
+    expect([error.code, error.traceId, requests]).toEqual(["backend-auth", "L1", 1]);
+    expect(error.message).toMatch(/^Coze: no access token for this app; .*\(HTTP \d+\)\.$/);
+    expect(error.message).toContain(advice);
+  });
+
+  it.each([
+    [400, {}, "backend-protocol", 1],
+    [200, { access_token: "" }, "backend-protocol", 1],
+    [200, { access_token: "czs_x" }, "backend-protocol", 1],
+    [200, { access_token: "czs_x", expires_in: Math.floor(Date.now() / 1000) - 1 }, "backend-protocol", 1],
+    [307, {}, "backend-protocol", 1],
+    [408, {}, "backend-unavailable", 4],
+    [429, { error_code: "slow_down" }, "backend-rate-limited", 4],
+    [500, { error_code: "internal" }, "backend-unavailable", 4],
+  ])("takes HTTP %d %j for no token", async (status, body, code, sent) => {
+    let requests = 0;
+    const baseURL = await serve((request, response) => {
+      request.resume();
+      requests += 1;
+      json(response.setHeader("location", emulator.baseURL + (request.url ?? "")), body, status);
+    });
+    const error = await failure(
+      backend({ baseURL, audience: new URL(emulator.baseURL).host }).accessToken(call()),
+    );
+    expect([error.code, requests]).toEqual([code, sent]);
+    // A redirect would lead the JWT elsewhere.
+    expect(emulator.requests()).toEqual([]);
+  });
+
+  it("tells when a token may be asked for again, and which request it was", async () => {
+    const baseURL = await serve((request, response) => {
+      request.resume();
+      json(response.setHeader("retry-after", "60").setHeader("x-tt-logid", "L1"), {}, 429);
+    });
+    const error = await failure(backend({ baseURL }).accessToken(call()));
+    expect([error.code, error.retryAfterMs, error.traceId]).toEqual(["backend-rate-limited", 60_000, "L1"]);
+    expect(error.message).toContain("no access token could be fetched; check the network and baseURL");
+    expect(error.cause).toBeInstanceOf(AparteError);
+  });
+
+  it("tells that no token came in time as a service that is away: no turn has run", async () => {
+    emulator.fail({ path: "/api/permission/oauth2/token", hang: true });
+    const error = await failure(backend({ requestTimeout: 50 }).accessToken(call()));
+    expect([error.code, error.retryable]).toEqual(["backend-unavailable", true]);
+  });
+
+  it("forgets a session's token, and no other one's", async () => {
+    const service = backend({ sessionContext: (name) => ({ device_info: { custom_consumer: name } }) });
+    for (const name of ["ada", "bob"]) await service.accessToken(call(name));
+    await service.forget({ sessionName: "ada" });
+    for (const name of ["ada", "bob"]) await service.accessToken(call(name));
+    expect(emulator.jwts().map(({ sessionName }) => sessionName)).toEqual(["ada", "bob", "ada"]);
   });
 
   it("probes the key, and hints at the region when Coze does not know it", async () => {
@@ -690,6 +776,33 @@ describe.each([{ stream: true }, { stream: false }])("coze chat, stream: $stream
     expect(kept.slice(1)).toEqual([null]);
   });
 
+  it("keeps the question where the answer to it was refused for another reason, and begins no other chat", async () => {
+    const { service, turn } = await opened(backend({ stream }));
+    const kept: JsonValue[] = [];
+    const keep = (state: JsonValue) => void kept.push(state);
+    await all(service.ask(turn("survey", { keep })));
+    const answering = turn("Ada", { keep, state: kept[0] ?? null, turnId: "turn-2" });
+    emulator.fail({ path: "/v3/chat/submit_tool_outputs", code: 4011 });
+    expect(await codeOf(all(service.ask(answering)))).toBe("backend-quota");
+    expect([kept.length, emulator.chats().length, requestsTo("/v3/chat")]).toEqual([1, 1, 1]);
+    expect(messagesOf(await all(service.ask(answering)))).toEqual(["Which size, Ada?"]);
+  });
+
+  it("asks anew where the chat with the question is lost, and at once where what was kept is none", async () => {
+    const { service, turn } = await opened(backend({ stream }));
+    const kept: JsonValue[] = [];
+    const keep = (state: JsonValue) => void kept.push(state);
+    await all(service.ask(turn("survey", { keep })));
+    emulator.fail({ path: "/v3/chat/submit_tool_outputs", code: 4200 });
+    emulator.fail({ path: "/v3/chat/submit_tool_outputs", code: 4002 });
+    for (const state of [kept[0] ?? null, { asked: { chatId: 7 } }, { asked: null }, null, "x"]) {
+      const events = await all(service.ask(turn("hello", { keep, state, turnId: "turn-2" })));
+      expect(messagesOf(events)[0]).toContain('You said: "hello"');
+    }
+    expect(kept.slice(1)).toEqual([null]);
+    expect(requestsTo("/v3/chat/submit_tool_outputs")).toBe(1);
+  });
+
   it("recovers the answer to a question: not sent, or its reply", async () => {
     const { service, turn } = await opened(backend({ stream }));
     let state: JsonValue = null;
@@ -882,6 +995,34 @@ describe("coze stream", () => {
     const { service, turn } = await opened(backend({ chatTimeout: 50 }));
     expect(await codeOf(all(service.ask(turn("fail: hang"))))).toBe("backend-timeout");
     expect(emulator.chats()[0]?.status).toBe("canceled");
+  });
+
+  it("bounds the whole chat, the wait for its token included", async () => {
+    emulator.fail({ path: "/api/permission/oauth2/token", hang: true });
+    const service = backend({ chatTimeout: 50, requestTimeout: 1_000_000 });
+    const turn = { ...call(), conversationId: "7", turnId: "turn-1", text: "hello", files: [] };
+    const error = await failure(all(service.ask(turn)));
+    expect([error.code, error.message]).toEqual(["backend-timeout", "Coze: the chat took too long."]);
+  });
+
+  it("cancels no chat that Coze says has ended", async () => {
+    const { service, turn } = await opened();
+    emulator.fail({ path: "/v3/chat", errorEvent: { after: 4, data: '{"code":4011}' } });
+    expect(await codeOf(all(service.ask(turn("hello"))))).toBe("backend-quota");
+    expect(await codeOf(all(service.ask(turn("fail: 4011"))))).toBe("backend-quota");
+    await all(service.ask(turn("hello")));
+    expect(requestsTo("/v3/chat/cancel")).toBe(0);
+  });
+
+  it("takes a page in place of a stream for what it is", async () => {
+    const { service, turn } = await opened();
+    emulator.fail({ path: "/v3/chat", page: 200 });
+    const error = await failure(all(service.ask(turn("hello"))));
+    expect([error.code, error.retryable, requestsTo("/v3/chat")]).toEqual(["backend-protocol", false, 1]);
+    // A success that is no stream may have run: Coze is asked for it, before it is sent again.
+    emulator.fail({ path: "/v3/chat", page: 200, body: '{"code":0,"data":{}}' });
+    expect(messagesOf(await all(service.ask(turn("hello"))))).toHaveLength(1);
+    expect(requestsTo("/v1/conversation/message/list")).toBe(1);
   });
 
   it("leaves the chat running when another process goes on with the turn", async () => {

@@ -1,5 +1,5 @@
 import type { AparteErrorCode } from "../../errors.ts";
-import { inDoubt, refusedForGood, refusedForNow, ServiceFailure } from "../http/failure.ts";
+import { ranPerhaps, refusedForNow, ServiceFailure } from "../http/failure.ts";
 
 /** What the service says in place of an answer: a gRPC status, over REST with an HTTP status beside it. */
 export interface Refusal {
@@ -112,15 +112,6 @@ export function refusalIn(element: unknown): Refusal | undefined {
   return readRefusal(typeof code === "number" ? code : 500, element);
 }
 
-/** Those that leave open whether the turn ran. */
-const doubtful: ReadonlySet<string> = new Set([
-  "DEADLINE_EXCEEDED",
-  "UNAVAILABLE",
-  "INTERNAL",
-  "UNKNOWN",
-  "DATA_LOSS",
-]);
-
 export function refusalError(refusal: Refusal): ServiceFailure {
   const { status, httpStatus, words, retryAfterMs, requestId: traceId, isDailyQuota } = refusal;
   const { code, text } = meanings[status] ?? { code: "backend-failed", text: "The service failed" };
@@ -128,7 +119,8 @@ export function refusalError(refusal: Refusal): ServiceFailure {
   return new ServiceFailure(
     status === "RESOURCE_EXHAUSTED" && isDailyQuota ? "backend-quota" : code,
     `Dialogflow answered ${status} (HTTP ${httpStatus}). ${text}`,
-    isOverRate ? refusedForNow : doubtful.has(status) ? inDoubt : refusedForGood,
+    // Nothing else is sent again: some leave open whether the turn ran, and the others would be refused again.
+    isOverRate ? refusedForNow : ranPerhaps,
     { words, retryAfterMs, traceId },
   );
 }
