@@ -1,4 +1,5 @@
 import { generateKeyPairSync } from "node:crypto";
+import { getEventListeners } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { inspect } from "node:util";
@@ -1347,7 +1348,191 @@ describe("coze recovery", () => {
   });
 });
 
+describe("coze lookups", () => {
+  const conversation = () => ({ ...call(), conversationId: "7" });
+  const turn = (more: Partial<AskCall> = {}): AskCall => ({
+    ...conversation(),
+    turnId: "turn-1",
+    text: "hello",
+    files: [],
+    ...more,
+  });
+  const question = { role: "user", type: "question", content: "hello", meta_data: { aparte_turn: "turn-1" } };
+  const other = { role: "user", type: "question", content: "more", meta_data: { aparte_turn: "turn-2" } };
+  const said = (content: string, more: object = {}) => ({
+    ...{ id: content, role: "assistant", type: "answer", content, content_type: "text" },
+    ...more,
+  });
+
+  /** A service whose conversations hold these messages, page by page, and which runs no chat. */
+  async function listing(...pages: object[]): Promise<{ baseURL: string; asked: unknown[] }> {
+    const asked: unknown[] = [];
+    const baseURL = await serve(async (request, response) => {
+      let body = "";
+      for await (const piece of request) body += piece;
+      if (request.url?.endsWith("/token")) return json(response, { access_token: "czs_x", expires_in: 900 });
+      if (request.url?.startsWith("/v1/conversation/message/list?conversation_id=7")) {
+        asked.push(JSON.parse(body));
+        return json(response, { code: 0, ...pages[Math.min(asked.length, pages.length) - 1] });
+      }
+      return json(response, {}, 502);
+    });
+    return { baseURL, asked };
+  }
+
+  const recovered = async (...pages: object[]) => {
+    const { baseURL, asked } = await listing(...pages);
+    const found = await backend({ baseURL }).recover(turn());
+    return [typeof found === "string" ? found : messagesOf(await all(found)), asked.length];
+  };
+
+  it("find the answers of a turn whose question names no chat: its own, in order, over many pages", async () => {
+    const [first, second] = [said("one"), said("two")];
+    const verbose = said("x", { type: "verbose" });
+    const data = [said("later"), other, second, verbose, first, question, said("earlier")];
+    expect(await recovered({ data })).toEqual([["one", "two"], 1]);
+    const paged = [
+      { data: data.slice(0, 4), has_more: true, last_id: "m4" },
+      { data: data.slice(4), has_more: true, last_id: "m7" },
+    ];
+    expect(await recovered(...paged)).toEqual([["one", "two"], 2]);
+    expect(await recovered({ data: [said("later"), other, question] })).toEqual(["unknown", 1]);
+  });
+
+  it("page on from where they were, and say where it cannot be known whether the turn is there", async () => {
+    const page = { data: [said("x"), other], has_more: true, last_id: "m2" };
+    const { baseURL, asked } = await listing(page);
+    expect(await backend({ baseURL }).recover(turn())).toBe("unknown");
+    const next = { order: "desc", limit: 50, after_id: "m2" };
+    expect(asked).toEqual([{ order: "desc", limit: 50 }, next, next, next]);
+    expect(await recovered({ data: {} })).toEqual(["unknown", 1]);
+    expect(await recovered({ data: [other], has_more: "true", last_id: "m2" })).toEqual(["not-sent", 1]);
+    expect(await recovered({ data: [other], has_more: true })).toEqual(["not-sent", 1]);
+    expect(await recovered({ data: [other], has_more: true, last_id: "" })).toEqual(["not-sent", 1]);
+  });
+
+  it("bring the answers of a turn whose chat has no name, and send nothing again", async () => {
+    for (const stream of [true, false]) {
+      const { baseURL, asked } = await listing({ data: [said("two"), said("one"), question] });
+      expect(messagesOf(await all(backend({ baseURL, stream }).ask(turn())))).toEqual(["one", "two"]);
+      expect(asked).toHaveLength(2);
+      const none = await listing({ data: [question] });
+      const error = await failure(all(backend({ baseURL: none.baseURL, stream }).ask(turn())));
+      expect([error.code, error.retryable]).toEqual([
+        stream ? "backend-stream-cut" : "backend-timeout",
+        false,
+      ]);
+    }
+  });
+
+  it("end with an endless list, and tell of a conversation that is gone", async () => {
+    const { baseURL, asked } = await listing({ data: [said("x")], has_more: true, last_id: "m1" });
+    // A list that brings nothing new is at its end.
+    expect(await backend({ baseURL }).history(conversation())).toHaveLength(1);
+    expect(asked).toEqual([
+      { order: "asc", limit: 50 },
+      { order: "asc", limit: 50, after_id: "m1" },
+    ]);
+    const { service, conversation: own, turn: ask } = await opened();
+    emulator.deleteConversation(own.conversationId);
+    for (const request of [service.recover(ask("x")), service.history(own)]) {
+      expect(await codeOf(request)).toBe("conversation-lost");
+    }
+    await service.cancel(own);
+  });
+
+  it("are repeated where they fail for now", async () => {
+    const { service, conversation: own, turn: ask } = await opened();
+    await all(service.ask(ask("hello")));
+    const list = "/v1/conversation/message/list";
+    emulator.fail({ path: list, page: 503, times: 2 });
+    expect(await service.history(own)).toHaveLength(2);
+    emulator.fail({ path: list, page: 503, times: 2 });
+    emulator.fail({ path: "/v3/chat/retrieve", page: 503, times: 2 });
+    emulator.fail({ path: "/v3/chat/message/list", page: 503, times: 2 });
+    const found = await service.recover(ask("hello"));
+    expect(typeof found === "string" ? found : messagesOf(await all(found))).toHaveLength(1);
+    for (const path of [
+      "/v1/conversation/retrieve",
+      "/v1/conversations",
+      "/v1/conversations/*",
+      "/v1/files/upload",
+    ])
+      emulator.fail({ path, page: 503, times: 1 });
+    expect(await service.exists(own)).toBe(true);
+    expect(await service.find(own)).toBe(own.conversationId);
+    expect(await service.rename({ ...own, title: "x" })).toBe("x");
+    expect(await service.upload({ ...own, file: { name: "a.txt", data: new Uint8Array(1) } })).toMatch(
+      /^\d+$/,
+    );
+  });
+
+  it("read all that a message may be", async () => {
+    const parts = (...items: unknown[]) => ({
+      content: JSON.stringify(items),
+      content_type: "object_string",
+    });
+    const card = (content: unknown) => ({ content: JSON.stringify(content), content_type: "card" });
+    const rows: [object, string][] = [
+      [{ content: "plain", content_type: "text" }, "plain"],
+      [{ content: '[{"type":"text"}]' }, '[{"type":"text"}]'],
+      [{}, ""],
+      [{ content: 7, content_type: 7 }, ""],
+      [parts({ type: "text", text: "a" }, { type: "text" }, { type: "text", text: "b" }, 7), "a\nb\n[file]"],
+      [parts({ type: "image", file_url: "HTTPS://x.example/a" }), "HTTPS://x.example/a"],
+      [
+        parts({ type: "file", file_url: "xhttps://x" }, { type: "audio", file_name: "n.wav" }),
+        "xhttps://x\n[audio: n.wav]",
+      ],
+      [{ content: "no json", content_type: "object_string" }, ""],
+      [card({ response_for_model: " It rains. " }), "It rains."],
+      [card({ response_for_model: '{"title":"Rain"}', text: "Sun" }), "Rain\nSun"],
+      [
+        card({
+          value: "v",
+          label: "l",
+          description: "d",
+          content: "c",
+          text: "t",
+          header: "h",
+          title: "T",
+          url: "u",
+        }),
+        "T\nh\nt\nc\nd\nl\nv\nu",
+      ],
+      [card({ TITLE: " same ", text: "same", style: "dark", title2: "no" }), "same"],
+      [card([{ rows: [{ deep: { text: '["inner"]' } }, { text: "{no json" }] }]), "inner\n{no json"],
+      [card({ text: " ", count: 7 }), "[card]"],
+      [{ content: "no json", content_type: "card" }, "[card]"],
+    ];
+    const data = rows.map(([more], at) => ({ id: `m${at}`, role: at % 2 ? "user" : "assistant", ...more }));
+    const stamped = [...data, { id: "at", role: "user", content: "at", created_at: "1700000000" }];
+    const { baseURL } = await listing({ data: stamped });
+    const history = await backend({ baseURL }).history(conversation());
+    expect(history).toEqual([
+      ...rows.map(([, text], at) => ({ role: at % 2 ? "user" : "agent", text })),
+      { role: "user", text: "at", at: 1_700_000_000_000 },
+    ]);
+  });
+});
+
 describe("coze deadlines", () => {
+  it("leaves nothing on the signals of its callers", async () => {
+    const { signal } = new AbortController();
+    const { service, turn, conversation } = await opened(
+      backend({ tools: { ask_person: () => "yes" }, sessionContext: () => undefined }),
+    );
+    const own = { ...conversation, signal };
+    await all(service.ask(turn("act", { signal })));
+    await service.history(own);
+    await service.upload({ ...own, file: { name: "a.txt", data: new Uint8Array(1) } });
+    emulator.fail({ path: "/v1/conversations", page: 503 });
+    await service.find(own);
+    await failure(all(service.ask(turn("fail: 4011", { signal }))));
+    await all(backend({ stream: false }).ask(turn("hello", { signal })));
+    expect(getEventListeners(signal, "abort")).toEqual([]);
+  });
+
   it("ends a request that hangs, and a request whose caller has left", async () => {
     emulator.fail({ path: "/v1/conversation/create", hang: true, times: 9 });
     emulator.fail({ path: "/v1/conversations", hang: true, times: 9 });
