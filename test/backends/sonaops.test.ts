@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { inspect } from "node:util";
@@ -12,6 +13,8 @@ import {
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { AskCall, FileInput } from "../../src/backends/backend.ts";
+import { ServiceFailure } from "../../src/backends/http/failure.ts";
+import { readOptions } from "../../src/backends/sonaops/options.ts";
 import { canonicalBody, canonicalQuery, signA, signable, signB } from "../../src/backends/sonaops/signing.ts";
 import {
   type SonaopsEmulator,
@@ -20,6 +23,7 @@ import {
   startSonaopsEmulator,
 } from "../../src/emulators/sonaops/index.ts";
 import { AparteError, type AparteErrorCode } from "../../src/errors.ts";
+import { consoleLogger } from "../../src/logger.ts";
 import type { ReplyEvent } from "../../src/turn/reply-event.ts";
 
 let emulator: SonaopsEmulator;
@@ -77,6 +81,9 @@ async function failure(promise: Promise<unknown>): Promise<AparteError> {
     (reason: unknown) => reason,
   );
   expect(error).toBeInstanceOf(AparteError);
+  // What a developer reads is a sentence; a failure of the service's names the service.
+  if (error instanceof ServiceFailure) expect(error.message).toMatch(/^Sonaops: \w.*[\w)]\.$/);
+  expect((error as AparteError).message).toMatch(/^\w.*\.$/);
   return error as AparteError;
 }
 
@@ -461,7 +468,169 @@ describe("sonaops", () => {
   });
 });
 
+describe("A refusal of Sonaops'", () => {
+  const envelope = (message: string, code = 10400, status = 200) => ({
+    status,
+    body: { success: false, code, message },
+  });
+  const page = (status: number) => ({ status, body: "<html>" });
+
+  it.each<
+    [
+      answer: { status: number; body: unknown },
+      opening: [AparteErrorCode, number],
+      turn: [AparteErrorCode, number],
+      advice: string,
+    ]
+  >([
+    [
+      envelope(" Too many requests, slow down"),
+      ["backend-rate-limited", 4],
+      ["backend-rate-limited", 4],
+      "too many requests; try again later",
+    ],
+    [
+      page(429),
+      ["backend-rate-limited", 4],
+      ["backend-rate-limited", 4],
+      "too many requests; try again later (HTTP 429)",
+    ],
+    [
+      envelope("API key usage limit reached."),
+      ["backend-quota", 1],
+      ["backend-quota", 1],
+      "used up its calls; have it topped up",
+    ],
+    [
+      envelope("Invalid API key"),
+      ["backend-auth", 1],
+      ["backend-auth", 1],
+      "not valid or switched off; check apiKey",
+    ],
+    [
+      envelope("no", 10401, 401),
+      ["backend-auth", 1],
+      ["backend-auth", 1],
+      "check apiKey, apiSecret, profile, and that this machine's clock",
+    ],
+    [page(403), ["backend-auth", 1], ["backend-auth", 1], "not authentic"],
+    [
+      envelope("agentId is required"),
+      ["backend-rejected", 1],
+      ["backend-rejected", 1],
+      "the request named no agent; check agentId",
+    ],
+    [
+      envelope("Agent not found", 10404),
+      ["backend-rejected", 1],
+      ["backend-rejected", 1],
+      "the agent does not exist; check agentId",
+    ],
+    [envelope("Not found", 10404), ["backend-rejected", 1], ["conversation-lost", 1], "(code 10404)"],
+    [envelope("Not found", 1, 404), ["backend-rejected", 1], ["conversation-lost", 1], "(code 1)"],
+    [
+      envelope("No such agent", 10404),
+      ["backend-rejected", 1],
+      ["backend-rejected", 1],
+      "the request was refused; check agentId (code 10404)",
+    ],
+    [
+      envelope("conversationId is invalid"),
+      ["backend-rejected", 1],
+      ["conversation-lost", 1],
+      "(code 10400)",
+    ],
+    [envelope("Conversation has expired", 7), ["backend-failed", 1], ["conversation-lost", 1], "(code 7)"],
+    [envelope("Unknown  conversation", 7), ["backend-failed", 1], ["conversation-lost", 1], "(code 7)"],
+    [
+      envelope("the conversation is fine", 7),
+      ["backend-failed", 1],
+      ["backend-failed", 1],
+      "the request was refused (code 7)",
+    ],
+    [
+      envelope("no", 7, 400),
+      ["backend-rejected", 1],
+      ["backend-rejected", 1],
+      "the request was refused; check agentId (code 7)",
+    ],
+    [
+      envelope("no", 10500),
+      ["backend-unavailable", 4],
+      ["backend-failed", 1],
+      "try again later (code 10500)",
+    ],
+    [
+      page(408),
+      ["backend-unavailable", 4],
+      ["backend-failed", 1],
+      "a gateway before it failed; try again later (HTTP 408)",
+    ],
+    [page(500), ["backend-unavailable", 4], ["backend-failed", 1], "try again later (HTTP 500)"],
+    [
+      page(404),
+      ["backend-protocol", 1],
+      ["backend-protocol", 1],
+      "the answer is not the service's; check baseURL (HTTP 404)",
+    ],
+    [page(200), ["backend-protocol", 1], ["backend-protocol", 1], "check baseURL (HTTP 200)"],
+    [
+      { status: 400, body: { success: false } },
+      ["backend-rejected", 1],
+      ["backend-rejected", 1],
+      "(HTTP 400)",
+    ],
+    [
+      { status: 200, body: { code: 3 } },
+      ["backend-failed", 1],
+      ["backend-failed", 1],
+      "the request was refused (code 3)",
+    ],
+  ])("%j is, opening, %j, and for a turn %j: %s", async ({ status, body }, opening, turn, advice) => {
+    let sent = 0;
+    const headers = { "retry-after": "0" };
+    const fetching = async () => {
+      sent += 1;
+      return typeof body === "string"
+        ? new Response(body, { status, headers: { ...headers, "content-type": "text/html" } })
+        : Response.json({ traceId: "t1", ...(body as object) }, { status, headers });
+    };
+    const ask = (made: ReturnType<typeof backend>) =>
+      all(made.ask({ ...call(), conversationId: "c1", turnId: "t", text: "hello", files: [] }));
+    for (const [request, told] of [
+      [() => backend({ fetch: fetching }).open(call()), opening],
+      [() => ask(backend({ fetch: fetching })), turn],
+    ] as const) {
+      sent = 0;
+      const error = await failure(request());
+      expect([error.code, sent]).toEqual(told);
+      expect(error.traceId).toBe(typeof body === "string" ? undefined : "t1");
+      expect(error.retryAfterMs).toBe(0);
+      if (told[0] !== "conversation-lost") expect(error.message).toContain(advice);
+      else
+        expect(error.message).toMatch(/^Sonaops: the conversation does not exist any more \(code \d+\)\.$/);
+    }
+  });
+
+  it("is told with the service's id for it, and when to come back", async () => {
+    emulator.fail({ path: openPath, page: 429, headers: { "retry-after": "60" } });
+    const error = await failure(backend().open(call()));
+    expect([error.code, error.retryAfterMs]).toEqual(["backend-rate-limited", 60_000]);
+    expect(requestsTo(openPath)).toBe(1);
+  });
+});
+
 describe("sonaops' usage cap", () => {
+  it("is told of an agent by its name, where that is all there is", async () => {
+    const notices: SonaopsQuotaNotice[] = [];
+    const { baseURL, apiKey, apiSecret } = emulator;
+    const onQuota = (notice: SonaopsQuotaNotice) => void notices.push(notice);
+    const made = sonaops({ baseURL, apiKey, apiSecret, agentName: "Ada", logger: quiet, onQuota });
+    emulator.fail({ refuse: "usage-cap" });
+    expect((await failure(made.open(call()))).code).toBe("backend-quota");
+    expect(notices).toMatchObject([{ agentId: "Ada", pauseMs: 900_000 }]);
+  });
+
   it("stops all calls for a while, and tells the operator once", async () => {
     const clock = { now: Date.now() };
     const notices: SonaopsQuotaNotice[] = [];
@@ -555,12 +724,56 @@ describe("sonaops' stream", () => {
     ]);
   });
 
-  it("tells that the reader has failed", async () => {
+  it("tells that the reader has failed, and why", async () => {
+    const cause = new Error("my mistake");
     const reader = () => {
-      throw new Error("my mistake");
+      throw cause;
     };
     const { ask } = await opened({ reader });
-    expect((await failure(all(ask("hello")))).code).toBe("backend-protocol");
+    const error = await failure(all(ask("hello")));
+    expect([error.code, error.cause, error.retryable]).toEqual(["backend-protocol", cause, false]);
+    expect(requestsTo(streamPath)).toBe(1);
+  });
+
+  it.each([
+    [{ event: "", data: "[DONE]" }, { type: "end" }],
+    [{ event: "x", data: " [DONE]\n" }, { type: "end" }],
+    [{ event: "message_saved", data: "no json" }, { type: "saved" }],
+    [
+      { event: "message_saved", data: '{"messageId":"m1","text":"a"}' },
+      { type: "saved", messageId: "m1" },
+    ],
+    [{ event: "", data: '{"event":"message_saved"}' }, { type: "saved" }],
+    [
+      { event: "", data: '{"type":"message_saved","data":{"messageId":"m2"}}' },
+      { type: "saved", messageId: "m2" },
+    ],
+    [{ event: "", data: '{"event":"","type":"message_saved"}' }, { type: "saved" }],
+    [
+      { event: "error", data: "no json" },
+      { type: "failed", message: "" },
+    ],
+    [
+      { event: "", data: '{"type":"error","text":"a"}' },
+      { type: "failed", message: "" },
+    ],
+    [
+      { event: "", data: '{"success":false,"code":"10400","message":"no","traceId":"t"}' },
+      { type: "failed", message: "no", code: 10400, traceId: "t" },
+    ],
+    [
+      { event: "", data: '{"success":true,"text":"a"}' },
+      { type: "text", delta: "a" },
+    ],
+    [
+      { event: "chunk", data: '{"text":" a\\n"}' },
+      { type: "text", delta: " a\n" },
+    ],
+    [{ event: "", data: '{"text":""}' }, { type: "ignore" }],
+    [{ event: "", data: '{"text":7}' }, { type: "ignore" }],
+    [{ event: "", data: "null" }, { type: "ignore" }],
+  ])("reads %j as %j", (frame, reading) => {
+    expect(sonaopsReader("text")(frame)).toEqual(reading);
   });
 
   it("does not take [DONE] or the stream's end for message_saved", async () => {
@@ -708,6 +921,16 @@ describe("sonaops' streams", () => {
 });
 
 describe("sonaops' deadlines", () => {
+  it("leave nothing on the signals of their callers", async () => {
+    const { signal } = new AbortController();
+    const { ask, backend: made } = await opened();
+    await made.open(call("a1_ada", signal));
+    await all(ask("hello", { signal }));
+    emulator.fail({ path: streamPath, refuse: "bad-request" });
+    await failure(all(ask("hello", { signal })));
+    expect(getEventListeners(signal, "abort")).toEqual([]);
+  });
+
   it("gives up opening when no answer comes", async () => {
     const fault = emulator.fail({ path: openPath, hang: true, times: 100 });
     expect((await failure(backend({ requestTimeout: 300 }).open(call()))).code).toBe("backend-timeout");
@@ -874,43 +1097,87 @@ describe("sonaops' options", () => {
   };
 
   it.each([
-    ["baseURL", { baseURL: "" }],
-    ["baseURL", { baseURL: "api.example.com" }],
-    ["baseURL", { baseURL: "ftp://api.example.com" }],
-    ["baseURL", { baseURL: "https://me:pw@api.example.com" }],
-    ["baseURL", { baseURL: "https://api.example.com?x=1" }],
-    ["apiKey", { apiKey: "" }],
-    ["apiKey", { apiKey: "a key\n" }],
-    ["apiSecret", { apiSecret: 7 }],
-    ["agentId", { agentId: undefined }],
-    ["agentId", { agentId: " a " }],
-    ["agentName", { agentName: "Ada" }],
-    ["agentName", { agentName: "", agentId: undefined }],
-    ["allowedAgents", { allowedAgents: [""] }],
-    ["allowedAgents", { allowedAgents: "agent-1" }],
-    ["agentId", { allowedAgents: ["agent-2"] }],
-    ["agentId", { allowedAgents: [] }],
-    ["profile", { profile: "C" }],
-    ["sign", { profile: "A", sign: () => ({}) }],
-    ["sign", { sign: "A" }],
-    ["textPath", { textPath: "a..b" }],
-    ["reader", { reader: () => ({ type: "ignore" }), textPath: "a" }],
-    ["isConversationLost", { isConversationLost: true }],
-    ["requestTimeout", { requestTimeout: 0 }],
-    ["idleTimeout", { idleTimeout: Number.NaN }],
-    ["chatTimeout", { chatTimeout: 2 ** 31 }],
-    ["savedTimeout", { savedTimeout: -1 }],
-    ["retryDelay", { retryDelay: "1" }],
-    ["quotaPause", { quotaPause: 0 }],
-    ["onQuota", { onQuota: {} }],
-    ["logger", { logger: {} }],
-    ["now", { now: 5 }],
-    ["fetch", { fetch: {} }],
-    ["apikey", { apikey: "x" }],
-  ])("refuses a wrong %s: %o", (field, wrong) => {
+    ["baseURL", { baseURL: "" }, "must be a string and not empty"],
+    ["baseURL", { baseURL: "api.example.com" }, 'such as "https://api.example.com"'],
+    ["baseURL", { baseURL: "ftp://api.example.com" }, "must be an http or https address"],
+    ["baseURL", { baseURL: "https://me:pw@api.example.com" }, "must be an address alone"],
+    ["baseURL", { baseURL: "https://api.example.com?x=1" }, "must be an address alone"],
+    ["apiKey", { apiKey: "" }, "must be a string and not empty"],
+    ["apiKey", { apiKey: "a key\n" }, "must be of visible ASCII characters"],
+    ["apiSecret", { apiSecret: 7 }, "must be a string and not empty"],
+    ["agentId", { agentId: undefined }, "must be a string and not empty"],
+    ["agentId", { agentId: " a " }, "must not begin or end with a blank"],
+    ["agentName", { agentName: "Ada" }, "and agentId exclude each other"],
+    ["agentName", { agentName: "", agentId: undefined }, "must be a string and not empty"],
+    ["allowedAgents", { allowedAgents: ["agent-1", ""] }, "must be a list of agent ids"],
+    ["allowedAgents", { allowedAgents: "agent-1" }, "must be a list of agent ids"],
+    ["allowedAgents", { allowedAgents: ["agent-1", 7] }, "must be a list of agent ids"],
+    ["agentId", { allowedAgents: ["agent-2"] }, "is not in allowedAgents"],
+    ["agentId", { allowedAgents: [] }, "is not in allowedAgents"],
+    ["profile", { profile: "C" }, 'must be "A" or "B"'],
+    ["sign", { profile: "A", sign: () => ({}) }, "and profile exclude each other"],
+    ["sign", { sign: "A" }, "must be a function"],
+    ["textPath", { textPath: "a..b" }, "must be names joined by dots"],
+    ["textPath", { textPath: ".a" }, "must be names joined by dots"],
+    ["textPath", { textPath: "a." }, "must be names joined by dots"],
+    ["textPath", { textPath: 7 }, "must be names joined by dots"],
+    ["reader", { reader: () => ({ type: "ignore" }), textPath: "a" }, "and textPath exclude each other"],
+    ["reader", { reader: {} }, "must be a function"],
+    ["isConversationLost", { isConversationLost: true }, "must be a function"],
+    ["requestTimeout", { requestTimeout: 0 }, "must be a number of milliseconds"],
+    ["idleTimeout", { idleTimeout: Number.NaN }, "must be a number of milliseconds"],
+    ["chatTimeout", { chatTimeout: 2 ** 31 }, "must be a number of milliseconds"],
+    ["savedTimeout", { savedTimeout: -1 }, "must be a number of milliseconds"],
+    ["retryDelay", { retryDelay: "1" }, "must be a number of milliseconds"],
+    ["quotaPause", { quotaPause: 0 }, "must be a number of milliseconds"],
+    ["onQuota", { onQuota: {} }, "must be a function"],
+    ["logger", { logger: { info() {}, warn() {} } }, "must have the functions info, warn and error"],
+    ["logger", { logger: null }, "must have the functions info, warn and error"],
+    ["now", { now: 5 }, "must be a function"],
+    ["fetch", { fetch: {} }, "must be a function"],
+    ["apikey", { apikey: "x" }, "does not exist"],
+  ])("refuses a wrong %s: %o %s", (field, wrong, problem) => {
     const make = () => sonaops({ ...good, ...wrong } as SonaopsOptions);
-    expect(make).toThrow(expect.objectContaining({ code: "option-invalid", field }));
+    const message = expect.stringMatching(new RegExp(`^Option "${field}" .*${problem}`));
+    expect(make).toThrow(expect.objectContaining({ code: "option-invalid", field, message }));
     expect(make).not.toThrow(good.apiSecret);
+  });
+
+  it("takes all of them, and has the defaults that their documentation names", () => {
+    const given = {
+      ...{ isConversationLost: () => true, onQuota: () => {}, now: () => 7, fetch: globalThis.fetch },
+      ...{ requestTimeout: 1, idleTimeout: 2, chatTimeout: 3, savedTimeout: 4, retryDelay: 5, quotaPause: 6 },
+      ...{ logger: quiet, allowedAgents: ["agent-1"], reader: sonaopsReader("x") },
+    };
+    expect(readOptions({ ...good, profile: "B", ...given })).toMatchObject({
+      ...given,
+      baseURL: "https://api.example.com",
+      apiKey: "key",
+      apiSecret: "secret-of-the-key",
+      agent: { id: "agent-1" },
+      signer: { profile: "B" },
+      otherSigner: undefined,
+    });
+    const { agentId: _, ...unnamed } = good;
+    const sign = () => ({});
+    expect(readOptions({ ...unnamed, agentName: "Ada", textPath: "a.b", sign })).toMatchObject({
+      agent: { name: "Ada" },
+      signer: { profile: "own", sign },
+      otherSigner: undefined,
+    });
+    expect(readOptions(good)).toMatchObject({
+      allowedAgents: undefined,
+      signer: { profile: "A" },
+      otherSigner: { profile: "B" },
+      requestTimeout: 30_000,
+      idleTimeout: 120_000,
+      chatTimeout: 600_000,
+      savedTimeout: 5000,
+      retryDelay: 500,
+      quotaPause: 900_000,
+      logger: consoleLogger,
+      now: Date.now,
+    });
   });
 
   it("takes an agent of the list", () => {
