@@ -1,14 +1,16 @@
 import { generateKeyPairSync } from "node:crypto";
+import { getEventListeners } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SessionMapper } from "aparte";
-import { type DialogflowCxOptions, dialogflowCx } from "aparte/dialogflow-cx";
+import { type DialogflowCxOptions, dialogflowCx, serviceWords } from "aparte/dialogflow-cx";
 import { decodeJwt } from "jose";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { AskCall, Backend, JsonValue } from "../../src/backends/backend.ts";
 import { jsonArray } from "../../src/backends/dialogflow-cx/json-array.ts";
+import { readOptions } from "../../src/backends/dialogflow-cx/options.ts";
 import {
   type DialogflowCxEmulator,
   type DialogflowCxEmulatorOptions,
@@ -99,17 +101,9 @@ async function failure(promise: Promise<unknown>): Promise<AparteError> {
     (reason: unknown) => reason,
   );
   expect(error).toMatchObject({ name: "AparteError" });
+  // What a developer reads is a sentence, or some.
+  expect((error as AparteError).message).toMatch(/^\w.*\w.*\.$/);
   return error as AparteError;
-}
-
-function invalidField(options: object): string | undefined {
-  try {
-    dialogflowCx(options as DialogflowCxOptions);
-  } catch (error) {
-    expect(error).toMatchObject({ code: "option-invalid" });
-    return (error as AparteError).field;
-  }
-  return undefined;
 }
 
 /** Sends what is meant for Google to the emulator, and keeps what was asked for. */
@@ -135,34 +129,128 @@ describe("dialogflowCx", () => {
   describe("options", () => {
     const base = { agent: "projects/p/locations/global/agents/a", accessToken: async () => "t" };
 
-    it.each([
-      [{ ...base, languagecode: "de" }, "languagecode"],
-      [{ ...base, agent: "projects/p/agents/a" }, "agent"],
-      [{ ...base, agent: "projects/p/locations/global/agents/a/environments/e" }, "agent"],
-      [{ ...base, agent: "projects/p/locations/evil.com#/agents/a" }, "agent"],
-      [{ ...base, project: "p" }, "project"],
-      [{ accessToken: base.accessToken, project: "p", location: "global" }, "agentId"],
-      [{ accessToken: base.accessToken, project: "p", location: "", agentId: "a" }, "location"],
-      [{ ...base, environment: "a/b" }, "environment"],
-      [{ ...base, baseURL: "ftp://x" }, "baseURL"],
-      [{ ...base, credentials: "{}" }, "accessToken"],
-      [{ agent: base.agent, credentials: "{" }, "credentials"],
-      [{ agent: base.agent, credentials: "/no/such/file.json" }, "credentials"],
-      [{ agent: base.agent, credentials: {} }, "credentials.client_email"],
+    const three = { accessToken: base.accessToken, project: "p", location: "global", agentId: "a" };
+
+    it.each<[object, string, string]>([
+      [{ ...base, languagecode: "de" }, "languagecode", "does not exist"],
+      [{ ...base, agent: 7 }, "agent", "must be a resource name"],
+      [{ ...base, agent: "projects/p/agents/a" }, "agent", "must be a resource name"],
+      [{ ...base, agent: `x${base.agent}` }, "agent", "must be a resource name"],
+      [{ ...base, agent: `${base.agent}/environments/e` }, "agent", "must be a resource name"],
+      [{ ...base, agent: "projects/p q/locations/global/agents/a" }, "agent", "must be a resource name"],
+      [{ ...base, agent: "projects/p/locations/evil.com/agents/a" }, "agent", 'such as "global"'],
+      [{ ...base, project: "p" }, "project", "is part of agent"],
+      [{ ...base, location: "global" }, "location", "is part of agent"],
+      [{ ...base, agentId: "a" }, "agentId", "is part of agent"],
+      [
+        { ...three, agentId: undefined },
+        "agentId",
+        "is missing: give agent, or project, location and agentId",
+      ],
+      [{ ...three, location: "" }, "location", "is missing"],
+      [{ ...three, project: "-p" }, "project", "is missing"],
+      [{ ...three, location: "Global" }, "location", 'such as "global"'],
+      [{ ...base, environment: "a/b" }, "environment", "must be the environment's id"],
+      [{ ...base, baseURL: "ftp://x" }, "baseURL", 'such as "https://dialogflow.googleapis.com"'],
+      [{ ...base, credentials: "{}" }, "accessToken", "and credentials exclude each other"],
+      [{ agent: base.agent, credentials: "{" }, "credentials", "holds no JSON object"],
+      [{ agent: base.agent, credentials: "\\" }, "credentials", "holds no JSON object"],
+      [{ agent: base.agent, credentials: 7 }, "credentials", "must be a service account's key"],
+      [{ agent: base.agent, credentials: null }, "credentials", "must be a service account's key"],
+      [
+        { agent: base.agent, credentials: "/no/such/file.json" },
+        "credentials",
+        "names a file that cannot be read",
+      ],
+      [
+        { agent: base.agent, credentials: "package-lock.json/.." },
+        "credentials",
+        "names a file that cannot be read",
+      ],
+      [
+        { agent: base.agent, credentials: "README.md" },
+        "credentials",
+        "names a file that holds no JSON object",
+      ],
+      [{ agent: base.agent, credentials: {} }, "credentials.client_email", "is missing"],
+      [{ agent: base.agent, credentials: { client_email: " " } }, "credentials.client_email", "is missing"],
+      [{ agent: base.agent, credentials: { client_email: "a" } }, "credentials.private_key", "is missing"],
       [
         { agent: base.agent, credentials: { client_email: "a", private_key: "b" } },
         "credentials.private_key",
+        "is no private key",
       ],
-      [{ agent: base.agent, credentials: { type: "external_account" } }, "credentials.type"],
-      [{ ...base, sessionTtl: 86_401 }, "sessionTtl"],
-      [{ ...base, sessionTtl: 1.5 }, "sessionTtl"],
-      [{ ...base, stateSecret: "short" }, "stateSecret"],
-      [{ ...base, languageCode: "" }, "languageCode"],
-      [{ ...base, parameters: [] }, "parameters"],
-      [{ ...base, onPayload: {} }, "onPayload"],
-      [{ ...base, stream: "yes" }, "stream"],
-    ])("refuses %j by the name of what is wrong", (options, field) => {
-      expect(invalidField(options)).toBe(field);
+      [
+        { agent: base.agent, credentials: { type: "authorized_user" } },
+        "credentials.client_id",
+        "is missing",
+      ],
+      [
+        { agent: base.agent, credentials: { type: "external_account" } },
+        "credentials.type",
+        'must be "service_account" or "authorized_user"',
+      ],
+      [{ ...base, accessToken: "ya29.x" }, "accessToken", "must be a function"],
+      [{ ...base, sessionTtl: 0 }, "sessionTtl", "must be a whole number from 1 to 86400"],
+      [{ ...base, sessionTtl: 86_401 }, "sessionTtl", "must be a whole number from 1 to 86400"],
+      [{ ...base, sessionTtl: 1.5 }, "sessionTtl", "must be a whole number from 1 to 86400"],
+      [{ ...base, maxStateBytes: -1 }, "maxStateBytes", "must be a whole number from 0 to 2147483647"],
+      [{ ...base, maxTextLength: 0 }, "maxTextLength", "must be a whole number from 1 to"],
+      [{ ...base, requestTimeout: 0 }, "requestTimeout", "must be a whole number from 1 to"],
+      [{ ...base, maxRetries: -1 }, "maxRetries", "must be a whole number from 0 to"],
+      [{ ...base, retryDelay: 0 }, "retryDelay", "must be a whole number from 1 to"],
+      [{ ...base, stateSecret: "short" }, "stateSecret", "must be a text of at least 16 characters"],
+      [{ ...base, stateSecret: ["x".repeat(16), "x".repeat(15)] }, "stateSecret", "or a list of such"],
+      [{ ...base, stateSecret: [] }, "stateSecret", "must be a text of at least 16 characters"],
+      [{ ...base, stateSecret: 7 }, "stateSecret", "must be a text of at least 16 characters"],
+      [{ ...base, languageCode: "" }, "languageCode", "must be a string and not empty"],
+      [{ ...base, timeZone: 1 }, "timeZone", "must be a string and not empty"],
+      [{ ...base, channel: "" }, "channel", "must be a string and not empty"],
+      [{ ...base, parameters: [] }, "parameters", "must be an object, or a function"],
+      [{ ...base, payload: "x" }, "payload", "must be an object, or a function"],
+      [{ ...base, input: {} }, "input", "must be a function"],
+      [{ ...base, onPayload: {} }, "onPayload", "must be a function"],
+      [{ ...base, fetch: {} }, "fetch", "must be a function"],
+      [{ ...base, now: 5 }, "now", "must be a function"],
+      [{ ...base, stream: "yes" }, "stream", "must be true or false"],
+      [{ ...base, revive: 1 }, "revive", "must be true or false"],
+    ])("refuses %j by the name of what is wrong: %s %s", (options, field, problem) => {
+      const message = expect.stringMatching(new RegExp(`^Option "${field}" .*${problem}`));
+      expect(() => dialogflowCx(options as DialogflowCxOptions)).toThrow(
+        expect.objectContaining({ code: "option-invalid", field, message }),
+      );
+    });
+
+    it("takes all of them, and has the defaults that their documentation names", () => {
+      const given = {
+        ...{ accessToken: base.accessToken, input: () => undefined, onPayload: () => undefined },
+        ...{ now: () => 7, fetch: globalThis.fetch, baseURL: "https://gateway.example" },
+        ...{ languageCode: "de", timeZone: "Europe/Berlin", channel: "slack", parameters: {}, payload: {} },
+        ...{
+          sessionTtl: 1,
+          maxStateBytes: 0,
+          maxTextLength: 1,
+          requestTimeout: 1,
+          maxRetries: 0,
+          retryDelay: 1,
+        },
+        ...{ stream: false, revive: false },
+      };
+      const stateSecret = ["x".repeat(16)];
+      expect(readOptions({ ...three, ...given, environment: "draft-1", stateSecret })).toEqual({
+        ...given,
+        agent: base.agent,
+        sessionParent: `${base.agent}/environments/draft-1`,
+        credentials: undefined,
+        stateSecrets: stateSecret,
+      });
+      expect(readOptions({ ...base, stateSecret: "x".repeat(16) })).toMatchObject({
+        ...{ baseURL: "https://dialogflow.googleapis.com", sessionParent: base.agent, languageCode: "en" },
+        ...{ sessionTtl: 86_400, maxStateBytes: 16_384, maxTextLength: 500, requestTimeout: 220_000 },
+        ...{ maxRetries: 3, retryDelay: 1000, stream: true, revive: true, now: Date.now },
+        stateSecrets: stateSecret,
+      });
+      expect(readOptions(base).stateSecrets).toEqual([]);
     });
 
     it("tells no part of a key", () => {
@@ -798,6 +886,92 @@ describe("dialogflowCx", () => {
         expect(emulator.turns()).toEqual([]);
         if (code === "backend-failed" || code === "backend-timeout") expect(error.retryable).toBe(false);
       }
+    });
+
+    it.each([
+      [400, "INVALID_ARGUMENT", "backend-rejected", "Check the language code, and that the agent's location"],
+      [401, "UNAUTHENTICATED", "backend-auth", "check the key and this machine's clock"],
+      [403, "PERMISSION_DENIED", "backend-auth", '"Dialogflow API Client" in the agent\'s project'],
+      [404, "NOT_FOUND", "backend-rejected", "check agent, environment and location"],
+      [409, "ABORTED", "conversation-busy", "Another request got in the way; ask again"],
+      [413, "OUT_OF_RANGE", "backend-rejected", "A value is out of range"],
+      [418, "INVALID_ARGUMENT", "backend-rejected", "Check the language code"],
+      [429, "RESOURCE_EXHAUSTED", "backend-rate-limited", "wait, or ask Google for more"],
+      [499, "CANCELLED", "backend-failed", "The request was cancelled there"],
+      [500, "UNKNOWN", "backend-failed", "The service failed; whether the turn ran is not known"],
+      [501, "UNIMPLEMENTED", "backend-unsupported", "does not offer this call here"],
+      [502, "UNAVAILABLE", "backend-failed", "The service is not available; whether"],
+      [503, "UNAVAILABLE", "backend-failed", "The service is not available; whether"],
+      [504, "DEADLINE_EXCEEDED", "backend-timeout", "The agent or its webhook took too long; whether"],
+    ])("HTTP %i without the service's words is %s, %s: %s", async (page, status, code, advice) => {
+      emulator.fail({ page, times: 100 });
+      const ada = await conversation(backend({ maxRetries: 0 }));
+      const error = await failure(ada.say("hello"));
+      expect(error.code).toBe(code);
+      expect(error.message).toMatch(/^Dialogflow answered [A-Z_]+ \(HTTP \d+\)\. \w.*\w\.$/);
+      expect(error.message).toContain(`Dialogflow answered ${status} (HTTP ${page}). `);
+      expect(error.message).toContain(advice);
+    });
+
+    it.each([
+      ["FAILED_PRECONDITION", "is not in a state to answer; check it in the console."],
+      ["ALREADY_EXISTS", "It exists already."],
+      ["INTERNAL", "The service failed; whether the turn ran is not known."],
+      ["DATA_LOSS", "The service failed; whether the turn ran is not known."],
+    ])("%s says: %s", async (status, words) => {
+      const body = JSON.stringify([{ error: { status, message: "as a stream's first element" } }]);
+      emulator.fail({ page: 409, body });
+      const error = await failure((await conversation()).say("hello"));
+      expect(error.message).toContain(`Dialogflow answered ${status} (HTTP 409). `);
+      expect(error.message).toContain(words);
+      expect(serviceWords(error)).toBe("as a stream's first element");
+    });
+
+    it.each([
+      [{ details: [{ retryDelay: "1.5s" }] }, 1500],
+      [{ details: [null, { requestId: "r" }, { retryDelay: " 45s " }] }, 45_000],
+      [{ details: [{ retryDelay: "45s" }], after: "60" }, 60_000],
+      [{ after: "5 apples" }, undefined],
+      [{ after: "x5" }, undefined],
+      [{ after: "Fri, 27 Nov 2026 05:00:00 GMT" }, undefined],
+      [{ details: [{ retryDelay: 45 }] }, undefined],
+      [{ details: "45s" }, undefined],
+    ])(
+      "reads from %j when to come back: %j",
+      async ({ details, after }: { details?: unknown; after?: string }, ms) => {
+        const body = JSON.stringify({ error: { status: "RESOURCE_EXHAUSTED", details } });
+        emulator.fail({ page: 429, body, headers: after === undefined ? {} : { "retry-after": after } });
+        const ada = await conversation(backend({ maxRetries: 0 }));
+        expect(await failure(ada.say("hello"))).toMatchObject({
+          code: "backend-rate-limited",
+          retryAfterMs: ms,
+        });
+      },
+    );
+
+    it("tells the service's id for a request, and does not take its own words for a status", async () => {
+      const details = [{ requestId: "r-1" }, { requestId: "r-2" }];
+      emulator.fail({ page: 400, body: JSON.stringify({ error: { status: "toString", details } }) });
+      const error = await failure((await conversation()).say("hello"));
+      expect([error.code, error.traceId]).toEqual(["backend-rejected", "r-1"]);
+      expect(error.message).toContain("INVALID_ARGUMENT");
+      emulator.fail({ page: 200, body: '[{"error":{"code":409}}]' });
+      expect((await failure((await conversation()).say("hello"))).code).toBe("conversation-busy");
+      emulator.fail({ page: 200, body: '[{"error":{"message":"no code"}}]' });
+      expect((await failure((await conversation()).say("hello"))).code).toBe("backend-failed");
+    });
+
+    it("leaves nothing on the signals of its callers", async () => {
+      const { signal } = new AbortController();
+      const service = backend();
+      const ada = await conversation(service);
+      await ada.say("hello", { signal });
+      await service.probe?.(signal);
+      emulator.fail({ page: 400 });
+      await failure(ada.say("hello", { signal }));
+      emulator.fail({ page: 400 });
+      await failure(Promise.resolve(service.probe?.(signal)));
+      expect(getEventListeners(signal, "abort")).toEqual([]);
     });
 
     it("runs a turn once that was refused for quota first", async () => {
