@@ -518,6 +518,79 @@ describe("coze conversations", () => {
     expect(await service.find(call())).toBe(second);
   });
 
+  it("is opened in its channel, and marked for its agent whatever that is called", async () => {
+    const service = backend({ connectorId: "999" });
+    const session = { ...call(), agent: "a/b ü" };
+    const id = await service.open({ ...session, title: " \n " });
+    expect(emulator.conversations()).toMatchObject([
+      { id, connectorId: "999", botId: emulator.botId, name: "", metaData: { aparte: "ada/a%2Fb%20%C3%BC" } },
+    ]);
+    expect(await service.find(session)).toBe(id);
+    expect(await service.find({ ...session, agent: "a" })).toBeUndefined();
+    expect(await backend().find(session)).toBeUndefined();
+  });
+
+  it.each<[string, string, (service: ReturnType<typeof coze>) => Promise<unknown>]>([
+    ["/v1/conversation/create", "a conversation", (service) => service.open(call())],
+    [
+      "/v1/files/upload",
+      "an uploaded file",
+      (service) => service.upload({ ...call(), file: { name: "a.txt", data: new Uint8Array(1) } }),
+    ],
+  ])("takes no answer of %s without an id", async (path, what, request) => {
+    for (const body of ["{}", '{"id":""}', '{"id":7}']) {
+      emulator.fail({ path, page: 200, body: `{"code":0,"data":${body}}` });
+      const error = await failure(request(backend()));
+      expect([error.code, error.message]).toEqual([
+        "backend-protocol",
+        `Coze sent no id for ${what}. Check baseURL.`,
+      ]);
+    }
+  });
+
+  it("cuts a title between characters, and refuses an empty one", async () => {
+    const family = "👩‍👩‍👧‍👦";
+    const names: [string, string][] = [
+      [` a\n\tb `, "a b"],
+      ["n".repeat(101), "n".repeat(100)],
+      [`${"n".repeat(95)}${family}`, "n".repeat(95)],
+      [`${"n".repeat(100 - family.length)}${family}x`, `${"n".repeat(100 - family.length)}${family}`],
+      [`${"n".repeat(99)} x`, "n".repeat(99)],
+    ];
+    const service = backend();
+    for (const [title] of names) await service.open({ ...call(), title });
+    expect(emulator.conversations().map(({ name }) => name)).toEqual(names.map(([, name]) => name));
+    const conversation = { ...call(), conversationId: emulator.conversations()[0]?.id ?? "" };
+    const error = await failure(service.rename({ ...conversation, title: " \n" }));
+    expect([error.code, error.field, error.message]).toEqual([
+      "input-invalid",
+      "title",
+      "The title is empty.",
+    ]);
+  });
+
+  it("does not follow a list without an end", async () => {
+    let pages = 0;
+    const baseURL = await serve((request, response) => {
+      request.resume();
+      if (request.url?.endsWith("/token")) return json(response, { access_token: "czs_x", expires_in: 900 });
+      pages += 1;
+      const data = request.url?.startsWith("/v1/conversations")
+        ? { conversations: [{ id: "1" }], has_more: true }
+        : [{ id: String(pages) }];
+      return json(response, { code: 0, data, has_more: true, last_id: String(pages) });
+    });
+    const service = backend({ baseURL });
+    for (const request of [service.find(call()), service.history({ ...call(), conversationId: "7" })]) {
+      const error = await failure(request);
+      expect([error.code, error.message]).toEqual([
+        "backend-protocol",
+        "Coze: a list has no end. Check baseURL.",
+      ]);
+    }
+    expect(pages).toBe(800);
+  });
+
   it("finds the mark behind many pages", async () => {
     const service = backend();
     const id = await service.open(call());
@@ -725,6 +798,36 @@ describe.each([{ stream: true }, { stream: false }])("coze chat, stream: $stream
     expect(messagesOf(await ask({}))[0]).toContain("There is no such tool.");
     expect(log).toMatchObject([{ tool: "ask_person" }, { tool: "ask_person" }, { tool: "ask_person" }]);
     expect(JSON.stringify(log)).not.toContain("secret words");
+  });
+
+  it.each([{ page: 503, body: "" }, { afterWork: 503 }])(
+    "runs a tool once, whatever becomes of its output on the way: %j",
+    async (fault) => {
+      let runs = 0;
+      const ask_person = () => {
+        runs += 1;
+        return "yes";
+      };
+      const { service, turn } = await opened(backend({ stream, tools: { ask_person } }));
+      emulator.fail({ path: "/v3/chat/submit_tool_outputs", ...fault });
+      expect(messagesOf(await all(service.ask(turn("act"))))).toEqual(['Done. The outputs were: "yes".']);
+      expect([runs, emulator.chats().length]).toEqual([1, 1]);
+    },
+  );
+
+  it("ends with its caller while a tool runs, and says so to the tool", async () => {
+    const stop = new AbortController();
+    const told = new Promise<unknown>((resolve) => {
+      const ask_person: NonNullable<CozeOptions["tools"]>[string] = (_, { signal }) => {
+        signal.addEventListener("abort", () => resolve(signal.reason));
+        stop.abort(new AparteError("stopped", "Stopped by the test."));
+        return new Promise(() => {});
+      };
+      void opened(backend({ stream, tools: { ask_person } })).then(({ service, turn }) =>
+        all(service.ask(turn("act", { signal: stop.signal }))).catch(resolve),
+      );
+    });
+    expect(await told).toBe(stop.signal.reason);
   });
 
   it("takes the next message for the answer to the agent's question: two people at once, through a restart", async () => {
@@ -1099,6 +1202,153 @@ describe("coze stream", () => {
     }
   });
 
+  it("closes the connection of a stream that stays open after its end", async () => {
+    const { turn } = await opened();
+    let close = () => {};
+    const closed = new Promise<void>((resolve) => {
+      close = resolve;
+    });
+    const baseURL = await chatServer((response) => {
+      response.once("close", close);
+      sse(response, streamOf(frame("conversation.chat.completed", chatObject())), false);
+    });
+    await all(backend({ baseURL }).ask(turn("hi")));
+    await closed;
+  });
+
+  it.each([
+    [
+      "is cancelled there",
+      [frame("conversation.chat.completed", chatObject({ status: "canceled" }))],
+      "stopped",
+    ],
+    [
+      "is cancelled there",
+      [frame("conversation.chat.cancelled", chatObject({ status: "cancelled" }))],
+      "stopped",
+    ],
+    [
+      "has an error",
+      [frame("conversation.chat.completed", chatObject({ last_error: { code: "4105" } }))],
+      "backend-refused-content",
+    ],
+    ["fails for no reason", [frame("conversation.chat.failed", {})], "backend-failed"],
+    [
+      "fails while its conversation is lost",
+      [frame("conversation.chat.failed", { code: 4002 })],
+      "backend-failed",
+    ],
+  ])("tells of a chat that %s: %j", async (_, frames, code) => {
+    const { turn } = await opened();
+    const baseURL = await chatServer((response) => sse(response, streamOf(...frames)));
+    expect(await codeOf(all(backend({ baseURL }).ask(turn("hi"))))).toBe(code);
+  });
+
+  it.each([
+    ["an event of the stream is not readable", "event:conversation.chat.created\ndata:x", "backend-protocol"],
+    [
+      "an event of the stream is not readable",
+      "event:conversation.message.delta\ndata:null",
+      "backend-protocol",
+    ],
+    [
+      "the stream broke off with an error",
+      "event:conversation.chat.created\ndata:{}\n\nevent:error\ndata:x",
+      "backend-unavailable",
+    ],
+    ["it is not known whether the turn ran", ":", "backend-stream-cut"],
+  ])("tells that %s where the rest cannot be fetched", async (what, body, code) => {
+    const { turn } = await opened();
+    const baseURL = await chatServer((response) => sse(response, streamOf(body)));
+    const error = await failure(all(backend({ baseURL }).ask(turn("hi"))));
+    expect([error.code, error.retryable]).toEqual(["backend-stream-cut", false]);
+    expect(error.cause).toMatchObject({ code, message: `Coze: ${what}.` });
+  });
+
+  it("passes over events that it does not know", async () => {
+    const { turn } = await opened();
+    const frames = [
+      "conversation.audio.delta",
+      "ping",
+      "xconversation.chat.failed",
+      "conversation.message.other",
+    ];
+    const body = streamOf(
+      ...frames.map((name) => frame(name, { code: 4000 })),
+      frame("conversation.message.delta", answer("no", { type: "verbose" })),
+      frame("conversation.message.delta", answer("no", { content_type: "card" })),
+      frame("conversation.message.delta", answer("")),
+      frame("conversation.message.delta", answer("yes")),
+      // Coze may leave the whole text out: the pieces are the answer.
+      frame("conversation.message.completed", answer(" ")),
+      frame("conversation.message.completed", answer("", { id: "m2", type: "follow_up" })),
+      frame("conversation.message.completed", answer("More?", { id: "m3", type: "follow_up" })),
+      frame(
+        "conversation.message.completed",
+        answer('{"name":"clock"}', { id: "m4", type: "function_call" }),
+      ),
+      frame("conversation.message.completed", answer("{}", { id: "m5", type: "function_call" })),
+      frame(
+        "conversation.chat.completed",
+        chatObject({ usage: { token_count: "3", output_count: null, input_count: 1 } }),
+      ),
+    );
+    const baseURL = await chatServer((response) => sse(response, body));
+    expect(await all(backend({ baseURL }).ask(turn("hi")))).toEqual([
+      { type: "text", delta: "yes" },
+      { type: "message", text: "yes", id: "m1" },
+      { type: "status", text: "clock" },
+      { type: "status", text: "tool" },
+      { type: "suggestions", items: ["More?"] },
+      { type: "usage", input: 1, total: 3 },
+    ]);
+  });
+
+  it("stops an agent that asks for tools without end", async () => {
+    let runs = 0;
+    const outputs: unknown[] = [];
+    const tools = {
+      count: () => {
+        runs += 1;
+        return runs;
+      },
+      nothing: () => undefined,
+      words: (args: unknown) => `got ${args}`,
+    };
+    const tool_calls = ["count", "nothing", "words", "toString"].map((name) => ({
+      id: name,
+      type: "function",
+      function: { name, arguments: "no json" },
+    }));
+    const stop = streamOf(
+      frame(
+        "conversation.chat.requires_action",
+        chatObject({ status: "requires_action", required_action: { submit_tool_outputs: { tool_calls } } }),
+      ),
+    );
+    const baseURL = await serve(async (request, response) => {
+      let body = "";
+      for await (const piece of request) body += piece;
+      if (request.url?.endsWith("/token")) return json(response, { access_token: "czs_x", expires_in: 900 });
+      if (request.url === "/v3/chat/submit_tool_outputs?conversation_id=7&chat_id=c1")
+        outputs.push(JSON.parse(body));
+      return sse(response, stop);
+    });
+    const turn = { ...call(), conversationId: "7", turnId: "t", text: "hi", files: [] };
+    const error = await failure(all(backend({ baseURL, tools, logger: quiet }).ask(turn)));
+    expect([error.code, runs, outputs.length]).toEqual(["action-required", 21, 20]);
+    expect(error.message).toContain("the agent has asked for tools 20 times in one turn");
+    expect(outputs[0]).toEqual({
+      stream: true,
+      tool_outputs: [
+        { tool_call_id: "count", output: "1" },
+        { tool_call_id: "nothing", output: "null" },
+        { tool_call_id: "words", output: "got undefined" },
+        { tool_call_id: "toString", output: '{"error":"There is no such tool."}' },
+      ],
+    });
+  });
+
   it("reuses the connection of a stream that ended well", async () => {
     const ports = new Set<number | undefined>();
     const { turn } = await opened();
@@ -1336,6 +1586,29 @@ describe("coze recovery", () => {
       'Turn 2. You said: "yes". Before that you told me: "yes".',
     ]);
     expect(emulator.chats()).toHaveLength(2);
+  });
+
+  it("cancels the chat that runs, also where its id is not known, and does not know what became of it", async () => {
+    const { service, turn, conversation } = await opened();
+    const begun = emulator.once("chat");
+    const asked = turn("fail: hang");
+    const dead = service.ask(asked)[Symbol.asyncIterator]();
+    void dead.next().catch(() => {});
+    const { id } = await begun;
+    const hasty = backend({ chatTimeout: 30 });
+    const late = await failure(hasty.recover(asked));
+    expect([late.code, late.message]).toEqual([
+      "backend-timeout",
+      "Coze: the chat does not come to its end.",
+    ]);
+    await hasty.cancel({ ...conversation, sessionName: "bob" });
+    expect(emulator.chats()[0]?.status).toBe("in_progress");
+    await hasty.cancel(conversation);
+    expect(emulator.chats()[0]?.status).toBe("canceled");
+    for (const facts of [{ chatId: id }, undefined, { chatId: 7 }]) {
+      expect(await service.recover({ ...asked, ...(facts === undefined ? {} : { facts }) })).toBe("unknown");
+    }
+    await hasty.cancel({ ...conversation, facts: { chatId: "404" } });
   });
 
   it("does not know what became of a cancelled chat, and tells of a failed one", async () => {
@@ -1660,6 +1933,28 @@ describe("coze chatflow", () => {
     expect(messagesOf(await all(service.ask(turn)))).toEqual(["Which size?"]);
   });
 
+  it.each([
+    ["{}", "The agent asks you something."],
+    ['{"content":"Which?"}', "Which?"],
+    ['{"question":"","text":"Which?"}', "Which?"],
+    ['{"msg":"Which?","message":"What?"}', "Which?"],
+    ['{"message":"What?"}', "What?"],
+    [" Which? ", "Which?"],
+    [" {no json", "The agent asks you something."],
+    ["", "The agent asks you something."],
+  ])("asks with the words of the call: %j", async (words, said) => {
+    const tool_calls = [{ id: "t1", type: "reply_message", function: { arguments: words } }];
+    const required_action = { submit_tool_outputs: { tool_calls } };
+    const stop = frame("conversation.chat.requires_action", chatObject({ required_action }));
+    const baseURL = await serve((request, response) => {
+      request.resume();
+      if (request.url?.endsWith("/token")) return json(response, { access_token: "czs_x", expires_in: 900 });
+      return sse(response, streamOf(stop));
+    });
+    const turn = { ...call(), conversationId: "7", turnId: "t", text: "hi", files: [] };
+    expect(await all(backend({ baseURL, workflow }).ask(turn))).toEqual([{ type: "message", text: said }]);
+  });
+
   it("runs once where the answer to its start is lost, and is found again after a crash", async () => {
     const { service, turn } = await opened(backend({ workflow }));
     emulator.fail({ path: "/v1/workflows/chat", afterWork: 503 });
@@ -1776,11 +2071,16 @@ describe("coze opening messages", () => {
     for (const messages of wrong) {
       const error = await failure(opened(backend({ opening: () => messages as never })));
       expect([error.code, error.field]).toEqual(["input-invalid", "opening"]);
+      expect(error.message).toContain('must return at most 16 messages of { role: "user" or "agent", text }');
     }
+    const most = Array.from({ length: 16 }, () => opening[0]);
+    await opened(backend({ opening: () => most }));
+    expect(emulator.conversations()[0]?.messages).toHaveLength(16);
     const cause = new Error("the thread is away");
     const error = await failure(opened(backend({ opening: () => Promise.reject(cause) })));
     expect([error.code, error.field, error.cause]).toEqual(["input-invalid", "opening", cause]);
-    expect(requestsTo("/v1/conversation/create")).toBe(0);
+    expect(error.message).toBe('The function "opening" failed. Its error is kept as the cause.');
+    expect(requestsTo("/v1/conversation/create")).toBe(1);
     const codes = (await failure((async () => backend({ opening: [] as never }))())).field;
     expect(codes).toBe("opening");
   });

@@ -52,7 +52,7 @@ export class Drafts {
 
   #whole({ text, message }: Draft): Generator<ReplyEvent> {
     const draft = { content: text, contentType: "text" };
-    const isDraft = message === undefined || readableText(message) === "";
+    const isDraft = message === undefined || readableText(message).trim() === "";
     return deliver(message?.id, isDraft ? draft : message, this.#progress);
   }
 

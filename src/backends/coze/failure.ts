@@ -171,7 +171,8 @@ export function streamFailure(facts: FailureFacts): CozeFailure {
 /** The failure of a chat that ran. Sending it again would run the turn twice, so its code never invites to. */
 export function chatFailure(facts: FailureFacts): AparteError {
   const failure = refusal(facts);
-  if (failure.code !== "backend-unavailable" && failure.code !== "conversation-lost") return failure;
+  const isInviting = failure.code === "backend-unavailable" || failure.code === "conversation-lost";
+  if (facts.number !== undefined && !isInviting) return failure;
   return new CozeFailure("backend-failed", "the chat failed", ranPerhaps, facts);
 }
 
