@@ -688,8 +688,48 @@ describe.each([{ stream: true }, { stream: false }])("coze chat, stream: $stream
     const [silent] = messagesOf(await all(service.ask(turn("", { files: [photo] }))));
     expect(silent).toContain('You said: "photo.png"');
     const broken: FileInput = { name: "x.txt", load: () => Promise.reject(new Error("gone")) };
-    expect(await codeOf(all(service.ask(turn("see", { files: [broken] }))))).toBe("input-invalid");
+    const error = await failure(all(service.ask(turn("see", { files: [broken] }))));
+    expect([error.code, (error.cause as Error).message]).toEqual(["input-invalid", "gone"]);
+    expect(error.message).toBe("A file of the message could not be loaded from its platform.");
+    const empty = await failure(all(service.ask(turn("see", { files: [{ name: "x.txt" }] }))));
+    expect([empty.code, empty.field]).toEqual(["input-invalid", "files"]);
+    expect(empty.message).toBe("A file has neither data nor load.");
+    const own = new AparteError("input-invalid", "The platform refused it.");
+    const refused: FileInput = { name: "x.txt", load: () => Promise.reject(own) };
+    expect(await failure(all(service.ask(turn("see", { files: [refused] }))))).toBe(own);
+    const stop = new AbortController();
+    const load = (signal: AbortSignal) => {
+      expect(signal).toBe(stop.signal);
+      stop.abort();
+      return Promise.reject(new Error("gone"));
+    };
+    const leaving = turn("see", { files: [{ name: "x.txt", load }], signal: stop.signal });
+    expect(await codeOf(all(service.ask(leaving)))).toBe("stopped");
   });
+
+  it.each(["customVariables", "parameters", "metaData"] as const)(
+    "tells that the function %s failed, or made something else",
+    async (name) => {
+      const cause = new Error("my mistake");
+      const throwing = () => {
+        throw cause;
+      };
+      const { turn } = await opened();
+      const failed = await failure(all(backend({ stream, [name]: throwing }).ask(turn("hello"))));
+      expect(failed).toMatchObject({ code: "input-invalid", field: name, cause });
+      expect(failed.message).toBe(`The function "${name}" failed. Its error is kept as the cause.`);
+      const wanted = name === "parameters" ? "an object" : "an object of strings";
+      for (const value of [[], "x", null]) {
+        const wrong = await failure(
+          all(backend({ stream, [name]: () => value as never }).ask(turn("hello"))),
+        );
+        expect(wrong).toMatchObject({ code: "input-invalid", field: name });
+        expect(wrong.message).toBe(`The function "${name}" must return ${wanted}, or undefined.`);
+      }
+      await all(backend({ stream, [name]: () => undefined }).ask(turn("hello")));
+      expect(emulator.chats()).toHaveLength(1);
+    },
+  );
 
   it("maps what the service refuses, with its log id, and without its words", async () => {
     const { service, turn } = await opened(backend({ stream }));
@@ -772,18 +812,18 @@ describe.each([{ stream: true }, { stream: false }])("coze chat, stream: $stream
 
   it("runs the tool that the agent asks for, and tells the agent of one that fails or is missing", async () => {
     const log: unknown[] = [];
-    const note = (_: string, facts?: object) => void log.push(facts);
+    const note = (...line: unknown[]) => void log.push(line);
     const logger = { info() {}, warn: note, error: note };
     const ask = async (tools: NonNullable<CozeOptions["tools"]>) => {
       const { service, turn } = await opened(backend({ stream, logger, tools, toolTimeout: 200 }));
       return await all(service.ask(turn("act")));
     };
     const asked: unknown[] = [];
-    const tool = (args: unknown, turn: object) => {
+    const good = (args: unknown, turn: object) => {
       asked.push([args, Object.keys(turn)]);
       return { ok: true };
     };
-    const events = await ask({ ask_person: tool });
+    const events = await ask({ ask_person: good });
     expect(events.slice(0, 1)).toEqual([{ type: "status", text: "ask_person" }]);
     expect(messagesOf(events)).toEqual(['Done. The outputs were: "{"ok":true}".']);
     expect(asked).toEqual([
@@ -796,7 +836,15 @@ describe.each([{ stream: true }, { stream: false }])("coze chat, stream: $stream
     const silent = () => new Promise<string>(() => {});
     expect(messagesOf(await ask({ ask_person: silent }))[0]).toContain("The tool took too long.");
     expect(messagesOf(await ask({}))[0]).toContain("There is no such tool.");
-    expect(log).toMatchObject([{ tool: "ask_person" }, { tool: "ask_person" }, { tool: "ask_person" }]);
+    const odd = () => Promise.reject("secret words");
+    expect(messagesOf(await ask({ ask_person: odd }))[0]).toContain("The tool failed.");
+    const tool = "ask_person";
+    expect(log).toEqual([
+      ["Coze: a tool failed.", { tool, error: "Error" }],
+      ["Coze: a tool took too long.", { tool, error: "TimeoutError" }],
+      ["Coze: the agent asks for a tool that is not among the tools.", { tool }],
+      ["Coze: a tool failed.", { tool, error: "unknown" }],
+    ]);
     expect(JSON.stringify(log)).not.toContain("secret words");
   });
 
@@ -1786,6 +1834,43 @@ describe("coze lookups", () => {
       ...rows.map(([, text], at) => ({ role: at % 2 ? "user" : "agent", text })),
       { role: "user", text: "at", at: 1_700_000_000_000 },
     ]);
+  });
+});
+
+describe("coze and the account's rate", () => {
+  it("sends a chat when its turn has come, and nothing else waits for one", async () => {
+    const asked: unknown[] = [];
+    const pace = async (...rate: unknown[]) => {
+      asked.push([...rate, requestsTo("/v3/chat")]);
+    };
+    const { service, turn } = await opened(backend({ qps: 20 }));
+    emulator.fail({ path: "/v3/chat", code: 4009 });
+    await all(service.ask(turn("hello", { pace })));
+    // The account is the same for all its agents and sessions.
+    const [[key]] = asked as [[string]];
+    expect(key).toMatch(/^coze:[\w-]{22}$/);
+    expect(asked).toEqual([
+      [key, 20, 0],
+      [key, 20, 1],
+    ]);
+    const other = await opened(backend({ qps: 5, metaData: { a: "b" } }), "bob");
+    await all(other.service.ask(other.turn("hello", { pace })));
+    expect(asked[2]).toEqual([key, 5, 2]);
+    await all(backend().ask(turn("hello", { pace })));
+    expect(asked).toHaveLength(3);
+  });
+
+  it("tells a chat that was held back for too long as one that was not sent", async () => {
+    const { service, turn } = await opened(backend({ qps: 1 }));
+    const cause = new AparteError("backend-rate-limited", "Too many wait.", { retryAfterMs: 700 });
+    const error = await failure(all(service.ask(turn("hello", { pace: () => Promise.reject(cause) }))));
+    expect(error).toMatchObject({
+      ...{ code: "backend-rate-limited", retryAfterMs: 700, cause },
+      message: "Coze: not sent, to keep the account's rate.",
+    });
+    const away = new AparteError("store-failed", "The store is away.");
+    expect(await failure(all(service.ask(turn("hello", { pace: () => Promise.reject(away) }))))).toBe(away);
+    expect([requestsTo("/v3/chat"), requestsTo("/v3/chat/cancel")]).toEqual([0, 0]);
   });
 });
 

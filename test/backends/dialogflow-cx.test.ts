@@ -1071,7 +1071,8 @@ describe("dialogflowCx", () => {
       const ada = await conversation(backend({ requestTimeout: 2000 }));
       const error = await failure(ada.say("hello"));
       expect([error.code, error.retryable]).toEqual(["backend-timeout", false]);
-      expect(fault.hits).toBe(1);
+      expect(error.message).toMatch(/^Dialogflow did not answer in time; .* Raise requestTimeout/);
+      expect([fault.hits, error.cause instanceof Error]).toEqual([1, true]);
       const hasty = await conversation(backend({ requestTimeout: 200 }));
       expect((await failure(hasty.say("fail: hang"))).code).toBe("backend-timeout");
     });

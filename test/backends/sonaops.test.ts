@@ -345,6 +345,44 @@ describe("sonaops", () => {
     expect(emulator.requests()).toEqual([]);
   });
 
+  it("sends and signs what is needed, and nothing else", async () => {
+    const sent: [url: string, init: RequestInit | undefined][] = [];
+    const signed: SonaopsRequestToSign[] = [];
+    const { ask, conversationId } = await opened({
+      now: () => 1_742_000_000_999,
+      sign: (request) => {
+        signed.push(request);
+        return { "x-signature": "s", "X-User-ID": "mine" };
+      },
+      fetch: async (url, init) => {
+        sent.push([String(url), init]);
+        return String(url).endsWith(openPath)
+          ? Response.json({ code: 10200, success: true, data: { conversationId: "c1" } })
+          : new Response(text("hi") + saved, { headers: { "content-type": "text/event-stream" } });
+      },
+    });
+    await all(ask(" hello "));
+    const { agentId, apiKey, apiSecret, baseURL } = emulator;
+    const bodies = [{ agentId }, { agentId, conversationId, text: "hello" }];
+    const paths = [openPath, streamPath];
+    expect(sent.map(([url, init]) => [url, init?.method, init?.redirect, init?.body])).toEqual(
+      bodies.map((body, at) => [baseURL + paths[at], "POST", "manual", JSON.stringify(body)]),
+    );
+    const ids = sent.map(([, init]) => new Headers(init?.headers).get("x-request-id") ?? "");
+    for (const [at, [, init]] of sent.entries()) {
+      expect(Object.fromEntries(new Headers(init?.headers))).toEqual({
+        ...{ "content-type": "application/json", authorization: `Bearer ${apiKey}`, "x-user-id": "mine" },
+        ...{ "x-timestamp": "1742000000", "x-request-id": ids[at], "x-signature": "s" },
+      });
+    }
+    expect(signed).toEqual(
+      bodies.map((body, at) => ({
+        ...{ method: "POST", path: paths[at], query: {}, body, timestamp: "1742000000" },
+        ...{ requestId: ids[at], userId: "a1_ada", apiKey, apiSecret },
+      })),
+    );
+  });
+
   it("keeps the id as it is, with hyphens or without", async () => {
     for (const hyphens of [true, false]) {
       const service = await start({ hyphens });
@@ -451,6 +489,7 @@ describe("sonaops", () => {
     ["success without the code", { success: true, data: { conversationId: "c" } }, "backend-failed"],
     ["no envelope", { conversationId: "c" }, "backend-protocol"],
     ["no id", { code: 10200, success: true, data: {} }, "backend-protocol"],
+    ["a blank id", { code: 10200, success: true, data: { conversationId: " " } }, "backend-protocol"],
   ])("does not take %s for a conversation", async (_, body, code) => {
     const answering: typeof fetch = async () => Response.json(body);
     expect((await failure(backend({ fetch: answering }).open(call()))).code).toBe(code);
@@ -653,7 +692,10 @@ describe("sonaops' usage cap", () => {
     expect(notices).toEqual([
       { agentId: emulator.agentId, pauseMs: 60_000, traceId: expect.stringMatching(/^[0-9a-f]{32}$/) },
     ]);
-    expect(logged).toHaveLength(1);
+    expect(logged).toEqual([
+      ["Sonaops: the API key has used up its calls. Nothing is sent for a while.", notices[0]],
+    ]);
+    expect(refused.message).toContain("nothing is sent for now; have it topped up or take another key");
     expect(JSON.stringify(logged)).not.toContain(emulator.apiKey);
 
     clock.now += 59_000;
@@ -665,13 +707,19 @@ describe("sonaops' usage cap", () => {
   });
 
   it("survives a function onQuota that fails", async () => {
+    const logged: string[] = [];
     const { ask } = await opened({
       onQuota: () => {
         throw new Error("pager down");
       },
+      logger: { ...quiet, error: (line) => logged.push(line) },
     });
     emulator.fail({ refuse: "usage-cap" });
     expect((await failure(all(ask("hello")))).code).toBe("backend-quota");
+    expect(logged).toEqual([
+      "Sonaops: the API key has used up its calls. Nothing is sent for a while.",
+      "Sonaops: the function onQuota failed.",
+    ]);
   });
 
   it("is seen within a stream, too", async () => {
@@ -843,7 +891,11 @@ describe("sonaops' stream", () => {
 describe("sonaops' profiles", () => {
   const unnamed = (service: SonaopsEmulator, log: unknown[], apiSecret = service.apiSecret) => {
     const { baseURL, apiKey, agentId } = service;
-    const logger = { info() {}, error() {}, warn: (_: string, facts?: object) => void log.push(facts) };
+    const warn = (line: string, facts?: object) => {
+      expect(line).toContain("Set the option profile to it.");
+      log.push(facts);
+    };
+    const logger = { info() {}, error() {}, warn };
     return sonaops({ baseURL, apiKey, apiSecret, agentId, logger, retryDelay: 1 });
   };
 
@@ -961,7 +1013,11 @@ describe("sonaops' deadlines", () => {
 
   it("gives up an answer that takes too long in all", async () => {
     const { ask } = await opened({ chatTimeout: 100 });
-    expect((await failure(all(ask("slow: 20 long 100000")))).code).toBe("backend-timeout");
+    const error = await failure(all(ask("slow: 20 long 100000")));
+    expect(error).toMatchObject({
+      ...{ code: "backend-timeout", message: "Sonaops: the answer took too long." },
+    });
+    expect([error.cause instanceof AparteError, error.retryable]).toEqual([true, false]);
   });
 
   it("ends at once when the caller gives up, with the caller's reason", async () => {

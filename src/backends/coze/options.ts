@@ -407,21 +407,21 @@ export function forTurn<T extends object>(
     const problem = `The function "${name}" failed. Its error is kept as the cause.`;
     throw new AparteError("input-invalid", problem, { field: name, cause });
   }
-  const isTexts =
-    name === "parameters" || Object.values(value ?? {}).every((each) => typeof each === "string");
-  const wanted = name === "parameters" ? "an object" : "an object of strings";
-  const problem =
-    value === undefined || (isObject(value) && isTexts) ? undefined : `must return ${wanted}, or undefined`;
-  const limit = name === "metaData" && isTexts ? metaDataProblem(value as Record<string, string>) : undefined;
-  if ((problem ?? limit) === undefined) return value;
-  throw new AparteError("input-invalid", `The function "${name}" ${problem ?? limit}.`, { field: name });
+  if (value === undefined) return undefined;
+  const [isWanted, wanted] =
+    name === "parameters" ? [isObject(value), "an object"] : [isTexts(value), "an object of strings"];
+  let problem = isWanted ? undefined : `must return ${wanted}, or undefined`;
+  if (name === "metaData" && isTexts(value)) problem = metaDataProblem(value);
+  if (problem === undefined) return value;
+  throw new AparteError("input-invalid", `The function "${name}" ${problem}.`, { field: name });
+}
+
+function isTexts(value: unknown): value is Readonly<Record<string, string>> {
+  return isObject(value) && Object.values(value).every((entry) => typeof entry === "string");
 }
 
 function checkTexts(name: string, value: unknown): void {
-  if (value === undefined) return;
-  if (!isObject(value) || !Object.values(value).every((entry) => typeof entry === "string")) {
-    throw optionInvalid(name, "must be an object of strings");
-  }
+  if (value !== undefined && !isTexts(value)) throw optionInvalid(name, "must be an object of strings");
 }
 
 function digest(parts: readonly unknown[]): string {
