@@ -50,14 +50,31 @@ describe("a pasted private key", () => {
       cipher: "aes-256-cbc",
       passphrase: "x",
     });
-    expect(problemOf("no key")).toContain("is no private key");
-    expect(problemOf("./keys/coze.pem")).toContain("is a file's name");
-    expect(problemOf(pem.slice(0, 200))).toContain("is cut");
-    expect(problemOf(pem.slice(0, 300) + pem.slice(308))).toContain("damaged");
-    expect(problemOf(publicKey.export({ type: "spki", format: "pem" }).toString())).toContain("public part");
-    expect(problemOf(locked.toString())).toContain("pass phrase");
-    expect(problemOf(asPem(small))).toContain("2048 bits");
-    expect(problemOf(asPem(curve))).toContain("RSA");
+    const begin = "-----BEGIN PRIVATE KEY-----";
+    for (const text of ["no key", `${"x".repeat(300)}.pem`, "coze.pem.txt"]) {
+      expect(problemOf(text)).toContain("is no private key: give the PEM text, from -----BEGIN");
+    }
+    for (const text of ["./keys/coze.pem", "KEY.JSON", "a.key", `${"x".repeat(295)}.pem`]) {
+      expect(problemOf(text)).toContain("is a file's name: give the text that the file holds");
+    }
+    expect(problemOf(pem.slice(0, 200))).toContain("is cut: its last line, -----END … KEY-----, is missing");
+    expect(problemOf(`${begin}.pem`)).toContain("is cut");
+    expect(problemOf(pem.slice(0, 300) + pem.slice(308))).toContain(
+      "is damaged or not whole; copy it once more",
+    );
+    const publicPem = publicKey.export({ type: "spki", format: "pem" }).toString();
+    const pkcs1Public = publicKey.export({ type: "pkcs1", format: "pem" }).toString();
+    for (const text of [publicPem, pkcs1Public, publicPem.replaceAll("PUBLIC KEY", "CERTIFICATE")]) {
+      expect(problemOf(text)).toContain(
+        "is the public part: give the private key, from -----BEGIN PRIVATE KEY",
+      );
+    }
+    const older = pkcs1.replace("KEY-----\n", "KEY-----\nProc-Type: 4,ENCRYPTED\n");
+    for (const text of [locked.toString(), older]) {
+      expect(problemOf(text)).toContain("is locked by a pass phrase: give it without one (openssl pkcs8");
+    }
+    expect(problemOf(asPem(small))).toContain("must have at least 2048 bits");
+    expect(problemOf(asPem(curve))).toContain("must be an RSA key, for RS256");
   });
 });
 
