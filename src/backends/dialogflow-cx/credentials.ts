@@ -61,11 +61,10 @@ export function defaultCredentials(env: NodeJS.ProcessEnv = process.env): Creden
   };
 }
 
-function gcloudFolder(env: NodeJS.ProcessEnv): string {
-  const { APPDATA } = env;
+function gcloudFolder({ APPDATA, HOME = homedir() }: NodeJS.ProcessEnv): string {
   return process.platform === "win32" && APPDATA !== undefined
     ? join(APPDATA, "gcloud")
-    : join(homedir(), ".config", "gcloud");
+    : join(HOME, ".config", "gcloud");
 }
 
 function readFile(path: string): Credentials {

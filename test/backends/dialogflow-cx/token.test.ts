@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { decodeJwt, decodeProtectedHeader } from "jose";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import {
   type Credentials,
   defaultCredentials,
@@ -40,8 +40,6 @@ async function failure(promise: Promise<unknown>): Promise<AparteError> {
   expect(error).toBeInstanceOf(AparteError);
   return error as AparteError;
 }
-
-afterEach(() => vi.unstubAllEnvs());
 
 describe("Google's token", () => {
   it("is exchanged for a person's refresh token", async () => {
@@ -217,27 +215,29 @@ describe("Google's application-default credentials", () => {
   it("are those of the named file, of gcloud's file, or of the machine, in this order", async () => {
     const home = await mkdtemp(join(tmpdir(), "aparte-test-"));
     try {
-      vi.stubEnv("HOME", home);
-      expect(defaultCredentials({})).toEqual(address("169.254.169.254"));
-      expect(defaultCredentials({ GCE_METADATA_HOST: "a" })).toEqual(address("a"));
-      expect(defaultCredentials({ GCE_METADATA_HOST: "a", GCE_METADATA_IP: "b" })).toEqual(address("b"));
+      const HOME = home;
+      expect(defaultCredentials({ HOME })).toEqual(address("169.254.169.254"));
+      expect(defaultCredentials({ HOME, GCE_METADATA_HOST: "a" })).toEqual(address("a"));
+      expect(defaultCredentials({ HOME, GCE_METADATA_HOST: "a", GCE_METADATA_IP: "b" })).toEqual(
+        address("b"),
+      );
       const folder = join(home, ".config", "gcloud");
       await mkdir(folder, { recursive: true });
       const file = join(folder, "application_default_credentials.json");
       await writeFile(file, JSON.stringify({ ...user, quota_project_id: "p" }));
       const found = { kind: "authorized-user", clientId: "id", clientSecret: "cs", refreshToken: "rt" };
-      expect(defaultCredentials({ GOOGLE_APPLICATION_CREDENTIALS: "" })).toEqual({
+      expect(defaultCredentials({ HOME, GOOGLE_APPLICATION_CREDENTIALS: "" })).toEqual({
         ...found,
         quotaProject: "p",
       });
-      expect(defaultCredentials({ CLOUDSDK_CONFIG: home })).toEqual(address("169.254.169.254"));
+      expect(defaultCredentials({ HOME, CLOUDSDK_CONFIG: home })).toEqual(address("169.254.169.254"));
       const named = join(home, "named.json");
       await writeFile(named, JSON.stringify({ ...user, client_id: "other", quota_project_id: 7 }));
-      expect(defaultCredentials({ GOOGLE_APPLICATION_CREDENTIALS: named })).toEqual({
+      expect(defaultCredentials({ HOME, GOOGLE_APPLICATION_CREDENTIALS: named })).toEqual({
         ...found,
         clientId: "other",
       });
-      expect(() => defaultCredentials({ GOOGLE_APPLICATION_CREDENTIALS: join(home, "none") })).toThrow(
+      expect(() => defaultCredentials({ HOME, GOOGLE_APPLICATION_CREDENTIALS: join(home, "none") })).toThrow(
         expect.objectContaining({ field: "credentials", cause: expect.objectContaining({ code: "ENOENT" }) }),
       );
     } finally {
