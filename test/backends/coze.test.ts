@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { inspect } from "node:util";
 import { type CozeOptions, coze, serviceWords } from "aparte/coze";
+import { decodeJwt } from "jose";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { AskCall, FileInput, JsonValue } from "../../src/backends/backend.ts";
 import { ServiceFailure } from "../../src/backends/http/failure.ts";
@@ -396,6 +397,44 @@ describe("coze tokens", () => {
     expect(emulator.jwts().map(({ sessionName }) => sessionName)).toEqual(["ada", "bob", "ada"]);
   });
 
+  it.each([
+    [401, 59, 1],
+    [401, 62, 2],
+    [401, -59, 1],
+    [400, -62, 2],
+    // Not refused, but broken: what the clock says has nothing to do with it.
+    [500, 3600, 4],
+  ])(
+    "where HTTP %d refuses its JWT and Coze's clock is %d s off, signs %d times",
+    async (status, offset, times) => {
+      const issued: number[] = [];
+      const baseURL = await serve((request, response) => {
+        request.resume();
+        issued.push(Number(decodeJwt(String(request.headers.authorization).replace("Bearer ", "")).iat));
+        response.setHeader("date", new Date(Date.now() + offset * 1000).toUTCString());
+        json(response, { error_code: "invalid_client" }, status);
+      });
+      await failure(backend({ baseURL }).accessToken(call()));
+      expect(issued).toHaveLength(times);
+      if (times === 2) expect(Math.abs((issued[1] ?? 0) - (issued[0] ?? 0) - offset)).toBeLessThan(5);
+    },
+  );
+
+  it("takes a token's life by the service's clock, and asks anew when it is over", async () => {
+    let tokens = 0;
+    const hour = 3_600_000;
+    const baseURL = await serve((request, response) => {
+      request.resume();
+      tokens += 1;
+      const now = Date.now() - 2 * hour;
+      response.setHeader("date", new Date(now).toUTCString());
+      json(response, { access_token: `czs_${tokens}`, expires_in: Math.floor((now + hour) / 1000) });
+    });
+    const { expiresAt } = await backend({ baseURL }).accessToken(call());
+    expect(Math.abs(expiresAt - Date.now() - hour)).toBeLessThan(120_000);
+    expect(tokens).toBe(1);
+  });
+
   it("probes the key, and hints at the region when Coze does not know it", async () => {
     await backend().probe(call().signal);
     const error = await failure(backend({ keyId: "other" }).probe(call().signal));
@@ -667,7 +706,16 @@ describe.each([{ stream: true }, { stream: false }])("coze chat, stream: $stream
   });
 
   it("sends files, with their names where there is no text", async () => {
-    const { service, turn } = await opened(backend({ stream }));
+    let [atOnce, mostAtOnce] = [0, 0];
+    const counting: typeof fetch = async (url, init) => {
+      if (!String(url).endsWith("/v1/files/upload")) return await fetch(url, init);
+      atOnce += 1;
+      mostAtOnce = Math.max(mostAtOnce, atOnce);
+      return await fetch(url, init).finally(() => {
+        atOnce -= 1;
+      });
+    };
+    const { service, turn } = await opened(backend({ stream, fetch: counting }));
     const photo: FileInput = { name: "photo.png", data: new Uint8Array([1, 2]) };
     const paper: FileInput = { name: "paper.pdf", load: async () => new Uint8Array([3]) };
     const [answer] = messagesOf(await all(service.ask(turn("look", { files: [photo, paper] }))));
@@ -685,6 +733,7 @@ describe.each([{ stream: true }, { stream: false }])("coze chat, stream: $stream
     const many = Array.from({ length: 11 }, (_, at) => ({ ...photo, name: `${at}.png` }));
     const [eleven] = messagesOf(await all(service.ask(turn("count", { files: many }))));
     expect(eleven?.match(/\d+\.png/g)).toEqual(many.map((file) => file.name));
+    expect(mostAtOnce).toBe(4);
     const [silent] = messagesOf(await all(service.ask(turn("", { files: [photo] }))));
     expect(silent).toContain('You said: "photo.png"');
     const broken: FileInput = { name: "x.txt", load: () => Promise.reject(new Error("gone")) };
