@@ -1004,6 +1004,32 @@ describe.each([{ stream: true }, { stream: false }])("coze chat, stream: $stream
     expect(requestsTo("/v3/chat/submit_tool_outputs")).toBe(1);
   });
 
+  it("recovers the chat that was begun because the question was over, and not the question", async () => {
+    const { service, turn } = await opened(backend({ stream }));
+    const kept: JsonValue[] = [];
+    await all(service.ask(turn("survey", { keep: (state) => void kept.push(state) })));
+    const answering = turn("hello", { state: kept[0] ?? null, turnId: "turn-2" });
+    emulator.fail({ path: "/v3/chat/submit_tool_outputs", code: 4000 });
+    await all(service.ask(answering));
+    const facts = { chatId: emulator.chats()[1]?.id ?? "" };
+    const recovered = await service.recover({ ...answering, facts });
+    expect(typeof recovered === "string" ? recovered : messagesOf(await all(recovered))).toEqual([
+      expect.stringContaining('You said: "hello"'),
+    ]);
+    for (const [path, code, becomes] of [
+      ["/v3/chat/retrieve", 4200, "conversation-lost"],
+      ["/v3/chat/message/list", 4200, "conversation-lost"],
+      ["/v3/chat/retrieve", 4101, "backend-auth"],
+    ] as const) {
+      const fault = emulator.fail({ path, code, times: 2 });
+      const lost = service
+        .recover({ ...answering, facts })
+        .then((found) => all(found as AsyncIterable<ReplyEvent>));
+      expect(await codeOf(lost)).toBe(becomes);
+      fault.lift();
+    }
+  });
+
   it("recovers the answer to a question: not sent, or its reply", async () => {
     const { service, turn } = await opened(backend({ stream }));
     let state: JsonValue = null;
@@ -1226,17 +1252,32 @@ describe("coze stream", () => {
     expect(requestsTo("/v1/conversation/message/list")).toBe(1);
   });
 
-  it("leaves the chat running when another process goes on with the turn", async () => {
+  it.each(["lease-lost", "closed"] as const)(
+    "leaves the chat running when another process goes on with the turn: %s",
+    async (reason) => {
+      const { service, turn } = await opened();
+      const stop = new AbortController();
+      const begun = emulator.once("chat");
+      const asking = all(service.ask(turn("slow: 20 hello", { signal: stop.signal })));
+      const { id } = await begun;
+      stop.abort(new AparteError(reason, "Another process goes on."));
+      expect(await codeOf(asking)).toBe(reason);
+      expect(requestsTo("/v3/chat/cancel")).toBe(0);
+      const recovered = await service.recover({ ...turn("slow: 20 hello"), facts: { chatId: id } });
+      expect(typeof recovered === "string" ? recovered : messagesOf(await all(recovered))).toHaveLength(1);
+    },
+  );
+
+  it("cancels a chat of which it has heard nothing", async () => {
     const { service, turn } = await opened();
     const stop = new AbortController();
     const begun = emulator.once("chat");
-    const asking = all(service.ask(turn("slow: 20 hello", { signal: stop.signal })));
-    const { id } = await begun;
-    stop.abort(new AparteError("lease-lost", "The lease is lost."));
-    expect(await codeOf(asking)).toBe("lease-lost");
-    expect(requestsTo("/v3/chat/cancel")).toBe(0);
-    const recovered = await service.recover({ ...turn("slow: 20 hello"), facts: { chatId: id } });
-    expect(typeof recovered === "string" ? recovered : messagesOf(await all(recovered))).toHaveLength(1);
+    emulator.fail({ path: "/v3/chat", hangAfter: 0 });
+    const asking = all(service.ask(turn("fail: hang", { signal: stop.signal })));
+    await begun;
+    stop.abort();
+    expect(await codeOf(asking)).toBe("stopped");
+    expect(emulator.chats()[0]?.status).toBe("canceled");
   });
 
   it("cancels when the reader leaves", async () => {
