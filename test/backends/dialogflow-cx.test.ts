@@ -466,7 +466,11 @@ describe("dialogflowCx", () => {
       other.advance(75 * hours);
       emulator.fail({ call: streaming, status: "INVALID_ARGUMENT", message: "Page does not exist." });
       const events = await ada.say("hello");
-      expect(events[0]).toMatchObject({ type: "notice", code: "new-conversation" });
+      expect(events[0]).toEqual({
+        type: "notice",
+        code: "new-conversation",
+        text: "We have not spoken for a while, and I could not go on where we were. We begin anew.",
+      });
       expect(messagesOf(events)).toEqual(['Turn 1. You said: "hello".']);
       expect(emulator.requests()).toHaveLength(3);
       // Another agent under the same name: the place is not for it.
@@ -540,7 +544,11 @@ describe("dialogflowCx", () => {
       const rotated = backend({ accessToken: token, stateSecret: ["the second secret of all", stateSecret] });
       expect(messagesOf(await returns(mine, rotated))).toEqual(known);
       const stranger = await returns(mine, backend({ accessToken: token, stateSecret: "no secret of ours" }));
-      expect(stranger[0]).toMatchObject({ type: "notice", code: "new-conversation" });
+      expect(stranger[0]).toEqual({
+        type: "notice",
+        code: "new-conversation",
+        text: "We have not spoken for a while, and I could not go on where we were. We begin anew.",
+      });
       expect(messagesOf(stranger)).toEqual(["Turn 1. You have not told me your name."]);
     });
 
@@ -568,7 +576,11 @@ describe("dialogflowCx", () => {
       expect(JSON.stringify(ada.state()).length).toBeLessThan(1500);
       emulator.advance(25 * hours);
       const events = await ada.say("where am I?");
-      expect(events[0]).toMatchObject({ type: "notice", code: "new-conversation" });
+      expect(events[0]).toEqual({
+        type: "notice",
+        code: "new-conversation",
+        text: "We have not spoken for a while. I know where we were, but not all of what you told me.",
+      });
       expect(lastTurn()).toMatchObject({ page: "Size", parameters: { notes: parameters.notes } });
       expect(lastTurn()?.parameters).not.toHaveProperty("name");
     });
@@ -578,7 +590,11 @@ describe("dialogflowCx", () => {
       await ada.say("my name is Ada");
       expect(ada.state()).not.toHaveProperty("place");
       emulator.advance(25 * hours);
-      expect((await ada.say("hello"))[0]).toMatchObject({ type: "notice", code: "new-conversation" });
+      expect((await ada.say("hello"))[0]).toEqual({
+        type: "notice",
+        code: "new-conversation",
+        text: "We have not spoken for a while, and I could not go on where we were. We begin anew.",
+      });
     });
   });
 

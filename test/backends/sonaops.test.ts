@@ -758,9 +758,10 @@ describe("sonaops' stream", () => {
 
   it("lets a reader of one's own read it", async () => {
     const { ask } = await opened({
-      baseURL: await streaming("data: +one\n\ndata: +two\n\ndata: =one two.\n\ndata: ok\n\n"),
+      baseURL: await streaming("data: +\n\ndata: +one\n\ndata: +two\n\ndata: =one two.\n\ndata: ok\n\n"),
       reader: ({ data }) => {
         if (data === "ok") return { type: "saved" };
+        if (data === "+") return { type: "text", delta: "" };
         if (data.startsWith("=")) return { type: "message", text: data.slice(1) };
         return { type: "text", delta: data.slice(1) };
       },
@@ -915,6 +916,16 @@ describe("sonaops' profiles", () => {
     expect(service.requests().map(({ status }) => status)).toEqual([401, 200, 200, 200]);
     expect(log).toEqual([{ profile: "B", refused: "A" }]);
     expect(service.conversationsOpened).toBe(3);
+  });
+
+  it("keeps to the one that was taken, whatever is refused afterwards", async () => {
+    const service = await start({ profile: "A" });
+    const log: unknown[] = [];
+    const made = unnamed(service, log);
+    await made.open(call());
+    service.fail({ refuse: "unauthorized" });
+    expect((await failure(made.open(call()))).code).toBe("backend-auth");
+    expect([service.requests().length, log]).toEqual([2, []]);
   });
 
   it("tells refused credentials where neither is taken, and keeps to the one that is named", async () => {
