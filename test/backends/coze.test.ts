@@ -1039,6 +1039,12 @@ describe.each([{ stream: true }, { stream: false }])("coze chat, stream: $stream
     await all(service.ask(turn("survey", { keep })));
     const answering = turn("Ada", { state, turnId: "turn-2" });
     expect(await service.recover(answering)).toBe("not-sent");
+    // Coze has forgotten the chat with the question, or cannot tell.
+    const forgotten = emulator.fail({ path: "/v3/chat/retrieve", code: 4001 });
+    expect(await service.recover(answering)).toBe("not-sent");
+    expect([forgotten.hits, requestsTo("/v1/conversation/message/list")]).toEqual([1, 1]);
+    emulator.fail({ path: "/v3/chat/retrieve", code: 4011 });
+    expect(await codeOf(service.recover(answering))).toBe("backend-quota");
     await all(service.ask(answering));
     const recovered = await service.recover({ ...answering, keep });
     expect(typeof recovered === "string" ? recovered : messagesOf(await all(recovered))).toEqual([
@@ -1487,6 +1493,31 @@ describe("coze stream", () => {
     });
   });
 
+  it.each([
+    [4016, "answered"],
+    [4009, "answered"],
+    [4002, "conversation-lost"],
+    [4011, "backend-quota"],
+  ])("takes an error that is a stream's first event for a refusal: %d", async (code, becomes) => {
+    const { turn } = await opened();
+    let chats = 0;
+    const baseURL = await chatServer((response) => {
+      chats += 1;
+      if (chats === 1) return sse(response, streamOf(frame("error", { code })));
+      return sse(
+        response,
+        streamOf(
+          frame("conversation.message.completed", answer("answered")),
+          frame("conversation.chat.completed", chatObject()),
+        ),
+      );
+    });
+    const asking = all(backend({ baseURL }).ask(turn("hi")));
+    if (becomes === "answered") expect(messagesOf(await asking)).toEqual([becomes]);
+    else expect(await codeOf(asking)).toBe(becomes);
+    expect(chats).toBe(becomes === "answered" ? 2 : 1);
+  });
+
   it("reuses the connection of a stream that ended well", async () => {
     const ports = new Set<number | undefined>();
     const { turn } = await opened();
@@ -1884,6 +1915,8 @@ describe("coze lookups", () => {
       content_type: "object_string",
     });
     const card = (content: unknown) => ({ content: JSON.stringify(content), content_type: "card" });
+    const nested = (times: number) =>
+      JSON.parse(`${"[".repeat(times)}{"text":"deep"}${"]".repeat(times)}`) as unknown;
     const rows: [object, string][] = [
       [{ content: "plain", content_type: "text" }, "plain"],
       [{ content: '[{"type":"text"}]' }, '[{"type":"text"}]'],
@@ -1914,6 +1947,8 @@ describe("coze lookups", () => {
       [card({ TITLE: " same ", text: "same", style: "dark", title2: "no" }), "same"],
       [card([{ rows: [{ deep: { text: '["inner"]' } }, { text: "{no json" }] }]), "inner\n{no json"],
       [card({ text: " ", count: 7 }), "[card]"],
+      [card(nested(19)), "deep"],
+      [card(nested(20)), "[card]"],
       [{ content: "no json", content_type: "card" }, "[card]"],
     ];
     const data = rows.map(([more], at) => ({ id: `m${at}`, role: at % 2 ? "user" : "assistant", ...more }));

@@ -1,5 +1,6 @@
 import { AparteError } from "../../errors.ts";
 import type { JsonObject } from "../backend.ts";
+import { fieldsOf } from "../http/json.ts";
 import { forTurn, type Settings } from "./options.ts";
 import type { Place } from "./sealed-place.ts";
 
@@ -35,15 +36,12 @@ export function readInput(settings: Settings, turn: DialogflowTurn): DialogflowI
 }
 
 function isOneOf(input: unknown): input is DialogflowInput {
-  if (typeof input !== "object" || input === null) return false;
-  const members = Object.entries(input);
-  const [name, value] = members[0] ?? [];
-  if (members.length !== 1) return false;
+  const [[name, value] = [], ...others] = Object.entries(fieldsOf(input));
+  if (others.length > 0) return false;
   if (name === "text" || name === "event" || name === "intent")
     return typeof value === "string" && value !== "";
-  if (name !== "dtmf" || typeof value !== "object" || value === null) return false;
-  const { digits, finishDigit = "" } = value as { digits?: unknown; finishDigit?: unknown };
-  return typeof digits === "string" && typeof finishDigit === "string";
+  const { digits, finishDigit = "" } = fieldsOf(value);
+  return name === "dtmf" && typeof digits === "string" && typeof finishDigit === "string";
 }
 
 /** A `detectIntent` request. The session's name is in the path alone. */
