@@ -6,7 +6,7 @@ import { inspect } from "node:util";
 import { type CozeOptions, coze, serviceWords } from "aparte/coze";
 import { decodeJwt } from "jose";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { AskCall, FileInput, JsonValue } from "../../src/backends/backend.ts";
+import type { AskCall, FileInput, JsonValue, SharedToken, SharedTokens } from "../../src/backends/backend.ts";
 import { ServiceFailure } from "../../src/backends/http/failure.ts";
 import { type CozeEmulator, startCozeEmulator } from "../../src/emulators/coze/index.ts";
 import { AparteError } from "../../src/errors.ts";
@@ -236,6 +236,27 @@ describe("coze tokens", () => {
     third.attach({});
     await third.accessToken(call("bob"));
     expect(emulator.signatures).toBe(3);
+  });
+
+  it("takes a session's token from the shelf that its processes share", async () => {
+    const shelf = new Map<string, SharedToken>();
+    const sharedTokens: SharedTokens = {
+      get: async (key) => shelf.get(key),
+      set: async (key, token) => void shelf.set(key, token),
+      delete: async (key) => void shelf.delete(key),
+      once: async (key, mint) => {
+        const token = shelf.get(key) ?? (await mint());
+        shelf.set(key, token);
+        return token;
+      },
+    };
+    const tokens: string[] = [];
+    for (let process = 0; process < 2; process++) {
+      const service = backend();
+      service.attach({ sharedTokens });
+      tokens.push((await service.accessToken(call())).token);
+    }
+    expect([new Set(tokens).size, emulator.signatures]).toEqual([1, 1]);
   });
 
   it("asks at the account's or enterprise's path, with scope and session context", async () => {
@@ -1574,6 +1595,8 @@ describe("coze stream", () => {
     const down = emulator.fail({ path: "/v3/chat", page: 503, body: "", times: 99 });
     const error = await failure(all(service.ask(turn("again", { turnId: "turn-2" }))));
     expect([error.code, error.retryable, down.hits]).toEqual(["backend-unavailable", true, 3]);
+    // Once for each that may have run, and not again to cancel what is not there.
+    expect(requestsTo("/v1/conversation/message/list")).toBe(2 + 3);
     expect(emulator.chats()).toHaveLength(1);
   });
 
@@ -1759,6 +1782,8 @@ describe("coze recovery", () => {
 
   it("cancels the chat that runs, also where its id is not known, and does not know what became of it", async () => {
     const { service, turn, conversation } = await opened();
+    await service.cancel(conversation);
+    expect(requestsTo("/v3/chat/cancel")).toBe(0);
     const begun = emulator.once("chat");
     const asked = turn("fail: hang");
     const dead = service.ask(asked)[Symbol.asyncIterator]();
@@ -2029,6 +2054,12 @@ describe("coze deadlines", () => {
     await hangs.hit;
     leave.abort();
     expect(await codeOf(uploading)).toBe("stopped");
+    const other = new AbortController();
+    const token = emulator.fail({ path: "/api/permission/oauth2/token", hang: true });
+    const minting = backend().find({ ...call(), signal: other.signal });
+    await token.hit;
+    other.abort();
+    expect(await codeOf(minting)).toBe("stopped");
   });
 });
 
