@@ -1367,18 +1367,23 @@ describe("coze stream", () => {
     }
   });
 
-  it("closes the connection of a stream that stays open after its end", async () => {
+  it("closes the connection of a stream that stays open after its end, or that its reader leaves", async () => {
     const { turn } = await opened();
-    let close = () => {};
-    const closed = new Promise<void>((resolve) => {
-      close = resolve;
-    });
-    const baseURL = await chatServer((response) => {
-      response.once("close", close);
-      sse(response, streamOf(frame("conversation.chat.completed", chatObject())), false);
-    });
-    await all(backend({ baseURL }).ask(turn("hi")));
-    await closed;
+    const end = frame("conversation.chat.completed", chatObject());
+    for (const body of [end, frame("conversation.message.delta", answer("one"))]) {
+      let close = () => {};
+      const closed = new Promise<void>((resolve) => {
+        close = resolve;
+      });
+      const baseURL = await chatServer((response) => {
+        response.once("close", close);
+        sse(response, streamOf(body), false);
+      });
+      const events = backend({ baseURL }).ask(turn("hi"));
+      if (body === end) await all(events);
+      else for await (const _ of events) break;
+      await closed;
+    }
   });
 
   it.each([
@@ -1455,7 +1460,13 @@ describe("coze stream", () => {
       frame("conversation.message.completed", answer("{}", { id: "m5", type: "function_call" })),
       frame(
         "conversation.chat.completed",
-        chatObject({ usage: { token_count: "3", output_count: null, input_count: 1 } }),
+        // What a chat wants is of no account once it has ended.
+        chatObject({
+          usage: { token_count: "3", output_count: null, input_count: 1 },
+          required_action: {
+            submit_tool_outputs: { tool_calls: [{ id: "t1", function: { name: "count" } }] },
+          },
+        }),
       ),
     );
     const baseURL = await chatServer((response) => sse(response, body));
@@ -1762,7 +1773,11 @@ describe("coze recovery", () => {
     void dead.next();
     const { id } = await begun;
     const other = backend();
-    expect(await messages(await other.recover({ ...asked, facts: { chatId: id } }))).toHaveLength(1);
+    const notes: unknown[] = [];
+    const note = (facts: JsonValue) => void notes.push(facts);
+    expect(await messages(await other.recover({ ...asked, note, facts: { chatId: id } }))).toHaveLength(1);
+    // It is known already.
+    expect(notes).toEqual([]);
     expect(emulator.chats()).toHaveLength(1);
   });
 
