@@ -588,6 +588,11 @@ describe("coze conversations", () => {
     expect(await service.find(session)).toBe(id);
     expect(await service.find({ ...session, agent: "a" })).toBeUndefined();
     expect(await backend().find(session)).toBeUndefined();
+    // Coze takes 512 characters of meta data.
+    const long = { ...call(), agent: "a".repeat(600) };
+    const longId = await service.open(long);
+    expect(emulator.conversations()[1]?.metaData.aparte).toHaveLength(512);
+    expect(await service.find(long)).toBe(longId);
   });
 
   it.each<[string, string, (service: ReturnType<typeof coze>) => Promise<unknown>]>([
@@ -1548,6 +1553,29 @@ describe("coze stream", () => {
     if (becomes === "answered") expect(messagesOf(await asking)).toEqual([becomes]);
     else expect(await codeOf(asking)).toBe(becomes);
     expect(chats).toBe(becomes === "answered" ? 2 : 1);
+  });
+
+  it("asks the person what the agent asks in its call alone, also where it has answered before", async () => {
+    const kept: JsonValue[] = [];
+    const stop = (call: object) =>
+      frame(
+        "conversation.chat.requires_action",
+        chatObject({ required_action: { submit_tool_outputs: { tool_calls: [call] } } }),
+      );
+    const tool = stop({ id: "t1", type: "function", function: { name: "count", arguments: "" } });
+    const question = stop({ id: "t2", type: "reply_message", function: { arguments: "Which?" } });
+    const baseURL = await serve((request, response) => {
+      request.resume();
+      if (request.url?.endsWith("/token")) return json(response, { access_token: "czs_x", expires_in: 900 });
+      const isFirst = request.url?.startsWith("/v3/chat?");
+      const said = frame("conversation.message.completed", answer("One moment."));
+      return sse(response, isFirst ? streamOf(said, tool) : streamOf(question));
+    });
+    const turn = { ...call(), conversationId: "7", turnId: "t", text: "hi", files: [] };
+    const service = backend({ baseURL, tools: { count: () => "1" } });
+    const events = await all(service.ask({ ...turn, keep: (state) => void kept.push(state) }));
+    expect(messagesOf(events)).toEqual(["One moment.", "Which?"]);
+    expect(kept).toEqual([{ asked: { chatId: "c1", callIds: ["t2"], outputs: [], shown: ["m1"] } }]);
   });
 
   it("reuses the connection of a stream that ended well", async () => {

@@ -1004,7 +1004,8 @@ describe("sonaops' deadlines", () => {
     const { ask } = await opened({ idleTimeout: 10_000 });
     emulator.fail({ path: streamPath, delayMs: 50 });
     expect(await answer(ask("hello"))).toContain("hello");
-    const impatient = await opened({ idleTimeout: 30 });
+    // Long enough for a busy machine to have sent it.
+    const impatient = await opened({ idleTimeout: 500 });
     emulator.fail({ path: streamPath, hang: true });
     expect((await failure(all(impatient.ask("hello")))).code).toBe("backend-timeout");
     expect(requestsTo(streamPath)).toBe(2);
