@@ -376,8 +376,9 @@ describe("dialogflowCx", () => {
       const { currentPage, parameters } = lastTurn()?.queryParams ?? {};
       expect(next.start).toEqual({ currentPage, parameters });
       await say("bye");
+      // The turn's end is written when its answer was read.
+      await expect.poll(async () => (await mapper.resolve(ada)).start).toBeUndefined();
       const afterEnd = await mapper.resolve(ada);
-      expect(afterEnd.start).toBeUndefined();
       await say("hello");
       expect(afterEnd.conversationId).toBe(lastTurn()?.sessionId);
       expect(afterEnd.conversationId).not.toBe(next.conversationId);
