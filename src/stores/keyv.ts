@@ -99,7 +99,7 @@ export function keyvRecords(keyv: Keyv): Records {
     get: (key) => keyv.get(key),
     set,
     setIfAbsent: (key, value, ttlMs) => {
-      const before = writes.get(key) ?? Promise.resolve(false);
+      const before = writes.get(key) ?? Promise.resolve();
       const write = before
         .catch(() => {}) // Told to whoever made that write.
         .then(async () => {

@@ -143,8 +143,10 @@ describeWithRedis("A store on Redis", () => {
       });
     // Nothing that was given up was carried out later.
     expect(await store.records.get("key")).toBeUndefined();
-    expect(log.said).toContain("warn: the connection to Redis is lost; it is being made again");
-    expect(log.said).toContain("warn: the connection to Redis is back");
+    for (const what of ["connection", "connection for wakes"]) {
+      expect(log.said).toContain(`warn: the ${what} to Redis is lost; it is being made again`);
+      await expect.poll(() => log.said).toContain(`warn: the ${what} to Redis is back`);
+    }
   });
 
   it("closes the connections that it made, also while they are made again", async () => {

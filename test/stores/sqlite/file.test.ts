@@ -47,7 +47,10 @@ describe("A SQLite file", () => {
       const invalid = (field: string) => expect.objectContaining({ code: "option-invalid", field });
       await expect(openStore("sqlite:")).rejects.toEqual(invalid("store"));
       const options = { durability: "half" as "full" };
-      await expect(openStore(`sqlite:${path}`, options)).rejects.toEqual(invalid("durability"));
+      await expect(openStore(`sqlite:${path}`, options)).rejects.toMatchObject({
+        ...{ code: "option-invalid", field: "durability" },
+        message: expect.stringContaining('"normal" or "full"'),
+      });
     }));
 
   it.each(["normal", "full"] as const)("keeps what was committed with %s durability", (durability) =>
