@@ -103,14 +103,14 @@ export const faults = [
   {
     name: "an answer that is not written down",
     file: "turn/delivery.js",
-    from: 'if (!isKept || place.turn?.phase === "answered")\n                return;',
-    to: "return;",
+    from: 'if (isKept && place.turn?.phase !== "answered") {',
+    to: "if (false) {",
     within: 60_000,
   },
   {
     name: "a delivery that does not say that it is repeated",
     file: "turn/delivery.js",
-    from: "return !this.#isFirst || (this.#deliverer.place?.turn?.attempt ?? 1) > 1;",
+    from: "return !this.#isFirst || (this.#deliverer.place?.attempt ?? 1) > 1;",
     to: "return false;",
     within: 200,
   },
@@ -138,8 +138,8 @@ export const faults = [
   {
     name: "a message that was given up and is not taken back",
     file: "lane/lane.js",
-    from: "if (wasSent && key !== undefined)",
-    to: "if (false)",
+    from: "if (key !== undefined)\n                this.#takeBack(key, sentUntil);",
+    to: "",
     within: 200,
   },
   {

@@ -1,4 +1,5 @@
 import { randomInt } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import { runSchedule, type Schedule, simulate } from "aparte/testing";
 import { describe, expect, it } from "vitest";
 import { builtRoot } from "../build.ts";
@@ -104,6 +105,16 @@ describe("the simulator", () => {
     const { failures } = await simulateWith(await builtRoot(), fault, fault.within);
 
     expect(failures).toHaveLength(1);
+  });
+
+  it("has faults to be tried with that fit the code", async () => {
+    const root = await builtRoot();
+    const places = faults.map(async ({ file, from }) =>
+      (await readFile(`${root}/src/${file}`, "utf8")).split(from),
+    );
+    for (const [index, place] of (await Promise.all(places)).entries()) {
+      expect(place.length - 1, faults[index]?.name).toBe(1);
+    }
   });
 
   it("does the same again for the same seed", async () => {
