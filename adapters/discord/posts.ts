@@ -112,11 +112,18 @@ export class Posts {
     if (!delivery.isRepeated || partAddress(address, index).interaction !== undefined) return undefined;
     this.#found ??= await api.postsAfter(address, botId, signal);
     const isOther = (found: APIMessage) => isAside(found) || this.#posts.some(({ id }) => id === found.id);
-    return this.#found.find((found) => {
+    // Parts stand behind each other, up to where another answer begins: another one's part may have the same text.
+    const before = this.#posts[index - 1];
+    const from = before === undefined ? 0 : this.#found.findIndex(({ id }) => id === before.id) + 1;
+    if (before !== undefined && from === 0) return undefined;
+    for (const found of this.#found.slice(from)) {
       const { message_reference: reference, content } = found;
-      const isFirst = index === 0 && reference?.message_id === address.messageId;
-      return !isOther(found) && (isFirst || (!reference && content === text.content.trim()));
-    });
+      if (isOther(found)) continue;
+      if (index === 0 && reference?.message_id === address.messageId) return found;
+      if (reference === undefined && content === text.content.trim()) return found;
+      if (index > 0 && reference !== undefined) return undefined;
+    }
+    return undefined;
   }
 
   async #edit(index: number, { id }: Post, text: PostText, signal: AbortSignal): Promise<void> {

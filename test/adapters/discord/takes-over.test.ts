@@ -114,6 +114,30 @@ describe("discord delivers for another process", () => {
     expect(server.shown().map(({ content }) => content)).toEqual(["Half of the answer, and the rest."]);
   });
 
+  it("and takes no part of another answer for one of its own, however alike they are", async () => {
+    const server = await startServer();
+    const bot = await startBot(server);
+    const [message, other] = [question(server), question(server)];
+    const words = "word ".repeat(500).trim();
+    const first = reply({ type: "text", delta: `One. ${words.slice(0, 100)}` });
+    const left = bot.adapter.deliver(message, first.delivery);
+    await server.until(() => server.shown().length === 1);
+    first.lose();
+    first.log.push({ type: "text", delta: " and more" });
+    first.log.end();
+    await expect(left).rejects.toMatchObject({ code: "lease-lost" });
+    const others = reply({ type: "message", text: `Two. ${words}` });
+    others.log.end();
+    await bot.adapter.deliver(other, others.delivery);
+    const second = deliveryOf({ posts: JSON.parse(JSON.stringify(first.posted())) });
+    second.log.push({ type: "message", text: `One. ${words}` });
+    second.log.end();
+    await bot.adapter.deliver(message, second.delivery);
+    const shown = server.shown().map(({ content }) => content);
+    expect(shown.map((content) => content.split(" ")[0])).toEqual(["One.", "Two.", "word", "word"]);
+    expect(`${shown[0]} ${shown[3]}`).toBe(`One. ${words}`);
+  });
+
   it("into the answer that is there, and not into what a third one said that could not take the message", async () => {
     const server = await startServer();
     const bot = await startBot(server);
