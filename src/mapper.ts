@@ -293,11 +293,19 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
     return this.#operations.runWith(speaker, "inLane", agentName, async (session, agent, backend) => {
       const { alwaysFind } = this.#settings;
       const mapping = await mappingIn(session, agent, backend, { alwaysFind, isFresh: false });
-      const current: { session: Session | undefined; agent: string } = { session, agent };
+      const { signal } = session;
+      let isOver = false;
+      const current: CurrentLane = {
+        agent,
+        get session() {
+          // Aborted: the lane has gone on, and what is changed later would be written nowhere.
+          return isOver || signal.aborted ? undefined : session;
+        },
+      };
       try {
-        return await this.#host.current.run(current, () => run({ ...mapping, signal: session.signal }));
+        return await this.#host.current.run(current, () => run({ ...mapping, signal }));
       } finally {
-        current.session = undefined;
+        isOver = true;
       }
     });
   }

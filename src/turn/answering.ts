@@ -22,9 +22,9 @@ export class Answering implements CurrentLane {
     this.#turn = turn;
   }
 
-  /** The session, while the turn has not ended. */
+  /** The session, while the turn has not ended and is this process's: what is changed later would be written nowhere. */
   get session(): Session | undefined {
-    return this.#isOver ? undefined : this.#turn.session;
+    return this.#isOver || this.#turn.place.isLost ? undefined : this.#turn.session;
   }
 
   /** The agent that is asked, once it is known. */

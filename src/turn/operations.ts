@@ -114,7 +114,8 @@ export class Operations {
     const whole = async () => {
       const session = new Session(name, speaker, place, stop, place.record);
       const result = await run(session);
-      await place.end(session.changed);
+      // Where it came too late, the lane has gone on, and may have been let go of.
+      if (!place.isEnding) await place.end(session.changed);
       return result;
     };
     try {

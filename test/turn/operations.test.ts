@@ -7,6 +7,9 @@ import { cut, TestStore } from "../support/test-store.ts";
 
 const ann: Speaker = { platform: "chat", tenant: "acme", user: "ann" };
 
+const second = 1_000;
+const minute = 60 * second;
+
 let clock: TestClock;
 let store: TestStore;
 
@@ -82,6 +85,70 @@ describe("An operation on a session", () => {
     a.view.intercept = (_, run) => run();
     await clock.pass(leaseTime);
     expect(signal?.reason).toMatchObject({ code: "lease-lost" });
+  });
+
+  it("that comes to its end after its time leaves alone what runs since", async () => {
+    const { mapper, agent, platform, receive } = bot({ turnTimeout: minute });
+    agent.reply = (text) => `re ${text}`;
+    await receive("m1");
+    await settled();
+    let clear = () => {};
+    agent.clear = () => new Promise<void>((resolve) => (clear = resolve));
+    const reset = expect(mapper.reset(ann)).rejects.toMatchObject({ code: "turn-timeout" });
+    await clock.pass(minute);
+    await reset;
+    agent.reply = undefined;
+    await receive("m2");
+    await settled();
+    clear();
+    await settled();
+    expect(agent.texts).toEqual(["m1", "m2"]);
+    agent.last.answer("re m2");
+    await settled();
+    expect(platform.shown).toEqual(["re m1", "re m2"]);
+  });
+
+  it("within inLane is a turn of its own once that took too long", async () => {
+    const { mapper } = bot({ turnTimeout: minute });
+    await mapper.pause(ann);
+    let goOn = () => {};
+    const waits = new Promise<void>((resolve) => (goOn = resolve));
+    let resumed: Promise<void> | undefined;
+    const ran = mapper.inLane(ann, async () => {
+      await waits;
+      resumed = mapper.resume(ann);
+    });
+    const late = expect(ran).rejects.toMatchObject({ code: "turn-timeout" });
+    await clock.pass(minute);
+    await late;
+    goOn();
+    await settled();
+    await resumed;
+    expect(await mapper.export(ann)).not.toHaveProperty("isPaused");
+  });
+
+  it("within a middleware is a turn of its own once another process has the turn", async () => {
+    const [a, b] = [bot(), bot()];
+    let goOn = () => {};
+    const waits = new Promise<void>((resolve) => (goOn = resolve));
+    let paused: Promise<void> | undefined;
+    a.mapper.use(async () => {
+      await waits;
+      paused = a.mapper.pause(ann);
+    });
+    b.agent.reply = (text) => `re ${text}`;
+    await a.receive("m1");
+    await settled();
+    const there = a.view.intercept;
+    a.view.intercept = cut;
+    await clock.pass(leaseTime * 2);
+    expect(b.platform.shown).toEqual(["re m1"]);
+    a.view.intercept = there;
+    await clock.pass(second);
+    goOn();
+    await settled();
+    await paused;
+    expect(await b.mapper.export(ann)).toHaveProperty("isPaused", true);
   });
 
   it("fails as it failed where its lane cannot be left, and the log says so", async () => {
