@@ -80,14 +80,12 @@ export class Session {
   changeConversation(agent: string, conversation: ConversationRecord | undefined): void {
     const { [agent]: _, ...others } = this.#record.conversations;
     const conversations = conversation === undefined ? others : { ...others, [agent]: conversation };
-    this.#record = { ...this.#record, conversations };
-    this.#isChanged = true;
+    this.#change({ ...this.#record, conversations });
   }
 
   /** The person's own choice of agent. */
   choose(agent: string): void {
-    this.#record = { ...this.#record, agent };
-    this.#isChanged = true;
+    this.#change({ ...this.#record, agent });
   }
 
   /** An answer that could not be delivered; undefined: the person was told of it. */
@@ -100,13 +98,20 @@ export class Session {
   /** Keeps the agents silent, or no longer. */
   pause(isPaused: boolean): void {
     const { isPaused: _, ...record } = this.#record;
-    this.#record = isPaused ? { ...record, isPaused } : record;
-    this.#isChanged = true;
+    this.#change(isPaused ? { ...record, isPaused } : record);
   }
 
-  /** Deletes the record when the turn ends. */
+  /** Deletes the record when the turn ends. What is changed in the turn afterwards begins a new one. */
   erase(): void {
+    const { speaker } = this.#record;
+    this.#record = { v: 1, speaker, createdAt: this.#place.storeNow(), conversations: {} };
     this.#isErased = true;
+  }
+
+  #change(record: SessionRecord): void {
+    this.#record = record;
+    this.#isChanged = true;
+    this.#isErased = false;
   }
 
   /** Writes the record now. */

@@ -171,10 +171,7 @@ export class Deliverer {
     if (first !== undefined) return first;
     if (isKept && place.turn?.phase !== "answered") {
       const answer = this.log.stored(place.storeNow());
-      await place.advance(
-        { phase: "answered", answer, ...this.#postsToWrite() },
-        session?.changed ?? undefined,
-      );
+      await place.advance({ phase: "answered", answer, ...this.#postsToWrite() }, session?.changed);
     }
     return delivered;
   }

@@ -1,6 +1,6 @@
 import type { MapperOptions, Speaker } from "aparte";
 import { beforeEach, describe, expect, it } from "vitest";
-import { type BotInTest, botOf } from "../support/bot.ts";
+import { type BotInTest, botOf, PlatformError } from "../support/bot.ts";
 import { leaseTime } from "../support/owner.ts";
 import { settled, TestClock } from "../support/test-clock.ts";
 import { cut, TestStore } from "../support/test-store.ts";
@@ -175,5 +175,47 @@ describe("An operation on a session", () => {
     });
     await expect(mapper.pause({ ...ann, user: "" })).rejects.toMatchObject({ field: "user" });
     expect(await mapper.forget(unknown)).toMatchObject({ found: false });
+  });
+});
+
+describe("forget in a middleware", () => {
+  function forgets(a: BotInTest): void {
+    a.mapper.use(async ({ text, message, say }, next) => {
+      if (text.startsWith("/forget")) await a.mapper.forget(message);
+      if (text === "/forget") say("forgotten");
+      else await next();
+    });
+  }
+
+  it("has erased the session also where the answer is left to another process", async () => {
+    const [a, b] = [bot(), bot()];
+    forgets(a);
+    a.agent.reply = (text) => `re ${text}`;
+    await a.receive("m1");
+    await settled();
+    a.platform.beforePost = () => Promise.reject(new PlatformError({ passes: true }));
+    await a.receive("m2", "/forget");
+    await settled();
+    const closed = a.mapper.close();
+    await clock.pass(leaseTime * 2);
+    await closed;
+    expect(b.platform.shown).toEqual(["forgotten"]);
+    expect(await b.mapper.export(ann)).toBeUndefined();
+  });
+
+  it("lets what is asked next in the turn begin a new session", async () => {
+    const a = bot();
+    forgets(a);
+    const removed: string[] = [];
+    a.agent.remove = async ({ conversationId }) => {
+      removed.push(conversationId);
+    };
+    a.agent.reply = (text) => `re ${text}`;
+    await a.receive("m1");
+    await a.receive("m2", "/forget, then: hello");
+    await settled();
+    expect(removed).toEqual(["c1"]);
+    expect(a.agent.last.call.conversationId).toBe("c2");
+    expect(await a.mapper.export(ann)).toMatchObject({ conversations: { helper: "c2" } });
   });
 });
