@@ -78,7 +78,7 @@ export class SessionNames {
     let name = this.#born.get(session.name);
     if (name === undefined) {
       name = await rekeyed.bornAs(session.name);
-      name ??= others.length === 0 ? session.name : await this.#bornAs(session, others);
+      name ??= others.length === 0 ? session.name : await this.#agreedName(session, others);
       if (this.#born.size >= maxRemembered) this.#born.clear();
       this.#born.set(session.name, name);
     }
@@ -94,18 +94,28 @@ export class SessionNames {
     return within(clock, hookTimeout, found, () => new AparteError("turn-timeout", problem));
   }
 
+  /** Kept at once: a session that is forgotten by the end of the rotation would not tell any more which name it had. */
+  async #agreedName(session: SessionIdentity, others: readonly string[]): Promise<string> {
+    const born = await this.#bornAs(session, others);
+    if (born !== session.name) await this.#options.rekeyed.keep(born, session.speaker);
+    return born;
+  }
+
   /**
    * The name that the session was born with. Copies that know the same secrets in different orders meet at a record
    * whose key is the same for all of them; whoever writes it first decides, for all time.
    */
   async #bornAs({ name, speaker }: SessionIdentity, others: readonly string[]): Promise<string> {
-    const { records } = this.#options;
-    const names = [name, ...others.map((secret) => sessionName(speaker, secret))];
-    const meeting = `name:${[...names].sort()[0]}`;
+    const { records, rekeyed } = this.#options;
+    const made = [name, ...others.map((secret) => sessionName(speaker, secret))];
+    // A secret that is replaced now may have replaced another one before.
+    const kept = (await Promise.all(made.slice(1).map((each) => rekeyed.bornAs(each)))).filter(isDefined);
+    const names = [...made, ...kept];
+    const meeting = `name:${[...made].sort()[0]}`;
     const agreed = await records.get<string>(meeting);
     if (agreed !== undefined && names.includes(agreed)) return agreed;
     const known = await Promise.all(names.map((candidate) => records.get(sessionKey(candidate))));
-    const born = names[known.findIndex((record) => record !== undefined)] ?? name;
+    const born = names[known.findIndex((record) => record !== undefined)] ?? kept[0] ?? name;
     if (await records.setIfAbsent(meeting, born)) return born;
     const decided = await records.get<string>(meeting);
     return decided !== undefined && names.includes(decided) ? decided : born;
@@ -124,4 +134,8 @@ export class SessionNames {
     }
     return { name, speaker: who };
   }
+}
+
+function isDefined(name: string | undefined): name is string {
+  return name !== undefined;
 }

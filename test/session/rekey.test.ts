@@ -61,6 +61,40 @@ describe("A rotation of secrets", () => {
     expect(await say(after, "new", "m8")).toBe("c4");
   });
 
+  it("can follow another one, and what was named before both is found", async () => {
+    const newest = "Zt5hY1uKq8RwNe3XjVb6LdPo9CsAi2Fm";
+    await say(bot(oldSecret), "ann", "m1");
+    await bot([newSecret, oldSecret]).mapper.rekey();
+    const during = bot([newest, newSecret]);
+    expect(await say(during, "ann", "m2")).toBe("c1");
+    const { sessionName } = await during.mapper.resolve(ann);
+    await during.mapper.forget(ann);
+    await during.mapper.rekey();
+    expect((await bot([newest, newSecret]).mapper.resolve(ann)).sessionName).toBe(sessionName);
+    expect((await bot(newest).mapper.resolve(ann)).sessionName).toBe(sessionName);
+    expect((await bot(newSecret).mapper.resolve(ann)).sessionName).toBe(sessionName);
+  });
+
+  it("finds who was forgotten in the first one, and comes in the second one", async () => {
+    const newest = "Zt5hY1uKq8RwNe3XjVb6LdPo9CsAi2Fm";
+    await say(bot(oldSecret), "ann", "m1");
+    const first = bot([newSecret, oldSecret]);
+    await first.mapper.rekey();
+    await first.mapper.forget(ann);
+    const { sessionName } = await bot([newest, newSecret]).mapper.resolve(ann);
+    expect((await bot(newSecret).mapper.resolve(ann)).sessionName).toBe(sessionName);
+  });
+
+  it("loses nobody who was forgotten in it, and came back before the old secret was dropped", async () => {
+    await say(bot(oldSecret), "ann", "m1");
+    const during = bot([newSecret, oldSecret]);
+    await say(during, "ann", "m2");
+    await during.mapper.forget(ann);
+    await during.mapper.rekey();
+    const conversation = await say(during, "ann", "m3");
+    expect(await say(bot(newSecret), "ann", "m4")).toBe(conversation);
+  });
+
   it("without it loses what the old secret named", async () => {
     expect(await say(bot(oldSecret), "ann", "m1")).toBe("c1");
     expect(await say(bot(newSecret), "ann", "m2")).toBe("c2");
