@@ -391,7 +391,8 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
 
   /**
    * Erases the session: its conversations at the services where they can, and all that is kept here. A service that
-   * fails at this moment is asked again until it is done.
+   * fails at this moment is asked again until it is done. Of a record that cannot be read it is not known which
+   * conversations there are: it is erased here alone.
    * @param who a speaker, or a session's name
    * @param agent only the conversation with this one, which may be one that is no longer configured
    * @returns what was erased, and what was not

@@ -1,3 +1,4 @@
+import { AparteError } from "../errors.ts";
 import type { JsonValue } from "../json.ts";
 import type { Place } from "../lane/place.ts";
 import type { ScopedSpeaker } from "../speaker/scope.ts";
@@ -25,6 +26,8 @@ export class Session {
 
   /**
    * @param stop has the signal that ends what runs in the lane
+   * @param record null where there is none, undefined where it cannot be understood
+   * @param isToGo it is erased, also where its record cannot be read
    * @throws {AparteError} `store-unreadable` when the record is of a newer version, or damaged
    */
   constructor(
@@ -33,12 +36,13 @@ export class Session {
     place: Place,
     stop: { readonly signal: AbortSignal },
     record: unknown,
+    isToGo = false,
   ) {
     this.name = name;
     this.#stop = stop;
     this.#place = place;
-    this.isNew = record === null || record === undefined;
-    this.#record = readRecord(record) ?? { v: 1, speaker, createdAt: place.storeNow(), conversations: {} };
+    this.isNew = record === null;
+    this.#record = known(record, isToGo) ?? { v: 1, speaker, createdAt: place.storeNow(), conversations: {} };
   }
 
   /** See {@link SessionCall.permit}. */
@@ -120,4 +124,22 @@ export class Session {
     await this.#place.advance({}, record, this.#place.patienceMs);
     this.#isChanged = false;
   }
+}
+
+/** What cannot be read is not overwritten. */
+function known(record: unknown, isToGo: boolean): SessionRecord | undefined {
+  try {
+    if (record === undefined) throw recordDamaged();
+    return readRecord(record);
+  } catch (error) {
+    if (isToGo) return undefined;
+    throw error;
+  }
+}
+
+function recordDamaged(): AparteError {
+  return new AparteError(
+    "store-unreadable",
+    "What is kept of this session is damaged. Look at its record in the store, or forget the session.",
+  );
 }

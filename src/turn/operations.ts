@@ -112,7 +112,7 @@ export class Operations {
     const stop = new AbortController();
     void place.stopped.then((reason) => stop.abort(reason));
     const whole = async () => {
-      const session = new Session(name, speaker, place, stop, place.record);
+      const session = new Session(name, speaker, place, stop, place.record, operation === "forget");
       const result = await run(session);
       // Where it came too late, the lane has gone on, and may have been let go of.
       if (!place.isEnding) await place.end(session.changed);

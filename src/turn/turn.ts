@@ -287,7 +287,6 @@ export class Turn {
     void place.stopped.then((reason) => this.#stop.stop(reason));
     const watch = new TurnWatch(place, this.message.platform, clock);
     try {
-      if (place.record === undefined) throw recordDamaged();
       this.#session = new Session(name, speaker, place, this.#stop, place.record);
       if (!this.#log.hasEnded) {
         if (place.attempt > maxAttempts) throw diedTooOften();
@@ -410,13 +409,6 @@ export class Turn {
 
 function filesLost(): AparteError {
   return new AparteError("answer-lost", "The turn's process died, and with it the message's files.");
-}
-
-function recordDamaged(): AparteError {
-  return new AparteError(
-    "store-unreadable",
-    "What is kept of this session is damaged. Look at its record in the store, or remove it.",
-  );
 }
 
 function diedTooOften(): AparteError {

@@ -1,5 +1,6 @@
 import type { MapperOptions, Speaker } from "aparte";
 import { beforeEach, describe, expect, it } from "vitest";
+import type { FoundLane } from "../../src/stores/store.ts";
 import { type BotInTest, botOf, PlatformError } from "../support/bot.ts";
 import { leaseTime } from "../support/owner.ts";
 import { settled, TestClock } from "../support/test-clock.ts";
@@ -162,6 +163,28 @@ describe("An operation on a session", () => {
     });
     await expect(ran).rejects.toBe(mistake);
     expect(log.said).toEqual(["error: a lane cannot be read", "warn: a lane was left"]);
+  });
+
+  it.each([
+    ["of a newer version", { v: 2 }],
+    ["damaged", undefined],
+  ])("overwrites no record that is %s, and forget erases it", async (_, damaged) => {
+    const { mapper, view } = bot();
+    await mapper.select(ann, "helper");
+    const { sessionName: name } = await mapper.resolve(ann);
+    const { record } = await store.direct.read(name);
+    view.intercept = async (_call, run) => {
+      const found = (await run()) as Partial<FoundLane> | undefined;
+      return found?.record ? { ...found, record: damaged } : found;
+    };
+    const operations = [mapper.pause(ann), mapper.rename(ann, "A title"), mapper.inLane(ann, () => {})];
+    for (const operation of operations) {
+      await expect(operation).rejects.toMatchObject({ code: "store-unreadable" });
+    }
+    expect(await mapper.forget(ann, "helper")).toMatchObject({ found: false });
+    expect((await store.direct.read(name)).record).toEqual(record);
+    expect(await mapper.forget(ann)).toMatchObject({ found: true, conversations: {} });
+    expect((await store.direct.read(name)).record).toBeNull();
   });
 
   it("is of a session that there is, where it is named", async () => {
