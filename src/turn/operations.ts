@@ -110,7 +110,10 @@ export class Operations {
     if (begun === "lost") throw leaseLost();
     if (begun !== "runs") throw notRun(" in time");
     const stop = new AbortController();
-    void place.stopped.then((reason) => stop.abort(reason));
+    const lost = place.stopped.then((reason) => {
+      stop.abort(reason);
+      throw reason;
+    });
     const whole = async () => {
       const session = new Session(name, speaker, place, stop, place.record, operation === "forget");
       const result = await run(session);
@@ -119,14 +122,14 @@ export class Operations {
       return result;
     };
     try {
-      return await within(clock, turnTimeout, whole(), () => {
+      return await within(clock, turnTimeout, Promise.race([whole(), lost]), () => {
         const tooLong = new AparteError("turn-timeout", `"${operation}" took longer than ${turnTimeout} ms.`);
         stop.abort(tooLong);
         return tooLong;
       });
     } catch (error) {
       // The lane goes on; what the operation failed with is the caller's to know.
-      if (!place.isEnding) {
+      if (!place.isEnding && !place.isLost) {
         await place.end().catch((failure) => logger.warn("a lane was left", describeError(failure)));
       }
       throw error;

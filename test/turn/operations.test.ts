@@ -152,6 +152,17 @@ describe("An operation on a session", () => {
     expect(await b.mapper.export(ann)).toHaveProperty("isPaused", true);
   });
 
+  it("fails at once where its process closes past its time, and leaves no timer", async () => {
+    const { mapper } = bot();
+    const ran = mapper.inLane(ann, () => new Promise<never>(() => {}));
+    const lost = expect(ran).rejects.toMatchObject({ code: "lease-lost" });
+    await settled();
+    const closed = mapper.close({ drainTimeout: second });
+    await clock.pass(second);
+    await Promise.all([closed, lost]);
+    expect(clock.planned).toEqual([]);
+  });
+
   it("fails as it failed where its lane cannot be left, and the log says so", async () => {
     const { mapper, log } = bot();
     const { sessionName: lane } = await mapper.resolve(ann);
