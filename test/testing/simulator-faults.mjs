@@ -119,7 +119,7 @@ export const faults = [
     file: "turn/delivery.js",
     from: "if (!passes)",
     to: "if (true)",
-    within: 50,
+    within: 500,
   },
   {
     name: "a wake that is lost and not made up for",
@@ -190,13 +190,6 @@ export const faults = [
     from: "return { ...parked, owner, body };",
     to: "return { ...parked, owner, body, attempt: 0 };",
     within: 20,
-  },
-  {
-    name: "a commit that is done after it was given up",
-    file: "lane/lane.js",
-    from: "Math.min(this.#owner.storeTimeout, this.#patience())",
-    to: "this.#owner.storeTimeout",
-    within: 60000,
   },
   {
     name: "a reset that forgets that a conversation is being opened",
