@@ -542,9 +542,7 @@ export class Lane {
       if (!this.#withdrawn.has(key)) return;
       this.#apply({ do: "withdraw", key, owner: this.#owner.id }, Number.POSITIVE_INFINITY).catch(() => {});
     };
-    const leftMs = sentUntil - this.#owner.storeNow();
-    if (leftMs > 0) this.#owner.clock.after(leftMs, withdraw, true);
-    else withdraw();
+    this.#owner.clock.after(Math.max(0, sentUntil - this.#owner.storeNow()), withdraw, true);
   }
 }
 

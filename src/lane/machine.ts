@@ -439,6 +439,7 @@ function unchanged(lane: LaneDocument, outcome: Outcome): Transition {
 }
 
 function changed(lane: LaneDocument, outcome: Outcome, wakes: readonly string[] = []): Transition {
-  const isIdle = lane.running === undefined && lane.waiting.length === 0 && lane.parked === undefined;
+  // Nothing waits where nothing runs.
+  const isIdle = lane.running === undefined && lane.parked === undefined;
   return { lane: isIdle ? undefined : lane, outcome, wakes, freed: [] };
 }
