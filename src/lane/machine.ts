@@ -298,7 +298,10 @@ function withdraw(
   const found = findTurn(lane, key);
   if (found?.turn.owner !== owner) return unchanged(lane, "lost");
   if (found.is === "parked") return unchanged(lane, "lost");
-  const left = found.is === "merged" ? withoutCarried(found.turn, key) : carriedBy(found.turn);
+  // The agent may have the words that a turn carried which was begun before, and waits: they end with it.
+  const isBegun = found.is === "waits" && found.turn.attempt > 0;
+  const left =
+    found.is === "merged" ? withoutCarried(found.turn, key) : isBegun ? undefined : carriedBy(found.turn);
   let after: Transition;
   if (found.turn === running) {
     after = left === undefined ? next(rest) : changed({ ...rest, running: left }, "done");

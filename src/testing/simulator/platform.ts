@@ -28,11 +28,14 @@ export interface Post {
 /** The chat platform: it shows what it is told to show. */
 export class PlatformServer {
   readonly posts: Post[] = [];
+  /** Called with an event that a process could not take, and is to tell of: it may die over it. */
+  readonly refused: (event: string) => void;
   readonly #timeline: Timeline;
   readonly #byId = new Map<string, Post>();
 
-  constructor(timeline: Timeline) {
+  constructor(timeline: Timeline, refused: (event: string) => void) {
     this.#timeline = timeline;
+    this.refused = refused;
   }
 
   post(person: string, event: string, text: string, by: number): string {
@@ -124,6 +127,7 @@ export function simulatedAdapter(
       shown = text;
     };
     const texts: string[] = [];
+    void delivery.taken.catch(() => server.refused(event));
     try {
       for await (const said of delivery) {
         if (said.type === "text" && streams && texts.length === 0) {

@@ -70,7 +70,10 @@ class Simulation {
     this.#trace = trace;
     const { seed, setting, steps } = schedule;
     const timeline = this.#timeline;
-    const platform = new PlatformServer(timeline);
+    const platform = new PlatformServer(timeline, (word) => {
+      const event = this.#said.find((one) => one.word === word);
+      if (event !== undefined) event.isRefused = true;
+    });
     const agent = new AgentServer(timeline, seed, setting.slowestMs);
     const isLossy = steps.some((step) => step.do === "lose");
     const store = new StoreServer(timeline, isLossy, (commit) => {
