@@ -1,7 +1,9 @@
+import { subscribe } from "node:diagnostics_channel";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createMemoryState } from "@chat-adapter/state-memory";
+import { createRedisState } from "@chat-adapter/state-redis";
 import { sequentialize } from "@grammyjs/runner";
 import { ActivityTypes, ConversationState, MemoryStorage, TestAdapter } from "botbuilder";
 import { Chat, Message, parseMarkdown } from "chat";
@@ -10,8 +12,9 @@ import { openStore, SessionMapper } from "../dist/src/index.js";
 import { instantAgent } from "./agent.mjs";
 import { median } from "./measure.mjs";
 
-// One of the contenders of turns.mjs, alone in its process as it would be in a bot: told how many turns to run, it
-// answers with the median of the microseconds.
+// One of the contenders, alone in its process as it would be in a bot: told how many turns to run, it answers with the
+// median of the microseconds. On Redis they are those of whole turns, otherwise those until the agent is asked.
+const redis = process.argv[3];
 const folder = mkdtempSync(join(tmpdir(), "aparte-bench-"));
 const contenders = {
   memory: async () => aparte(await openStore("memory:")),
@@ -20,7 +23,10 @@ const contenders = {
   botbuilder,
   "chat-drop": () => vercelChat("drop"),
   "chat-queue": () => vercelChat("queue"),
+  redis: async () => aparte(await openStore(redis)),
+  "chat-queue-redis": () => vercelChat("queue", createRedisState({ url: redis, logger: silent })),
 };
+const silent = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
 const run = await contenders[process.argv[2]]();
 process.on("message", async (turns) => process.send(await run(turns)));
 process.on("disconnect", () => process.exit());
@@ -37,11 +43,14 @@ function aparte(store) {
     store,
     secret: "a secret for the benchmark",
   });
+  let ended = () => {};
+  if (redis !== undefined) subscribe("aparte:turn:end", () => ended());
   let id = 0;
   return async (turns) => {
     const times = [];
     for (let turn = 0; turn < turns; turn += 1) {
       id += 1;
+      const whole = redis === undefined ? undefined : new Promise((resolve) => (ended = resolve));
       const from = performance.now();
       const reply = mapper.handle({
         id: `m${id}`,
@@ -51,7 +60,8 @@ function aparte(store) {
         text: "hi",
       });
       await reply.text();
-      times.push((asked - from) * 1_000);
+      await whole;
+      times.push(((whole === undefined ? asked : performance.now()) - from) * 1_000);
     }
     return median(times);
   };
@@ -115,7 +125,7 @@ function botbuilder() {
   };
 }
 
-async function vercelChat(concurrency) {
+async function vercelChat(concurrency, state = createMemoryState()) {
   let asked = 0;
   const adapter = {
     name: "bench",
@@ -129,11 +139,10 @@ async function vercelChat(concurrency) {
     fetchThread: async (id) => ({ id, channelId: id, metadata: {} }),
     renderFormatted: () => "",
   };
-  const silent = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
   const chat = new Chat({
     userName: "bot",
     adapters: { bench: adapter },
-    state: createMemoryState(),
+    state,
     concurrency,
     logger: silent,
   });
@@ -162,7 +171,7 @@ async function vercelChat(concurrency) {
       asked = 0;
       const from = performance.now();
       await chat.handleIncomingMessage(adapter, threadId, message);
-      if (asked > 0) times.push((asked - from) * 1_000);
+      if (asked > 0) times.push(((redis === undefined ? asked : performance.now()) - from) * 1_000);
     }
     return median(times);
   };

@@ -9,6 +9,7 @@ import { createClient } from "@keyv/redis";
 import { openStore, SessionMapper } from "../dist/src/index.js";
 import { instantAgent, quiet } from "./agent.mjs";
 import { median, row, sideBySide } from "./measure.mjs";
+import { benchWholeTurns } from "./turns.mjs";
 
 /** The way to the agent on a Redis server, beside one bare GET of the same client. */
 export async function benchRedis() {
@@ -68,6 +69,7 @@ export async function benchRedis() {
   row("Redis commands per warm turn", ((after - before) / 1_000).toFixed(2), "reach: <= 3");
   await mapper.close();
   client.destroy();
+  await benchWholeTurns(server.url);
   await server.close();
 }
 

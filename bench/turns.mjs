@@ -28,8 +28,19 @@ export async function benchTurns() {
   for (const { close } of contenders) close();
 }
 
-async function start(name) {
-  const child = fork(fileURLToPath(new URL("contender.mjs", import.meta.url)), [name]);
+/** A whole turn of a known person on Redis, until nothing of it is left to be written, beside a peer's. */
+export async function benchWholeTurns(url) {
+  const contenders = await Promise.all(["redis", "chat-queue-redis"].map((name) => start(name, url)));
+  const medians = await sideBySide(contenders, { turns: 1_000 });
+  const [own, peer] = [medians.get("redis"), medians.get("chat-queue-redis")];
+  row("a whole warm turn on Redis: aparte", `${own.toFixed(1)} µs`, "reach: <= 130 µs");
+  const ratio = `${(peer / own).toFixed(2)} x   reach: >= 1.5 x`;
+  row("a whole warm turn on Redis: vercel/chat core, queue, thread.state", `${peer.toFixed(1)} µs`, ratio);
+  for (const { close } of contenders) close();
+}
+
+async function start(name, ...more) {
+  const child = fork(fileURLToPath(new URL("contender.mjs", import.meta.url)), [name, ...more]);
   const answer = async () => (await once(child, "message"))[0];
   await answer();
   return {
