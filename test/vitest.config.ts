@@ -5,9 +5,10 @@ import { LongestFirst } from "./support/longest-first.ts";
 
 const source = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 
-/** Tests that count timers or bytes of their process: another file's must not be among them. */
+/** Tests that set timers, or count timers or bytes of their process: another file's must not be among them. */
 const apart = [
   "test/adapters/discord/channels.test.ts",
+  "test/backends/http/kit.test.ts",
   "test/security/{floods,jwt,remains}.test.ts",
   "test/session/shared-tokens.test.ts",
   "test/stores/{deadline,keyv,marks,rates}.test.ts",
