@@ -423,7 +423,7 @@ export class Lane {
     this.#pending = this.#pending.filter((pending) => !batch.includes(pending));
     for (const [index, { command, isUnsure, sentUntil, resolve }] of batch.entries()) {
       const outcome = outcomes[index] ?? "lost";
-      // Refused by what the store told meanwhile.
+      // An earlier try was sent, and may come to the store once more.
       const isRefused = outcome === "busy" || outcome === "full";
       if (command?.do === "take" && isRefused) this.#takeBack(command.turn.key, sentUntil);
       if (command?.do === "take" && isHeld(outcome)) {
