@@ -453,9 +453,10 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
     this.#rekeyed.close();
     this.#closing.begin(this.#settings.store.durable);
     this.#retention?.close();
-    await this.#owner
-      .leave()
-      .catch((error) => logger.warn("waiting turns could not be left", describeError(error)));
+    const left = this.#owner.leave();
+    this.#closing.track(
+      left.catch((error) => logger.warn("waiting turns could not be left", describeError(error))),
+    );
     const wait = timer(clock, withinMs);
     await Promise.race([this.#closing.drained(), wait.over]);
     wait.end();

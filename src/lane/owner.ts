@@ -189,9 +189,16 @@ export class Owner {
     await this.#release(waiting);
   }
 
-  /** Leaves some turns for whoever looks first. */
+  /** Leaves some turns for whoever looks first. Tried until the store has done it: nobody runs them before. */
   async release(places: readonly Place[]): Promise<void> {
-    await this.#release(() => places);
+    for (;;) {
+      try {
+        return await this.#release(() => places.filter(({ isLost }) => !isLost));
+      } catch (error) {
+        if (this.#isLeaving) throw error;
+        await this.pause(this.#retryPause());
+      }
+    }
   }
 
   async #release(places: () => readonly Place[]): Promise<void> {
@@ -231,7 +238,7 @@ export class Owner {
       await this.#beating;
     } catch (error) {
       this.#options.logger.warn("the store does not hear this process", describeError(error));
-      pauseMs = Math.min(pauseMs, 250) * (0.5 + this.clock.random() / 2);
+      pauseMs = this.#retryPause();
     }
     this.#beating = undefined;
     if (this.#isStopped) return;
@@ -240,6 +247,11 @@ export class Owner {
     if (!this.isAlive) return;
     for (const lane of [...this.#lanes.values()]) lane.lookIfOverdue();
     if (!this.#isLeaving) void this.#takeOver();
+  }
+
+  /** How long to wait before a store that failed is tried again, in milliseconds. */
+  #retryPause(): number {
+    return Math.min(this.leaseTime / 3, 250) * (0.5 + this.clock.random() / 2);
   }
 
   async #giveSign(): Promise<void> {

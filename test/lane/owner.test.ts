@@ -454,14 +454,48 @@ describe("An owner that leaves", () => {
     ]);
   });
 
+  it("leaves a turn that runs when the store that failed is there again", async () => {
+    const place = await take(a, "q1");
+    a.view.intercept = cut;
+    const released = a.owner.release([place]);
+    await clock.pass(1_000);
+    expect(place.isLost).toBe(false);
+    reach(a);
+    await clock.pass(250);
+    await released;
+    expect(place.isLost).toBe(true);
+    await clock.pass(third);
+    // Nobody else is there: it looks itself.
+    expect(a.adopted.map(({ key }) => key)).toEqual(["q1"]);
+  });
+
+  it("does not go on trying to leave a turn when it leaves itself", async () => {
+    const place = await take(a, "q1");
+    a.view.intercept = cut;
+    const failed = expect(a.owner.release([place])).rejects.toThrow();
+    await settled();
+    await a.owner.leave();
+    await clock.pass(250);
+    await failed;
+  });
+
+  it("leaves nothing that is not its own any more", async () => {
+    const place = await take(a, "q1");
+    a.view.intercept = cut;
+    const released = a.owner.release([place]);
+    await settled();
+    await a.owner.stop();
+    await clock.pass(250);
+    await released;
+    expect(a.log.said).toEqual([]);
+  });
+
   it("says which turns could not be left", async () => {
     const place = await take(a, "q1");
     await store.direct.commit({
       ...{ lane: "lane", version: (await store.direct.read("lane")).version, document: undefined },
       until: store.now() + 1,
     });
-    a.owner.lane("lane").look();
-    await settled();
     await a.owner.release([place]);
     expect(a.log.said).toEqual(["error: a turn could not be left"]);
     const before = a.view.calls.length;

@@ -557,4 +557,43 @@ export const schedules: readonly (readonly [name: string, schedule: Schedule])[]
       ],
     },
   ],
+  [
+    "leaves a turn that cannot be gone on with also where the store fails just then",
+    {
+      seed: 1700130068,
+      setting: {
+        processes: 1,
+        people: 1,
+        overlap: "queue",
+        agentRecovers: true,
+        platformFinds: true,
+        streams: false,
+        slowestMs: 500,
+        isRead: true,
+      },
+      steps: [
+        { at: 127.03770757652819, do: "say", person: 0, word: "p0w0", process: 0 },
+        {
+          at: 129.65693949007508,
+          do: "fault",
+          process: 0,
+          server: "store",
+          call: "commit",
+          fault: "doubled",
+          ms: 189.7864533009548,
+        },
+        { at: 259.18942763573824, do: "stop", person: 0, process: 0 },
+        {
+          at: 516.5670054410439,
+          do: "fault",
+          process: 0,
+          server: "store",
+          call: "beat",
+          fault: "request-lost",
+          ms: 25.904352961003063,
+        },
+        { at: 547.5807927219348, do: "reset", person: 0, process: 0 },
+      ],
+    },
+  ],
 ];
