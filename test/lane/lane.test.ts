@@ -123,6 +123,48 @@ describe("A lane", () => {
     expect(await documentOf("lane")).toBeUndefined();
   });
 
+  it("tells an event that is over from those that come in the same moment", async () => {
+    await (await take(b, "q1")).end();
+    const lane = a.owner.lane("lane");
+    const taken = ["q0", "q1", "q2", "q3"].map((written) => lane.take(newTurn(written), 100, storeTimeout));
+    expect((await Promise.all(taken)).map((each) => each.is)).toEqual([
+      "taken",
+      "duplicate",
+      "taken",
+      "taken",
+    ]);
+    expect(await keysIn(store, "lane")).toEqual(["q0", "q2", "q3"]);
+  });
+
+  it("refuses a turn only by what the store has after it came", async () => {
+    const running = await take(b, "q1");
+    const waits = await take(a, "q2");
+    const doneThen: Intercept = async (call, run) => {
+      if (call.name !== "commit") return run();
+      a.view.intercept = (_, again) => again();
+      const answer = await run();
+      // While the answer is on its way, the lane gets idle, and one comes that does not wait.
+      await running.end();
+      reject = a.owner.lane("lane").take(newTurn("r3"), 100, storeTimeout);
+      return answer;
+    };
+    let reject: ReturnType<ReturnType<typeof a.owner.lane>["take"]> | undefined;
+    a.view.intercept = doneThen;
+    expect(await waits.withdraw()).toBe(true);
+    expect(await reject).toMatchObject({ is: "taken" });
+  });
+
+  it("goes on where what takes over its turns fails, and says so", async () => {
+    a.adoptFails = true;
+    await take(b, "q1");
+    await b.owner.stop();
+    await clock.pass(leaseTime / 3);
+    expect(a.log.said).toEqual(["error: a lane could not go on"]);
+    expect(a.log.lines[0]?.fields).toMatchObject({ session: "lane" });
+    const later = a.owner.lane("lane").take(newTurn("q2"), 100, storeTimeout);
+    expect(await later).toMatchObject({ is: "taken" });
+  });
+
   it("tells turns that merge that another one carries their words", async () => {
     const running = await take(a, "m1");
     const merged = await take(a, "m2");
@@ -386,6 +428,18 @@ describe("A store that is away", () => {
     await clock.pass(1_000);
     expect(await documentOf("lane")).toBeUndefined();
     expect(await (await take(a, "q1")).begun).toBe("runs");
+  });
+
+  it("is waited for by one message when another one's patience is over", async () => {
+    a.view.intercept = cut;
+    const hasty = take(a, "q1", 200);
+    const patient = take(a, "q2", 5_000);
+    hasty.catch(() => {});
+    await clock.pass(1_000);
+    await expect(hasty).rejects.toMatchObject({ code: "store-failed" });
+    a.view.intercept = (_, run) => run();
+    await clock.pass(1_000);
+    expect(await (await patient).begun).toBe("runs");
   });
 
   it("takes a turn back that it did all the same, so that its event may come again", async () => {

@@ -13,6 +13,8 @@ export interface OwnerInTest {
   readonly log: LogLines;
   /** Turns that nobody in this process waits for, as they came. */
   readonly adopted: Place[];
+  /** Taking over fails, as it never should. */
+  adoptFails: boolean;
 }
 
 export const leaseTime = 10_000;
@@ -26,12 +28,15 @@ export function ownerOf(
   const { canDeliver = () => true, durable = true } = options;
   const view = store.view({ durable });
   const log = new LogLines();
-  const adopted: Place[] = [];
   const owner = new Owner({
     ...{ clock, leaseTime, storeTimeout, canDeliver, logger: log, store: view },
-    adopt: (place) => adopted.push(place),
+    adopt: (place) => {
+      if (made.adoptFails) throw new Error("It cannot be gone on with.");
+      made.adopted.push(place);
+    },
   });
-  return { owner, view, log, adopted };
+  const made: OwnerInTest = { owner, view, log, adopted: [], adoptFails: false };
+  return made;
 }
 
 /** A turn in the notation of lanes, as it is handed to one: `q1`, `m2'` … */
