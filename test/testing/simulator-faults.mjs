@@ -198,11 +198,4 @@ export const faults = [
     to: "if (conversation === undefined)\n        return;\n    if (conversation.id === undefined)\n        return dropConversation(session, agent);",
     within: 10000,
   },
-  {
-    name: "words of a turn that failed are said again with the next one",
-    file: "turn/turn.js",
-    from: "return this.#isInterrupted &&",
-    to: 'return this.#stop.reason === "interrupted" &&',
-    within: 30000,
-  },
 ];

@@ -445,6 +445,27 @@ describe("A turn that comes while another one runs", () => {
     expect(a.platform.shown).toEqual(["(interrupted)", "both"]);
   });
 
+  it("says no words again of which the person is being told that they failed", async () => {
+    const a = bot({ overlap: "interrupt" });
+    let post = () => {};
+    const posting = new Promise<void>((resolve) => {
+      post = resolve;
+    });
+    a.platform.beforePost = () => posting;
+    a.agent.opening = Promise.reject(new AparteError("backend-rejected", "It is none."));
+    await a.receive("m1");
+    await settled();
+    a.agent.opening = Promise.resolve();
+    await a.receive("m2");
+    await settled();
+    const [{ sessionName = "" } = {}] = a.agent.opened;
+    const { document } = await store.direct.read(sessionName);
+    expect(document).toMatchObject({ running: { isInterrupted: true }, waiting: [{}] });
+    post();
+    await settled();
+    expect(a.agent.texts).toEqual(["m2"]);
+  });
+
   it("does not interrupt an answer that is whole", async () => {
     const a = bot({ overlap: "interrupt" });
     let isAway = true;
