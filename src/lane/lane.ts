@@ -288,14 +288,19 @@ export class Lane {
         continue;
       }
       let answer: Committed | FoundLane;
+      const mustLook = this.#mustLook;
       try {
-        if (plan?.commit === undefined) answer = await store.read(this.name);
-        else {
+        if (plan?.commit === undefined) {
+          // What wakes this lane from now on may be newer than what is read.
+          this.#mustLook = false;
+          answer = await store.read(this.name);
+        } else {
           for (const pending of batch) pending.sentUntil = plan.commit.until;
           answer = await store.commit(plan.commit);
         }
       } catch (error) {
         isFresh = false;
+        this.#mustLook ||= mustLook;
         failures += 1;
         for (const pending of batch) pending.isUnsure = pending.sentUntil !== undefined;
         this.#giveUp(error);
@@ -317,10 +322,10 @@ export class Lane {
         continue;
       }
       isFresh = true;
-      if (!("is" in answer)) this.#mustLook = false;
-      else if (answer.is === "late") this.#giveUp(storeWasAway());
-      else if (answer.is === "duplicate") this.#noteMarks(batch, answer.duplicates);
-      else if (answer.is === "changed") {
+      const refused = "is" in answer ? answer : undefined;
+      if (refused?.is === "late") this.#giveUp(storeWasAway());
+      else if (refused?.is === "duplicate") this.#noteMarks(batch, refused.duplicates);
+      else if (refused?.is === "changed") {
         conflicts += 1;
         if (conflicts > patientTries) {
           await this.#owner.pause(this.#owner.clock.random() * conflictPause);

@@ -466,6 +466,27 @@ describe("A store that is away", () => {
     expect(await (await take(b, "q1")).begun).toBe("runs");
   });
 
+  it("has no turn that was refused, where an earlier try comes late and the lane is idle by then", async () => {
+    const running = await take(b, "q1");
+    let arrive: () => Promise<unknown> = async () => {};
+    a.view.intercept = async (call, run) => {
+      if (call.name !== "commit") return run();
+      a.view.intercept = (_, again) => again();
+      arrive = run;
+      throw storeAway();
+    };
+    const taking = a.owner.lane("lane").take(newTurn("r2"), 100, storeTimeout);
+    await clock.pass(100);
+    expect(await taking).toEqual({ is: "busy" });
+    await running.end();
+    await arrive();
+    expect(await keysIn(store, "lane")).toEqual(["r2"]);
+    await clock.pass(storeTimeout);
+    expect(a.adopted).toEqual([]);
+    expect(await keysIn(store, "lane")).toEqual([]);
+    expect(await (await take(b, "r2")).begun).toBe("runs");
+  });
+
   it("says that it was away where no sign of life got through in time", async () => {
     a.view.intercept = cut;
     await clock.pass(leaseTime);
@@ -587,6 +608,21 @@ describe("A turn that waits", () => {
     expect(await second.begun).toBe("runs");
   });
 
+  it("misses no wake that comes while it looks", async () => {
+    const running = await take(b, "q1");
+    const waits = await take(a, "q2");
+    a.view.intercept = async (call, run) => {
+      if (call.name !== "read") return run();
+      a.view.intercept = (_, again) => again();
+      const answer = await run();
+      await running.end();
+      return answer;
+    };
+    a.owner.lane("lane").look();
+    await settled();
+    expect(waits.isRunning).toBe(true);
+  });
+
   it("looks no more often than once a lease", async () => {
     await take(a, "q1");
     await take(b, "q2");
@@ -675,7 +711,9 @@ describe("A document that is not ours to read", () => {
   });
 
   it("fails what comes, is logged and stays as it is", async () => {
-    await expect(take(a, "q1")).rejects.toMatchObject({ code: "store-unreadable" });
+    const taking = take(a, "q1");
+    await expect(taking).rejects.toMatchObject({ code: "store-unreadable" });
+    await expect(taking).rejects.toThrow("newer version");
     expect(a.log.said).toEqual(["error: a lane cannot be read"]);
     expect(a.log.lines[0]?.fields).toMatchObject({ session: "lane", code: "store-unreadable" });
     expect(await documentOf("lane")).toEqual({ v: 2 });
@@ -739,6 +777,15 @@ describe("A store that went back in time", () => {
     expect(await b.owner.lane("lane").take(newTurn("q1"), 9, storeTimeout)).toEqual({ is: "duplicate" });
   });
 
+  it("gets a turn back that is about to end, and whose event may come again", async () => {
+    const place = await take(a, "q1");
+    // Marks of the last seconds are put back by themselves.
+    await clock.pass(leaseTime);
+    await store.goBackTo(-1);
+    await place.end(undefined, { mayComeAgain: "own" });
+    expect(await (await take(b, "q1")).begun).toBe("runs");
+  });
+
   it("gets a turn back before what is written of it, and turns that wait behind it before those that come", async () => {
     const place = await take(a, "q1");
     await take(a, "q2");
@@ -777,6 +824,21 @@ describe("A store that went back in time", () => {
       "warn: the store has lost what was written last; it is put back as far as it is known",
     );
     expect(await b.owner.lane("lane").take(newTurn("q1"), 1, storeTimeout)).toEqual({ is: "duplicate" });
+  });
+});
+
+describe("A turn that runs", () => {
+  it("knows how far it is, also while the store does not", async () => {
+    const place = await take(a, "q1");
+    await take(b, "q2");
+    const phases: unknown[] = [];
+    a.view.intercept = async (call, run) => {
+      // Of the second one, the first of which tells that the lane has changed.
+      if (call.name === "commit") phases.push(place.turn?.phase);
+      return run();
+    };
+    await place.advance({ phase: "asked" });
+    expect(phases).toEqual(["asked", "asked"]);
   });
 });
 
