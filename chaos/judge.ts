@@ -160,10 +160,11 @@ function isToldInVain({ said, isWhole, told }: Outcome): boolean {
 
 /**
  * A bot gave up taking it, since the store did not answer, and told so; the store had done it, and the bot died before
- * it could take that back.
+ * it could take that back: maybe before anything but its words could tell that it had refused.
  */
-function couldNotTakeBack({ said, begun = Infinity }: Outcome, deaths: readonly Death[]): boolean {
-  return deaths.some(({ bot, at }) => said.refusers.has(bot) && at >= said.sentAt && at <= begun);
+function couldNotTakeBack({ said, toldBy, begun = Infinity }: Outcome, deaths: readonly Death[]): boolean {
+  const isRefuser = (bot: number) => said.refusers.has(bot) || (bot === toldBy && !said.takers.has(bot));
+  return deaths.some(({ bot, at }) => isRefuser(bot) && at >= said.sentAt && at <= begun);
 }
 
 /**

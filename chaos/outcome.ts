@@ -11,6 +11,8 @@ export interface Outcome {
   readonly isTwice: boolean;
   /** aparte's own words about a failure, where there are some. */
   readonly told: string | undefined;
+  /** The bot that said so. */
+  readonly toldBy: number | undefined;
   /** When the person saw its first words, and when anything of it changed last. */
   readonly begun: number | undefined;
   readonly ended: number | undefined;
@@ -39,7 +41,8 @@ function postsBySaid(ledger: Ledger): Map<Said, Shown[]> {
 
 function outcome(said: Said, shown: readonly Shown[], answers: readonly string[]): Outcome {
   const posts = shown.filter(({ text }) => !isApology(text));
-  const told = shown.find(({ text }) => apology.test(text))?.text;
+  const telling = shown.find(({ text }) => apology.test(text));
+  const told = telling?.text;
   // The cut of a long answer takes blanks away, and nothing else.
   const all = withoutBlanks(posts.map(({ text }) => text).join(""));
   const whole = answers.map(withoutBlanks).find((answer) => answer !== "" && all.includes(answer));
@@ -50,6 +53,7 @@ function outcome(said: Said, shown: readonly Shown[], answers: readonly string[]
     isWhole: whole !== undefined,
     isTwice: starts > 1 || (whole !== undefined && told === undefined && all.length > whole.length),
     told,
+    toldBy: telling?.changedBy,
     begun: posts[0]?.answersSince,
     ended: posts.length === 0 ? undefined : Math.max(...posts.map(({ changedAt }) => changedAt)),
   };

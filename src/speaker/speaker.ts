@@ -85,9 +85,9 @@ export function isFrom(said: Speaker, who: Speaker): boolean {
   return isSame && (said.direct === true) === (who.direct === true);
 }
 
-/** Where answers of one bot on one platform go: whose adapter can deliver them. */
+/** Where answers of one bot on one platform go: whose adapter can deliver them. No two of them have one place. */
 export function deliveryPlace({ platform = "", bot }: Partial<Pick<Speaker, "platform" | "bot">>): string {
-  return bot === undefined ? platform : `${platform} ${bot}`;
+  return JSON.stringify(bot === undefined ? [platform] : [platform, bot]);
 }
 
 export function speakerInvalid(field: string, problem: string): AparteError {

@@ -210,4 +210,15 @@ describe("The judge of the chaos program", () => {
     expect(countOf(name)).toBe(0);
     expect(countOf("answered, and told by a bot that died before it could take it back")).toBe(1);
   });
+  it("knows by its words that a bot refused that died before it could say so", () => {
+    const one = said(ann, 0);
+    show(one, "I cannot reach my memory right now. Please try again in a moment. (ref ABCD2345)", "p1", 1);
+    show(one, answer, "p2", 0);
+    const name = "answered and told that it failed";
+    deaths = [{ bot: 1, at: one.sentAt }];
+    expect(countOf(name)).toBe(0);
+    // It had taken it: what it told was the end of its turn.
+    ledger.taken(one, 1);
+    expect(countOf(name)).toBe(1);
+  });
 });

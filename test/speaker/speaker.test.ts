@@ -76,11 +76,12 @@ describe("A speaker", () => {
   });
 
   it("is answered by the adapter of its platform and bot", () => {
-    expect(deliveryPlace({ platform: "slack" })).toBe("slack");
-    expect(deliveryPlace({ platform: "slack", bot: "A1" })).toBe("slack A1");
-    expect(deliveryPlace({ platform: "slack", bot: "" })).toBe("slack ");
+    expect(deliveryPlace({ platform: "slack" })).toBe('["slack"]');
+    expect(deliveryPlace({ platform: "slack", bot: "A1" })).toBe('["slack","A1"]');
+    expect(deliveryPlace({ platform: "slack", bot: "" })).toBe('["slack",""]');
+    expect(deliveryPlace({ platform: "a b" })).not.toBe(deliveryPlace({ platform: "a", bot: "b" }));
     // Of an error of whoever calls without types, until it is told.
-    expect(deliveryPlace({})).toBe("");
+    expect(deliveryPlace({})).toBe('[""]');
   });
 });
 

@@ -40,7 +40,7 @@ describe("A turn", () => {
     expect(call.sessionName).toMatch(/^a1_[\w-]{33}$/);
     expect(call.turnId).toMatch(/^[\w-]{22}$/);
     expect((await lane(a))?.running).toMatchObject({
-      ...{ attempt: 1, place: "chat", overlap: "queue" },
+      ...{ attempt: 1, place: '["chat"]', overlap: "queue" },
       body: { v: 1, message: { platform: "chat", tenant: "acme", user: "ann", id: "m1", text: "hello" } },
     });
     a.agent.last.answer("hi");
