@@ -545,7 +545,8 @@ export class Lane {
     this.#withdrawn.add(key);
     const withdraw = () => {
       if (!this.#withdrawn.has(key)) return;
-      this.#apply({ do: "withdraw", key, owner: this.#owner.id }, Number.POSITIVE_INFINITY).catch(() => {});
+      const command: Command = { do: "withdraw", key, owner: this.#owner.id, isUntaken: true };
+      this.#apply(command, Number.POSITIVE_INFINITY).catch(() => {});
     };
     this.#owner.clock.after(Math.max(0, sentUntil - this.#owner.storeNow()), withdraw, true);
   }

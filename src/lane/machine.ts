@@ -47,11 +47,14 @@ export interface LaneTurn {
   readonly isInterrupted?: true;
   /** Its person wants it to stop. */
   readonly isStopped?: true;
+  /** Another owner took it, and may have said so: whatever the present one took in vain, it was not this. */
+  readonly isAdopted?: true;
 }
 
 export interface CarriedTurn {
   readonly key: string;
   readonly body: JsonValue;
+  readonly isAdopted?: true;
 }
 
 /** A turn whose owner died and whose answer only its caller could read: it waits for its event to come again. */
@@ -99,8 +102,15 @@ export type Command =
    * Takes a turn back that was not run: while it waits, or if its owner never learned that it, or the turn that carries
    * its words, was to run.
    * @param isStopped its person wants it: should its event come again, it is not run
+   * @param isUntaken its owner told that it was not taken: what another owner took of the same event is not meant
    */
-  | { readonly do: "withdraw"; readonly key: string; readonly owner: string; readonly isStopped?: boolean }
+  | {
+      readonly do: "withdraw";
+      readonly key: string;
+      readonly owner: string;
+      readonly isStopped?: boolean;
+      readonly isUntaken?: boolean;
+    }
   /** @param canDeliver whether the new owner can deliver to a place */
   | {
       readonly do: "takeOver";
@@ -272,7 +282,7 @@ function carriedOn(rest: LaneDocument, interrupted: LaneTurn): LaneDocument | un
   );
   if (at < 0) return undefined;
   const waiting = rest.waiting.map((turn, index) =>
-    index === at ? { ...turn, carries: [...carriedOf(interrupted), ...(turn.carries ?? [])] } : turn,
+    index === at ? { ...turn, carries: [...carriedTo(turn, interrupted), ...(turn.carries ?? [])] } : turn,
   );
   return { ...rest, waiting };
 }
@@ -284,7 +294,7 @@ function next(rest: LaneDocument): Transition {
   const head = waiting[count - 1];
   if (head === undefined) return changed(rest, "done");
   const merged = waiting.slice(0, count - 1);
-  const carries = [...merged.flatMap(carriedOf), ...(head.carries ?? [])];
+  const carries = [...merged.flatMap((turn) => carriedTo(head, turn)), ...(head.carries ?? [])];
   const turn = carries.length === 0 ? head : { ...head, carries };
   const lane = { ...rest, running: begun(turn), waiting: waiting.slice(count) };
   return changed(lane, "done", [head.owner, ...merged.map(({ owner }) => owner)]);
@@ -292,12 +302,15 @@ function next(rest: LaneDocument): Transition {
 
 function withdraw(
   lane: LaneDocument,
-  { key, owner, isStopped }: Command & { readonly do: "withdraw" },
+  { key, owner, isStopped, isUntaken }: Command & { readonly do: "withdraw" },
 ): Transition {
   const { running, ...rest } = lane;
   const found = findTurn(lane, key);
   if (found?.turn.owner !== owner) return unchanged(lane, "lost");
   if (found.is === "parked") return unchanged(lane, "lost");
+  const meant =
+    found.is === "merged" ? found.turn.carries?.find((carried) => carried.key === key) : found.turn;
+  if (isUntaken && meant?.isAdopted) return unchanged(lane, "lost");
   // The agent may have the words that a turn carried which was begun before, and waits: they end with it.
   const isBegun = found.is === "waits" && found.turn.attempt > 0;
   const left =
@@ -325,7 +338,7 @@ function stillInterrupted(lane: LaneDocument): LaneDocument {
 
 /** What a turn carried that is taken back: the last of those others stands in its place, and carries the rest. */
 function carriedBy(turn: LaneTurn): LaneTurn | undefined {
-  const { carries = [], isStopped: _, ...rest } = turn;
+  const { carries = [], isStopped: _, isAdopted: __, ...rest } = turn;
   const last = carries.at(-1);
   if (last === undefined) return undefined;
   const others = carries.slice(0, -1);
@@ -357,12 +370,12 @@ function takeOver(
     ...rest,
     waiting: lane.waiting
       .filter((turn) => !isLeft(turn))
-      .map((turn) => (isTaken(turn) ? { ...turn, owner } : turn)),
+      .map((turn) => (isTaken(turn) ? adopted(turn, owner) : turn)),
     ...(allParked.length === 0 ? {} : { parked: allParked }),
   };
   let taken: Transition;
   if (running === undefined || isLeft(running)) taken = next(after);
-  else if (isRunningTaken) taken = changed({ ...after, running: begun({ ...running, owner }) }, "runs");
+  else if (isRunningTaken) taken = changed({ ...after, running: begun(adopted(running, owner)) }, "runs");
   else taken = changed({ ...after, running }, "done");
   return { ...taken, freed: freed.flatMap(carriedOf).map(({ key }) => key) };
 }
@@ -419,8 +432,25 @@ function begun(turn: LaneTurn): LaneTurn {
   return { ...turn, attempt: turn.attempt + 1 };
 }
 
-function carriedOf({ key, body, carries = [] }: LaneTurn): CarriedTurn[] {
-  return [...carries, { key, body }];
+/** A turn that goes to another owner than the one that took it. */
+function adopted(turn: LaneTurn, owner: string): LaneTurn {
+  const { carries } = turn;
+  const isAdopted = true;
+  return {
+    ...turn,
+    owner,
+    isAdopted,
+    ...(carries && { carries: carries.map((one) => ({ ...one, isAdopted })) }),
+  };
+}
+
+function carriedOf({ key, body, isAdopted, carries = [] }: LaneTurn): CarriedTurn[] {
+  return [...carries, { key, body, ...(isAdopted && { isAdopted }) }];
+}
+
+/** What a turn carries of one before it. */
+function carriedTo({ owner }: LaneTurn, turn: LaneTurn): CarriedTurn[] {
+  return carriedOf(turn.owner === owner ? turn : adopted(turn, owner));
 }
 
 function withoutParked(lane: LaneDocument, key: string): LaneDocument {

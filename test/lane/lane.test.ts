@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { LaneDocument } from "../../src/lane/machine.ts";
 import { markOf } from "../../src/lane/place.ts";
+import type { Committed } from "../../src/stores/store.ts";
 import { keysIn, leaseTime, newTurn, type OwnerInTest, ownerOf, storeTimeout } from "../support/owner.ts";
 import { settled, TestClock } from "../support/test-clock.ts";
 import { cut, type Intercept, storeAway, TestStore } from "../support/test-store.ts";
@@ -176,7 +177,7 @@ describe("A lane", () => {
     expect(await last.begun).toBe("runs");
     expect(last.turn?.carries).toEqual([
       { key: "m2", body: { says: "m2" } },
-      { key: "m3", body: { says: "m3" } },
+      { key: "m3", body: { says: "m3" }, isAdopted: true },
     ]);
     await last.end();
     expect(await documentOf("lane")).toBeUndefined();
@@ -485,6 +486,47 @@ describe("A store that is away", () => {
     expect(a.adopted).toEqual([]);
     expect(await keysIn(store, "lane")).toEqual([]);
     expect(await (await take(b, "r2")).begun).toBe("runs");
+  });
+
+  it("takes nothing back that another process took, which died: it goes on with it", async () => {
+    await take(a, "q1");
+    await a.owner.stop();
+    let isSlow = true;
+    b.view.intercept = async (call, run) => {
+      if (call.name !== "commit") return run();
+      const answer = (await run()) as Committed;
+      if (answer.is !== "done" || !isSlow) return answer;
+      // It has taken the turn over, and the message's time is over when it hears of a failure.
+      isSlow = false;
+      await b.owner.pause(200);
+      throw storeAway();
+    };
+    const again = take(b, "q1", 100);
+    again.catch(() => {});
+    void b.owner.lane("lane").takeOver(a.owner.id);
+    await clock.pass(200);
+    await expect(again).rejects.toMatchObject({ code: "store-failed" });
+    await clock.pass(storeTimeout);
+    expect(b.adopted.map(({ key }) => key)).toEqual(["q1"]);
+    expect(await keysIn(store, "lane")).toEqual(["q1"]);
+  });
+
+  it("takes no words back that another process took, where a turn of its own carries them", async () => {
+    const first = await take(a, "m1");
+    b.view.intercept = async (call, run) => {
+      if (call.name !== "commit") return run();
+      b.view.intercept = (_, again) => again();
+      throw storeAway();
+    };
+    const refused = b.owner.lane("lane").take(newTurn("m2"), 0, storeTimeout);
+    await clock.pass(100);
+    expect(await refused).toEqual({ is: "full" });
+    await take(a, "m2");
+    const carrier = await take(b, "m3");
+    await first.end();
+    await clock.pass(storeTimeout);
+    expect(carrier.isRunning).toBe(true);
+    expect((await documentOf("lane"))?.running?.carries).toMatchObject([{ key: "m2" }]);
   });
 
   it("says that it was away where no sign of life got through in time", async () => {

@@ -5,7 +5,7 @@ import type { Command, LaneDocument, LaneTurn, Overlap, Phase } from "../../src/
 // A turn is written `kind number @ owner`, for example `q1@A`. Kinds: q queue, m merge, i interrupt, r reject; h is a
 // queueing turn whose answer only its caller can read; o an operation. After the number `'` means that its answer goes
 // to another place. After the owner: `:asked`, `:answered`, `!` it is interrupted, `~` its person wants it to stop, `+m1`
-// it carries the words of m1,
+// it carries the words of m1, `^` another owner took it (also behind the turn that is carried),
 // `#2` it began to run twice (otherwise once if it runs or is parked, and never if it waits).
 // A lane lists the turn that runs, then those that wait, and parked ones in brackets: `q1@A, q2@B, (h1@C)`.
 
@@ -24,7 +24,7 @@ const overlaps: Readonly<Record<string, Overlap>> = {
   o: "queue",
 };
 
-const turnPattern = /^([qmirho])(\d+)('?)@(\w+)((?::asked|:answered|!|~|#\d+|\+\w+'?)*)$/;
+const turnPattern = /^([qmirho])(\d+)('?)@(\w+)((?::asked|:answered|!|~|\^|#\d+|\+\w+'?)*)$/;
 
 export function turnOf(written: string, state: "runs" | "waits" | "parked" = "waits"): LaneTurn {
   const [, kind = "", number = "", prime = "", owner = "", rest = ""] = turnPattern.exec(written) ?? [];
@@ -32,9 +32,9 @@ export function turnOf(written: string, state: "runs" | "waits" | "parked" = "wa
   if (overlap === undefined) throw new Error(`This is no turn: "${written}"`);
   const key = `${kind}${number}${prime}`;
   const attempt = /#(\d+)/.exec(rest)?.[1];
-  const carries = [...rest.matchAll(/\+(\w+'?)/g)].map(([, carried = ""]) => ({
-    key: carried,
-    body: { says: carried },
+  const carries = [...rest.matchAll(/\+(\w+'?)(\^?)/g)].map(([, carried = "", adopted]) => ({
+    ...{ key: carried, body: { says: carried } },
+    ...(adopted === "" ? {} : { isAdopted: true as const }),
   }));
   const phase = /:(asked|answered)/.exec(rest)?.[1] as Phase | undefined;
   return {
@@ -46,6 +46,7 @@ export function turnOf(written: string, state: "runs" | "waits" | "parked" = "wa
     ...(carries.length === 0 ? {} : { carries }),
     ...(rest.includes("!") ? { isInterrupted: true } : {}),
     ...(rest.includes("~") ? { isStopped: true } : {}),
+    ...(rest.startsWith("^") ? { isAdopted: true } : {}),
   };
 }
 
@@ -68,6 +69,11 @@ const endings: Record<string, object> = {
   unsent: { isUnsent: true },
   refused: { mayComeAgain: "all" },
   failed: { mayComeAgain: "own" },
+};
+
+const withdrawals: Record<string, object> = {
+  stopped: { isStopped: true },
+  untaken: { isUntaken: true },
 };
 
 /** `take q1@A` (also `… a day later`), `advance q1@A asked`, `end q1@A` (also `… unsent`, `… refused`, `… failed`), … */
@@ -93,8 +99,7 @@ function commandFor(verb: string | undefined, written: string, rest: string): Co
   if (verb === "end") {
     return { do: "end", key, owner, ...endings[rest] };
   }
-  if (verb === "withdraw")
-    return { do: "withdraw", key, owner, ...(rest === "stopped" ? { isStopped: true } : {}) };
+  if (verb === "withdraw") return { do: "withdraw", key, owner, ...withdrawals[rest] };
   if (verb === "release") return { do: "release", key, owner, to: rest.replace("to ", "") };
   if (verb === "restore") {
     const wasRunning = rest === "ran";
