@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { randomUUID } from "node:crypto";
 import type { Adapter } from "./adapter/adapter.ts";
 import { Pace } from "./backends/http/pace.ts";
+import { BriefMap } from "./brief-map.ts";
 import { timer } from "./clock.ts";
 import { AparteError } from "./errors.ts";
 import type { JsonValue } from "./json.ts";
@@ -103,7 +104,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
       current: new AsyncLocalStorage<CurrentLane>(),
       limits: limits === undefined ? undefined : new Limits(limits, rates, clock),
       pace: new Pace(rates),
-      turns: new Map(),
+      turns: new BriefMap(),
       answers: new RecentAnswers(clock),
       closing: this.#closing,
     };
@@ -375,7 +376,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
     this.#closing.assertOpen();
     const { name } = await this.#operations.find(speaker);
     const lanes = new Set([name]);
-    for (const [turn, { message }] of this.#host.turns) {
+    for (const [turn, { message }] of this.#host.turns.entries()) {
       if (isFrom(message, speaker)) lanes.add(turn.slice(0, turn.indexOf(" ")));
     }
     const stopped = [...lanes].map((lane) => this.#owner.lane(lane).stop((body) => isAsked(body, speaker)));

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { BriefMap } from "../brief-map.ts";
 import { type Clock, timer } from "../clock.ts";
 import { describeError, type Logger } from "../logger.ts";
 import type { Store } from "../stores/store.ts";
@@ -53,7 +54,7 @@ export class Owner {
   readonly storeTimeout: number;
   readonly canDeliver: (place: string) => boolean;
   readonly #options: OwnerOptions;
-  readonly #lanes = new Map<string, Lane>();
+  readonly #lanes = new BriefMap<Lane>();
   #id: string = randomUUID();
   /** Until when this process may send something, by its own clock. */
   #trustedUntil = Number.NEGATIVE_INFINITY;
@@ -183,7 +184,7 @@ export class Owner {
     this.#isLeaving = true;
     if (!this.store.durable) return;
     const waiting = () => {
-      const places = [...this.#lanes.values()].flatMap((lane) => [...lane.places]);
+      const places = this.#lanes.values().flatMap((lane) => [...lane.places]);
       return places.filter(({ isRunning, isEnding }) => !isRunning && !isEnding);
     };
     await this.#release(waiting);
@@ -218,7 +219,7 @@ export class Owner {
     if (this.#isStopped) return;
     this.#isStopped = true;
     this.#cancelBeat();
-    for (const lane of [...this.#lanes.values()]) lane.lose();
+    for (const lane of this.#lanes.values()) lane.lose();
     this.#lanes.clear();
     this.#wakeAll();
     if (!this.#isStarted) return;
@@ -245,7 +246,7 @@ export class Owner {
     this.#cancelBeat();
     this.#cancelBeat = this.clock.after(pauseMs, () => void this.#beat(), this.#waiting.size === 0);
     if (!this.isAlive) return;
-    for (const lane of [...this.#lanes.values()]) lane.lookIfOverdue();
+    for (const lane of this.#lanes.values()) lane.lookIfOverdue();
     if (!this.#isLeaving) void this.#takeOver();
   }
 
@@ -283,7 +284,7 @@ export class Owner {
     this.#listening ??= this.store
       .listen(this.#id, (name) => {
         if (name !== undefined) this.lane(name).look();
-        else for (const lane of [...this.#lanes.values()]) lane.look();
+        else for (const lane of this.#lanes.values()) lane.look();
       })
       .catch((error) => {
         this.#listening = undefined;
@@ -296,7 +297,7 @@ export class Owner {
   async #startAnew(): Promise<void> {
     this.#options.logger.warn("this process was taken for dead, and others go on with its turns");
     const listening = this.#listening;
-    const lanes = [...this.#lanes.values()];
+    const lanes = this.#lanes.values();
     this.#id = randomUUID();
     this.#until = undefined;
     this.#listening = undefined;
@@ -312,7 +313,7 @@ export class Owner {
     this.#options.logger.warn(
       "the store has lost what was written last; it is put back as far as it is known",
     );
-    for (const lane of [...this.#lanes.values()]) lane.look();
+    for (const lane of this.#lanes.values()) lane.look();
     const marksOf = new Map<string, string[]>();
     for (const { lane, mark } of this.#remembered) {
       marksOf.set(lane, [...(marksOf.get(lane) ?? []), mark]);

@@ -1,3 +1,4 @@
+import { BriefMap } from "../brief-map.ts";
 import type { JsonValue } from "../json.ts";
 import { Listeners } from "./listeners.ts";
 import { Marks } from "./marks.ts";
@@ -50,7 +51,7 @@ export class LocalLanes implements LaneStore {
   readonly #records: Pick<Records, "set" | "delete">;
   readonly #readRecord: ReadRecord;
   readonly #now: () => number;
-  readonly #lanes = new Map<string, Kept>();
+  readonly #lanes = new BriefMap<Kept>();
   readonly #marks: Marks;
   readonly #owners = new Map<string, KnownOwner>();
   /** Of each owner that has turns, the lanes that they are in. */

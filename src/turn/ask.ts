@@ -7,6 +7,7 @@ import type { RunningTurn } from "./host.ts";
 import type { TurnContext } from "./middleware.ts";
 import { notice } from "./notices.ts";
 import type { ReplyEvent } from "./reply-event.ts";
+import { withSignal } from "./stop.ts";
 
 /** What the agent is asked. */
 export type Asked = Pick<TurnContext, "agent" | "text" | "files" | "context">;
@@ -144,7 +145,7 @@ export class Question {
     const { host, place, session, message, stop, texts } = this.#turn;
     const { agent, text, files, context } = this.#asked;
     const state = session.conversation(agent)?.state;
-    return {
+    return withSignal<Omit<AskCall, "signal">>(stop, {
       sessionName: session.name,
       agent,
       conversationId,
@@ -153,9 +154,6 @@ export class Question {
       files,
       context,
       texts,
-      get signal() {
-        return stop.signal;
-      },
       ...(state === undefined ? {} : { state }),
       keep: (kept) => keepState(session, agent, kept),
       note: (known) => this.#note(known),
@@ -164,7 +162,7 @@ export class Question {
         return host.pace.turn({ key, perSecond, tenant, signal: stop.signal });
       },
       permit: session.permit,
-    };
+    });
   }
 
   /** Writes down what the service said of the turn. */

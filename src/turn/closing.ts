@@ -6,8 +6,9 @@ export class Closing {
   #isBegun = false;
   #isOver = false;
   readonly #waiting = new Set<() => void>();
-  /** Turns and operations that were taken and have not ended. */
-  readonly #underWay = new Set<Promise<unknown>>();
+  /** How many turns and operations were taken and have not ended. */
+  #underWay = 0;
+  #drained = () => {};
 
   /** Whether answers that their platforms do not take are left to other processes. */
   get isBegun(): boolean {
@@ -46,13 +47,19 @@ export class Closing {
 
   /** Has it waited for. What fails is told by the reply, or to the operation's caller. */
   track(work: Promise<unknown>): void {
-    const tracked = work.catch(() => {});
-    this.#underWay.add(tracked);
-    void tracked.then(() => this.#underWay.delete(tracked));
+    this.#underWay += 1;
+    const ended = () => {
+      this.#underWay -= 1;
+      if (this.#underWay === 0) this.#drained();
+    };
+    work.then(ended, ended);
   }
 
   /** Resolves when nothing is under way any more. */
   async drained(): Promise<void> {
-    while (this.#underWay.size > 0) await Promise.all(this.#underWay);
+    if (this.#underWay === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#drained = resolve;
+    });
   }
 }

@@ -1,6 +1,7 @@
 import type { AsyncLocalStorage } from "node:async_hooks";
 import type { Adapter } from "../adapter/adapter.ts";
 import type { Pace } from "../backends/http/pace.ts";
+import type { BriefMap } from "../brief-map.ts";
 import type { Clock } from "../clock.ts";
 import type { Owner } from "../lane/owner.ts";
 import type { Place } from "../lane/place.ts";
@@ -34,7 +35,7 @@ export interface TurnHost {
   readonly middlewares: readonly Middleware[];
   readonly current: AsyncLocalStorage<CurrentLane>;
   /** The turns of this process that have not ended, by lane and event. */
-  readonly turns: Map<string, LiveTurn>;
+  readonly turns: BriefMap<LiveTurn>;
   readonly answers: RecentAnswers;
   readonly closing: Closing;
 }

@@ -85,3 +85,21 @@ export class Stop {
     }
   }
 }
+
+const itsStop = Symbol("stop");
+
+/**
+ * One getter for all objects: with one of its own, each would be of a shape of its own, which V8 keeps, and all that the
+ * getter knows with it, until a full collection.
+ */
+const lazySignal = {
+  enumerable: true,
+  get(this: { readonly [itsStop]: Stop }) {
+    return this[itsStop].signal;
+  },
+};
+
+/** The fields, and the signal of a turn's stop, which is made when somebody looks at it. */
+export function withSignal<T extends object>(stop: Stop, fields: T): T & { readonly signal: AbortSignal } {
+  return Object.defineProperties(fields, { [itsStop]: { value: stop }, signal: lazySignal }) as never;
+}
