@@ -230,7 +230,15 @@ describeWithRedis("A store on a Redis sentinel", () => {
     sentinel.on("error", () => {});
     const store = await openStore(sentinel as unknown as RedisClient, { logger: new LogLines() });
     const heard: unknown[] = [];
-    await store.listen("ada", (lane) => heard.push(lane));
+    // Its connection may still be on its way.
+    const listen = () =>
+      store
+        .listen("ada", (lane) => heard.push(lane))
+        .then(
+          () => "listens",
+          ({ code }) => code,
+        );
+    await expect.poll(listen, { timeout: 30_000 }).toBe("listens");
     expect(await store.commit({ ...base, wakes: ["ada"] })).toMatchObject({ is: "done", unheard: [] });
     await expect.poll(() => heard).toEqual(["lane"]);
     await store.close();
