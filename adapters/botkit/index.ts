@@ -26,8 +26,8 @@ export interface BotkitExtension {
  * agent, in handlers and dialogs too ({@link getSession}); the agent answers by itself as `options.answer` says.
  *
  * A speaker's platform is `"botkit"`. The tenant is the activity's channel with the team, `"web"` for the Web adapter;
- * the user is `from.id`, the channel `conversation.id`, the thread Slack's `thread_ts`. Several controllers on one mapper
- * have a `bot` each.
+ * the user is `from.id` (where clients choose that by themselves, `conversation.id`), the channel `conversation.id`, the
+ * thread Slack's `thread_ts`. Several controllers on one mapper have a `bot` each.
  *
  * @throws {AparteError} `option-invalid` with the option's name as `field`; by `usePlugin`, when the controller has
  * the Web adapter and `authenticate` is missing.

@@ -40,7 +40,7 @@ export interface BotkitOptions {
   readonly bot?: string;
   /**
    * Channels whose clients name themselves (`"directline"`, `"webchat"`, `"emulator"`) and are believed. Without this
-   * or `speaker`, they are refused: anybody could be anybody.
+   * or `speaker`, anybody could be anybody there: each conversation is then a person of its own.
    */
   readonly trustedChannels?: readonly string[];
   /** The largest attachment that is handed to the agent, in bytes. @default 20_971_520 */

@@ -15,7 +15,7 @@ interface Place {
   readonly conversationType?: string;
 }
 
-/** Channels whose clients choose the user id of each message: whoever has the bot's token can take another's. */
+/** Channels whose clients choose the user id of each message: whoever may speak there can take another's. */
 const openChannels: ReadonlySet<string> = new Set(["directline", "webchat", "emulator"]);
 
 /** The channel ids of the Web adapter, whose two ways lead to the same person. */
@@ -26,11 +26,11 @@ export function isWeb({ incoming_message: { channelId } }: BotkitMessage): boole
 }
 
 /**
- * Who spoke, from what the platform vouches for; undefined where an activity names nobody. What clients add to
- * their messages (`channelData`, which Botkit spreads over the message) is not looked at.
+ * Who spoke, from what the platform vouches for; undefined where an activity names nobody. Where clients name
+ * themselves, and are not trusted, each conversation is a person. What clients add to their messages (`channelData`,
+ * which Botkit spreads over the message) is not looked at.
  * @param verified who the client of the Web adapter is
- * @throws {AparteError} `input-invalid` when a Web adapter's client is nobody, a channel's clients are not trusted, or a Slack
- * message has no workspace.
+ * @throws {AparteError} `input-invalid` when a Web adapter's client is nobody, or a Slack message has no workspace.
  */
 export function speakerOf(
   message: BotkitMessage,
@@ -47,14 +47,10 @@ export function speakerOf(
     }
     return { platform, tenant: "web", user: verified };
   }
-  if (!from?.id) return undefined;
-  if (openChannels.has(channelId) && !trustedChannels.includes(channelId)) {
-    throw new AparteError(
-      "input-invalid",
-      `Clients of "${channelId}" name themselves. Prove who they are in the option \`speaker\`, or trust them: { trustedChannels: ["${channelId}"] }.`,
-      { field: "user" },
-    );
-  }
+  const isOpen = openChannels.has(channelId) && !trustedChannels.includes(channelId);
+  // The channel makes the conversation's id, and lets nobody else into it.
+  const user = isOpen ? id : from?.id;
+  if (!user) return undefined;
   if (channelId === "slack" && !team) {
     throw new AparteError(
       "input-invalid",
@@ -67,7 +63,7 @@ export function speakerOf(
   return {
     platform,
     tenant: JSON.stringify([channelId, team ?? tenantId ?? ""]),
-    user: from.id,
+    user,
     ...(typeof locale === "string" && locale !== "" ? { locale } : {}),
     ...(id ? { channel: id } : {}),
     ...(thread_ts ? { thread: thread_ts } : {}),

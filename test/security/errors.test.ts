@@ -222,7 +222,7 @@ describe("What a platform does not take", () => {
     await says("word-canary lost", { from });
     await says("word-canary kept", { from });
     await connector.until(() => connector.shown.some((text) => text.includes("word-canary kept")));
-    await says("refused", { from, channelId: "directline" });
+    await says("refused", { from, channelId: "slack" });
     await mapper.close();
     expect(log.said).toContain("warn: an answer could not be delivered");
     expect(errors).not.toEqual([]);
