@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type AparteError, type Records, SessionMapper } from "aparte";
+import { AparteError, type Records, SessionMapper } from "aparte";
 import { coze } from "aparte/coze";
 import { Keyv } from "keyv";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -48,6 +48,25 @@ async function start(
   };
   closers.push(close);
   return { server, handler, mapper, close };
+}
+
+/** The page on records that can fail. */
+async function startFailing() {
+  const kept = keyvStore(new Keyv()).records;
+  const records = { fails: false };
+  const failing = new Proxy(kept, {
+    get: (target, name) => {
+      const member: unknown = Reflect.get(target, name, target);
+      if (typeof member !== "function") return member;
+      return (...args: unknown[]) => {
+        if (records.fails) throw new AparteError("store-failed", "The store failed.");
+        return member.apply(target, args);
+      };
+    },
+  }) as Records;
+  const { mapper } = await start(new Map());
+  const logger = { info: () => {}, warn: () => {}, error: () => {} };
+  return { records, handler: playground(mapper, { token, agents, store: { records: failing }, logger }) };
 }
 
 function call(
@@ -238,7 +257,16 @@ describe("playground", () => {
     const { server } = await start(new Map());
     const response = await call(server, "GET", "/", {});
     expect(response.status).toBe(200);
+    expect(response.headers.get("content-type")).toBe("text/html; charset=utf-8");
     expect(await response.text()).toBe(page);
+    const head = await call(server, "HEAD", "/", {});
+    expect([head.status, head.headers.get("content-security-policy")]).toEqual([
+      200,
+      response.headers.get("content-security-policy"),
+    ]);
+    // Each stands once, in its place.
+    expect(page.match(/<(?:script|style)>/g)).toEqual(["<style>", "<script>"]);
+    expect(page.trim()).toMatch(/^<!doctype html>.*<\/html>$/is);
     const policy = response.headers.get("content-security-policy") ?? "";
     expect(policy).toContain("default-src 'none'");
     for (const tag of ["script", "style"]) {
@@ -248,6 +276,56 @@ describe("playground", () => {
     }
     expect(page).not.toMatch(/\b(src|href)="(?!data:)/);
     expect(page).not.toMatch(/innerHTML|\son[a-z]+="/);
+  });
+
+  it("shows nobody of other platforms and tenants, and names without needless blanks", async () => {
+    const { server, mapper } = await start(new Map());
+    for (const other of [
+      { platform: "slack", tenant: "playground" },
+      { platform: "web", tenant: "acme" },
+    ]) {
+      await mapper.handle({ ...other, user: "Zoe", id: "1", text: "hello" }).text();
+    }
+    await call(server, "POST", "/people?name=%20Cleo%20%20%09of%20%20Rome%20");
+    expect(await namesOf(server)).toEqual(["Ada", "Ben", "Cleo of Rome"]);
+  });
+
+  it("tells that a change was not kept, and asks its store again after it failed", async () => {
+    const { handler, records } = await startFailing();
+    const ask = (method: string, path: string) =>
+      handler(
+        new Request(`http://localhost${path}`, { method, headers: { authorization, "x-aparte": "1" } }),
+      );
+    records.fails = true;
+    expect((await ask("GET", "/people")).status).toBe(503);
+    records.fails = false;
+    expect((await ask("GET", "/people")).status).toBe(200);
+    records.fails = true;
+    for (const [method, path] of [
+      ["POST", "/people?name=Cleo"],
+      ["PATCH", "/people?person=Ada&name=Eve"],
+      ["DELETE", "/people?person=Ada"],
+    ] as const) {
+      expect((await ask(method, path)).status, method).toBe(503);
+    }
+    records.fails = false;
+    const { people } = (await (await ask("GET", "/people")).json()) as People;
+    expect(people.map(({ name }) => name)).toEqual(["Ada", "Ben"]);
+  });
+
+  it("says what is wrong, in words that a person can read", async () => {
+    const { server } = await start(new Map());
+    const told = async (response: Response) =>
+      ((await response.json()) as { error: { message: string } }).error.message;
+    expect(await told(await call(server, "GET", "/history?person=Zoe"))).toBe(
+      "That person is not here any more. Reload the page.",
+    );
+    const foreign = await call(server, "GET", "/people", { origin: "https://evil.example" });
+    expect(await told(foreign)).toBe("Pages of other sites may not speak here.");
+    expect(await told(await call(server, "POST", "/reset?person=Ada&agent=none"))).toContain("that agent");
+    const refused = await fetch(server.url);
+    expect(refused.headers.get("www-authenticate")).toBe("Bearer");
+    expect(await told(refused)).toContain("?token=");
   });
 
   it("tells a failing service as a failure, and not as an empty history", async () => {
@@ -269,6 +347,10 @@ describe("playground", () => {
     };
     expect(fieldOf({ agents })).toBe("playground.token");
     expect(fieldOf({ token: "too short", agents })).toBe("playground.token");
+    expect(fieldOf({ token: "fifteen-letters", agents })).toBe("playground.token");
+    expect(fieldOf({ token: "sixteen-letters-", agents })).toBeUndefined();
+    expect(fieldOf({ token: "a token with blanks", agents })).toBe("playground.token");
+    expect(fieldOf({ token, agents: [7] })).toBe("playground.agents");
     expect(fieldOf({ token })).toBe("playground.agents");
     expect(fieldOf({ token, agents: [] })).toBe("playground.agents");
     expect(fieldOf({ token, agents, people: [""] })).toBe("playground.people");

@@ -1,6 +1,6 @@
-import { AparteError, SessionMapper } from "aparte";
+import { AparteError, type AparteErrorCode, SessionMapper } from "aparte";
 import { coze } from "aparte/coze";
-import { type WebOptions, type WebSpeaker, web } from "aparte/web";
+import { failureResponse, type WebOptions, type WebSpeaker, web } from "aparte/web";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { type CozeEmulator, startCozeEmulator } from "../../src/emulators/coze/index.ts";
 import { memoryStore } from "../../src/stores/memory.ts";
@@ -184,6 +184,15 @@ describe("web", () => {
     expect(body.text).toContain('You said: "hello".');
   });
 
+  it("refuses what authenticate says where it names nobody, as the host application's mistake", async () => {
+    for (const wrong of [{ user: "ada" }, { tenant: "acme" }, { tenant: "acme", user: "" }]) {
+      const server = await start({ authenticate: () => wrong as WebSpeaker });
+      const response = await post(server, { id: newId(), text: "hello" });
+      expect(response.status).toBe(500);
+      expect(await errorOf(response)).toMatchObject({ code: "option-invalid", field: "authenticate" });
+    }
+  });
+
   it("hands in files", async () => {
     const server = await start();
     const form = new FormData();
@@ -218,6 +227,7 @@ describe("web", () => {
       body: "{",
     });
     expect(broken.status).toBe(400);
+    expect(await errorOf(broken)).toMatchObject({ field: "body" });
     expect((await again(server, "")).status).toBe(400);
     expect((await again(server, "unheard-of")).status).toBe(404);
     expect((await again(server, "x", {}, "PUT")).status).toBe(405);
@@ -372,7 +382,10 @@ describe("web", () => {
       const response = await post(server, hang(), { user });
       expect(response.status, user).toBe(status);
       if (status === 200) streams.push(response);
-      else expect(response.headers.get("retry-after")).not.toBeNull();
+      else {
+        expect(Number(response.headers.get("retry-after"))).toBeGreaterThan(0);
+        expect((await errorOf(response)).message).toMatch(/^\p{Lu}.+\.$/u);
+      }
     }
     for (const stream of streams) await stream.body?.cancel();
     // Their bytes are free when the turns have ended.
@@ -461,7 +474,10 @@ describe("web, leaving and coming back", () => {
     const all = await read(await post(server, message));
     const other = await read(await again(server, message.id, { headers: { "last-event-id": "00000000.3" } }));
     expect(other).toEqual(all);
-    expect((await again(server, message.id, { headers: { "last-event-id": "x" } })).status).toBe(400);
+    for (const wrong of ["x", "x00000000.3", "00000000.3x", "00000000", "0000000g.3"]) {
+      const response = await again(server, message.id, { headers: { "last-event-id": wrong } });
+      expect([wrong, response.status]).toEqual([wrong, 400]);
+    }
   });
 
   it("gives nobody the reply to somebody else's message", async () => {
@@ -497,6 +513,23 @@ describe("web, leaving and coming back", () => {
     leaving.abort();
     await expect(asked).rejects.toThrow();
     await ended;
+  });
+
+  it("ends its answer to a client that has left while it waits for JSON", async () => {
+    const leaving = new AbortController();
+    const begun = emulator.once("chat");
+    const mapper = newMapper();
+    const answered = web(mapper, { authenticate: byHeader, graceTime: 60_000 })(
+      new Request("http://app.test/", {
+        ...{ method: "POST", signal: leaving.signal },
+        headers: { "content-type": "application/json", accept: "application/json", "x-user": "ada" },
+        body: JSON.stringify({ id: newId(), text: "fail: hang" }),
+      }),
+    );
+    await begun;
+    leaving.abort();
+    // Nobody reads it: a code that servers' logs know for a client that has gone.
+    expect((await answered).status).toBe(499);
   });
 
   it("goes on while one of two readers is left", async () => {
@@ -554,6 +587,33 @@ describe("web, leaving and coming back", () => {
   });
 });
 
+describe("A failure as the web handler tells it", () => {
+  const statuses: Record<AparteErrorCode, number> = {
+    ...{ "input-invalid": 400, "agent-unknown": 400, "file-too-large": 413, "backend-refused-content": 422 },
+    ...{ busy: 409, duplicate: 409, paused: 409, stopped: 409, "turn-over": 409, "lease-lost": 409 },
+    ...{ "conversation-lost": 409, "conversation-busy": 409 },
+    ...{ full: 429, limited: 429, "backend-rate-limited": 429, "backend-quota": 429 },
+    ...{ "option-invalid": 500, "hook-failed": 500, "store-unreadable": 500, "backend-unsupported": 501 },
+    ...{ "no-answer": 502, "backend-auth": 502, "backend-rejected": 502, "backend-stream-cut": 502 },
+    ...{ "backend-failed": 502, "backend-protocol": 502, "action-required": 502 },
+    ...{ "store-failed": 503, "store-timeout": 503, "wait-timeout": 503, "backend-unavailable": 503 },
+    ...{ "answer-lost": 503, closed: 503, "turn-timeout": 504, "backend-timeout": 504 },
+  };
+
+  it.each(Object.entries(statuses))(
+    "has for %s the status %i, and its code and reference",
+    async (code, status) => {
+      const error = new AparteError(code as AparteErrorCode, "The cause is told to nobody.");
+      const logger = { error: () => expect.unreachable() };
+      const response = failureResponse(error, logger, newMapper().texts({}));
+      expect(response.status).toBe(status);
+      const told = await errorOf(response);
+      expect(told).toMatchObject({ code, reference: error.reference });
+      expect(told.message).not.toContain("cause");
+    },
+  );
+});
+
 describe("web, other sites", () => {
   const ours = "https://app.example";
   const say = (server: Loopback, headers: Record<string, string>) =>
@@ -597,6 +657,7 @@ describe("web, other sites", () => {
     const allowed = await say(server, { origin: ours, "sec-fetch-site": "cross-site" });
     expect(allowed.status).toBe(200);
     expect(allowed.headers.get("access-control-allow-origin")).toBe(ours);
+    expect(allowed.headers.get("access-control-expose-headers")).toBe("retry-after");
     expect(allowed.headers.get("vary")).toContain("origin");
     await allowed.body?.cancel();
     const failed = await fetch(server.url, { method: "POST", headers: { origin: ours } });

@@ -79,6 +79,15 @@ describe("jwtSpeaker", () => {
     expect(turns()).toBe(2);
   });
 
+  it("takes the tokens of each issuer and for each audience that is listed, and no others", async () => {
+    const listed = { audience: [audience, "second"], issuer: [issuer, "https://second.example"] };
+    const { ask } = await guarded(jwtSpeaker({ secret, ...listed }));
+    expect(await ask(await sign(bytes))).toBe(200);
+    expect(await ask(await sign(bytes, { aud: "second", iss: "https://second.example" }))).toBe(200);
+    expect(await ask(await sign(bytes, { aud: "third" }))).toBe(401);
+    expect(await ask(await sign(bytes, { iss: "https://third.example" }))).toBe(401);
+  });
+
   it("refuses forged, expired, misdirected and unsigned tokens with 401, and nothing else happens", async () => {
     const { ask, turns, calls } = await guarded(jwtSpeaker({ secret, audience, issuer }));
     const claims = { sub: "ada", aud: audience, iss: issuer, exp: Math.floor(Date.now() / 1000) + 300 };
@@ -144,6 +153,11 @@ describe("jwtSpeaker", () => {
     const { ask } = await guarded(speaker());
     expect(await ask(token)).toBe(200);
     expect(await ask(await sign(otherRsa.privateKey, { alg: "RS256" }))).toBe(401);
+    const unknown = new SignJWT({ sub: "ada", aud: audience }).setProtectedHeader({
+      alg: "RS256",
+      kid: "k2",
+    });
+    expect(await ask(await unknown.setExpirationTime("5m").sign(rsa.privateKey))).toBe(401);
     isDown = true;
     expect(await ask(token)).toBe(200); // The keys are known already.
     const cold = await guarded(speaker());
@@ -222,6 +236,12 @@ describe("jwtSpeaker", () => {
     expect(fieldOf({ secret, audience, algorithms: ["RS256"] })).toBe("jwtSpeaker.algorithms");
     expect(fieldOf({ key: rsa.publicKey, audience, algorithms: ["HS256"] })).toBe("jwtSpeaker.algorithms");
     expect(fieldOf({ jwksUrl: "ftp://x", audience })).toBe("jwtSpeaker.jwksUrl");
+    expect(() => jwtSpeaker({ jwksUrl: "x", audience })).toThrow("must be an http(s) URL");
+    expect(() => jwtSpeaker({ key: "pem" as never, audience })).toThrow("a CryptoKey, a KeyObject or a JWK");
+    expect(fieldOf({ key: null, audience })).toBe("jwtSpeaker.key");
+    expect(fieldOf({ secret, audience, issuer: [] })).toBe("jwtSpeaker.issuer");
+    expect(fieldOf({ secret, audience, cookie: "" })).toBe("jwtSpeaker.cookie");
+    expect(fieldOf({ secret, audience, speaker: "ada" })).toBe("jwtSpeaker.speaker");
     expect(fieldOf({ secret, audience, audiences: "x" })).toBe("jwtSpeaker.audiences");
   });
 });
