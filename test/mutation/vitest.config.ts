@@ -1,10 +1,10 @@
 import { defineConfig } from "vitest/config";
 import tests from "../vitest.config.ts";
 
-/** Tests that start processes, servers or builds: too slow to be run once a fault. */
+/** Tests that start processes or builds: too slow to be run once a fault, and the fault is not in their processes. */
 const processTests = [
   "test/processes/**",
-  "test/cli/**",
+  "test/cli/program.test.ts",
   "test/crash.test.ts",
   "test/docs/snippets.test.ts",
   "test/examples.test.ts",
