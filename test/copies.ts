@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import type { MapperOptions, Mapping, Message, Speaker } from "aparte";
 import type { CozeEmulator } from "aparte/testing";
 import { builtRoot } from "./build.ts";
+import { lookAtProcess } from "./support/search.ts";
 
 /** What a copy did on the platform. */
 export interface Post {
@@ -100,8 +101,9 @@ export class Copies {
     };
     const child = fork(fileURLToPath(new URL("processes/bot.mjs", import.meta.url)), {
       env: { ...process.env, SETTINGS: JSON.stringify(settings) },
-      execArgv: nodeOptions,
+      ...{ execArgv: nodeOptions, silent: true },
     });
+    lookAtProcess(child);
     child.setMaxListeners(0);
     this.processes[index] = child;
     child.on("message", (told: { number?: number }) => this.#events.emit(`answer ${told.number}`, told));

@@ -15,6 +15,7 @@ import {
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { builtRoot } from "./build.ts";
 import { describeWithRedis, RedisServer } from "./support/redis.ts";
+import { lookAtProcess } from "./support/search.ts";
 
 let emulator: CozeEmulator;
 let folder: string;
@@ -48,8 +49,9 @@ async function start(store: string, service: { readonly service: string; readonl
   const settings = { root: await builtRoot(), store, ...service, options: { leaseTime: 500 } };
   const child = spawn(process.execPath, [fileURLToPath(new URL("processes/mapper.mjs", import.meta.url))], {
     env: { ...process.env, SETTINGS: JSON.stringify(settings) },
-    stdio: ["pipe", "pipe", "inherit"],
+    stdio: ["pipe", "pipe", "pipe"],
   });
+  lookAtProcess({ stdout: null, stderr: child.stderr });
   processes.push(child);
   const waiting = new Map<string, (answer: Answer) => void>();
   const told = new EventEmitter();

@@ -5,6 +5,9 @@ import { LongestFirst } from "./support/longest-first.ts";
 
 const source = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 
+/** What the tests write is searched for credentials, and for what people said. */
+const searchAll = source("test/support/search-all.ts");
+
 /** Tests that set timers, or count timers or bytes of their process: another file's must not be among them. */
 const apart = [
   "test/adapters/discord/channels.test.ts",
@@ -28,6 +31,8 @@ export default defineConfig({
       ? {}
       : { sequencer: LongestFirst },
     testTimeout: 120_000,
+    // A second, as it is by default, measures the machine.
+    expect: { poll: { timeout: 30_000 } },
     hookTimeout: 120_000,
     projects: [
       // A process runs one test file after another: the packages of the platforms take a second to load.
@@ -38,17 +43,17 @@ export default defineConfig({
           include: ["test/**/*.test.ts"],
           exclude: apart,
           isolate: false,
-          setupFiles: [source("test/support/fresh-modules.ts")],
+          setupFiles: [source("test/support/fresh-modules.ts"), searchAll],
         },
       },
-      { extends: true, test: { name: "apart", include: apart } },
+      { extends: true, test: { name: "apart", include: apart, setupFiles: [searchAll] } },
     ],
     coverage: { include: ["src/**", "adapters/**"] },
   },
   resolve: {
     // The tests import the package by its public name and get the sources.
     alias: [
-      { find: /^aparte$/, replacement: source("src/index.ts") },
+      { find: /^aparte$/, replacement: source("test/support/aparte.ts") },
       { find: /^aparte\/backend$/, replacement: source("src/backends/http/index.ts") },
       { find: /^aparte\/adapter$/, replacement: source("src/adapter/index.ts") },
       { find: /^aparte\/testing$/, replacement: source("src/testing/index.ts") },

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, expect } from "vitest";
 import { builtRoot } from "../build.ts";
+import { lookForSecrets, plantSecret } from "./search.ts";
 
 /** The folder in which the programs of a test run. */
 export let folder: string;
@@ -40,7 +41,16 @@ export async function launch(settings: Record<string, string>, ...args: string[]
   });
   processes.push(child);
   let output = "";
-  const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
+  // The key's head is known by its form.
+  for (const [name, value] of Object.entries(settings))
+    if (/SECRET|TOKEN$|API_KEY/.test(name)) plantSecret(value);
+  const ended = new Promise<number | null>((resolve) =>
+    child.once("close", (code) => {
+      // The page's address is told there, and nowhere else.
+      lookForSecrets("what the program printed", output.replaceAll(/\?token=\S+/g, ""));
+      resolve(code);
+    }),
+  );
   const ready = new Promise<string>((resolve) => {
     for (const stream of [child.stdout, child.stderr]) {
       stream.on("data", (data) => {

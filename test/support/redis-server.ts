@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { createClient } from "@keyv/redis";
+import { lookInFiles } from "./search.ts";
 
 const names = ["redis-server", "valkey-server"];
 
@@ -128,6 +129,8 @@ export class RedisServer {
   async close(): Promise<void> {
     process.off("exit", this.#end);
     await this.kill();
+    // Each command that it was ever sent stands in its log.
+    lookInFiles("what Redis was sent", this.#folder);
     rmSync(this.#folder, { recursive: true, force: true });
   }
 }

@@ -5,6 +5,7 @@ import type { Commit, Committed, Store } from "aparte";
 import Database from "libsql";
 import { expect } from "vitest";
 import { openSqliteStore, type SqliteStoreOptions } from "../../src/stores/sqlite/index.ts";
+import { lookInFiles } from "./search.ts";
 
 /** A SQLite file for one test, in a folder of its own. */
 export interface TestFile {
@@ -57,7 +58,9 @@ export async function onFile(test: (file: TestFile) => Promise<void>): Promise<v
         inFile((file) => (file.prepare(`SELECT count(*) FROM ${table}`).raw().get([]) as [number])[0]),
     });
   } finally {
+    lookInFiles("a SQLite file", folder);
     for (const store of stores) await store.close();
+    lookInFiles("a SQLite file", folder);
     await rm(folder, { recursive: true });
   }
 }
