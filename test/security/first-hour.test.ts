@@ -56,6 +56,16 @@ describe("aparte emulator", () => {
   });
 });
 
+describe("The program on an old Node", () => {
+  it("ends with a sentence that says which one it needs, and loads nothing else", async () => {
+    const old = `Object.defineProperty(process, "versions", { value: { ...process.versions, node: "20.18.3" } });`;
+    const script = `data:text/javascript,${encodeURIComponent(old)}`;
+    const { ended, output } = await launch({ PORT: "0", NODE_OPTIONS: `--import=${script}` });
+    expect(await ended).toBe(2);
+    expect(output()).toBe("aparte needs Node 20.19 or later, and this is 20.18.3. See https://nodejs.org\n");
+  });
+});
+
 describe("The program where the package libsql is missing", () => {
   const url = (script: string) => `data:text/javascript,${encodeURIComponent(script)}`;
   const resolve = `export const resolve = (name, context, next) => {
