@@ -16,7 +16,7 @@ import {
   type DialogflowCxEmulatorOptions,
   startDialogflowCxEmulator,
 } from "../../src/emulators/dialogflow-cx/index.ts";
-import type { AparteError } from "../../src/errors.ts";
+import { AparteError } from "../../src/errors.ts";
 import type { ReplyEvent } from "../../src/turn/reply-event.ts";
 import { listen } from "../fakes/loopback.ts";
 
@@ -996,6 +996,38 @@ describe("dialogflowCx", () => {
       const ada = await conversation();
       expect(messagesOf(await ada.say("hello"))).toEqual(['Turn 1. You said: "hello".']);
       expect(emulator.turns()).toHaveLength(1);
+    });
+
+    it.each([true, false])(
+      "sends a turn with leave alone, asked for anew before it is repeated (streamed: %s)",
+      async (stream) => {
+        const ada = await conversation(backend({ stream }));
+        let asked = 0;
+        const permit = async () => {
+          asked += 1;
+          if (asked > 2) throw new AparteError("lease-lost", "Another process goes on with the turn.");
+        };
+        const fault = emulator.fail({ status: "RESOURCE_EXHAUSTED", times: 9 });
+        expect((await failure(ada.say("hello", { permit }))).code).toBe("lease-lost");
+        expect([asked, fault.hits]).toEqual([3, 2]);
+        fault.lift();
+        expect((await failure(ada.say("hello", { permit }))).code).toBe("lease-lost");
+        expect(emulator.turns()).toEqual([]);
+        asked = 1;
+        expect(messagesOf(await ada.say("hello", { permit }))).toHaveLength(1);
+      },
+    );
+
+    it("asks for leave to send when its token is there", async () => {
+      const told: string[] = [];
+      const accessToken = async () => {
+        told.push("token");
+        return "refused";
+      };
+      const ada = await conversation(backend({ accessToken }));
+      const permit = async () => void told.push("permit");
+      await failure(ada.say("hello", { permit }));
+      expect(told).toEqual(["token", "permit", "token", "permit"]);
     });
 
     it("does not wait out a pause that the service wants longer than half a minute, but tells it", async () => {

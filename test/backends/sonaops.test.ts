@@ -889,6 +889,52 @@ describe("sonaops' stream", () => {
   });
 });
 
+describe("sonaops' leave to send", () => {
+  const leaving = (times: number) => {
+    let left = times;
+    const permit = async () => {
+      left -= 1;
+      if (left < 0) throw new AparteError("lease-lost", "Another process goes on with the turn.");
+    };
+    return { permit, left: () => left };
+  };
+
+  it("is asked for before a conversation is opened and before a turn, which are not sent without it", async () => {
+    const { ask, backend: made } = await opened();
+    const { permit } = leaving(0);
+    expect((await failure(made.open({ ...call(), permit }))).code).toBe("lease-lost");
+    expect((await failure(all(ask("hello", { permit })))).code).toBe("lease-lost");
+    expect(requestsTo(openPath)).toBe(1);
+    expect(requestsTo(streamPath)).toBe(0);
+  });
+
+  it("is asked for anew before a turn is repeated", async () => {
+    const { ask } = await opened();
+    emulator.fail({ path: streamPath, refuse: "rate-limit", times: 9 });
+    const { permit } = leaving(2);
+    expect((await failure(all(ask("hello", { permit })))).code).toBe("lease-lost");
+    expect(requestsTo(streamPath)).toBe(2);
+  });
+
+  it("is asked for anew before the other profile is tried", async () => {
+    const { baseURL, apiKey, apiSecret, agentId } = await start({ profile: "B" });
+    const made = sonaops({ baseURL, apiKey, apiSecret, agentId, logger: quiet });
+    const { permit, left } = leaving(2);
+    await made.open({ ...call(), permit });
+    expect(left()).toBe(0);
+  });
+
+  it("is asked for when the agent's id is there, and not for the list that tells it", async () => {
+    const service = await start({ profile: "A", agents: ["one", "two"] });
+    const { baseURL, apiKey, apiSecret } = service;
+    const made = sonaops({ baseURL, apiKey, apiSecret, agentName: "Agent two", profile: "A", logger: quiet });
+    const sent: string[][] = [];
+    const permit = async () => void sent.push(service.requests().map(({ path }) => path));
+    await made.open({ ...call(), permit });
+    expect(sent).toEqual([["/v1/agent/list"]]);
+  });
+});
+
 describe("sonaops' profiles", () => {
   const unnamed = (service: SonaopsEmulator, log: unknown[], apiSecret = service.apiSecret) => {
     const { baseURL, apiKey, agentId } = service;

@@ -1,4 +1,5 @@
 import { AparteError } from "../../errors.ts";
+import type { SessionCall } from "../backend.ts";
 import { aborted, Deadline } from "../http/deadline.ts";
 import { lost, ranPerhaps, ServiceFailure } from "../http/failure.ts";
 import { parsed } from "../http/json.ts";
@@ -21,6 +22,9 @@ export interface ClientOptions {
   readonly retryDelay: number;
 }
 
+/** The signal that ends a call, and what is awaited before it is sent. */
+export type CallOptions = Pick<SessionCall, "signal" | "permit">;
+
 /** Google's own clients double the pause up to this. */
 const longestPause = 32_000;
 
@@ -33,26 +37,26 @@ export class Client {
   }
 
   /** One call, one JSON answer. */
-  async call(path: string, body: unknown, signal: AbortSignal): Promise<unknown> {
-    const deadline = new Deadline(signal, this.#options.requestTimeout);
+  async call(path: string, body: unknown, caller: CallOptions): Promise<unknown> {
+    const deadline = new Deadline(caller.signal, this.#options.requestTimeout);
     try {
-      const response = await this.#send(path, body, deadline, signal);
+      const response = await this.#send(path, body, deadline, caller);
       const answer = parsed(await response.text());
       if (answer === undefined)
         throw new AparteError("backend-protocol", "Dialogflow's answer is no JSON. Check baseURL.");
       return answer;
     } catch (error) {
-      throw failure(error, signal, deadline);
+      throw failure(error, caller.signal, deadline);
     } finally {
       deadline.end();
     }
   }
 
   /** One call whose answer is a list that comes piece by piece. Throws what the list holds of errors. */
-  async *stream(path: string, body: unknown, signal: AbortSignal): AsyncGenerator<unknown> {
-    const deadline = new Deadline(signal, this.#options.requestTimeout);
+  async *stream(path: string, body: unknown, caller: CallOptions): AsyncGenerator<unknown> {
+    const deadline = new Deadline(caller.signal, this.#options.requestTimeout);
     try {
-      const response = await this.#send(path, body, deadline, signal);
+      const response = await this.#send(path, body, deadline, caller);
       if (response.body === null)
         throw new AparteError("backend-protocol", "Dialogflow streamed nothing at all.");
       for await (const element of jsonArray(response.body)) {
@@ -61,7 +65,7 @@ export class Client {
         yield element;
       }
     } catch (error) {
-      throw failure(error, signal, deadline);
+      throw failure(error, caller.signal, deadline);
     } finally {
       deadline.end();
     }
@@ -71,12 +75,18 @@ export class Client {
    * Sends until it is taken. Repeated is only what surely did not run: a refusal for quota, a refused token
    * (once, with a new one), a connection that never came about. `detectIntent` is not idempotent.
    */
-  async #send(path: string, body: unknown, deadline: Deadline, outer: AbortSignal): Promise<Response> {
+  async #send(
+    path: string,
+    body: unknown,
+    deadline: Deadline,
+    { signal: outer, permit }: CallOptions,
+  ): Promise<Response> {
     const { tokens, maxRetries: repeats, retryDelay } = this.#options;
     const { signal } = deadline;
     const send = async (): Promise<Response> => {
       for (let isNew = false; ; isNew = true) {
         const token = await tokens.get(signal);
+        await permit?.();
         const response = await this.#sendOnce(path, body, token, signal).catch((error: unknown) => {
           throw lost(error, outer, deadline, "Dialogflow", "backend-stream-cut");
         });

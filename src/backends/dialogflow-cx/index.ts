@@ -132,18 +132,16 @@ class DialogflowCx implements Backend {
           ...(words === undefined ? {} : { ratingReason: { feedback: words } }),
         },
       },
-      signal,
+      { signal },
     );
   }
 
   /** Lists a session's entity types, which asks for the same role as a turn does and changes nothing. */
   async probe(signal: AbortSignal): Promise<void> {
     const session = newConversationId("probe", this.#settings.agent);
-    await this.#client.call(
-      `${this.#settings.sessionParent}/sessions/${session}/entityTypes`,
-      undefined,
+    await this.#client.call(`${this.#settings.sessionParent}/sessions/${session}/entityTypes`, undefined, {
       signal,
-    );
+    });
   }
 
   async *#run(
@@ -178,7 +176,7 @@ class DialogflowCx implements Backend {
     const shown: DetectIntentResponse["messages"][number][] = [];
     let isNoticed = !plan.isForgotten;
     let final: DetectIntentResponse | undefined;
-    for await (const response of this.#responses(plan, body, call.signal)) {
+    for await (const response of this.#responses(plan, body, call)) {
       if (!isNoticed) {
         isNoticed = true;
         const { texts = plainTexts } = call;
@@ -211,17 +209,13 @@ class DialogflowCx implements Backend {
     }
   }
 
-  async *#responses(
-    plan: SessionPlan,
-    body: object,
-    signal: AbortSignal,
-  ): AsyncGenerator<DetectIntentResponse> {
+  async *#responses(plan: SessionPlan, body: object, call: AskCall): AsyncGenerator<DetectIntentResponse> {
     const session = `${this.#settings.sessionParent}/sessions/${plan.id}`;
     if (!this.#settings.stream) {
-      yield readResponse(await this.#client.call(`${session}:detectIntent`, body, signal));
+      yield readResponse(await this.#client.call(`${session}:detectIntent`, body, call));
       return;
     }
-    for await (const element of this.#client.stream(`${session}:serverStreamingDetectIntent`, body, signal)) {
+    for await (const element of this.#client.stream(`${session}:serverStreamingDetectIntent`, body, call)) {
       yield readResponse(element);
     }
   }

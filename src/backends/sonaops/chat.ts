@@ -14,10 +14,11 @@ export async function* ask(client: SonaopsClient, turn: AskCall): AsyncGenerator
   const words = wordsOf(turn);
   const whole = new Deadline(turn.signal, client.settings.chatTimeout);
   try {
-    const { sessionName: userId, conversationId } = turn;
+    const { sessionName: userId, conversationId, permit } = turn;
     const agentId = await client.agentId(userId, whole.signal);
     const body = { agentId, conversationId, text: words };
-    yield* answer(client, { path: "/v1/chat/stream", body, userId, isTurn: true }, turn, whole.signal);
+    const request = { path: "/v1/chat/stream", body, userId, isTurn: true, permit };
+    yield* answer(client, request, turn, whole.signal);
   } catch (error) {
     if (!whole.isOver) throw error;
     throw new ServiceFailure("backend-timeout", "Sonaops: the answer took too long", ranPerhaps, {

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { AparteError } from "../../errors.ts";
+import type { SessionCall } from "../backend.ts";
 import { Deadline } from "../http/deadline.ts";
 import { isEventStream, openEvents, type ServerEvent } from "../http/events.ts";
 import { lost, ranPerhaps, refusedForGood, ServiceFailure } from "../http/failure.ts";
@@ -18,6 +19,8 @@ export interface SonaopsRequest {
   readonly userId: string;
   /** A turn is sent: repeated only where it certainly did not run. */
   readonly isTurn: boolean;
+  /** Awaited directly before it is signed and sent, each time. */
+  readonly permit?: SessionCall["permit"];
 }
 
 /** Requests to Sonaops: signed for each attempt, with deadlines, repeated where that does no harm. */
@@ -133,6 +136,7 @@ export class SonaopsClient {
   async #repeating<T>(request: SonaopsRequest, signal: AbortSignal, send: () => Promise<T>): Promise<T> {
     const watched = async (): Promise<T> => {
       this.#quota.check();
+      await request.permit?.();
       try {
         return await send();
       } catch (error) {
@@ -157,6 +161,7 @@ export class SonaopsClient {
     if (response.ok) this.#other = undefined;
     if (response.status !== 401 || other === undefined) return response;
     await response.body?.cancel();
+    await request.permit?.();
     const second = await this.#fetch(request, other, signal);
     if (second.ok && this.#other !== undefined) {
       this.#signer = other;

@@ -29,7 +29,7 @@ export function sonaops(options: SonaopsOptions): Backend {
 }
 
 /** Repeated after failures, too: at worst a conversation is left over in which nobody speaks. */
-async function open(client: SonaopsClient, { sessionName, signal }: OpenCall): Promise<string> {
+async function open(client: SonaopsClient, { sessionName, signal, permit }: OpenCall): Promise<string> {
   const agentId = await client.agentId(sessionName, signal);
   const data = await client.call(
     {
@@ -37,6 +37,7 @@ async function open(client: SonaopsClient, { sessionName, signal }: OpenCall): P
       body: { agentId },
       userId: sessionName,
       isTurn: false,
+      permit,
     },
     signal,
   );
