@@ -20,7 +20,7 @@ interface Page {
 /** The pages whose tables name tests, each with a list of the files. */
 const pages: readonly Page[] = [
   { path: "docs/guarantees.md", fewestFiles: 16, fewestTests: 61 },
-  { path: "docs/service-documents.md", fewestFiles: 9, fewestTests: 45 },
+  { path: "docs/service-documents.md", fewestFiles: 9, fewestTests: 65 },
   { path: "SECURITY.md", fewestFiles: 14, fewestTests: 30, from: "## Attacks, and their tests" },
 ];
 

@@ -268,6 +268,35 @@ describe("A stream of events", () => {
     expect(await read("data: x\n\n", Uint8Array.of(0xe4))).toMatchObject([[{ data: "x" }], 2]);
   });
 
+  it("gives the same events in pieces of 1 to 997 bytes, with and without its last blank line", async () => {
+    // As Coze writes them: no space behind the colon, ids that are too long for numbers, an end that is a JSON string.
+    const events = [
+      {
+        event: "conversation.chat.created",
+        data: '{"id":"7433026852011450402","conversation_id":"7433026852011434018","bot_id":"7381473525342978089","created_at":1730713302,"last_error":{"code":0,"msg":""},"status":"created","usage":{"token_count":0,"output_count":0,"input_count":0},"required_action":{"type":"","submit_tool_outputs":{"tool_calls":[]}}}',
+      },
+      {
+        event: "conversation.message.delta",
+        data: '{"id":"7433026855467606016","role":"assistant","type":"answer","content":"李雷 👩‍👩‍👧 é","content_type":"text","chat_id":"7433026852011450402"}',
+      },
+      {
+        event: "conversation.message.completed",
+        data: '{"id":"7433026855467606016","role":"assistant","type":"verbose","content":"{\\"msg_type\\":\\"generate_answer_finish\\",\\"data\\":\\"\\"}","content_type":"text"}',
+      },
+      { event: "conversation.chat.completed", data: '{"id":"7433026852011450402","status":"completed"}' },
+      { event: "done", data: '"[DONE]"' },
+    ];
+    const written = events.map(({ event, data }) => `event:${event}\ndata:${data}`).join("\n\n");
+    for (const end of ["", "\n\n"]) {
+      const bytes = Buffer.from(written + end);
+      for (let size = 1; size <= 997; size += size < 100 ? 1 : 13) {
+        const count = Math.ceil(bytes.length / size);
+        const pieces = Array.from({ length: count }, (_, at) => bytes.subarray(at * size, (at + 1) * size));
+        expect(await read(...pieces)).toEqual([events, count]);
+      }
+    }
+  });
+
   it("is a refusal where it begins like JSON", async () => {
     expect(await read("\uFEFF \n", '{"code":', "7}")).toEqual(['\uFEFF \n{"code":7}', 2]);
   });
