@@ -18,6 +18,16 @@ describe("A service's rate", () => {
     ).rejects.toThrow("not wanted");
   });
 
+  it("is asked for at once for who comes when all others have been told to come back later", async () => {
+    const { signal } = new AbortController();
+    const waits = [60_000, 0];
+    const pace = new Pace({ take: async () => waits.shift() ?? 0 });
+    const request = { key: "k", perSecond: 1, tenant: "a", signal };
+    await expect(pace.turn(request)).rejects.toMatchObject({ code: "backend-rate-limited" });
+    const later = new Promise((resolve) => setImmediate(resolve, "later"));
+    expect(await Promise.race([pace.turn(request).then(() => "at once"), later])).toBe("at once");
+  });
+
   it("fails all that wait where it cannot be counted, and counts again afterwards", async () => {
     const { signal } = new AbortController();
     let isAway = true;
