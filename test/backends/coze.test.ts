@@ -634,6 +634,25 @@ describe("coze conversations", () => {
     ]);
   });
 
+  it("lists a session's own with the agent, the newest first, and tells what Coze keeps of one", async () => {
+    const service = backend({ metaData: { team: "blue" } });
+    const first = await service.open({ ...call(), title: "first" });
+    const second = await service.open({ ...call(), agent: "sales" });
+    await service.open(call("bob"));
+    expect((await service.list(call())).map(({ id }) => id)).toEqual([second, first]);
+    const kept = await service.retrieve({ ...call(), conversationId: first });
+    expect(kept).toEqual({
+      ...{ id: first, name: "first", connectorId: "1024", sectionId: expect.stringMatching(/^\d+$/) },
+      metaData: expect.objectContaining({ aparte: "ada/helper", team: "blue" }),
+      ...{ createdAt: expect.any(Number), updatedAt: expect.any(Number) },
+    });
+    // Coze's seconds are milliseconds here: some day of this century.
+    expect(new Date(kept.createdAt ?? 0).getUTCFullYear()).toBeGreaterThan(2020);
+    expect((await service.list(call())).at(-1)).toEqual(kept);
+    const others = { ...call("bob"), conversationId: first };
+    expect(await codeOf(service.retrieve(others))).toBe("conversation-lost");
+  });
+
   it("does not follow a list without an end", async () => {
     let pages = 0;
     const baseURL = await serve((request, response) => {
@@ -725,8 +744,13 @@ describe.each([{ stream: true }, { stream: false }])("coze chat, stream: $stream
     if (stream) expect(draftOf(events)).toBe(messagesOf(events).join(""));
     expect(events.slice(-2)).toMatchObject([
       { type: "suggestions", items: ["What is my name?", "What did I tell you?", "Use a tool."] },
-      { type: "usage", input: 3 },
+      { type: "usage", input: 3, output: expect.any(Number), total: expect.any(Number) },
     ]);
+    const usage = events.at(-1);
+    if (usage?.type !== "usage") throw new Error("the usage is not told");
+    // The service counts both answers' words.
+    expect(usage.output).toBeGreaterThan(3);
+    expect(usage.total).toBe(3 + (usage.output ?? 0));
     expect(notes).toEqual([{ chatId: chat?.id }]);
     expect(chat).toMatchObject({ userId: "ada", status: "completed" });
   });
@@ -1450,6 +1474,7 @@ describe("coze stream", () => {
     ];
     const body = streamOf(
       ...frames.map((name) => frame(name, { code: 4000 })),
+      "event:ping\ndata:pong",
       frame("conversation.message.delta", answer("no", { type: "verbose" })),
       frame("conversation.message.delta", answer("no", { content_type: "card" })),
       frame("conversation.message.delta", answer("")),

@@ -5,7 +5,7 @@ import { ServiceFailure } from "../http/failure.ts";
 import { type Fields, fieldsOf, listOf, textOf } from "../http/json.ts";
 import type { CozeClient } from "./client.ts";
 import { openingMessages } from "./opening.ts";
-import { idOf, readableText, readMessage } from "./wire.ts";
+import { type CozeConversation, idOf, readableText, readConversation, readMessage } from "./wire.ts";
 
 /** Coze takes names of 100 characters. Counted in UTF-16 units, which is never less than any other count. */
 const longestName = 100;
@@ -54,17 +54,22 @@ export async function find(client: CozeClient, call: SessionCall): Promise<strin
   return await findMarked(client, call, "aparte", marker(call));
 }
 
+export async function retrieve(client: CozeClient, call: ConversationCall): Promise<CozeConversation> {
+  const { data } = await client.call({
+    method: "GET",
+    path: "/v1/conversation/retrieve",
+    query: { conversation_id: call.conversationId },
+    isHarmless: true,
+    isAboutConversation: true,
+    sessionName: call.sessionName,
+    signal: call.signal,
+  });
+  return readConversation(data);
+}
+
 export async function exists(client: CozeClient, call: ConversationCall): Promise<boolean> {
   try {
-    await client.call({
-      method: "GET",
-      path: "/v1/conversation/retrieve",
-      query: { conversation_id: call.conversationId },
-      isHarmless: true,
-      isAboutConversation: true,
-      sessionName: call.sessionName,
-      signal: call.signal,
-    });
+    await retrieve(client, call);
     return true;
   } catch (error) {
     if (error instanceof AparteError && error.code === "conversation-lost") return false;
@@ -156,15 +161,30 @@ async function edit(
   });
 }
 
+export async function list(client: CozeClient, call: SessionCall): Promise<CozeConversation[]> {
+  const conversations: CozeConversation[] = [];
+  for await (const conversation of listed(client, call)) conversations.push(conversation);
+  return conversations;
+}
+
 async function findMarked(
   client: CozeClient,
-  { sessionName, signal }: SessionCall,
+  call: SessionCall,
   key: string,
   value: string,
 ): Promise<string | undefined> {
+  for await (const { id, metaData } of listed(client, call)) if (metaData[key] === value) return id;
+  return undefined;
+}
+
+/** The session's conversations with the agent, the newest first. */
+async function* listed(
+  client: CozeClient,
+  { sessionName, signal }: SessionCall,
+): AsyncGenerator<CozeConversation> {
   const { botId, connectorId } = client.settings;
   // Coze lists conversations by agent: those of an app cannot be found again, and another one is opened.
-  if (botId === undefined) return undefined;
+  if (botId === undefined) return;
   for (let page = 1; page <= mostPages; page++) {
     const answer = await client.call({
       method: "GET",
@@ -181,12 +201,9 @@ async function findMarked(
       signal,
     });
     const data = fieldsOf(answer.data);
-    const conversations = listOf(data.conversations).map(fieldsOf);
-    const found = conversations.find(
-      (conversation: Fields) => fieldsOf(conversation.meta_data)[key] === value,
-    );
-    if (found !== undefined) return idOf(found.id, "a conversation");
-    if (data.has_more !== true || conversations.length === 0) return undefined;
+    const conversations = listOf(data.conversations).map(readConversation);
+    yield* conversations;
+    if (data.has_more !== true || conversations.length === 0) return;
   }
   throw endless();
 }

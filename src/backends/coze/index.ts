@@ -1,18 +1,30 @@
 import { optionInvalid } from "../../check.ts";
 import { AparteError } from "../../errors.ts";
 import type { ReplyEvent } from "../../turn/reply-event.ts";
-import type { AccessToken, AskCall, Backend } from "../backend.ts";
+import type { AccessToken, AskCall, Backend, ConversationCall, SessionCall } from "../backend.ts";
 import { fieldsOf, textOf } from "../http/json.ts";
 import { answerQuestion, askedIn, goOn } from "./actions.ts";
 import { ChatProgress, cancelChat, chatRequest, freeConversation } from "./chat.ts";
 import { pollChat } from "./chat-poll.ts";
 import { streamChat } from "./chat-stream.ts";
 import { CozeClient } from "./client.ts";
-import { clear, exists, feedback, find, history, open, remove, rename } from "./conversations.ts";
+import {
+  clear,
+  exists,
+  feedback,
+  find,
+  history,
+  list,
+  open,
+  remove,
+  rename,
+  retrieve,
+} from "./conversations.ts";
 import { upload } from "./files.ts";
 import { type CozeOptions, readOptions } from "./options.ts";
 import { composeQuestion } from "./question.ts";
 import { recover } from "./recover.ts";
+import type { CozeConversation } from "./wire.ts";
 
 export { serviceWords } from "../http/failure.ts";
 export type {
@@ -25,10 +37,15 @@ export type {
   CozeTurn,
   CozeWorkflow,
 } from "./options.ts";
+export type { CozeConversation } from "./wire.ts";
 
 /** A backend for Coze: all but what Coze needs not. */
 export type CozeBackend = Required<Omit<Backend, "locate" | "accessToken">> & {
   accessToken(session: Parameters<NonNullable<Backend["accessToken"]>>[0]): Promise<AccessToken>;
+  /** A session's conversations with the agent, the newest first. None of an app's: Coze lists them nowhere. */
+  list(session: SessionCall): Promise<CozeConversation[]>;
+  /** One conversation. @throws {AparteError} `conversation-lost` where the session has none of this id */
+  retrieve(call: ConversationCall): Promise<CozeConversation>;
 };
 
 /** A session of nobody, to try the key with. */
@@ -56,6 +73,8 @@ export function coze(options: CozeOptions): Omit<CozeBackend, "accessToken"> {
     open: (call) => open(client, call),
     find: (call) => find(client, call),
     exists: (call) => exists(client, call),
+    list: (call) => list(client, call),
+    retrieve: (call) => retrieve(client, call),
     ask: (turn) => ask(client, turn),
     recover: (turn) => recover(client, turn, turn.facts),
     rename: (call) => rename(client, call),

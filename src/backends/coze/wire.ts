@@ -17,6 +17,21 @@ export interface CozeMessage {
   readonly metaData: Fields;
 }
 
+/** A conversation as Coze keeps it. */
+export interface CozeConversation {
+  readonly id: string;
+  /** Empty where it has none. */
+  readonly name: string;
+  readonly metaData: Readonly<Record<string, unknown>>;
+  /** Unix times in milliseconds, where Coze tells them. */
+  readonly createdAt: number | undefined;
+  readonly updatedAt: number | undefined;
+  /** The newest section of its context: what the agent has of the talk begins there. */
+  readonly sectionId: string | undefined;
+  /** The channel it was opened in. */
+  readonly connectorId: string | undefined;
+}
+
 /** A chat as Coze sends it. */
 export interface CozeChat {
   readonly id: string;
@@ -44,10 +59,28 @@ export function idOf(value: unknown, what: string): string {
   throw new AparteError("backend-protocol", `Coze sent no id for ${what}. Check baseURL.`);
 }
 
+/** @throws {AparteError} `backend-protocol` where it has no id. */
+export function readConversation(value: unknown): CozeConversation {
+  const fields = fieldsOf(value);
+  return {
+    id: idOf(fields.id, "a conversation"),
+    name: textOf(fields.name) ?? "",
+    metaData: fieldsOf(fields.meta_data),
+    createdAt: timeOf(fields.created_at),
+    updatedAt: timeOf(fields.updated_at),
+    sectionId: textOf(fields.last_section_id),
+    connectorId: textOf(fields.connector_id),
+  };
+}
+
+/** Coze's seconds as Unix time in milliseconds. It mixes the types: a string of digits here, a number there. */
+function timeOf(value: unknown): number | undefined {
+  const seconds = Number(value);
+  return seconds > 0 ? seconds * 1000 : undefined;
+}
+
 export function readMessage(value: unknown): CozeMessage {
   const fields = fieldsOf(value);
-  // Coze mixes the types: a time may be a string of digits in one field and a number in the next.
-  const createdAt = Number(fields.created_at);
   return {
     id: textOf(fields.id) ?? "",
     chatId: textOf(fields.chat_id) || undefined,
@@ -55,7 +88,7 @@ export function readMessage(value: unknown): CozeMessage {
     type: textOf(fields.type) ?? "",
     content: textOf(fields.content) ?? "",
     contentType: textOf(fields.content_type) ?? "text",
-    at: createdAt > 0 ? createdAt * 1000 : undefined,
+    at: timeOf(fields.created_at),
     metaData: fieldsOf(fields.meta_data),
   };
 }
