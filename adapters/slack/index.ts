@@ -24,7 +24,7 @@ import { type Place, platform, readPlace, speakerAt } from "./speaker.ts";
 import { Workspaces } from "./workspaces.ts";
 
 export type { Button } from "./buttons.ts";
-export { eventOf } from "./event.ts";
+export { eventOf, type SlackMessageEvent } from "./event.ts";
 export { slackInstallations } from "./installations.ts";
 export { type ManifestOptions, slackManifest } from "./manifest.ts";
 export type { Feedback, Respond, SlackClient, SlackOptions } from "./options.ts";

@@ -1,6 +1,6 @@
 import { eventOf, type SlackContext, type SlackSession } from "aparte/slack";
 import { describe, expect, it } from "vitest";
-import { backend, remembering } from "../agent.ts";
+import { backend, remembering, Speech } from "../agent.ts";
 import { count, mention, settled, shows, startBot, startServer } from "./bot.ts";
 
 describe("slack, for bots of one's own,", () => {
@@ -104,5 +104,22 @@ describe("slack, for bots of one's own,", () => {
     expect(bot.messages.map((message) => Reflect.get(eventOf(message) ?? {}, "app_context"))).toEqual([
       "a canvas",
     ]);
+  });
+
+  it("gives Slack's event of a message that waited, too", async () => {
+    const server = await startServer();
+    const speech = new Speech();
+    const bot = await startBot(server, { mapper: { agents: { helper: backend(speech.answer) } } });
+    const seen: (string | undefined)[] = [];
+    bot.mapper.use(async (turn, next) => {
+      seen.push(eventOf(turn.message)?.text);
+      await next();
+    });
+    await server.say("U1", "one", { channel: server.direct });
+    await server.say("U1", "two", { channel: server.direct });
+    speech.say("Well.");
+    speech.end();
+    await settled(bot);
+    expect(seen).toEqual(["one", "two"]);
   });
 });
