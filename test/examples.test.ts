@@ -274,5 +274,10 @@ describe("The example coze-client/ask.js", () => {
     expect(await ask("ada", "What do you know of me?")).toContain("Ada Lovelace");
     expect(await ask("bob", "What do you know of me?")).not.toContain("Ada");
     expect(emulator.conversations()).toHaveLength(2);
+    // Coze's client tells a refusal as an event, which is easily passed over.
+    emulator.deleteConversation(emulator.conversations()[0]?.id ?? "");
+    expect(await ask("ada", "Are you there?")).toContain("Turn 1.");
+    emulator.expireTokens();
+    expect(await ask("ada", "And now?")).toContain("Turn 2.");
   });
 });
