@@ -1,11 +1,12 @@
-import assert from "node:assert/strict";
+import { isDeepStrictEqual } from "node:util";
 import { SessionMapper } from "../mapper.ts";
 import type { MapperOptions } from "../options.ts";
 import { memoryStore } from "../stores/memory.ts";
 import type { Message } from "../turn/message.ts";
 import { fails, Gate, inner, type Script, scriptedAgent } from "./adapter-agent.ts";
+import { expectThat, show } from "./expectations.ts";
 import { MortalStore } from "./mortal-store.ts";
-import { type ContractRunner, until } from "./runner.ts";
+import { type ContractRunner, testTimeoutMs, until } from "./runner.ts";
 
 /** A chat platform, or a stand-in for it, with one place in which two people talk to a bot. */
 export interface PlatformUnderTest {
@@ -73,38 +74,45 @@ export function adapterContract({ describe, it }: ContractRunner, options: Adapt
   }
 
   const test = (title: string, run: (stage: Stage) => Promise<void>) =>
-    it(title, async () => {
-      const platform = await options.start();
-      const messages: Message[] = [];
-      const endings: (() => Promise<void>)[] = [];
-      try {
-        await run({
-          platform,
-          messages,
-          copy: async (scripts, more) => {
-            const agents = { helper: scriptedAgent(scripts) };
-            const mapper = new SessionMapper({ agents, secret, logger: quiet, ...more });
-            mapper.use(async (turn, next) => {
-              messages.push(turn.message);
-              await next();
-            });
-            const detach = await platform.attach(mapper);
-            endings.push(async () => {
-              await mapper.close({ drainTimeout: 2_000 });
-              await detach();
-            });
-            return mapper;
-          },
-        });
-      } finally {
-        for (const end of endings) await end();
-        await platform.close();
-      }
-    });
+    it(
+      title,
+      async () => {
+        const platform = await options.start();
+        const messages: Message[] = [];
+        const endings: (() => Promise<void>)[] = [];
+        try {
+          await run({
+            platform,
+            messages,
+            copy: async (scripts, more) => {
+              const agents = { helper: scriptedAgent(scripts) };
+              const mapper = new SessionMapper({ agents, secret, logger: quiet, ...more });
+              mapper.use(async (turn, next) => {
+                messages.push(turn.message);
+                await next();
+              });
+              const detach = await platform.attach(mapper);
+              endings.push(async () => {
+                await mapper.close({ drainTimeout: 2_000 });
+                await detach();
+              });
+              return mapper;
+            },
+          });
+        } finally {
+          for (const end of endings) await end();
+          await platform.close();
+        }
+      },
+      testTimeoutMs,
+    );
 
   /** Waits until the bot's messages, put together, hold a text. */
-  const shows = (platform: PlatformUnderTest, text: string) =>
-    until(`the bot shows ${JSON.stringify(text)}`, () => (allOf(platform).includes(text) ? true : undefined));
+  const shows = (platform: PlatformUnderTest, text: string, unless = "") =>
+    until(
+      () => `the bot shows ${show(text)}${unless}; it shows ${show(allOf(platform))}`,
+      () => (allOf(platform).includes(text) ? true : undefined),
+    );
 
   describe(`Adapter ${name}`, () => {
     test("gives two people in one place a session each", async ({ platform, messages, copy }) => {
@@ -116,15 +124,22 @@ export function adapterContract({ describe, it }: ContractRunner, options: Adapt
       await platform.say("ada", "the second of Ada");
       await shows(platform, 'the second of Ada" after "the first of Ada"');
       const [ada, bob, again] = messages;
-      assert.deepEqual(
-        messages.map((message) => message.platform),
-        [platformName, platformName, platformName],
+      const of = messages.map(({ platform: name, tenant, user, id }) => ({
+        platform: name,
+        tenant,
+        user,
+        id,
+      }));
+      const were = `, and were ${show(of)}`;
+      expectThat(
+        `the messages are of the platform ${show(platformName)}${were}`,
+        messages.every((message) => message.platform === platformName),
       );
-      assert.equal(ada?.user, again?.user);
-      assert.notEqual(ada?.user, bob?.user);
-      assert.equal(ada?.tenant, bob?.tenant);
-      assert.notEqual(ada?.id, again?.id);
-      assert.doesNotThrow(() => JSON.stringify(ada?.replyTo));
+      expectThat(`Ada's messages are of one user${were}`, ada?.user === again?.user);
+      expectThat(`Ada and Bob are two users${were}`, ada?.user !== bob?.user);
+      expectThat(`Ada and Bob are of one tenant${were}`, ada?.tenant === bob?.tenant);
+      expectThat(`two messages have two ids${were}`, ada?.id !== again?.id);
+      expectThat("replyTo is kept whole as JSON", isJson(ada?.replyTo));
     });
 
     test("keeps what a person says in another tenant apart", async ({ platform, messages, copy }) => {
@@ -135,7 +150,10 @@ export function adapterContract({ describe, it }: ContractRunner, options: Adapt
       await platform.sayElsewhere("said elsewhere");
       await shows(platform, 'said elsewhere" after nothing');
       const [here, elsewhere] = messages;
-      assert.notDeepEqual([here?.tenant, here?.user], [elsewhere?.tenant, elsewhere?.user]);
+      expectThat(
+        `what is said elsewhere has another tenant or user than ${show([here?.tenant, here?.user])}`,
+        here?.tenant !== elsewhere?.tenant || here?.user !== elsewhere?.user,
+      );
     });
 
     test("answers an event that is delivered twice once", async ({ platform, messages, copy }) => {
@@ -146,8 +164,11 @@ export function adapterContract({ describe, it }: ContractRunner, options: Adapt
       await platform.again(event);
       await platform.say("ada", "and then this");
       await shows(platform, 'and then this" after "only once".');
-      assert.equal(messages.length, 2);
-      assert.equal(count(allOf(platform), 'You say "only once"'), 1);
+      expectThat(`two events make two turns, and made ${messages.length}`, messages.length === 2);
+      expectThat(
+        `an event that came three times has one answer; shown is ${show(allOf(platform))}`,
+        count(allOf(platform), 'You say "only once"') === 1,
+      );
     });
 
     test("shows the whole answer, in order, and what belongs to it", async ({ platform, copy }) => {
@@ -168,12 +189,16 @@ export function adapterContract({ describe, it }: ContractRunner, options: Adapt
       await platform.say("ada", "the end");
       await shows(platform, "the end");
       const all = allOf(platform);
-      assert.ok(all.indexOf("The first answer.") >= 0, "the first one is there");
-      assert.ok(all.indexOf("The first answer.") < all.indexOf("The second answer."), "they are in order");
+      const shown = `; shown is ${show(all)}`;
+      expectThat(`the first answer is there${shown}`, all.includes("The first answer."));
+      expectThat(
+        `the first answer is before the second${shown}`,
+        all.indexOf("The first answer.") < all.indexOf("The second answer."),
+      );
       const picture = all.indexOf("https://files.example/a.png");
-      assert.ok(all.indexOf("The second answer.") < picture, "the picture's address follows them");
-      assert.ok(!all.includes("The draft"), "the draft is gone");
-      assert.ok(!all.includes("looking things up"), "the status is gone");
+      expectThat(`the picture's address follows them${shown}`, all.indexOf("The second answer.") < picture);
+      expectThat(`the draft is gone${shown}`, !all.includes("The draft"));
+      expectThat(`the status is gone${shown}`, !all.includes("looking things up"));
     });
 
     test("cuts a long answer and drops nothing of it", async ({ platform, copy }) => {
@@ -188,13 +213,16 @@ export function adapterContract({ describe, it }: ContractRunner, options: Adapt
       await platform.say("ada", "a long one");
       await shows(platform, lines.at(-1) ?? "");
       const numbers = [...allOf(platform).matchAll(/line (\d+) of a long answer/g)].map(([, n]) => Number(n));
-      assert.deepEqual(
-        numbers,
-        lines.map((_, index) => index),
+      expectThat(
+        `the ${lines.length} lines of an answer are shown once each, in order, and shown were the lines ${show(numbers)}`,
+        numbers.length === lines.length && numbers.every((number, index) => number === index),
       );
       for (const text of platform.shown()) {
-        assert.equal(count(text, "```") % 2, 0, "code is closed in each message");
-        assert.ok(text.length <= maxLength, `a message of ${text.length} characters`);
+        expectThat(`code is closed in each message, as in ${show(text)}`, count(text, "```") % 2 === 0);
+        expectThat(
+          `a message has at most ${maxLength} characters, and one has ${text.length}`,
+          text.length <= maxLength,
+        );
       }
     });
 
@@ -212,12 +240,18 @@ export function adapterContract({ describe, it }: ContractRunner, options: Adapt
       // Somebody else does not wait.
       await platform.say("bob", "meanwhile");
       await shows(platform, "meanwhile");
-      assert.ok(!allOf(platform).includes("quick"));
+      expectThat(
+        `an answer waits for the one before it; shown is ${show(allOf(platform))}`,
+        !allOf(platform).includes("quick"),
+      );
       gate.open();
       await shows(platform, "quick");
       const all = allOf(platform);
-      assert.ok(all.indexOf("The slow one.") >= 0, "the first reply is there");
-      assert.ok(all.indexOf("The slow one.") < all.indexOf('You say "quick"'), "they are in order");
+      expectThat(`the first reply is there; shown is ${show(all)}`, all.includes("The slow one."));
+      expectThat(
+        `the replies are in order; shown is ${show(all)}`,
+        all.indexOf("The slow one.") < all.indexOf('You say "quick"'),
+      );
     });
 
     test("tells the person that a turn failed, without inner words, and answers the next", async ({
@@ -230,8 +264,11 @@ export function adapterContract({ describe, it }: ContractRunner, options: Adapt
       await platform.say("ada", "the next");
       await shows(platform, "the next");
       const all = allOf(platform);
-      assert.ok(all.includes("The agent has used up its quota."));
-      assert.ok(!all.includes(inner));
+      expectThat(
+        `the person is told what failed; shown is ${show(all)}`,
+        all.includes("The agent has used up its quota."),
+      );
+      expectThat(`an error's own words are not shown; shown is ${show(all)}`, !all.includes(inner));
     });
 
     test("does not lose a message silently when the store fails", async ({ platform, copy }) => {
@@ -243,7 +280,10 @@ export function adapterContract({ describe, it }: ContractRunner, options: Adapt
       // The platform may be told to deliver it again; the person is told in any case.
       await platform.say("ada", "the lost one").catch(() => {});
       await shows(platform, "(ref ");
-      assert.ok(!allOf(platform).includes('You say "the lost one"'));
+      expectThat(
+        `what the store did not take is not answered; shown is ${show(allOf(platform))}`,
+        !allOf(platform).includes('You say "the lost one"'),
+      );
     });
 
     test("ends what runs when the mapper is closed", async ({ platform, copy }) => {
@@ -261,7 +301,10 @@ export function adapterContract({ describe, it }: ContractRunner, options: Adapt
       const closed = mapper.close();
       gate.open();
       await closed;
-      assert.ok(allOf(platform).includes("The slow one is whole."));
+      expectThat(
+        `the answer that ran is shown when close() resolves; shown is ${show(allOf(platform))}`,
+        allOf(platform).includes("The slow one is whole."),
+      );
     });
 
     test("sends nothing more when its lease is lost, and leaves the reply to another copy", async ({
@@ -286,7 +329,7 @@ export function adapterContract({ describe, it }: ContractRunner, options: Adapt
       await platform.say("ada", "to be taken over");
       await begun.opened;
       if (showsDrafts) {
-        await shows(platform, "The beginning of what");
+        await shows(platform, "The beginning of what", " (unless `showsDrafts` is false)");
         await first.noted;
       }
       first.die();
@@ -296,19 +339,33 @@ export function adapterContract({ describe, it }: ContractRunner, options: Adapt
       await platform.say("bob", "afterwards").catch(() => {});
       await shows(platform, "afterwards");
       const all = allOf(platform);
-      assert.ok(!all.includes("The words of the dead"));
+      const shown = `; shown is ${show(all)}`;
+      expectThat(
+        `the copy that lost its lease goes on with no answer${shown}`,
+        !all.includes("The words of the dead"),
+      );
       if (canTakeOver) {
-        assert.equal(count(all, 'You say "to be taken over"'), 1);
-        assert.ok(!all.includes("The beginning of what"), "what was begun is gone on with");
+        expectThat(
+          `the other copy shows the reply once${shown}`,
+          count(all, 'You say "to be taken over"') === 1,
+        );
+        expectThat(
+          `the other copy goes on in what was begun${shown}`,
+          !all.includes("The beginning of what"),
+        );
       }
       // Its reply ended with that failure, which is for nobody.
-      assert.ok(!all.includes("(ref "), "the copy that lost its lease says nothing");
+      expectThat(`the copy that lost its lease says nothing${shown}`, !all.includes("(ref "));
     });
   });
 }
 
 function allOf(platform: PlatformUnderTest): string {
   return platform.shown().join("\n");
+}
+
+function isJson(value: unknown): boolean {
+  return isDeepStrictEqual(JSON.parse(JSON.stringify(value) ?? "null"), value);
 }
 
 function count(text: string, part: string): number {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Store } from "../stores/store.ts";
-import { type ContractRunner, until } from "./runner.ts";
+import { type ContractRunner, testTimeoutMs, until } from "./runner.ts";
 
 /** A store that was opened for one test. */
 export interface OpenedStore {
@@ -66,7 +66,7 @@ export function storeSuite(
   const define =
     ({ it }: ContractRunner): ItOnStore =>
     (title, test) =>
-      void it(title, () => onStore(options, apart, test));
+      void it(title, () => onStore(options, apart, test), testTimeoutMs);
   const { canAdvance = false, canSpoil = false } = options;
   return {
     it: define(runner),

@@ -1,7 +1,7 @@
 import { AssertionError } from "node:assert";
-import { isDeepStrictEqual } from "node:util";
 import type { JsonValue } from "../json.ts";
 import type { Commit, Committed, Store } from "../stores/store.ts";
+import { expectAnswer, expectThat, show } from "./expectations.ts";
 
 /** A time that no test lives to see. */
 export const never: number = Number.MAX_SAFE_INTEGER;
@@ -21,19 +21,6 @@ export interface Truth {
 
 /** A lane that nobody has used. */
 export const nothing: Truth = { version: 0, document: undefined, record: null };
-
-/** @param call the call that answered, for the message */
-export function expectAnswer(call: string, actual: unknown, expected: unknown): void {
-  if (isDeepStrictEqual(actual, expected)) return;
-  const message = `${call} answers ${show(actual)}; expected is ${show(expected)}`;
-  throw new AssertionError({ message, actual, expected, operator: "deepStrictEqual" });
-}
-
-/** @param claim a whole sentence: what must hold */
-export function expectThat(claim: string, holds: boolean): void {
-  if (!holds)
-    throw new AssertionError({ message: `This does not hold: ${claim}`, actual: holds, expected: true });
-}
 
 /** Does something for each of many, a hundred at a time: a store has a second for a call, also on a busy machine. */
 export async function forMany<T>(
@@ -105,12 +92,4 @@ function pick({ version, document, record }: Truth): Truth {
 
 function callOf(change: Change): string {
   return `commit(${show(change)})`;
-}
-
-const shown = 300;
-
-/** A value for people, cut where it is long. */
-export function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? "undefined";
-  return text.length > shown ? `${text.slice(0, shown)}… (${text.length} characters)` : text;
 }

@@ -1,15 +1,7 @@
 import { eventMemoryMs, sessionKey } from "../stores/store.ts";
+import { expectAnswer, expectThat } from "./expectations.ts";
 import type { StoreSuite } from "./opened-store.ts";
-import {
-  type Change,
-  commits,
-  expectAnswer,
-  expectThat,
-  isRefused,
-  listsDead,
-  nothing,
-  stands,
-} from "./store-calls.ts";
+import { type Change, commits, isRefused, listsDead, nothing, stands } from "./store-calls.ts";
 import { newsOf } from "./store-wakes.ts";
 
 const lane = "lane";

@@ -1,9 +1,10 @@
 import type { JsonValue } from "../json.ts";
 import { memoryStore } from "../stores/memory.ts";
 import { type Commit, type Committed, type FoundLane, type Store, sessionKey } from "../stores/store.ts";
+import { expectAnswer, expectThat, show } from "./expectations.ts";
 import type { OpenedStore } from "./opened-store.ts";
 import { until } from "./runner.ts";
-import { expectAnswer, expectThat, never, show } from "./store-calls.ts";
+import { never } from "./store-calls.ts";
 
 /** A commit that says by words which version it is against, and when. */
 export interface ComparedCommit extends Omit<Commit, "version" | "until" | "ttlMs" | "document"> {

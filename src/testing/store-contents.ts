@@ -1,7 +1,8 @@
 import type { JsonValue } from "../json.ts";
 import { sessionKey } from "../stores/store.ts";
+import { expectAnswer } from "./expectations.ts";
 import type { StoreSuite } from "./opened-store.ts";
-import { commits, expectAnswer, isRefused, listsDead, nothing, stands } from "./store-calls.ts";
+import { commits, isRefused, listsDead, nothing, stands } from "./store-calls.ts";
 
 const lane = "lane";
 

@@ -1,6 +1,7 @@
 import { type Beat, burialMs, type Store } from "../stores/store.ts";
+import { expectAnswer, expectThat } from "./expectations.ts";
 import type { StoreSuite } from "./opened-store.ts";
-import { commits, expectAnswer, expectThat, forMany, listsDead } from "./store-calls.ts";
+import { commits, forMany, listsDead } from "./store-calls.ts";
 
 const lease = 600_000;
 

@@ -1,6 +1,7 @@
 import { type Store, sessionKey } from "../stores/store.ts";
+import { expectAnswer, expectThat } from "./expectations.ts";
 import type { StoreSuite } from "./opened-store.ts";
-import { commits, expectAnswer, expectThat, isRefused, never, nothing, stands } from "./store-calls.ts";
+import { commits, isRefused, never, nothing, stands } from "./store-calls.ts";
 
 const lane = "lane";
 

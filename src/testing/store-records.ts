@@ -1,5 +1,6 @@
+import { expectAnswer, expectThat } from "./expectations.ts";
 import type { StoreSuite } from "./opened-store.ts";
-import { expectAnswer, expectThat, forMany } from "./store-calls.ts";
+import { forMany } from "./store-calls.ts";
 
 /** Records are those of a Keyv, of which no failure looks like "nothing there". */
 export function recordContract({ it, itSpoilt }: StoreSuite): void {

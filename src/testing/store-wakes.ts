@@ -1,7 +1,8 @@
 import type { Store } from "../stores/store.ts";
+import { expectAnswer, expectThat } from "./expectations.ts";
 import type { StoreSuite } from "./opened-store.ts";
 import { until } from "./runner.ts";
-import { commits, expectAnswer, expectThat, isRefused, nothing } from "./store-calls.ts";
+import { commits, isRefused, nothing } from "./store-calls.ts";
 
 const lease = 600_000;
 

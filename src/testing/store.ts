@@ -1,6 +1,7 @@
+import { expectAnswer, expectThat } from "./expectations.ts";
 import { type StoreContractOptions, storeSuite } from "./opened-store.ts";
 import type { ContractRunner } from "./runner.ts";
-import { commits, expectAnswer, expectThat, isRefused, listsDead, stands } from "./store-calls.ts";
+import { commits, isRefused, listsDead, stands } from "./store-calls.ts";
 import { commitContract } from "./store-commits.ts";
 import { contentContract } from "./store-contents.ts";
 import { ownerContract } from "./store-owners.ts";
