@@ -1,5 +1,6 @@
 // The mapper
 
+export type { Clock } from "./clock.ts";
 export { SessionMapper } from "./mapper.ts";
 export type { MapperOptions } from "./options.ts";
 export type { InLane, Mapping } from "./session/mapping.ts";
@@ -8,6 +9,7 @@ export type { InLane, Mapping } from "./session/mapping.ts";
 
 export type { PersonSession } from "./adapter/person-session.ts";
 export type { FileInput } from "./backends/backend.ts";
+export type { JsonObject, JsonValue } from "./json.ts";
 export type { Overlap } from "./lane/machine.ts";
 export type { Scope, ScopedSpeaker } from "./speaker/scope.ts";
 export type { Speaker } from "./speaker/speaker.ts";
@@ -38,7 +40,6 @@ export type { TurnLimits } from "./turn/limits.ts";
 // Write your own adapter: see aparte/adapter
 
 export type { Adapter } from "./adapter/adapter.ts";
-export type { JsonObject, JsonValue } from "./json.ts";
 
 // Write your own backend: see aparte/backend
 
@@ -61,5 +62,4 @@ export type {
 
 // Write your own store
 
-export type { Clock } from "./clock.ts";
 export type { Beat, Commit, Committed, DeadOwner, FoundLane, Rates, Records, Store } from "./stores/store.ts";

@@ -9,10 +9,7 @@ export function failureText(error: unknown, texts: Texts): string {
   return inWords(asAparteError(error, "hook-failed", "A listener of the application failed."), texts).say;
 }
 
-/**
- * Logs that something a person wanted failed.
- * @returns what to tell them
- */
+/** Logs that something a person wanted failed, and returns what to tell them. */
 export function failureOf(
   mapper: Pick<SessionMapper, "logger" | "texts">,
   speaker: Partial<Speaker>,

@@ -19,6 +19,15 @@ describe("The list of public names", () => {
     expect(missing).toEqual([]);
   });
 
+  it("has whole sentences", () => {
+    const cut = [...publicNames()].flatMap(([entry, names]) =>
+      names
+        .filter(({ line = "" }) => !line.endsWith(".") || /e\.g\.$|@/.test(line.replaceAll(/`[^`]*`/g, "")))
+        .map(({ name, line }) => `${entry} ${name}: ${line}`),
+    );
+    expect(cut).toEqual([]);
+  });
+
   it("has every name that a module gives when it runs, and no other", async () => {
     const root = await builtRoot();
     const { exports } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));

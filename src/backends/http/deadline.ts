@@ -51,7 +51,10 @@ export function aborted(signal: AbortSignal): AparteError {
     : new AparteError("stopped", "The call was cancelled.", { cause: reason });
 }
 
-/** Waits. @throws {AparteError} when `signal` is aborted. */
+/**
+ * Waits so many milliseconds.
+ * @throws {AparteError} when `signal` is aborted
+ */
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   try {
     await delay(ms, undefined, { signal });

@@ -18,7 +18,7 @@ const httpStatuses = {
   DEADLINE_EXCEEDED: 504,
 } as const;
 
-/** A gRPC status by its name, e.g. `"RESOURCE_EXHAUSTED"`. */
+/** A gRPC status by its name, as `"RESOURCE_EXHAUSTED"`. */
 export type GrpcStatus = keyof typeof httpStatuses;
 
 export function isGrpcStatus(name: unknown): name is GrpcStatus {
