@@ -28,6 +28,7 @@ export async function deliver(options: DeliverOptions): Promise<void> {
   const api = new SlackApi(clients, address);
   const questions: string[] = [];
   let answer: string | undefined;
+  /** Plain posts have no blocks: there the questions stand among the words. */
   const texts = (isPlain: boolean) => {
     const listed = isPlain ? questions.map((question) => `\n- ${question}`).join("") : "";
     const asked =
@@ -48,6 +49,7 @@ export async function deliver(options: DeliverOptions): Promise<void> {
       if (event.type === "notice" && silentNotices.has(event.code)) isSilent = true;
       if (event.type === "suggestions" && buttons.includes("questions")) questions.push(...event.items);
       else text.add(event);
+      // What feedback is given on.
       if (event.type === "message") answer = event.id;
       if (text.text === "") status.doing(text.status);
       posts.changed();
@@ -56,6 +58,7 @@ export async function deliver(options: DeliverOptions): Promise<void> {
     if (text.text === "" && questions.length === 0 && !isSilent)
       text.fail(new AparteError("no-answer", "The agent said nothing.", { texts: delivery.texts }));
   } catch (error) {
+    // A mention that is not taken comes twice, as two events of one message: of one of them the person is told.
     const isTaken = await delivery.taken.catch(() => false);
     if (isTaken || workspace.told.isFirst(`${address.channel}:${address.ts}`)) text.fail(error);
   }

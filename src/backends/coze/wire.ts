@@ -127,6 +127,7 @@ export function partsOf({ content, contentType }: Pick<CozeMessage, "content" | 
   for (const item of listOf(parsed(content)).map(fieldsOf)) {
     const url = textOf(item.file_url) ?? "";
     if (item.type === "text") lines.push(textOf(item.text) ?? "");
+    // What is no address that people can open stands among the words, as Coze wrote it.
     else if (!/^https?:\/\//i.test(url)) lines.push(url || attachmentText(item));
     else {
       const name = textOf(item.name) || textOf(item.file_name);

@@ -56,7 +56,7 @@ export class Pace {
     const before = line.waiting.findLast((other) => other.tenant === tenant);
     const round = before === undefined ? line.round + Number(line.served.has(tenant)) : before.round + 1;
     let stop = () => {};
-    const served = new Promise<void>((go, fail) => {
+    const turn = new Promise<void>((go, fail) => {
       const waiting = { tenant, round, end: performance.now() + longestWait, go, fail };
       line.waiting.push(waiting);
       stop = () => {
@@ -70,7 +70,7 @@ export class Pace {
       void this.#serve(name, request, line);
     }
     try {
-      await served;
+      await turn;
     } finally {
       signal.removeEventListener("abort", stop);
     }

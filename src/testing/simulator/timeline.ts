@@ -8,7 +8,7 @@ interface Happening {
 
 /** The one time of a simulation, in milliseconds. It passes as fast as what happens in it is computed. */
 export class Timeline {
-  /** A heap: none is later than those at twice its index, plus one and plus two. */
+  /** A binary heap: none is later than the two below it, which are at twice its index plus one and plus two. */
   readonly #planned: Happening[] = [];
   #now = 0;
   #order = 0;
