@@ -150,6 +150,7 @@ export class DiscordApi {
       await this.#rest.post(`/channels/${channelId}/messages/${id}/threads`, request);
       return true;
     } catch (error) {
+      // As where the event is read again.
       return codeOf(error) === code.hasThread;
     }
   }

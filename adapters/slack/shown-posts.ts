@@ -99,7 +99,7 @@ export class ShownPosts {
       if (isLimited(error)) throw error;
       // Whether the words arrived is not known, and a stream takes nothing back: it is ended, and edited from then on.
       // Slack also ends streams by itself after about five minutes.
-      this.#keep(index, postOfUnknownText(post.ts, isStreamOver(error) ? undefined : 0));
+      this.#setPost(index, postOfUnknownText(post.ts, isStreamOver(error) ? undefined : 0));
     }
   }
 
@@ -114,7 +114,7 @@ export class ShownPosts {
       shown = undefined;
     }
     workspace.streams.delete(post.ts);
-    this.#keep(index, { ts: post.ts, shown, below: JSON.stringify(below), streamsUntil: undefined });
+    this.#setPost(index, { ts: post.ts, shown, below: JSON.stringify(below), streamsUntil: undefined });
   }
 
   async edit(index: number, { ts }: Post, content: Content): Promise<void> {
@@ -147,14 +147,14 @@ export class ShownPosts {
       const ts = await api.startStream(thread, text);
       workspace.streaming.worked();
       workspace.streams.add(ts);
-      this.#keep(index, { ts, shown: text, below: noBlocks, streamsUntil });
+      this.#setPost(index, { ts, shown: text, below: noBlocks, streamsUntil });
     } catch (error) {
       // This reply is posted and edited; so are all others for a while where the workspace has no streams.
       this.#canStream = false;
       if (isThreadRefusal(error)) throw error;
       if (isUnsure(error)) {
         this.#lostStreams.words = text;
-        this.#tellPosts();
+        this.#notePosts();
       } else if (!isLimited(error)) workspace.streaming.refused(isStreamRefusal(error));
     }
   }
@@ -175,7 +175,7 @@ export class ShownPosts {
     });
     this.#mayBePosted = false;
     this.#lookedFor = index + 1;
-    if (ts !== undefined) this.#keep(index, postOfUnknownText(ts, undefined));
+    if (ts !== undefined) this.#setPost(index, postOfUnknownText(ts, undefined));
   }
 
   /**
@@ -188,15 +188,15 @@ export class ShownPosts {
 
   #showed(index: number, ts: string, { text, isPlain, below }: Content): void {
     if (!isPlain) this.#options.workspace.markdown.worked();
-    this.#keep(index, { ts, shown: text, below: JSON.stringify(below), streamsUntil: undefined });
+    this.#setPost(index, { ts, shown: text, below: JSON.stringify(below), streamsUntil: undefined });
   }
 
-  #keep(index: number, post: Post): void {
+  #setPost(index: number, post: Post): void {
     this.posts[index] = post;
-    this.#tellPosts();
+    this.#notePosts();
   }
 
-  #tellPosts(): void {
+  #notePosts(): void {
     const { words } = this.#lostStreams;
     this.#options.delivery.posted({
       posts: this.posts.map(({ ts, streamsUntil }) => ({ ts, streams: streamsUntil !== undefined })),

@@ -1,7 +1,7 @@
 /** A text's digest, 128 bits in four words, as a {@link DigestSet} looks it up. */
 export type Digest = readonly [number, number, number, number];
 
-/** Quick, and good enough for texts that nobody can choose: marks are cut from cryptographic digests. */
+/** cyrb128: quick, and good enough for texts that nobody can choose, since marks are cut from cryptographic digests. */
 export function digestOf(text: string): Digest {
   let [a, b, c, d] = [0x5b_ad_1d_ea, 0x3c_6e_f3_72, 0x12_3f_98_e5, 0x68_e3_1d_a4];
   for (let index = 0; index < text.length; index += 1) {

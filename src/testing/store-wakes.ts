@@ -10,7 +10,7 @@ const lease = 600_000;
 export interface News {
   /** Waits until it was told of a lane. */
   readonly comes: (lane: string) => Promise<void>;
-  /** It was told of nothing until now, though of what comes after. */
+  /** Has `waker` wake it once more: when that comes, nothing else has come before, not even late. */
   readonly areNone: (waker: Store) => Promise<void>;
   /** Of which lanes it was told. */
   readonly lanes: readonly string[];

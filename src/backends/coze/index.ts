@@ -39,7 +39,7 @@ export type {
 } from "./options.ts";
 export type { CozeConversation } from "./wire.ts";
 
-/** What `coze` makes: a backend with all that a `Backend` may have but `locate`, which Coze has no use for. */
+/** What `coze` makes: a `Backend` with all that it may have but `locate`, which Coze has no use for; and what lists conversations. */
 export type CozeBackend = Required<Omit<Backend, "locate" | "accessToken">> & {
   accessToken(session: Parameters<NonNullable<Backend["accessToken"]>>[0]): Promise<AccessToken>;
   /** A session's conversations with the agent, the newest first. None of an app's: Coze lists them nowhere. */

@@ -114,8 +114,9 @@ const smallestTime = 1_000_000_000;
  */
 function lifeOf(expiresIn: unknown, response: Response): number {
   const number = numberOf(expiresIn) ?? 0;
-  const endsAt = number >= 1000 * smallestTime ? number : number * 1000;
-  const life = number < smallestTime ? endsAt : endsAt - serverTime(response);
+  const isTime = number >= smallestTime;
+  const ms = number >= 1000 * smallestTime ? number : number * 1000;
+  const life = isTime ? ms - serverTime(response) : ms;
   if (life > 0) return life;
   throw new AparteError("backend-protocol", "Coze sent a token that has already ended. Check baseURL.");
 }
