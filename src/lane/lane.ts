@@ -1,4 +1,4 @@
-import { AparteError } from "../errors.ts";
+import { AparteError, asAparteError } from "../errors.ts";
 import type { JsonValue } from "../json.ts";
 import type { Commit, Committed, FoundLane } from "../stores/store.ts";
 import {
@@ -303,7 +303,9 @@ export class Lane {
         this.#mustLook ||= mustLook;
         failures += 1;
         for (const pending of batch) pending.isUnsure = pending.sentUntil !== undefined;
-        this.#giveUp(error);
+        this.#giveUp(
+          asAparteError(error, "store-failed", "The store failed. The cause is kept in the error."),
+        );
         const wait = Math.min(firstPause * 2 ** failures, longestPause, this.#patience());
         await this.#owner.pause(wait * (0.5 + this.#owner.clock.random() / 2));
         continue;
@@ -524,7 +526,7 @@ export class Lane {
   }
 
   /** Gives up commands whose time is over. Where one may have been done all the same, it is taken back. */
-  #giveUp(error: unknown): void {
+  #giveUp(error: AparteError): void {
     const now = this.#owner.clock.now();
     const over = this.#pending.filter(({ giveUpAt }) => giveUpAt <= now);
     if (over.length === 0) return;

@@ -431,6 +431,18 @@ describe("A store that is away", () => {
     expect(await (await take(a, "q1")).begun).toBe("runs");
   });
 
+  it("is named as what failed, also where it fails with an error of its own", async () => {
+    const cause = new Error("no such table");
+    a.view.intercept = async (call, run) => {
+      if (call.name === "commit") throw cause;
+      return run();
+    };
+    const taking = take(a, "q1", 100);
+    taking.catch(() => {});
+    await clock.pass(200);
+    await expect(taking).rejects.toMatchObject({ code: "store-failed", cause });
+  });
+
   it("is waited for by one message when another one's patience is over", async () => {
     a.view.intercept = cut;
     const hasty = take(a, "q1", 200);
