@@ -20,6 +20,7 @@ interface Page {
 /** The pages whose tables name tests, each with a list of the files. */
 const pages: readonly Page[] = [
   { path: "docs/guarantees.md", fewestFiles: 16, fewestTests: 61 },
+  { path: "docs/slack.md", fewestFiles: 19, fewestTests: 130, from: "## What shows it" },
   { path: "docs/service-documents.md", fewestFiles: 9, fewestTests: 65 },
   { path: "SECURITY.md", fewestFiles: 14, fewestTests: 30, from: "## Attacks, and their tests" },
 ];
@@ -41,7 +42,7 @@ describe.each(pages)("$path", async ({ path: pagePath, fewestFiles, fewestTests,
     expect(files.size).toBeGreaterThanOrEqual(fewestFiles);
     expect(named.length).toBeGreaterThanOrEqual(fewestTests);
     for (const line of page.split("\n").filter((row) => /^\| (?!name \||---)/.test(row))) {
-      const isHead = /^\| (?:promise|fault|store|platform|rule|field or rule|attack) \|/.test(line);
+      const isHead = /^\| (?:behaviour|promise|fault|store|platform|rule|field or rule|attack) \|/.test(line);
       if (!isHead && !/^\| [\w-]+ \| `/.test(line)) expect(line).toMatch(/[\w-]+ "[^"]+"/);
     }
   });

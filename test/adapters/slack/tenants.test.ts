@@ -90,6 +90,26 @@ describe("slack keeps apart", () => {
     expect(server.shown()).toHaveLength(2 * people.length);
   });
 
+  it("a guest from the workspace's members, as one more person of the workspace", async () => {
+    const server = await startServer();
+    server.people.set("U2", { is_restricted: true, is_ultra_restricted: true });
+    const bot = await startBot(server, installed(server));
+    const said: [user: string, before: string][] = [
+      ["U1", "nothing"],
+      ["U2", "nothing"],
+      ["U1", "I am U1"],
+    ];
+    for (const [user, before] of said) {
+      const place = { event: { team: "T1", user_team: "T1" }, envelope: { ...workspace("T1"), ...connect } };
+      await server.say(user, `${mention(server)} I am ${user}`, place);
+      await shows(server, `You say "I am ${user}" after ${before}.`);
+    }
+    await settled(bot);
+    expect(bot.messages.map(({ tenant, user, external }) => [tenant, user, external])).toEqual(
+      said.map(([user]) => ["T1", user, undefined]),
+    );
+  });
+
   it("what is said in private from what is said in a channel", async () => {
     const server = await startServer();
     const bot = await startBot(server);
