@@ -112,7 +112,10 @@ describe("slack shows replies", () => {
     const server = await startServer();
     const code = Array.from({ length: 190 }, (_, line) => `if (a${line} < b && c > ${line}) x("𝒆 🎭");`);
     const prose = Array.from({ length: 290 }, (_, line) => `Sentence ${line} of the long answer & more.`);
-    const chapter = `${prose.join(" ")}\n\n\`\`\`ts\n${code.join("\n")}\n\`\`\`\n\n`;
+    const head = "| Town & river | Feet |\n|---|---|\n";
+    const rows = Array.from({ length: 90 }, (_, row) => `| Town ${row} at the river | ${row} < ${row + 1} |`);
+    const table = `${head}${rows.join("\n")}\n\n`;
+    const chapter = `${prose.join(" ")}\n\n${table}\`\`\`ts\n${code.join("\n")}\n\`\`\`\n\n`;
     const text = `${chapter.repeat(Math.ceil(length / chapter.length))}The end.`;
     const bot = await startBot(server, {
       slack: { stream },
@@ -131,8 +134,14 @@ describe("slack shows replies", () => {
     // Each message is whole markdown of its own.
     for (const part of parts)
       expect(part.match(/^```/gm)?.length ?? 0).toSatisfy((fences) => fences % 2 === 0);
-    const withoutFences = (value: string) => value.replace(/```(ts)?/g, "").replace(/\s+/g, "");
-    expect(withoutFences(parts.join("\n"))).toBe(withoutFences(text));
+    // What a part begins with again, so that it can be read, is a fence or a table's head.
+    const withoutHeads = (value: string) =>
+      value
+        .replaceAll(head, "")
+        .replace(/```(ts)?/g, "")
+        .replace(/\s+/g, "");
+    expect(withoutHeads(parts.join("\n"))).toBe(withoutHeads(text));
+    for (const part of parts) if (part.includes("| Town ")) expect(part).toContain(head);
   });
 
   it("to their end also when they take twelve minutes", async () => {
@@ -169,6 +178,34 @@ describe("slack shows replies", () => {
     const posts = server.calls.filter(({ method }) => method === "chat.postMessage");
     expect(posts.every(({ body }) => body.unfurl_links === "false")).toBe(true);
   });
+
+  it.each([
+    ["native", "C1"],
+    ["edit", "C1"],
+    ["native", "D1"],
+  ] as const)(
+    "without notifying anybody whom a person makes it repeat (%s, in %s)",
+    async (stream, channel) => {
+      const hostile =
+        "<!channel> <!here> <!everyone> <!subteam^S1> <@U2> <!date^1392734382^{date}^https://x.y|Feb>";
+      const server = await startServer();
+      const bot = await startBot(server, { slack: { stream } });
+      // What somebody types as such comes escaped, and is no mention.
+      const typed = hostile.replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+      await server.say("U1", `${mention(server)} ${typed}`, { channel });
+      await shows(server, /after nothing\.$/);
+      await settled(bot);
+      expect(bot.messages.map(({ text }) => text)).toEqual([hostile]);
+      const sent = server.calls.flatMap(({ body }) => [
+        body.text ?? "",
+        body.markdown_text ?? "",
+        JSON.stringify(body.blocks ?? ""),
+      ]);
+      const [{ shown = "" } = {}] = server.shown();
+      for (const text of [...sent, shown]) expect(text).not.toMatch(/<[!@]/);
+      expect(shown.replaceAll("\u200b", "")).toBe(`You say "${hostile}" after nothing.`);
+    },
+  );
 
   it("with loading messages as long as the agent tells of nothing that it does", async () => {
     const loadingMessages = ["Looking around …", "Thinking hard …"];
