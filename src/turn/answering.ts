@@ -6,9 +6,10 @@ import { type Asked, Question } from "./ask.ts";
 import { checkContext } from "./context.ts";
 import type { CurrentLane, RunningTurn } from "./host.ts";
 import { mergeKey, restoreMessage, type StoredMessage, type StoredTurn } from "./message.ts";
-import { type Emit, type TurnContext, through, turnOver } from "./middleware.ts";
+import { type Emit, through, turnOver } from "./middleware.ts";
 import { conversationOver, fileLost, limited, notice, undelivered } from "./notices.ts";
 import type { ReplyEvent } from "./reply-event.ts";
+import { SeenTurn } from "./seen-turn.ts";
 
 /** How a turn that runs gets its answer: limits, the agent that is meant, the middlewares, and the agent within them. */
 export class Answering implements CurrentLane {
@@ -68,8 +69,10 @@ export class Answering implements CurrentLane {
       host.settings.logger.error(
         "a middleware did not await next(): write `await next()` or `return next()`",
       );
-    const context = this.#context(asked);
-    await host.current.run(this, () => through(middlewares, context, last, emit, forgotten));
+    const change = (changed: Partial<Asked>) => this.#change(asked, changed);
+    const locals = {};
+    const seen = (into: Emit) => new SeenTurn(this.#turn, asked, locals, change, into);
+    await host.current.run(this, () => through(middlewares, seen, last, emit, forgotten));
     // A middleware that answers for an agent that failed does not answer for one that was stopped.
     stop.throwIfStopped();
   }
@@ -112,34 +115,13 @@ export class Answering implements CurrentLane {
     return [...earlier, ...files];
   }
 
-  /** The turn as middlewares see it, who may change what is asked. */
-  #context(asked: Asked): TurnContext {
-    const { host, place, session, message, log, stop, watch } = this.#turn;
-    const change = (changed: Partial<Asked>) => {
-      if (this.#isOver) throw turnOver();
-      if (changed.agent !== undefined) host.agents.backend(changed.agent);
-      if (changed.context !== undefined) checkContext(changed.context);
-      Object.assign(asked, changed);
-      watch.agent = asked.agent;
-    };
-    const context = {
-      message,
-      sessionName: session.name,
-      attempt: place.attempt,
-      locals: {},
-      get signal() {
-        return stop.signal;
-      },
-      get answer() {
-        return log.answer;
-      },
-      say: (said: string) => this.#say({ type: "message", text: said }),
-    };
-    for (const name of ["agent", "text", "files", "context"] as const) {
-      const set = (value: unknown) => change({ [name]: value });
-      Object.defineProperty(context, name, { enumerable: true, get: () => asked[name], set });
-    }
-    return context as unknown as TurnContext;
+  /** Takes over what a middleware changes of what is asked. */
+  #change(asked: Asked, changed: Partial<Asked>): void {
+    if (this.#isOver) throw turnOver();
+    if (changed.agent !== undefined) this.#turn.host.agents.backend(changed.agent);
+    if (changed.context !== undefined) checkContext(changed.context);
+    Object.assign(asked, changed);
+    this.#turn.watch.agent = asked.agent;
   }
 
   async #ask(asked: Asked, emit: Emit): Promise<void> {

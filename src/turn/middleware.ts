@@ -67,18 +67,19 @@ export type Emit = (event: ReplyEvent) => void;
 /**
  * Runs the middlewares, the first one outermost, and `last` innermost. An inner part that was not awaited is awaited
  * here, so that nothing of a turn is left behind when it ends.
+ * @param seen the turn, for a middleware whose words are emitted so
  * @param forgotten told of a middleware that did not await `next()`
  */
 export async function through(
   middlewares: readonly Middleware[],
-  turn: TurnContext,
+  seen: (emit: Emit) => TurnContext,
   last: (emit: Emit) => Promise<void>,
   emit: Emit,
   forgotten: () => void,
 ): Promise<void> {
   const [middleware, ...inner] = middlewares;
   if (middleware === undefined) return last(emit);
-  const reply = new InnerReply((into) => through(inner, turn, last, into, forgotten), emit);
+  const reply = new InnerReply((into) => through(inner, seen, last, into, forgotten), emit);
   let isAsked = false;
   const next = (): Answer => {
     if (isAsked) {
@@ -88,7 +89,7 @@ export async function through(
     return reply;
   };
   try {
-    const result = middleware(sayingTo(turn, emit), next);
+    const result = middleware(seen(emit), next);
     if (isIterable(result)) for await (const event of result) emit(checked(event));
     else reply.assertOwn(await result);
   } catch (error) {
@@ -187,12 +188,6 @@ class InnerReply implements Answer {
 
 export function turnOver(): AparteError {
   return new AparteError("turn-over", "The turn has ended: this came too late.");
-}
-
-/** What a middleware says goes through those around it. */
-function sayingTo(turn: TurnContext, emit: Emit): TurnContext {
-  const say = (text: string) => emit({ type: "message", text });
-  return Object.create(turn, { say: { value: say } });
 }
 
 function isIterable(result: unknown): result is AsyncIterable<ReplyEvent> {
