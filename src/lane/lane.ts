@@ -79,8 +79,11 @@ export class Lane {
   };
   #pending: Pending[] = [];
   readonly #places = new Map<string, Place>();
-  /** Turns that are being taken back: should the store have them, they are not run, and nobody carries their words. */
-  readonly #withdrawn = new Set<string>();
+  /**
+   * Turns that are being taken back: should the store have them, they are not run, and nobody carries their words. With
+   * the store's time until when it may still do what was asked of it.
+   */
+  readonly #withdrawn = new Map<string, number | undefined>();
   #mustLook = false;
   #isWorking = false;
   #isLost = false;
@@ -124,14 +127,13 @@ export class Lane {
     if (known !== undefined) return { is: "duplicate", place: known };
     const isTaking = this.#pending.some(({ command }) => broughtKey(command) === turn.key);
     if (isTaking) return { is: "duplicate" };
-    // It is wanted again.
-    this.#withdrawn.delete(turn.key);
     const owned: LaneTurn = { ...turn, owner: this.#owner.id, attempt: 0, phase: "taken" };
     const command: Command = { do: "take", turn: owned, limit };
     const giveUpAt = this.#owner.clock.now() + patienceMs;
     let applied: Applied;
     try {
-      applied = await this.#apply(command, giveUpAt);
+      // It may be wanted again, after it was taken in vain: then it was sent before.
+      applied = await this.#apply(command, giveUpAt, undefined, undefined, this.#withdrawn.get(turn.key));
     } catch (error) {
       if (!this.#isLost || this.#owner.isStopped) throw error;
       // The owner was taken for dead, and goes on under a new id. Should the store have the turn under the former one,
@@ -163,7 +165,7 @@ export class Lane {
     // Merged: whoever carries its words runs.
     if (place.isRunning || this.#places.get(key) !== place) return false;
     place.isEnding = true;
-    this.#withdrawn.add(key);
+    this.#withdrawn.set(key, undefined);
     const command: Command = { do: "withdraw", key, owner: this.#owner.id, isStopped };
     const { outcome } = await this.#apply(command, Number.POSITIVE_INFINITY);
     if (outcome === "lost") {
@@ -234,6 +236,7 @@ export class Lane {
     giveUpAt: number,
     record?: JsonValue | null,
     restoredMarks?: readonly string[],
+    sentUntil?: number,
   ): Promise<Applied> {
     if (this.#isLost) return Promise.reject(leaseLost());
     return new Promise((resolve, reject) => {
@@ -242,8 +245,8 @@ export class Lane {
         record,
         restoredMarks,
         giveUpAt,
-        sentUntil: undefined,
-        isUnsure: false,
+        sentUntil,
+        isUnsure: sentUntil !== undefined,
         isMarked: false,
         resolve,
         reject,
@@ -274,7 +277,8 @@ export class Lane {
     while ((this.#pending.length > 0 || this.#mustLook) && !this.#isLost) {
       if (!this.#owner.isAlive) {
         isFresh = false;
-        await this.#owner.alive(this.#patience());
+        // Not as long as those that wait now can: what comes meanwhile may be given up earlier.
+        await this.#owner.alive(Math.min(this.#patience(), longestPause));
         this.#giveUp(storeWasAway());
         continue;
       }
@@ -394,7 +398,10 @@ export class Lane {
       if (pending.record !== undefined && step.outcome !== "lost") record = pending.record;
       if (isNew && step.lane !== document) {
         const mark = markOf(this.name, command.turn.key);
-        if (!marks.includes(mark)) marks.push(mark);
+        const at = removedMarks.indexOf(mark);
+        // Taken back, and taken again: the mark stays.
+        if (at >= 0) removedMarks.splice(at, 1);
+        else if (!marks.includes(mark)) marks.push(mark);
       }
       for (const key of step.freed) {
         const mark = markOf(this.name, key);
@@ -437,6 +444,7 @@ export class Lane {
         const { key } = command.turn;
         const place = new Place(key, this, this.#owner);
         this.#places.set(key, place);
+        this.#keepTaken(key);
         this.#owner.remember(place);
         resolve({ outcome, place });
         continue;
@@ -538,13 +546,19 @@ export class Lane {
     }
   }
 
+  /** It was wanted again, and is taken: what was to take it back is not done. */
+  #keepTaken(key: string): void {
+    this.#withdrawn.delete(key);
+    this.#pending = this.#pending.filter(({ command }) => command?.do !== "withdraw" || command.key !== key);
+  }
+
   /**
    * Takes back what is not wanted any more. A request that is late, or comes twice, may still do it until then.
    * @param sentUntil by the store's time; undefined where it was never sent
    */
   #takeBack(key: string, sentUntil: number | undefined): void {
     if (sentUntil === undefined) return;
-    this.#withdrawn.add(key);
+    this.#withdrawn.set(key, sentUntil);
     const withdraw = () => {
       if (!this.#withdrawn.has(key)) return;
       const command: Command = { do: "withdraw", key, owner: this.#owner.id, isUntaken: true };

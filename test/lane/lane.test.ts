@@ -500,6 +500,49 @@ describe("A store that is away", () => {
     expect(await (await take(b, "r2")).begun).toBe("runs");
   });
 
+  it("takes a turn back that it did all the same, also where it was wanted again, in vain", async () => {
+    loseAnswer(a);
+    const taking = take(a, "q1", 100);
+    taking.catch(() => {});
+    await settled();
+    for (const { view } of [a, b]) view.intercept = cut;
+    await clock.pass(200);
+    await expect(taking).rejects.toMatchObject({ code: "store-failed" });
+    await clock.pass(leaseTime);
+    // Its process may send nothing at this time: nothing of it is sent.
+    const again = take(a, "q1", 100);
+    again.catch(() => {});
+    await clock.pass(600);
+    await expect(again).rejects.toMatchObject({ code: "store-timeout" });
+    for (const { view } of [a, b]) view.intercept = (_, run) => run();
+    await clock.pass(1_000);
+    expect(a.adopted).toEqual([]);
+    expect(await keysIn(store, "lane")).toEqual([]);
+  });
+
+  it.each([0, 1_000])(
+    "has a turn that it did all the same when it is wanted again, %i ms later",
+    async (ms) => {
+      loseAnswer(a);
+      const taking = take(a, "q1", 100);
+      taking.catch(() => {});
+      await settled();
+      a.view.intercept = cut;
+      await clock.pass(200);
+      await expect(taking).rejects.toMatchObject({ code: "store-failed" });
+      await clock.pass(ms);
+      const again = take(a, "q1");
+      await settled();
+      a.view.intercept = (_, run) => run();
+      await clock.pass(1_000);
+      expect(await (await again).begun).toBe("runs");
+      await clock.pass(storeTimeout);
+      expect(await keysIn(store, "lane")).toEqual(["q1"]);
+      expect((await again).isLost).toBe(false);
+      expect(await b.owner.lane("lane").take(newTurn("q1"), 9, storeTimeout)).toEqual({ is: "duplicate" });
+    },
+  );
+
   it("takes nothing back that another process took, which died: it goes on with it", async () => {
     await take(a, "q1");
     await a.owner.stop();

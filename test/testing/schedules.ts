@@ -596,4 +596,34 @@ export const schedules: readonly (readonly [name: string, schedule: Schedule])[]
       ],
     },
   ],
+  [
+    "asks no message that was refused twice while another one runs",
+    {
+      seed: 2400415035,
+      setting: {
+        processes: 1,
+        people: 1,
+        overlap: "queue",
+        agentRecovers: true,
+        platformFinds: true,
+        streams: false,
+        slowestMs: 500,
+      },
+      steps: [
+        { at: 2360.5706337305332, do: "say", person: 0, word: "p0w0", process: 0 },
+        { at: 3483.4894115677307, do: "say", person: 0, word: "p0w1", process: 0 },
+        { at: 3485.632875255702, do: "say", person: 0, word: "p0w2", process: 0 },
+        {
+          at: 3487.398683483164,
+          do: "cut",
+          process: 0,
+          server: "store",
+          ms: 5514.277336965999,
+          refuses: false,
+        },
+        { at: 6132.166701149094, do: "repeat", word: "p0w1", process: 0 },
+        { at: 9283.304198314894, do: "repeat", word: "p0w2", process: 0 },
+      ],
+    },
+  ],
 ];
