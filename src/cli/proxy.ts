@@ -15,7 +15,7 @@ export async function useProxy(env: Environment): Promise<void> {
   );
   if ((httpsProxy ?? httpProxy) === undefined) return;
   const { EnvHttpProxyAgent, setGlobalDispatcher } = await import("undici").catch((cause: unknown) => {
-    const problem = "HTTPS_PROXY and HTTP_PROXY need the package undici: run `npm install undici`.";
+    const problem = "HTTPS_PROXY and HTTP_PROXY need the package undici: run `npm install undici@7`.";
     throw new AparteError("option-invalid", problem, { field: "HTTPS_PROXY", cause });
   });
   // A stand-in, or a gateway, on this machine is nothing that a proxy could reach.

@@ -45,6 +45,18 @@ describe("The pages", () => {
     expect(dead).toEqual([]);
   });
 
+  it("that are packed link to nothing that is not", () => {
+    const { files } = JSON.parse(textOf("package.json")) as { readonly files: readonly string[] };
+    const packed = ["README.md", "LICENSE", "package.json", ...files];
+    const isPacked = (path: string) => packed.some((file) => path === file || path.startsWith(`${file}/`));
+    const left = pages.filter(isPacked).flatMap((page) =>
+      linksOf(page)
+        .map((link) => join(dirname(page), link.split("#")[0] || "."))
+        .filter((target) => target !== dirname(page) && !isPacked(target)),
+    );
+    expect(left).toEqual([]);
+  });
+
   it("are each reached from the README", () => {
     const reached = new Set(["README.md"]);
     for (const page of reached) {
