@@ -1,8 +1,8 @@
 import type { Texts } from "aparte/adapter";
 import type { SlackSettings } from "./options.ts";
 
-/** The buttons that an answer may have. */
-export type Button = "stop" | "questions" | "new" | "feedback";
+/** A button that an answer may have. */
+export type SlackButton = "stop" | "questions" | "new" | "feedback";
 
 /** What the buttons' actions are called. */
 export const actions = { stop: "aparte_stop", new: "aparte_new", feedback: "aparte_feedback" } as const;
@@ -19,7 +19,7 @@ const valueLength = 2_000;
 const nameLength = 1_900;
 
 /** What stands below an answer that grows. */
-export function draftBlocks(buttons: readonly Button[], texts: Texts): object[] {
+export function draftBlocks(buttons: readonly SlackButton[], texts: Texts): object[] {
   return buttons.includes("stop") ? [row([button(actions.stop, texts("button-stop"), "stop")])] : [];
 }
 

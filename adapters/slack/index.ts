@@ -23,11 +23,11 @@ import { type SessionMiddleware, sessionMiddleware } from "./session.ts";
 import { type Place, platform, readPlace, speakerAt } from "./speaker.ts";
 import { Workspaces } from "./workspaces.ts";
 
-export type { Button } from "./buttons.ts";
+export type { SlackButton } from "./buttons.ts";
 export { eventOf, type SlackMessageEvent } from "./event.ts";
 export { slackInstallations } from "./installations.ts";
 export { type ManifestOptions, slackManifest } from "./manifest.ts";
-export type { Feedback, Respond, SlackClient, SlackOptions } from "./options.ts";
+export type { Respond, SlackClient, SlackFeedback, SlackOptions } from "./options.ts";
 export type { SessionMiddleware, SlackContext, SlackSession } from "./session.ts";
 export { type SpeakerOptions, speakerOf } from "./speaker.ts";
 

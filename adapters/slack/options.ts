@@ -11,7 +11,7 @@ import {
   isText,
   type OptionCheck,
 } from "aparte/adapter";
-import type { Button } from "./buttons.ts";
+import type { SlackButton } from "./buttons.ts";
 
 /** `@slack/web-api`'s WebClient, of the version that Bolt uses. */
 export type SlackClient = App["client"];
@@ -25,7 +25,7 @@ export type Respond =
   | ((event: object) => boolean | Promise<boolean>);
 
 /** What a person thinks of an answer. */
-export interface Feedback {
+export interface SlackFeedback {
   readonly speaker: Speaker;
   /** The message that shows the answer, in the speaker's channel. */
   readonly ts: string;
@@ -74,9 +74,9 @@ export interface SlackOptions {
    * conversation, `"feedback"` where the agent's service takes it or `onFeedback` is given. The app needs interactivity;
    * `[]` for one without. @default ["stop", "questions"]
    */
-  readonly buttons?: readonly Button[];
+  readonly buttons?: readonly SlackButton[];
   /** Told what people think of answers, by the button `"feedback"`; what whoever asked thinks, the service is told as well. */
-  readonly onFeedback?: (feedback: Feedback) => unknown;
+  readonly onFeedback?: (feedback: SlackFeedback) => unknown;
   /**
    * Where the app's installations are kept (`slackInstallations(store, secret)`): what a workspace removes is deleted
    * there. @default none

@@ -22,7 +22,7 @@ import { tokenFunction, tokenSource } from "./token.ts";
 export type { JsonObject } from "../backend.ts";
 export { serviceWords } from "../http/failure.ts";
 export type { ServiceAccountKey } from "./credentials.ts";
-export type { DialogflowCxOptions, PerTurn } from "./options.ts";
+export type { DialogflowCxOptions, DialogflowPerTurn } from "./options.ts";
 export type { DialogflowInput, DialogflowTurn } from "./query.ts";
 export type { PayloadReply } from "./reply-events.ts";
 

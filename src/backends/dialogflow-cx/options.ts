@@ -11,7 +11,7 @@ import type { DialogflowInput, DialogflowTurn } from "./query.ts";
 import type { PayloadReply } from "./reply-events.ts";
 
 /** The same for all turns, or made for each. */
-export type PerTurn<T> = T | ((turn: DialogflowTurn) => T | undefined);
+export type DialogflowPerTurn<T> = T | ((turn: DialogflowTurn) => T | undefined);
 
 /** What `dialogflowCx` takes. */
 export interface DialogflowCxOptions {
@@ -33,18 +33,18 @@ export interface DialogflowCxOptions {
   /** Returns an access token for each request; keeps and renews it by itself. In place of `credentials`. */
   readonly accessToken?: () => Promise<string>;
   /** The language of what people say, e.g. `"de"`. @default "en" */
-  readonly languageCode?: PerTurn<string>;
+  readonly languageCode?: DialogflowPerTurn<string>;
   /** E.g. `"Europe/Berlin"`. @default the agent's own */
-  readonly timeZone?: PerTurn<string>;
+  readonly timeZone?: DialogflowPerTurn<string>;
   /** Picks the answers that the agent has for this channel. */
   readonly channel?: string;
   /**
    * Session parameters, put in at every turn with those of its context, over what the agent has set; null takes one
    * out. Plain JSON, not the `{ fields: … }` of Google's clients.
    */
-  readonly parameters?: PerTurn<JsonObject>;
+  readonly parameters?: DialogflowPerTurn<JsonObject>;
   /** Passed to the agent's webhook with every turn. */
-  readonly payload?: PerTurn<JsonObject>;
+  readonly payload?: DialogflowPerTurn<JsonObject>;
   /** Makes an event, an intent or keypad input of a turn. @default the turn's text */
   readonly input?: (turn: DialogflowTurn) => DialogflowInput | undefined;
   /** Makes something a person can see of a custom payload. @default a status that says one came */
@@ -87,11 +87,11 @@ export interface Settings {
   /** Undefined where the application gives the tokens. */
   readonly credentials: Credentials | undefined;
   readonly accessToken: (() => Promise<string>) | undefined;
-  readonly languageCode: PerTurn<string>;
-  readonly timeZone: PerTurn<string> | undefined;
+  readonly languageCode: DialogflowPerTurn<string>;
+  readonly timeZone: DialogflowPerTurn<string> | undefined;
   readonly channel: string | undefined;
-  readonly parameters: PerTurn<JsonObject> | undefined;
-  readonly payload: PerTurn<JsonObject> | undefined;
+  readonly parameters: DialogflowPerTurn<JsonObject> | undefined;
+  readonly payload: DialogflowPerTurn<JsonObject> | undefined;
   readonly input: DialogflowCxOptions["input"];
   readonly onPayload: DialogflowCxOptions["onPayload"];
   readonly sessionTtl: number;
@@ -270,7 +270,7 @@ function wholeNumber(
 /** What a function among the options made for this turn, or the option itself. */
 export function forTurn<T>(
   field: string,
-  option: PerTurn<T> | undefined,
+  option: DialogflowPerTurn<T> | undefined,
   turn: DialogflowTurn,
 ): T | undefined {
   if (typeof option !== "function") return option;

@@ -1,6 +1,6 @@
 import { AparteError, type Backend } from "aparte";
 import { plainTexts as texts } from "aparte/adapter";
-import type { Feedback } from "aparte/slack";
+import type { SlackFeedback } from "aparte/slack";
 import { describe, expect, it } from "vitest";
 import { memoryStore } from "../../../src/stores/memory.ts";
 import { backend, Speech } from "../agent.ts";
@@ -137,9 +137,9 @@ describe("slack's buttons", () => {
 
   it("pass on what people think of an answer, also of one that was a stream", async () => {
     const server = await startServer();
-    const told: Feedback[] = [];
+    const told: SlackFeedback[] = [];
     const speech = new Speech();
-    const onFeedback = (feedback: Feedback) => told.push(feedback);
+    const onFeedback = (feedback: SlackFeedback) => told.push(feedback);
     const bot = await startBot(server, {
       answer: speech.answer,
       slack: { buttons: ["feedback"], onFeedback },
