@@ -146,6 +146,8 @@ export class Lane {
   }
 
   /**
+   * Applies a command to the lane's document, and commits it.
+   * @param record the session's; null deletes it, undefined leaves it as it is
    * @param patienceMs how long a store that fails is waited for; otherwise as long as it must
    * @throws {AparteError} `lease-lost` when the turn is not this owner's any more
    */
