@@ -25,7 +25,8 @@ function readText(path: string): string | undefined {
     });
   }
   try {
-    if (bytes.includes(0)) throw new TypeError("not UTF-8");
+    // UTF-16 without a mark is UTF-8, too: of characters that no such file has.
+    if (bytes.includes(0)) throw new TypeError("There is a NUL in it.");
     // It takes off the mark that some editors put before UTF-8.
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
     return text.replaceAll("\r\n", "\n");

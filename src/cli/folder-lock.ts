@@ -20,6 +20,7 @@ export async function lockFolder(path: string): Promise<() => void> {
     throw new AparteError("option-invalid", `APARTE_FOLDER ${problem}`, { field: "APARTE_FOLDER", cause });
   }
   return () => {
+    // Not left to the end of the file, which libsql may put off until its statements are collected as garbage.
     file.exec("ROLLBACK");
     file.close();
   };

@@ -72,6 +72,8 @@ describe("A variable that is not there", () => {
       expect(() => readSettings({ [name]: "" })).not.toThrow();
     }
     expect(() => readSettings({ SLACK_WEBHOOK_URL: "1", DISCORD_GUILD: "1", PORTER: "1" })).not.toThrow();
+    // One word of ours in it is not enough: HOST and PORT are ours.
+    expect(() => readSettings({ DISCORD_HOST: "1", SONAOPS_PORT: "1" })).not.toThrow();
   });
 
   it("is told in general where nothing is like it", () => {

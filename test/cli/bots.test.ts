@@ -113,6 +113,25 @@ describe("The program with Slack, Discord and Coze", () => {
     expect(answer.content).toContain("Ada");
   });
 
+  it("ends what runs when it is closed, and takes nothing new from then on", async () => {
+    for (const name of ["SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_API_URL"]) delete environment[name];
+    const program = await start();
+    const ada = discord.person("ada");
+    const begun = emulator.once("chat");
+    discord.say(ada, `<@${discord.bot.id}> slow: 50 one two three four`);
+    await begun;
+    const closed = program.close();
+    discord.say(discord.person("ben"), `<@${discord.bot.id}> hello`);
+    const options = [{ name: "question", type: 3, value: "hello" }];
+    const asked = discord.interact(ada, { data: { id: "1", name: "ask", type: 1, options } });
+    await closed;
+    expect(asked.response).toBeUndefined();
+    expect(discord.shown().map(({ content }) => content)).toEqual([
+      expect.stringContaining("two three four"),
+    ]);
+    expect(emulator.chats()).toHaveLength(1);
+  });
+
   it("ends with what is wrong when a platform refuses its token", async () => {
     environment.SLACK_BOT_TOKEN = "xoxb-of-somebody-else";
     await expect(start()).rejects.toMatchObject({ code: "option-invalid", field: "SLACK_BOT_TOKEN" });

@@ -110,6 +110,16 @@ describe("The program's settings", () => {
     ]);
   });
 
+  it("say what is wrong with them where that may be one of several things", () => {
+    const told = (environment: Record<string, string>) => expect(() => readSettings(environment));
+    const secrets = { APARTE_SECRET: secret, APARTE_OTHER_SECRETS: `${secret.replaceAll(" ", "-")} short` };
+    told({ APARTE_SECRET: "short" }).toThrow(/^APARTE_SECRET is .+This makes a good one: /);
+    told(secrets).toThrow(/^APARTE_OTHER_SECRETS holds one that is .+This makes a good one: /);
+    told({ ...coze(), COZE_PRIVATE_KEY: privateKey }).toThrow(
+      "COZE_PRIVATE_KEY and COZE_PRIVATE_KEY_FILE are both set. Keep one of them.",
+    );
+  });
+
   const wrong: [string, () => Record<string, string>][] = [
     ["SLACK_APP_TOKEN", () => ({ ...coze(), SLACK_BOT_TOKEN: "xoxb-1" })],
     ["SLACK_BOT_TOKEN", () => ({ ...coze(), SLACK_APP_TOKEN: "xapp-1" })],

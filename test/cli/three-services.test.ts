@@ -64,6 +64,7 @@ it("One program serves agents of three services; people switch, and keep a conve
 
   const { agents } = (await (await call("/people")).json()) as { agents: string[] };
   expect(agents).toEqual(["helper", "sonaops", "dialogflow"]);
+  expect(await say("Ada", "!use nobody")).toContain("helper, sonaops, dialogflow");
   // Each agent is told another name: none may know what another one was told.
   const names = { helper: "Ada", sonaops: "Bea", dialogflow: "Cleo" };
   for (const [agent, name] of Object.entries(names)) {

@@ -75,6 +75,7 @@ describe("A .env file", () => {
     ["ends of lines of old Macs", "A=1\rPORT=0", "Line 1"],
     ["a variable that is there twice", "A=1\nB=2\nA=3", "Line 3"],
     ["UTF-16", Buffer.from("\uFEFFPORT=0\r\n", "utf16le"), "UTF-8"],
+    ["UTF-16 without its mark", Buffer.from("PORT=0\n", "utf16le"), "UTF-8"],
     ["Latin-1", Buffer.from("A=Z\u00fcrich", "latin1"), "UTF-8"],
   ];
   for (const [what, content, told] of misread) {

@@ -111,7 +111,12 @@ describe("slackManifest", () => {
     [{ SLACK_SIGNING_SECRET: "x" }, { socket_mode_enabled: false }],
     [{ SLACK_SIGNING_SECRET: "x", SLACK_APP_TOKEN: "xapp-1" }, { socket_mode_enabled: true }],
   ])("is printed by the program for its own environment: %o", async (env, settings) => {
-    expect(JSON.parse(await slackManifestText(env))).toMatchObject({ settings });
+    const text = await slackManifestText(env);
+    expect(JSON.parse(text)).toMatchObject({ settings });
+    // What is to be filled in by hand is where it is looked for.
+    expect(text.split("https://YOUR-HOST/slack/events")).toHaveLength(settings.socket_mode_enabled ? 1 : 4);
+    expect(text).toMatch(/^\{\n {2}"/);
+    expect(text.endsWith("\n}\n")).toBe(true);
   });
 
   it("is printed by the program without the agent view for a classic app", async () => {
