@@ -6,7 +6,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { createClient } from "@keyv/redis";
 import { type Backend, type MapperOptions, openStore, SessionMapper, type Store } from "aparte";
-import { web } from "aparte/web";
+import { type WebOptions, web } from "aparte/web";
 import { afterAll, afterEach, describe, expect, it, vi } from "vitest";
 import { memoryStore } from "../../src/stores/memory.ts";
 import { describeOnRedis } from "../support/redis.ts";
@@ -42,14 +42,14 @@ function silent(): Backend {
 }
 
 describe("One signed-in person who floods the web handler", () => {
-  function handler(options: Partial<MapperOptions> = {}) {
+  function handler(options: Partial<MapperOptions> = {}, more: Partial<WebOptions> = {}) {
     const mapper = new SessionMapper({ agents: { helper: silent() }, secret, logger: quiet, ...options });
     endings.push(() => mapper.close({ drainTimeout: 1 }));
     const authenticate = (request: Request) => ({
       tenant: "acme",
       user: request.headers.get("x-user") ?? "",
     });
-    return web(mapper, { authenticate, logger: quiet, graceTime: 0 });
+    return web(mapper, { authenticate, logger: quiet, graceTime: 0, ...more });
   }
 
   /** A body of so many bytes, which come as they are read. */
@@ -114,6 +114,43 @@ describe("One signed-in person who floods the web handler", () => {
       expect([account, taken]).toEqual([account, 50]);
     }
     expect((await handle(says("ben", "1"))).status).toBe(200);
+  });
+
+  it("gets the reply to a message that was sent again for its whole time, whatever became of the one before", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    endings.push(() => vi.useRealTimers());
+    const handle = handler({}, { keepTime: 1_000, maxPersonReplies: 1 });
+    const reads = (id: string) =>
+      handle(new Request(`http://app.test/?id=${id}`, { headers: { "x-user": "ada" } }));
+    const hear = async (id: string) =>
+      expect(await (await handle(says("ada", id, "hello"))).text()).toContain("hello");
+    await hear("1");
+    vi.advanceTimersByTime(600);
+    // It makes room for this one, which makes room for it again.
+    await hear("2");
+    await hear("1");
+    vi.advanceTimersByTime(600);
+    expect((await reads("1")).status).toBe(200);
+    vi.advanceTimersByTime(600);
+    expect((await reads("1")).status).toBe(404);
+  });
+
+  it("leaves no timer behind for each piece of an answer that was sent", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    endings.push(() => vi.useRealTimers());
+    const agent: Backend = {
+      ...silent(),
+      async *ask() {
+        for (let piece = 0; piece < 100; piece++) {
+          await new Promise(setImmediate);
+          yield { type: "text", delta: "hello " };
+        }
+      },
+    };
+    const handle = handler({ agents: { helper: agent } });
+    const before = vi.getTimerCount();
+    expect((await (await handle(says("ada", "1"))).text()).split("delta").length).toBeGreaterThan(50);
+    expect(vi.getTimerCount() - before).toBeLessThan(10);
   });
 
   it("can send each message again that was refused since too many waited, or since the turns were used up", async () => {
