@@ -8,7 +8,7 @@ export interface HttpServerOptions {
   readonly host?: string;
   /** 0 for a free one. */
   readonly port: number;
-  readonly fetch: (request: ServerRequest) => Promise<Response>;
+  readonly fetch: (request: Request) => Promise<Response>;
 }
 
 /**
@@ -35,12 +35,12 @@ export async function listen(
 }
 
 /** The connection of a request, to break it. */
-export function connectionOf(request: ServerRequest): Socket | undefined {
-  return (request.runtime?.node?.res as ServerResponse | undefined)?.socket ?? undefined;
+export function connectionOf(request: Request): Socket | undefined {
+  return ((request as ServerRequest).runtime?.node?.res as ServerResponse | undefined)?.socket ?? undefined;
 }
 
 /** Sends what is written, then ends the connection in the midst of its answer. */
-export function breakOff(request: ServerRequest): void {
+export function breakOff(request: Request): void {
   const connection = connectionOf(request);
   // The writes of this turn of the loop reach the socket in the next ones.
   setImmediate(() => setImmediate(() => connection?.destroySoon()));

@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ServerRequest } from "srvx";
 import { aborted, type Call, type LoggedRequest, type Service } from "../kit/server.ts";
 import { streamOf, throughWire } from "../kit/wire.ts";
 import type { Auth } from "./auth.ts";
@@ -20,7 +19,7 @@ type DialogflowCall = Call<DialogflowCxRequest, DialogflowCxFault>;
 
 const streamingCall = "serverStreamingDetectIntent";
 
-export function entryOf({ method, headers }: ServerRequest, { pathname }: URL): DialogflowCxRequest {
+export function entryOf({ method, headers }: Request, { pathname }: URL): DialogflowCxRequest {
   const call = pathname.endsWith("/token") ? "token" : /(?::|\/)([A-Za-z]+)$/.exec(pathname)?.[1];
   return {
     method,

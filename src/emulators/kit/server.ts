@@ -1,6 +1,5 @@
 import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ServerRequest } from "srvx";
 import type { Emulator } from "../emulator.ts";
 import { connectionOf, listen } from "../http-server.ts";
 import type { CommonFault, Faults, Hit } from "./faults.ts";
@@ -19,7 +18,7 @@ export interface LoggedRequest {
 
 /** A request on its way through an emulator. */
 export interface Call<Entry, Fault> {
-  readonly request: ServerRequest;
+  readonly request: Request;
   readonly url: URL;
   /** What the log says of it, which may be added to. */
   readonly entry: { -readonly [Name in keyof Entry]: Entry[Name] };
@@ -42,7 +41,7 @@ export interface ServerParts<Entry, Fault extends CommonFault> {
   readonly host?: string;
   readonly port: number;
   readonly faults: Faults<Fault, Entry>;
-  readonly entryOf: (request: ServerRequest, url: URL) => Entry;
+  readonly entryOf: (request: Request, url: URL) => Entry;
   /** Called once, when the port is known. */
   readonly service: (port: number, closing: AbortSignal) => Service<Entry, Fault>;
 }

@@ -1,5 +1,4 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { ServerRequest } from "srvx";
 import { breakOff, connectionOf } from "../http-server.ts";
 
 /** What a network, a proxy or a gateway does to an answer. The work is done in any case. */
@@ -31,7 +30,7 @@ export const wireFaults: Readonly<Record<keyof WireFault, true>> = {
 export async function throughWire(
   response: Response,
   { afterWork, contentType, pieces, unterminated, resetAt, endAt }: WireFault,
-  request: ServerRequest,
+  request: Request,
 ): Promise<Response> {
   if (afterWork !== undefined) {
     await response.arrayBuffer();
