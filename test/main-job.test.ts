@@ -306,9 +306,10 @@ describe("A store that fails", () => {
     }
   }
 
-  for (const [broken, code] of [
-    ["get", "store-failed"],
-    ["set", "store-failed"],
+  // On a busy machine, the time may be over just when the store is tried again.
+  for (const [broken, ...codes] of [
+    ["get", "store-failed", "store-timeout"],
+    ["set", "store-failed", "store-timeout"],
     ["hang", "store-timeout"],
   ] as const) {
     it(`opens nothing, tells the person, and works again by itself (${broken})`, async () => {
@@ -316,7 +317,7 @@ describe("A store that fails", () => {
       const mapper = mapperWith({ store: new Keyv({ store: map }), storeTimeout: 1_000 });
       map.broken = broken;
       const error = await failure(mapper.handle(says("ada", "my name is Ada")).text());
-      expect(error.code).toBe(code);
+      expect(codes).toContain(error.code);
       expect(error.say).toMatch(/memory.*\(ref /);
       expect(emulator.conversations()).toHaveLength(0);
       map.broken = undefined;

@@ -3,7 +3,6 @@ import { dirname, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Database } from "libsql";
 import { AparteError } from "../../errors.ts";
-import { callTimeout } from "../deadline.ts";
 import { guarded, isLocked } from "./failures.ts";
 import { Query, type Row, type SqlValue } from "./query.ts";
 
@@ -11,6 +10,9 @@ import { Query, type Row, type SqlValue } from "./query.ts";
 const texts = new Map(
   [...sqlOf("statements").matchAll(/^-- name: (\w+)\n([^;]+;)/gm)].map(([, name, text]) => [name, text]),
 );
+
+/** How long an opening file may be locked, in milliseconds: processes that start together make its tables one by one. */
+const openTimeout = 30_000;
 
 /** Of a file beside this one. */
 export function sqlOf(name: string): string {
@@ -156,7 +158,7 @@ export async function whenFree<T>(
 }
 
 function afterTimeout(): (error: unknown) => void {
-  const until = performance.now() + callTimeout;
+  const until = performance.now() + openTimeout;
   return (error) => {
     if (performance.now() > until) throw error;
   };
