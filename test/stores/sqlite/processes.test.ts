@@ -87,7 +87,9 @@ describe("A SQLite file that several processes share", () => {
         const path = join(folder, `${round}.db`);
         const opened = openers.map(async (opener, index) => {
           await opener.ask("open", path);
-          await opener.ask("set", `of ${index}`, true);
+          // Writing may take longer than a second where all do it on a busy machine; opening waits.
+          const set = () => opener.ask("set", `of ${index}`, true).then(() => "set", String);
+          await expect.poll(set).toBe("set");
           await opener.ask("close");
         });
         await Promise.all(opened);
