@@ -3,6 +3,9 @@ import { type Fence, fenceAfter } from "./fence.ts";
 /** The weakest place is last: a paragraph's end is better than a line's, a sentence's, a word's. */
 const boundaries = [/\n\s*\n/g, /\n/g, /[.!?。！？…]["'”’)\]]*\s+|[。！？]/g, /\s+/g] as const;
 
+/** A markdown link or image. */
+const link = /!?\[[^[\]]*\]\([^\s()]*(?:\([^\s()]*\)[^\s()]*)*\)/y;
+
 /** Where the next part begins: at which character, what the next untouched line is, and which fence is open there. */
 interface Place {
   readonly start: number;
@@ -13,7 +16,7 @@ interface Place {
 /**
  * Cuts a text into parts of at most `limit` units, at paragraphs, lines, sentences or words, in that order.
  * A code fence that is cut is closed and opened again with its language; one whose marker takes more than an eighth
- * of a part is text like any other. Nothing is dropped but the white space at the cuts; no surrogate pair is split.
+ * of a part is text like any other. A link is cut only where it takes half a part. Nothing is dropped but the white space at the cuts; no surrogate pair is split.
  * A text of n units makes at most 2n/limit + 2 parts, in time that grows with n.
  *
  * @param limit the platform's bound for one message, in units of `size`. A single character may be longer.
@@ -48,11 +51,26 @@ export function cut(
     for (const boundary of boundaries) {
       const last = [...window.matchAll(boundary)].at(-1);
       if (last === undefined) continue;
-      const end = beforeFenceLine(place, start + last.index + last[0].length);
-      if (isHalf(start, end)) return end;
+      const end = wholeEnd(place, start + last.index + last[0].length);
+      if (end !== undefined) return end;
     }
-    const end = beforeFenceLine(place, room);
-    return isHalf(start, end) ? end : room;
+    return wholeEnd(place, room) ?? room;
+  }
+
+  /** `end`, or a place before it where a cut tears less; undefined where the part would be too short. */
+  function wholeEnd(place: Place, end: number): number | undefined {
+    const { start } = place;
+    return [beforeLink(start, end), end]
+      .map((one) => beforeFenceLine(place, one))
+      .find((one) => isHalf(start, one));
+  }
+
+  /** `end`, or the start of the link that a cut there would tear. */
+  function beforeLink(start: number, end: number): number {
+    const bracket = start + text.slice(start, end).lastIndexOf("[");
+    link.lastIndex = text[bracket - 1] === "!" ? bracket - 1 : bracket;
+    const first = link.lastIndex;
+    return link.test(text) && link.lastIndex > end ? first : end;
   }
 
   /** Whether a part is long enough for few parts in all: two of them have more than one could hold. */

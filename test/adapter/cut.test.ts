@@ -38,6 +38,33 @@ describe("A text that is cut", () => {
     expect(cut(text, limit)).toEqual(parts);
   });
 
+  it.each([
+    ["before a link", "one two three [four five](u.v) six", 22, ["one two three", "[four five](u.v) six"]],
+    ["before an image", "one two three ![four five](u.v)", 22, ["one two three", "![four five](u.v)"]],
+    [
+      "before an address with brackets",
+      "one two thr [four five](u_(v))",
+      22,
+      ["one two thr", "[four five](u_(v))"],
+    ],
+    ["before an address", "onetwothree[four](https://u.v)", 22, ["onetwothree", "[four](https://u.v)"]],
+    [
+      "behind a link that fits",
+      "one two [three four](u) five six",
+      24,
+      ["one two [three four](u)", "five six"],
+    ],
+    ["within what is no link", "one two three [four five] six", 22, ["one two three [four", "five] six"]],
+    [
+      "within a link that is half a part",
+      "one two [three four five](u.v)",
+      22,
+      ["one two [three four", "five](u.v)"],
+    ],
+  ])("is cut %s", (_, text, limit, parts) => {
+    expect(cut(text, limit)).toEqual(parts);
+  });
+
   it("is cut at a better place only if that lies in the second half of what fits", () => {
     expect(cut("abcdef\n\nghijkl mn op", 16)).toEqual(["abcdef", "ghijkl mn op"]);
     expect(cut("abcde\n\nghijkl mn op", 16)).toEqual(["abcde\n\nghijkl mn", "op"]);
