@@ -14,7 +14,6 @@ export interface SlackEvent extends Said {
   readonly channel_type?: string;
   readonly user?: string;
   readonly bot_id?: string;
-  readonly hidden?: boolean;
   readonly ts?: string;
   readonly thread_ts?: string;
   readonly attachments?: readonly (Attachment & { readonly files?: readonly SlackFile[] })[];
@@ -67,8 +66,8 @@ function calledByEdit(event: SlackEvent, botUserId: string | undefined): SlackEv
  * Not from a bot (this one included), and not from Slack itself. Another app's post in a person's name is a bot's: a
  * bot that answers bots may never end.
  */
-function isPersons({ subtype, bot_id, user, hidden }: SlackEvent, botUserId: string | undefined): boolean {
-  if (!spoken.includes(subtype) || hidden === true || bot_id !== undefined) return false;
+function isPersons({ subtype, bot_id, user }: SlackEvent, botUserId: string | undefined): boolean {
+  if (!spoken.includes(subtype) || bot_id !== undefined) return false;
   return user !== undefined && user !== botUserId && user !== "USLACK" && user !== "USLACKBOT";
 }
 
