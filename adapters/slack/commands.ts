@@ -193,7 +193,7 @@ export class Commands {
     const { mapper } = this.#options;
     const places = [speaker];
     if (speaker.thread === undefined) {
-      for await (const { speaker: found } of sessionsOf(mapper, speaker)) {
+      for await (const { speaker: found } of sessionsOf(mapper, speaker, { user: speaker.user })) {
         const { channel, thread, scope } = found;
         const own = scope === "user-in-thread" ? ({ scope } as const) : {};
         if (channel === speaker.channel && thread !== undefined) places.push({ ...speaker, thread, ...own });

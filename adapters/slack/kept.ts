@@ -3,14 +3,15 @@ import type { Texts } from "aparte/adapter";
 import { platform } from "./speaker.ts";
 
 /**
- * The sessions of an installation's people, or of one of them: those that the app itself names (a scope function,
- * `identify`) are left out.
+ * The sessions of an installation's people: those that the app itself names (a scope function, `identify`) are left out.
+ * @param of whom, where it is not everybody
  */
 export async function* sessionsOf(
   mapper: SessionMapper,
-  { bot, tenant, user }: Partial<Speaker>,
+  { bot, tenant }: Pick<Speaker, "bot" | "tenant">,
+  of: Partial<Pick<Speaker, "user">> = {},
 ): AsyncGenerator<SessionSummary> {
-  for await (const session of mapper.sessions({ platform, ...(user === undefined ? {} : { user }) })) {
+  for await (const session of mapper.sessions({ platform, ...of })) {
     const { speaker } = session;
     const isNamed = speaker.key !== undefined || speaker.identity !== undefined;
     if (!isNamed && speaker.bot === bot && speaker.tenant === tenant) yield session;
@@ -23,7 +24,7 @@ export async function* sessionsOf(
  */
 export async function keptOf(mapper: SessionMapper, here: Speaker): Promise<(Speaker | string)[]> {
   const kept: (Speaker | string)[] = [here, { ...here, direct: true }];
-  for await (const { sessionName } of sessionsOf(mapper, here)) kept.push(sessionName);
+  for await (const { sessionName } of sessionsOf(mapper, here, { user: here.user })) kept.push(sessionName);
   return kept;
 }
 
