@@ -26,8 +26,9 @@ export class LostStreams {
    * Removes it once the whole reply stands elsewhere: by now all living streams have other words. Were it another
    * person's after all, that reply would be posted anew.
    * @param posts where the reply stands
+   * @param texts what it says there
    */
-  async remove(posts: readonly string[], text: string): Promise<void> {
+  async remove(posts: readonly string[], texts: readonly string[]): Promise<void> {
     const { api, delivery, workspace } = this.#options;
     const { words } = this;
     if (api.thread === undefined || (words === undefined && !delivery.isRepeated)) return;
@@ -35,7 +36,7 @@ export class LostStreams {
       ({ ts }) => !workspace.streams.has(ts) && !posts.includes(ts),
     );
     const isOwn = (shown: string) =>
-      words === undefined ? shown !== "" && text.startsWith(shown) : shown === words;
+      words === undefined ? shown !== "" && texts.some((text) => text.startsWith(shown)) : shown === words;
     // In a direct message nobody else is answered, and nothing of this person's before this reply is done.
     const found = api.isDirect ? open : open.filter(({ shown }) => isOwn(shown));
     if (found.length > 1 && !api.isDirect) return;

@@ -47,12 +47,12 @@ export class Posts {
   /** Resolves when all of the reply is on Slack. Rejects with Slack's error when it cannot be. */
   async finish(): Promise<void> {
     clearTimeout(this.#firstWait);
-    let first: string | undefined;
+    let texts: readonly string[] | undefined;
     try {
       await this.#showing.finish();
-      [first = ""] = this.#options.texts(this.#isPlain);
+      texts = this.#options.texts(this.#isPlain);
     } finally {
-      await this.#shown.end(first);
+      await this.#shown.end(texts);
     }
   }
 

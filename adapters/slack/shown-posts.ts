@@ -64,12 +64,12 @@ export class ShownPosts {
     return this.#known;
   }
 
-  /** The whole reply stands there, or never will. @param text of its first message */
-  async end(text: string | undefined): Promise<void> {
+  /** The whole reply stands there, or never will. @param texts of its messages; undefined where it never will */
+  async end(texts: readonly string[] | undefined): Promise<void> {
     const posts = (this.#known ?? []).map(({ ts }) => ts);
     for (const ts of posts) this.#options.workspace.streams.delete(ts);
     // Where it cannot be removed, it stays as a beginning beside the whole answer.
-    if (text !== undefined) await this.#lostStreams.remove(posts, text).catch(() => {});
+    if (texts !== undefined) await this.#lostStreams.remove(posts, texts).catch(() => {});
   }
 
   /** @param mayStream whether the message is to grow */

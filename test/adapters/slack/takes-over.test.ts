@@ -98,6 +98,26 @@ describe("slack delivers for a process that died", () => {
     expect(server.shown().map(({ shown }) => shown)).toEqual(["of another place", "The answer."]);
   });
 
+  it("and takes away the stream also where another message of the answer, or another answer, says its words", async () => {
+    const server = await startServer();
+    const { adapter } = await startBot(server);
+    const long = `${"All of it. ".repeat(1_000)}And the second.`;
+    for (const [channel, shown, event] of [
+      ["C1", "And the", { type: "message", text: long }],
+      ["D1", "One. ", { type: "notice", code: "interrupted", text: "Another reply says it." }],
+    ] as const) {
+      orphan(server, channel, shown, channel);
+      const { delivery, log } = deliveryOf({ isRepeated: true });
+      log.push(event);
+      log.end();
+      const replyTo = { ...(question.replyTo as object), channel };
+      await adapter.deliver({ ...question, replyTo }, delivery);
+    }
+    expect(server.shown().filter(({ isStreaming }) => isStreaming)).toEqual([]);
+    expect(server.shown("C1").at(-1)?.shown).toBe("And the second.");
+    expect(server.shown("D1")).toEqual([]);
+  });
+
   it("by a post that grows by edits, which bears a mark from the beginning", async () => {
     const server = await startServer();
     const { adapter } = await startBot(server);
