@@ -273,15 +273,27 @@ export class SlackServer {
   }
 
   /** A person presses a button below one of the bot's messages. Resolves when the bot has acknowledged it. */
-  async press(user: string, message: StoredMessage, action_id: string, value: string): Promise<void> {
-    const { channel, ts, thread } = message;
+  async press(
+    user: string,
+    message: Pick<StoredMessage, "channel" | "ts" | "thread"> & { readonly isEphemeral?: boolean },
+    action_id: string,
+    value: string,
+  ): Promise<void> {
+    const { channel, ts, thread, isEphemeral = false } = message;
     const place = thread === undefined ? {} : { thread_ts: thread };
     await this.#interact({
       ...{ type: "block_actions", api_app_id: "A1", is_enterprise_install: false, enterprise: null },
       ...{ team: { id: this.teamId }, user: { id: user, team_id: this.teamId }, channel: { id: channel } },
       ...{
-        container: { type: "message", channel_id: channel, message_ts: ts, ...place },
-        message: { ts, ...place },
+        container: {
+          type: "message",
+          channel_id: channel,
+          message_ts: ts,
+          is_ephemeral: isEphemeral,
+          ...place,
+        },
+        // Of a message that only one person sees Slack tells no more than the place.
+        ...(isEphemeral ? {} : { message: { ts, ...place } }),
       },
       ...{ trigger_id: "1.2", response_url: `http://${this.host}/api/respond` },
       actions: [{ type: "button", action_id, value, block_id: "b", action_ts: this.ts() }],

@@ -223,6 +223,18 @@ describe("slack's buttons", () => {
     },
   );
 
+  it("pass nothing on, and fail at nothing, where a message that only one person sees has them", async () => {
+    const server = await startServer();
+    const told: SlackFeedback[] = [];
+    const bot = await startBot(server, { slack: { onFeedback: (feedback) => told.push(feedback) } });
+    const post = { channel: server.channel, ts: server.ts(), thread: undefined, isEphemeral: true };
+    await server.press("U1", post, "aparte_feedback", "good U1");
+    await server.press("U1", post, "aparte_question_0", "two?");
+    await settled(bot);
+    expect([told, bot.messages, bot.appLog]).toEqual([[], [], []]);
+    expect(count(server, "respond")).toBe(0);
+  });
+
   it("ask for no feedback where nobody would be told, or the answer's name is too long", async () => {
     for (const id of [undefined, "a".repeat(1_901)]) {
       const server = await startServer();

@@ -21,13 +21,7 @@ describe("slack, for bots of one's own,", () => {
     });
     await server.happen({ type: "app_home_opened", user: "U1", channel: "D1", tab: "home" });
     await server.command("U2", "/ask");
-    const post = { channel: "C1", ts: "1.2", thread: "1.1", shown: "", text: "" };
-    await server.press(
-      "U3",
-      { ...post, isStreaming: false, wasStream: false, metadata: undefined },
-      "mine",
-      "x",
-    );
+    await server.press("U3", { channel: "C1", ts: "1.2", thread: "1.1" }, "mine", "x");
     await settled(bot);
     expect(sessions.map(([what, session]) => [what, session?.speaker])).toEqual([
       ["event", { platform: "slack", tenant: "T1", user: "U1", channel: "D1", direct: true }],
