@@ -51,6 +51,7 @@ const said = (server: SlackServer) => server.shown().map(({ shown }) => shown);
 describe("when Slack is away in mid-answer", () => {
   it.each([
     [20, "a thread", "C1"],
+    [120, "a thread", "C1"],
     [120, "a direct message", "D1"],
     [600, "a thread", "C1"],
     [600, "a direct message", "D1"],
@@ -95,36 +96,42 @@ describe("when Slack is away in mid-answer", () => {
     },
   );
 
-  it("for ten minutes, and the process dies in it, another one shows the answer, once", async () => {
-    const server = await startServer();
-    const time = new Time();
-    const speech = new Speech();
-    let asked = 0;
-    const helper = backend((turn, memory) => {
-      asked += 1;
-      return speech.answer(turn, memory);
-    });
-    const first = await time.bot(server, "1", { agents: { helper } });
-    const eventsUrl = server.eventsUrl ?? "";
-    const second = await time.bot(server, "2", { agents: { helper } });
-    await server.say("U1", `<@${server.botUserId}> one`, { eventsUrl });
-    speech.say("One. ");
-    await shows(server, "One. ");
-    server.faultOf = ({ method }) => ({ method, status: 503 });
-    speech.say("Two.");
-    speech.end();
-    await time.pass(300);
-    // From here on it reaches neither the store nor Slack.
-    first.view.intercept = cut;
-    await time.pass(300);
-    server.faultOf = ({ method, process }) => (process === "1" ? { method, status: 503 } : undefined);
-    await time.pass(90, () => said(server).includes("One. Two."));
-    await shows(server, "One. Two.");
-    await time.pass(120);
-    expect(server.shown()).toMatchObject([{ shown: "One. Two.", isStreaming: false }]);
-    expect(asked).toBe(1);
-    const closed = [first, second].map(({ mapper }) => mapper.close());
-    await time.pass(120);
-    await Promise.all(closed);
-  });
+  it.each([
+    ["a thread", "C1"],
+    ["a direct message", "D1"],
+  ])(
+    "for ten minutes, and the process dies in it, another one shows the answer in %s, once",
+    async (_, channel) => {
+      const server = await startServer();
+      const time = new Time();
+      const speech = new Speech();
+      let asked = 0;
+      const helper = backend((turn, memory) => {
+        asked += 1;
+        return speech.answer(turn, memory);
+      });
+      const first = await time.bot(server, "1", { agents: { helper } });
+      const eventsUrl = server.eventsUrl ?? "";
+      const second = await time.bot(server, "2", { agents: { helper } });
+      await server.say("U1", `<@${server.botUserId}> one`, { channel, eventsUrl });
+      speech.say("One. ");
+      await shows(server, "One. ");
+      server.faultOf = ({ method }) => ({ method, status: 503 });
+      speech.say("Two.");
+      speech.end();
+      await time.pass(300);
+      // From here on it reaches neither the store nor Slack.
+      first.view.intercept = cut;
+      await time.pass(300);
+      server.faultOf = ({ method, process }) => (process === "1" ? { method, status: 503 } : undefined);
+      await time.pass(90, () => said(server).includes("One. Two."));
+      await shows(server, "One. Two.");
+      await time.pass(120);
+      expect(server.shown()).toMatchObject([{ channel, shown: "One. Two.", isStreaming: false }]);
+      expect(asked).toBe(1);
+      const closed = [first, second].map(({ mapper }) => mapper.close());
+      await time.pass(120);
+      await Promise.all(closed);
+    },
+  );
 });

@@ -318,6 +318,61 @@ describe("slack shows replies", () => {
     for (const { body } of notices) expect(Buffer.byteLength(body.text ?? "")).toBeLessThanOrEqual(4_000);
   });
 
+  it.each([
+    ["all of it", 4_000, "x".repeat(4_000)],
+    ["its first 600 characters", 4_001, "x".repeat(600)],
+  ])("and in a notification %s, of %i", async (_, length, notice) => {
+    const server = await startServer();
+    const bot = await startBot(server, {
+      slack: patient,
+      answer: async function* () {
+        yield { type: "message", text: "x".repeat(length) };
+      },
+    });
+    await server.say("U1", `${mention(server)} tell me`);
+    await settled(bot);
+    expect(server.shown()).toMatchObject([{ shown: "x".repeat(length), text: notice }]);
+  });
+
+  it.each(["native", "edit"] as const)("with the images and files of the answer (%s)", async (stream) => {
+    const { server, speech, bot } = await conversation({ slack: { stream } });
+    speech.say("Here it is. ");
+    await shows(server, "Here it is. ");
+    speech.event({ type: "file", kind: "image", url: "https://files.example/a.png?x=1&y=2", name: "A map" });
+    await shows(server, /A map/);
+    speech.event({ type: "message", text: "Here it is: look." });
+    speech.event({ type: "file", kind: "file", url: "https://files.example/b.pdf" });
+    speech.end();
+    await settled(bot);
+    expect(server.shown().map(({ shown }) => shown)).toEqual([
+      "Here it is: look.\n\nA map: https://files.example/a.png?x=1&y=2\n\nhttps://files.example/b.pdf",
+    ]);
+  });
+
+  it.each(["native", "edit"] as const)("with each link whole in one message (%s)", async (stream) => {
+    const label = "the long way to say where all of this is written down";
+    const link = `[${label}](https://docs.example/a)`;
+    // Wherever a message ends, a link is there.
+    const text = Array.from({ length: 300 }, (_, index) => `${index} ${link}`).join(" ");
+    const server = await startServer();
+    const bot = await startBot(server, {
+      slack: { stream },
+      answer: async function* () {
+        for (const delta of text.match(/[\s\S]{1,60}/gu) ?? []) yield { type: "text", delta };
+        yield { type: "message", text };
+      },
+    });
+    await server.say("U1", `${mention(server)} tell me`);
+    await shows(server, /299 .*\)$/);
+    await settled(bot);
+    const parts = server.shown().map(({ shown }) => shown);
+    expect(parts.length).toBeGreaterThan(1);
+    expect(parts.flatMap((part) => part.split(link).length - 1).reduce((sum, links) => sum + links)).toBe(
+      300,
+    );
+    expect(parts.join(" ")).toBe(text);
+  });
+
   it.each(["native", "edit"] as const)(
     "with its head in each message that a long table takes (%s)",
     async (stream) => {
