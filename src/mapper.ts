@@ -454,9 +454,10 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
     this.#rekeyed.close();
     this.#closing.begin(this.#settings.store.durable);
     this.#retention?.close();
-    const left = this.#owner.leave();
     this.#closing.track(
-      left.catch((error) => logger.warn("waiting turns could not be left", describeError(error))),
+      this.#owner
+        .leave()
+        .catch((error) => logger.warn("waiting turns could not be left", describeError(error))),
     );
     const wait = timer(clock, withinMs);
     await Promise.race([this.#closing.drained(), wait.over]);

@@ -548,10 +548,12 @@ export class Lane {
     }
   }
 
-  /** It was wanted again, and is taken: what was to take it back is not done. */
+  /** It was wanted again, and is taken: what was to take it back, for which nobody waits, is not done. */
   #keepTaken(key: string): void {
     this.#withdrawn.delete(key);
-    this.#pending = this.#pending.filter(({ command }) => command?.do !== "withdraw" || command.key !== key);
+    const takesBack = ({ command }: Pending) =>
+      command?.do === "withdraw" && command.isUntaken === true && command.key === key;
+    this.#pending = this.#pending.filter((pending) => !takesBack(pending));
   }
 
   /**
