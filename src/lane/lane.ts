@@ -1,17 +1,10 @@
 import { AparteError, asAparteError } from "../errors.ts";
 import type { JsonValue } from "../json.ts";
 import type { Commit, Committed, FoundLane } from "../stores/store.ts";
-import {
-  type Command,
-  findTurn,
-  type LaneDocument,
-  type LaneTurn,
-  type Outcome,
-  ownersOf,
-  transition,
-} from "./machine.ts";
+import { type Command, findTurn, type LaneDocument, type LaneTurn, type Outcome } from "./machine.ts";
 import type { Owner } from "./owner.ts";
 import { leaseLost, markOf, Place } from "./place.ts";
+import { isHeld, isTaking, planCommit, type Wanted } from "./plan.ts";
 
 /** A turn as it is handed to a lane. */
 export type NewTurn = Omit<LaneTurn, "owner" | "attempt" | "phase">;
@@ -43,17 +36,22 @@ interface Pending {
   readonly reject: (error: unknown) => void;
 }
 
+/** A command that was not yet committed. */
+interface Pending extends Wanted {
+  /** The owner's clock, from which on the command is given up while the store fails. */
+  readonly giveUpAt: number;
+  /** It was sent to the store, which may do it until then, by the store's time. */
+  sentUntil: number | undefined;
+  isUnsure: boolean;
+  isMarked: boolean;
+  readonly resolve: (applied: Applied) => void;
+  readonly reject: (error: unknown) => void;
+}
+
 interface Applied {
   readonly outcome: Outcome;
   /** Of a turn that was taken. */
   readonly place?: Place;
-}
-
-/** What a batch of commands comes to. */
-interface Plan {
-  readonly outcomes: readonly Outcome[];
-  /** Undefined where nothing is to be written. */
-  readonly commit: Commit | undefined;
 }
 
 /** The longest pause before a failing store is tried again, in milliseconds, and the first one. */
@@ -369,69 +367,13 @@ export class Lane {
     this.#mustLook = false;
   }
 
-  #plan(batch: readonly Pending[]): Plan {
-    const { id } = this.#owner;
-    const before = this.#document;
+  #plan(batch: readonly Pending[]): { readonly outcomes: readonly Outcome[]; readonly commit?: Commit } {
     const now = this.#owner.storeNow();
-    const outcomes: Outcome[] = [];
-    const marks: string[] = [];
-    const removedMarks: string[] = [];
-    const restoredMarks: string[] = [];
-    const wakes: string[] = [];
-    let record: JsonValue | null | undefined;
-    let document = before;
-    for (const pending of batch) {
-      const { command } = pending;
-      if (pending.restoredMarks !== undefined) restoredMarks.push(...pending.restoredMarks);
-      if (command === undefined) {
-        outcomes.push("done");
-        continue;
-      }
-      const isNew = isTaking(command) && findTurn(document, command.turn.key) === undefined;
-      // Taken before and over by now; or, if it is put back, ended by another owner.
-      if (pending.isMarked && isNew) {
-        outcomes.push(command.do === "take" ? "duplicate" : "lost");
-        continue;
-      }
-      const step = transition(document, command, now);
-      // This owner has it, and not by this command, which was never done: it took it over.
-      const isKnown = command.do === "take" && !pending.isUnsure && step.lane === document;
-      outcomes.push(isKnown && isHeld(step.outcome) ? "duplicate" : step.outcome);
-      if (pending.record !== undefined && step.outcome !== "lost") record = pending.record;
-      if (isNew && step.lane !== document) {
-        const mark = markOf(this.name, command.turn.key);
-        const at = removedMarks.indexOf(mark);
-        // Taken back, and taken again: the mark stays.
-        if (at >= 0) removedMarks.splice(at, 1);
-        else if (!marks.includes(mark)) marks.push(mark);
-      }
-      for (const key of step.freed) {
-        const mark = markOf(this.name, key);
-        const at = marks.indexOf(mark);
-        if (at >= 0) marks.splice(at, 1);
-        else removedMarks.push(mark);
-      }
-      for (const owner of step.wakes) if (owner !== id && !wakes.includes(owner)) wakes.push(owner);
-      document = step.lane;
-    }
-    // What comes with a command, a record or marks that are removed, comes with a changed document.
-    if (document === before && restoredMarks.length === 0) return { outcomes, commit: undefined };
-    const commit: Commit = {
-      lane: this.name,
-      version: this.#seen.version,
-      document: document as JsonValue | undefined,
-      // Not done after it was given up: whoever gave it was told so.
-      until: now + Math.max(1, Math.min(this.#owner.storeTimeout, this.#patience())),
-      record,
-      marks: unlessEmpty(marks),
-      restoredMarks: unlessEmpty(restoredMarks),
-      removedMarks: unlessEmpty(removedMarks),
-      entering: unlessEmpty(ownersAdded(before, document)),
-      leaving: unlessEmpty(ownersAdded(document, before)),
-      wakes: unlessEmpty(wakes),
-      ttlMs: lifeOf(document, now),
-    };
-    return { outcomes, commit };
+    const { outcomes, commit } = planCommit(this.name, this.#document, batch, this.#owner.id, now);
+    if (commit === undefined) return { outcomes };
+    // Not done after it was given up: whoever gave it was told so.
+    const until = now + Math.max(1, Math.min(this.#owner.storeTimeout, this.#patience()));
+    return { outcomes, commit: { lane: this.name, version: this.#seen.version, until, ...commit } };
   }
 
   #settle(batch: readonly Pending[], outcomes: readonly Outcome[]): void {
@@ -572,23 +514,12 @@ export class Lane {
   }
 }
 
-type Taking = Command & ({ do: "take" } | { do: "restore" });
-
-function isTaking(command: Command | undefined): command is Taking {
-  return command?.do === "take" || command?.do === "restore";
-}
-
 /**
  * What is put back goes before what is to be done with it; and what is taken back before what others do, who might carry
  * its words: the last of several first, since each may carry those before it.
  */
 function goesFirst({ command }: Pending): boolean {
   return command?.do === "withdraw" || command?.do === "restore";
-}
-
-/** Whether the lane holds the turn by now. */
-function isHeld(outcome: Outcome): boolean {
-  return outcome === "runs" || outcome === "waits" || outcome === "merged";
 }
 
 type Leaving = Command & ({ do: "end" } | { do: "release" } | { do: "withdraw" });
@@ -601,23 +532,6 @@ function leaves(command: Command | undefined): command is Leaving {
 /** The key of the turn that a command brings into the lane; undefined for other commands. */
 function broughtKey(command: Command | undefined): string | undefined {
   return isTaking(command) ? command.turn.key : undefined;
-}
-
-/** The owners that a lane has and another one has not. */
-function ownersAdded(before: LaneDocument | undefined, after: LaneDocument | undefined): readonly string[] {
-  const had = ownersOf(before);
-  return ownersOf(after).filter((owner) => !had.includes(owner));
-}
-
-function unlessEmpty(list: readonly string[]): readonly string[] | undefined {
-  return list.length === 0 ? undefined : list;
-}
-
-/** How long a document lives in which nothing runs, so that nothing waits either, in milliseconds. */
-function lifeOf(document: LaneDocument | undefined, now: number): number | undefined {
-  if (document === undefined || document.running !== undefined) return undefined;
-  const last = Math.max(...(document.parked ?? []).map(({ until }) => until));
-  return Math.max(1, Math.ceil(last - now));
 }
 
 function storeWasAway(): AparteError {
