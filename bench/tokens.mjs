@@ -26,8 +26,8 @@ export async function benchTokens() {
     privateKey: pem,
     fetch: exchange,
   });
-  const token = (sessionName) =>
-    backend.accessToken({ sessionName, agent: "helper", signal: new AbortController().signal });
+  const { signal } = new AbortController();
+  const token = (sessionName) => backend.accessToken({ sessionName, agent: "helper", signal });
   let session = 0;
   const perSecond = async (count, one) => {
     const from = performance.now();
