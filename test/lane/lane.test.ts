@@ -431,6 +431,16 @@ describe("A store that is away", () => {
     expect(await (await take(a, "q1")).begun).toBe("runs");
   });
 
+  it("is told of by whoever wants turns to stop, when their time is over", async () => {
+    await take(a, "q1");
+    a.view.intercept = cut;
+    const stopped = expect(a.owner.lane("lane").stop(() => true)).rejects.toMatchObject({
+      code: "store-failed",
+    });
+    await clock.pass(storeTimeout * 2);
+    await stopped;
+  });
+
   it("is named as what failed, also where it fails with an error of its own", async () => {
     const cause = new Error("no such table");
     a.view.intercept = async (call, run) => {

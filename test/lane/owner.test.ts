@@ -288,6 +288,52 @@ describe("An owner that takes over", () => {
     expect(other).toBeUndefined();
   });
 
+  it("finds out within a lease that a turn it took over is to run, where the wake was lost", async () => {
+    const other = await started({ canDeliver: () => false });
+    const dying = await started();
+    const first = await take(other, "q1");
+    await take(dying, "q2");
+    await dying.owner.stop();
+    await clock.pass(third);
+    expect((await documentOf("lane"))?.waiting[0]?.owner).toBe(a.owner.id);
+    a.view.isDeaf = true;
+    await first.end();
+    await clock.pass(leaseTime + third);
+    expect(a.adopted.map(({ key }) => key)).toEqual(["q2"]);
+  });
+
+  it("goes on with a hundred lanes of a dead one at a time", async () => {
+    const b = await started();
+    for (let lane = 0; lane < 250; lane += 1) await take(a, "q1", `lane ${lane}`);
+    let underWay = 0;
+    let most = 0;
+    b.view.intercept = async (call, run) => {
+      if (call.name !== "commit") return run();
+      underWay += 1;
+      most = Math.max(most, underWay);
+      await settled();
+      underWay -= 1;
+      return run();
+    };
+    await a.owner.stop();
+    await clock.pass(third);
+    await expect.poll(() => b.adopted.length).toBe(250);
+    expect(most).toBe(100);
+  });
+
+  it("looks for the dead once at a time", async () => {
+    const b = await started();
+    let answer = () => {};
+    b.view.intercept = (call, run) =>
+      call.name === "dead" ? new Promise<void>((resolve) => (answer = resolve)).then(run) : run();
+    const before = count(b, "dead");
+    await clock.pass(leaseTime);
+    expect(count(b, "dead") - before).toBe(1);
+    answer();
+    await clock.pass(third);
+    expect(count(b, "dead") - before).toBe(2);
+  });
+
   it("leaves turns whose platform it does not serve to others", async () => {
     const b = await started({ canDeliver: () => false });
     await take(a, "q1");
