@@ -364,7 +364,6 @@ export class Lane {
     );
     this.#owner.failed("a lane cannot be read", error, { session: this.name });
     for (const { reject } of this.#pending.splice(0)) reject(error);
-    this.#mustLook = false;
   }
 
   #plan(batch: readonly Pending[]): { readonly outcomes: readonly Outcome[]; readonly commit?: Commit } {

@@ -97,7 +97,7 @@ export class Operations {
         mergeKey: "",
         isOperation: true,
       } as const),
-      body: { v: 1, operation },
+      body: { v: 1 },
     };
     const notRun = (when = "") =>
       new AparteError("wait-timeout", `"${operation}" did not get its turn${when}.`);

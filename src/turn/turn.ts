@@ -88,13 +88,13 @@ export class Turn {
 
   /** A turn whose owner died, as its lane has it. Undefined where this process cannot go on with it. */
   static takenOver(host: TurnHost, place: Place): Turn | undefined {
-    const { body, place: where, phase, answer } = place.turn ?? {};
+    const { body, place: where, answer } = place.turn ?? {};
     const { message, isOutgoing = false } = (body ?? {}) as Partial<StoredTurn>;
     const adapter = where === undefined ? undefined : host.adapters.get(where);
     if (message === undefined || adapter === undefined) return undefined;
     const restored = restoreMessage(message, adapter);
-    const stored = phase === "answered" ? (answer as unknown as StoredAnswer) : undefined;
-    const turn = new Turn(host, restored ?? { ...message, files: [] }, adapter, stored);
+    const stored = { ...message, files: [] };
+    const turn = new Turn(host, restored ?? stored, adapter, answer as unknown as StoredAnswer | undefined);
     // An answer that is whole stands.
     if (restored === undefined) turn.#log.fail(filesLost());
     turn.#place = place;
@@ -184,7 +184,7 @@ export class Turn {
       const key = eventKey(message);
       const name = `${identity.name} ${key}`;
       const first = turns.get(name);
-      const answer = this.#adapter === undefined ? this.#host.answers.get(name) : undefined;
+      const answer = this.#host.answers.get(name);
       if (first !== undefined) return await this.#readAlong(first);
       if (answer !== undefined) {
         this.#resolveTaken(false);

@@ -445,6 +445,24 @@ describe("A turn that comes while another one runs", () => {
     expect(a.platform.shown).toEqual(["(interrupted)", "both"]);
   });
 
+  it("interrupts the choice of its agent, and carries the words that were not sent", async () => {
+    let choose = () => {};
+    const chosen = new Promise<void>((resolve) => {
+      choose = resolve;
+    });
+    const a = bot({ overlap: "interrupt", route: () => chosen.then(() => "helper") });
+    await a.receive("m1");
+    await settled();
+    await a.receive("m2");
+    await settled();
+    choose();
+    await settled();
+    expect(a.agent.texts).toEqual(["m1\nm2"]);
+    a.agent.last.answer("both");
+    await settled();
+    expect(a.platform.shown).toEqual(["(interrupted)", "both"]);
+  });
+
   it("says no words again of which the person is being told that they failed", async () => {
     const a = bot({ overlap: "interrupt" });
     let post = () => {};
@@ -644,6 +662,16 @@ describe("A turn that is stopped", () => {
     await settled();
     expect(b.platform.shown).toEqual(["(stopped)", "re four"]);
     expect(await a.mapper.stop(ann)).toBe(false);
+  });
+
+  it("is stopped in another process also where the application has to be asked who its person is", async () => {
+    const identify = async () => "p7";
+    const [a, b] = [bot({ identify }), bot({ identify })];
+    await a.receive("m1");
+    await settled();
+    expect(await b.mapper.stop({ platform: "chat", tenant: "acme", user: "ann" })).toBe(true);
+    await settled();
+    expect(a.platform.shown).toEqual(["(stopped)"]);
   });
 
   it("is not run where its platform brings it again, though it only waited", async () => {
@@ -861,6 +889,17 @@ describe("A turn that fails", () => {
     a.agent.last.fail(new Error("raw"));
     await settled();
     expect(a.platform.shown.at(-1)).toBe("failed: backend-failed");
+  });
+
+  it("shows also the end of what was said, which might have become a link", async () => {
+    const a = bot({ linkHosts: ["acme.com"] });
+    await a.receive("m1");
+    await settled();
+    a.agent.last.say({ type: "text", delta: "See htt" });
+    await settled();
+    a.agent.last.fail(new AparteError("backend-failed", "It broke off."));
+    await settled();
+    expect(a.platform.shown).toEqual(["See htt failed: backend-failed"]);
   });
 
   it("opens a new conversation once where the service lost it before anything was said", async () => {
@@ -1310,6 +1349,43 @@ describe("A process that closes", () => {
     expect(a.agent.texts).toEqual(["m1"]);
     expect(a.platform.shown).toEqual(["one", "failed: closed"]);
     expect(b.platform.shown).toEqual(["m4", "m2", "m3"]);
+  });
+
+  it("ends what it was taking", async () => {
+    const [a, b] = [bot(), bot()];
+    let write = () => {};
+    a.view.intercept = async (call, run) => {
+      if (call.name !== "commit") return run();
+      a.view.intercept = (_, again) => again();
+      await new Promise<void>((resolve) => {
+        write = resolve;
+      });
+      return run();
+    };
+    const taken = a.receive("m1");
+    await settled();
+    const closed = a.mapper.close();
+    await settled();
+    write();
+    expect(await taken).toBe(true);
+    await settled();
+    a.agent.last.answer("one");
+    await closed;
+    expect(a.platform.shown).toEqual(["one"]);
+    expect(b.agent.asked).toEqual([]);
+  });
+
+  it("says so where it cannot leave what waits to others", async () => {
+    const a = bot();
+    await a.receive("m1");
+    await a.receive("m2");
+    await settled();
+    a.view.intercept = (call, run) => (call.name === "beat" ? cut(call, run) : run());
+    const closed = a.mapper.close({ drainTimeout: 1_000 });
+    await settled();
+    expect(a.log.said).toContain("warn: waiting turns could not be left");
+    await clock.pass(1_000);
+    await closed;
   });
 
   it("takes nothing new where its store keeps nothing for others", async () => {
