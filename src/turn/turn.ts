@@ -129,7 +129,7 @@ export class Turn {
 
   async #live(): Promise<void> {
     const host = this.#host;
-    const isForOthers = this.#place === undefined && host.closing.isBegun;
+    const isForOthers = host.closing.isBegun;
     const identity = await this.#enter();
     const place = this.#place;
     if (place === undefined || identity === undefined) return;

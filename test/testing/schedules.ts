@@ -626,4 +626,34 @@ export const schedules: readonly (readonly [name: string, schedule: Schedule])[]
       ],
     },
   ],
+  [
+    "leaves to others what it took over and what comes to run while it closes",
+    {
+      seed: 1686570494,
+      setting: {
+        processes: 1,
+        people: 1,
+        overlap: "queue",
+        agentRecovers: false,
+        platformFinds: true,
+        streams: false,
+        slowestMs: 3000,
+      },
+      steps: [
+        { at: 130.24288908578455, do: "say", person: 0, word: "p0w0", process: 0 },
+        { at: 195.49916239347078, do: "say", person: 0, word: "p0w1", process: 0 },
+        {
+          at: 230.65553190061593,
+          do: "cut",
+          process: 0,
+          server: "platform",
+          ms: 4556.7056465713085,
+          refuses: false,
+        },
+        { at: 2720.1475125600223, do: "say", person: 0, word: "p0w2", process: 0 },
+        { at: 4609.642383176833, do: "close", process: 0, ms: 1450.2667900437646 },
+        { at: 6205.260070273653, do: "close", process: 0, ms: 950.5072625571319 },
+      ],
+    },
+  ],
 ];

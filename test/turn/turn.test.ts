@@ -1351,6 +1351,27 @@ describe("A process that closes", () => {
     expect(b.platform.shown).toEqual(["m4", "m2", "m3"]);
   });
 
+  it("leaves to others also what it has taken over, and what comes to run", async () => {
+    const [a, b] = [bot(), bot()];
+    await b.receive("m1");
+    await a.receive("m2");
+    await settled();
+    a.view.intercept = cut;
+    await clock.pass(leaseTime * 2);
+    expect((await lane(b))?.waiting).toMatchObject([{ isAdopted: true }]);
+    const c = bot();
+    c.agent.reply = (text) => text;
+    await settled();
+    const closed = b.mapper.close();
+    await settled();
+    b.agent.last.answer("one");
+    await clock.pass(leaseTime / 3);
+    expect(b.agent.texts).toEqual(["m1"]);
+    await closed;
+    expect(c.agent.texts).toEqual(["m2"]);
+    expect(c.platform.shown).toEqual(["m2"]);
+  });
+
   it("ends what it was taking", async () => {
     const [a, b] = [bot(), bot()];
     let write = () => {};
