@@ -1,4 +1,5 @@
 import type { Message } from "aparte";
+import { oneLine } from "aparte/adapter";
 import type { Client, Message as DiscordMessage } from "discord.js";
 import { replyAddress } from "./address.ts";
 import type { DiscordApi } from "./api.ts";
@@ -46,7 +47,7 @@ export async function inThread(
   { openThreads }: DiscordSettings,
 ): Promise<Message> {
   if (!openThreads || event.guildId === null || event.channel.isThread()) return message;
-  const name = [...message.text.replace(/\s+/g, " ").trim()].slice(0, nameLength).join("") || "Question";
+  const name = oneLine(message.text, nameLength) || "Question";
   if (!(await api.openThread(event, name))) return message;
   return { ...message, thread: event.id, replyTo: { channelId: event.id, messageId: event.id } };
 }

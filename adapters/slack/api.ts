@@ -1,3 +1,4 @@
+import { oneLine } from "aparte/adapter";
 import type { ReplyAddress } from "./address.ts";
 import type { Clients } from "./clients.ts";
 import { isGone } from "./failures.ts";
@@ -118,7 +119,7 @@ export class SlackApi {
       thread_ts: this.thread ?? ts,
       status,
       initiator_user_id: user,
-      title: [...title.trim().replace(/\s+/g, " ")].slice(0, titleLength).join(""),
+      title: oneLine(title, titleLength),
     });
   }
 

@@ -1,4 +1,4 @@
-import type { Texts } from "aparte/adapter";
+import { oneLine, type Texts } from "aparte/adapter";
 import type { SlackSettings } from "./options.ts";
 
 /** A button that an answer may have. */
@@ -40,7 +40,7 @@ export function answerBlocks(
   const asked = questions
     .filter((question) => question !== "" && question.length <= valueLength)
     .slice(0, rowLength)
-    .map((question, index) => button(`aparte_question_${index}`, label(question), question));
+    .map((question, index) => button(`aparte_question_${index}`, oneLine(question, labelLength), question));
   return [
     ...(asked.length > 0 ? [row(asked)] : []),
     ...(buttons.includes("new") ? [row([button(actions.new, texts("button-new"), "new")])] : []),
@@ -86,14 +86,4 @@ function row(elements: readonly object[]): object {
 
 function button(action_id: string, text: string, value: string): object {
   return { type: "button", action_id, text: { type: "plain_text", text }, value };
-}
-
-function label(question: string): string {
-  const characters = [...question.replace(/\s+/g, " ")];
-  let short = characters.join("");
-  while (short.length > labelLength) {
-    characters.pop();
-    short = `${characters.join("")}…`;
-  }
-  return short;
 }

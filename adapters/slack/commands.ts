@@ -1,6 +1,6 @@
 import type { App, RespondFn } from "@slack/bolt";
 import { AparteError, type Message, type SessionMapper, type Speaker } from "aparte";
-import { failureOf, plainTexts, type Texts } from "aparte/adapter";
+import { failureOf, oneLine, plainTexts, type Texts } from "aparte/adapter";
 import { soon } from "./acknowledge.ts";
 import type { SlackClients } from "./clients.ts";
 import { readFailure } from "./failures.ts";
@@ -136,7 +136,7 @@ export class Commands {
       if (isDirect) await calls.apiCall("chat.postMessage", content);
       else await calls.apiCall("chat.postEphemeral", { ...content, user });
       if (name === "name" && argument !== "" && isDirect && this.#options.agentView) {
-        const session = { channel_id: channel, thread_ts: thread, title: argument.slice(0, titleLength) };
+        const session = { channel_id: channel, thread_ts: thread, title: oneLine(argument, titleLength) };
         await side.apiCall("agents.sessions.rename", session);
       }
     } catch (error) {

@@ -1,4 +1,5 @@
 import { setTimeout } from "node:timers/promises";
+import { oneLine } from "aparte/adapter";
 import type { Installation } from "./address.ts";
 import type { SlackClients } from "./clients.ts";
 import type { SlackClient } from "./options.ts";
@@ -40,7 +41,7 @@ export class Directory {
       channel: (id) =>
         this.#ask(installation, id, async ({ conversations }) => {
           const { channel } = await conversations.info({ channel: id });
-          return oneLine(channel?.name);
+          return oneLine(channel?.name ?? "", nameLength) || undefined;
         }),
     };
   }
@@ -61,7 +62,8 @@ export class Directory {
       const { user } = await users.info({ user: id, include_locale: true });
       const { display_name, real_name } = user?.profile ?? {};
       return {
-        name: oneLine(display_name || real_name || user?.real_name || user?.name),
+        name:
+          oneLine(display_name || real_name || user?.real_name || user?.name || "", nameLength) || undefined,
         enterprise: user?.enterprise_user?.enterprise_id,
         locale: user?.locale,
       };
@@ -90,8 +92,4 @@ export class Directory {
     remember(answer, lifetime);
     return answer;
   }
-}
-
-function oneLine(name: string | undefined): string | undefined {
-  return name?.replace(/\s+/g, " ").trim().slice(0, nameLength) || undefined;
 }

@@ -1,4 +1,5 @@
 import type { App } from "@slack/bolt";
+import { oneLine } from "aparte/adapter";
 
 /** Slack shows no more of them, and no longer titles, in characters. */
 const most = 4;
@@ -6,9 +7,7 @@ const titleLength = 75;
 
 /** Offers what to ask to somebody who opens the agent's messages, or a thread of the older Assistant container. */
 export function offerPrompts(app: App, texts: readonly string[]): void {
-  const prompts = texts
-    .slice(0, most)
-    .map((message) => ({ title: [...message].slice(0, titleLength).join(""), message }));
+  const prompts = texts.slice(0, most).map((message) => ({ title: oneLine(message, titleLength), message }));
   app.event("app_home_opened", async ({ event, client }) => {
     if (event.tab !== "messages") return;
     await client

@@ -16,12 +16,12 @@ export function listenToRemovals(
   { bot, installations, eraseRemoved }: SlackSettings,
 ): void {
   const forget = async (body: Removal) => {
-    const { teamId, enterpriseId, isEnterpriseInstall } = read(body);
-    await installations?.deleteInstallation?.({ teamId, enterpriseId, isEnterpriseInstall } as never);
+    const removed = read(body);
+    await installations?.deleteInstallation?.(removed as never);
+    return removed;
   };
   app.event("app_uninstalled", async ({ body }) => {
-    await forget(body);
-    const { teamId, enterpriseId, isEnterpriseInstall } = read(body);
+    const { teamId, enterpriseId, isEnterpriseInstall } = await forget(body);
     const tenant = isEnterpriseInstall ? enterpriseId : teamId;
     if (!eraseRemoved || !tenant) return;
     for await (const { sessionName } of sessionsOf(mapper, { tenant, ...(bot === undefined ? {} : { bot }) }))

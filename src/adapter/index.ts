@@ -10,6 +10,7 @@ export type { Adapter, AddressedMessage, DeliveryFailure } from "./adapter.ts";
 export { silentNotices, Transcript } from "../turn/reply-event.ts";
 export { cut } from "./cut.ts";
 export { failureOf, failureText } from "./failure-text.ts";
+export { oneLine } from "./one-line.ts";
 export { deliverPosts, type PostId, type PostingPlatform } from "./posts.ts";
 export { ReplyText } from "./reply-text.ts";
 export { Showing, type ShowingOptions, type ShowingStep } from "./showing.ts";

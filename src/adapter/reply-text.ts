@@ -1,6 +1,7 @@
 import { asAparteError } from "../errors.ts";
 import type { Texts } from "../texts/texts.ts";
 import { type ReplyEvent, silentNotices } from "../turn/reply-event.ts";
+import { oneLine } from "./one-line.ts";
 
 /** The longest status line, in characters. */
 const statusLength = 200;
@@ -32,7 +33,7 @@ export class ReplyText {
         this.#status = "";
         break;
       case "status":
-        this.#status = event.text.replace(/\s+/g, " ").trim().slice(0, statusLength);
+        this.#status = oneLine(event.text, statusLength);
         break;
       case "file":
         this.#tell(event.name === undefined ? event.url : `${event.name}: ${event.url}`);
