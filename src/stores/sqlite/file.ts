@@ -32,7 +32,7 @@ export class SqliteFile {
    * @throws {AparteError} `option-invalid` without the package; `store-failed` when the file cannot be used;
    * `store-timeout`
    */
-  static async open(path: string, isDurable = false): Promise<SqliteFile> {
+  static async open(path: string, isDurable?: boolean): Promise<SqliteFile> {
     const Driver = await loadDriver();
     const file = guarded("open", () => new SqliteFile(Driver, path));
     try {

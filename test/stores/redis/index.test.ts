@@ -200,6 +200,20 @@ describeWithRedis("A store on Redis", () => {
     await expect.poll(() => store.commit(base).catch(({ code }) => code)).toMatchObject({ is: "done" });
   });
 
+  it("is refused what it cannot keep by a Keyv whose serializer gives no text", async () => {
+    const keyv = new Keyv(new KeyvRedis(client()), { serialize: () => 5 as never });
+    const redis = redisOf(keyv);
+    if (redis === undefined) throw new Error("It was not known as a Keyv on Redis.");
+    const { store, connected } = redisStore(keyv, redis.adapter, redis.client, { isOwn: false, logger: log });
+    closers.push(() => store.close());
+    await connected;
+    await expect(store.commit({ ...base, record: 1 })).rejects.toMatchObject({
+      ...{ code: "option-invalid", field: "store" },
+      message: "A Keyv on Redis needs a serializer that gives text.",
+    });
+    expect(await store.read(base.lane)).toMatchObject({ version: 0, record: null });
+  });
+
   it("tells of a failure in a Keyv that hid it before", async () => {
     const adapter = new KeyvRedis(client());
     const keyv = new Keyv(adapter, { namespace: "bot" });

@@ -60,6 +60,17 @@ describeWithRedis("A Redis server that is looked at when the store is opened", (
     await expect.poll(() => connections()).toBe(1);
   });
 
+  it("is not refused where it is busy with a script of somebody else: it is there later", async () => {
+    server = await RedisServer.start("--lua-time-limit", "1");
+    const endless = server.command("EVAL", "while true do end", "0").catch(() => {});
+    const answer = () => server.command("PING").catch((error: Error) => error.message.split(" ", 1)[0]);
+    await expect.poll(answer).toBe("BUSY");
+    const store = await open();
+    await server.command("SCRIPT", "KILL");
+    await endless;
+    expect(await store.beat("ada", 1_000)).toMatchObject({ isBuried: false });
+  });
+
   /** Those that somebody has to the server, with the one that asks. */
   async function connections(): Promise<number> {
     return String(await server.command("CLIENT", "LIST"))
