@@ -21,6 +21,8 @@ interface Page {
 const pages: readonly Page[] = [
   { path: "docs/guarantees.md", fewestFiles: 16, fewestTests: 61 },
   { path: "docs/slack.md", fewestFiles: 19, fewestTests: 130, from: "## What shows it" },
+  { path: "docs/discord.md", fewestFiles: 19, fewestTests: 100, from: "## What shows it" },
+  { path: "docs/botkit.md", fewestFiles: 2, fewestTests: 30, from: "## What shows it" },
   { path: "docs/service-documents.md", fewestFiles: 9, fewestTests: 65 },
   { path: "SECURITY.md", fewestFiles: 14, fewestTests: 30, from: "## Attacks, and their tests" },
 ];
