@@ -220,12 +220,24 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
     return this.#operations.run(who, "resume", (session) => session.pause(false));
   }
 
-  /** Registers the adapter that delivers the replies of its platform, and bot. */
+  /**
+   * Registers the adapter that delivers the replies of its platform, and bot.
+   * @throws {AparteError} `option-invalid` where another one does that already: one bot's answers would go by the other
+   */
   connect<ReplyTo>(adapter: Adapter<ReplyTo>): void {
+    const place = deliveryPlace(adapter);
+    // What it finds in `replyTo` is what it put there.
+    const connected = adapter as unknown as Adapter;
+    if ((this.#adapters.get(place) ?? connected) !== connected) {
+      throw new AparteError(
+        "option-invalid",
+        `This mapper has an adapter for ${adapter.platform} already. Several bots of one platform need a "bot" each, which names them.`,
+        { field: "bot" },
+      );
+    }
     // Those of an earlier process.
     this.#closing.track(this.#unfinished.begin());
-    // What it finds in `replyTo` is what it put there.
-    this.#adapters.set(deliveryPlace(adapter), adapter as unknown as Adapter);
+    this.#adapters.set(place, connected);
     this.#owner.start();
   }
 

@@ -258,6 +258,20 @@ describe("close()", () => {
   });
 });
 
+describe("An adapter", () => {
+  it("is connected once for each bot of a platform: another one would take its answers", async () => {
+    const { mapper, platform } = botOf(new TestClock(), new TestStore(new TestClock()));
+    const other = (bot?: string) => ({ ...(bot && { bot }), platform: "chat", deliver: async () => {} });
+    expect(() => mapper.connect(platform)).not.toThrow();
+    expect(() => mapper.connect(other("second"))).not.toThrow();
+    for (const same of [other(), other("second")]) {
+      expect(() => mapper.connect(same)).toThrow(
+        expect.objectContaining({ code: "option-invalid", field: "bot" }),
+      );
+    }
+  });
+});
+
 describe("An operation whose turn does not come", () => {
   it("is given up after waitTimeout, and the turns behind it run", async () => {
     const clock = new TestClock();

@@ -106,8 +106,15 @@ export function discord(mapper: SessionMapper, options: DiscordOptions = {}): Di
         channels: new Channels((channelId) => api.type(channelId), settings.editInterval),
       };
       // Connecting may bring in turns whose process died: they can be answered only once the client has logged in.
-      if (discordClient.isReady()) mapper.connect(adapter);
-      else discordClient.once("shardReady", () => mapper.connect(adapter));
+      const connect = () => {
+        try {
+          mapper.connect(adapter);
+        } catch (error) {
+          mapper.logger.error("two clients of one bot: answers go by the first", describeError(error));
+        }
+      };
+      if (discordClient.isReady()) connect();
+      else discordClient.once("shardReady", connect);
       const take = async (event: DiscordMessage) => {
         if (!isToAnswer(event, settings)) return;
         if (settings.answer === "unheard" && (await isClaimed(event))) return;

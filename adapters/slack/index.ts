@@ -165,6 +165,7 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
       const warn = (message: string, error: unknown) =>
         app.logger.warn(`aparte: ${message} (${codeOf(error)})`);
       attached = { clients, workspaces: new Workspaces(settings, mapper.rates), files, directory, warn };
+      mapper.connect(adapter);
       if (app.client.token !== undefined) void checkScopes(app, clients, settings.command);
       const commands = new Commands({ mapper, clients, agentView, speakerOf });
       listenToControls(app, mapper, settings, commands);
@@ -173,7 +174,6 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
       if (settings.answer !== "none") warnOfWaiting(app);
       if (settings.prompts.length > 0) offerPrompts(app, settings.prompts);
       if (settings.answer !== "none") listenToMessages(app, attached, commands);
-      mapper.connect(adapter);
     },
     session: sessionMiddleware(mapper, speakerOf),
     deliver: async (message, delivery) => {

@@ -4,6 +4,7 @@ import { Client, Partials } from "discord.js";
 import { describe, expect, it } from "vitest";
 import { memoryStore } from "../../../src/stores/memory.ts";
 import type { DiscordServer, ServedBot } from "../../fakes/discord-server.ts";
+import { LogLines } from "../../support/log-lines.ts";
 import { TestClock } from "../../support/test-clock.ts";
 import { cut, TestStore } from "../../support/test-store.ts";
 import { backend, remembering, Speech } from "../agent.ts";
@@ -19,11 +20,12 @@ async function connect(server: DiscordServer, mapper: SessionMapper, bot: Served
   await ready;
 }
 
-function newMapper(): SessionMapper {
+function newMapper(logger = new LogLines()): SessionMapper {
   const mapper = new SessionMapper({
     agents: { helper: backend(remembering) },
     secret,
     store: memoryStore(),
+    logger,
   });
   endings.push(() => mapper.close());
   return mapper;
@@ -56,6 +58,18 @@ describe("two bots on Discord", () => {
       const answer = await server.until(() => server.shown(server.channelId, bot)[0]);
       await server.until(() => answer.content.endsWith("after nothing."));
     }
+  });
+
+  it("are not two clients of one bot, of which the log tells, and the first one answers", async () => {
+    const server = await startServer();
+    const log = new LogLines();
+    const mapper = newMapper(log);
+    await connect(server, mapper, server.bot);
+    await connect(server, mapper, server.bot);
+    expect(log.said).toContain("error: two clients of one bot: answers go by the first");
+    server.say(server.person("ann"), `<@${server.bot.id}> hello`);
+    await server.until(() => server.shown().some(({ content }) => content.endsWith("after nothing.")));
+    expect(server.shown()).toHaveLength(1);
   });
 
   it("on one store have a session each, and neither goes on with a turn of the other, which died", async () => {

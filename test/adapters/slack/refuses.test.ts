@@ -56,8 +56,10 @@ describe("slack refuses", () => {
 
   it("a second app, and to deliver what it did not take", async () => {
     const server = await startServer();
-    const { adapter, app } = await startBot(server);
+    const { adapter, app, mapper: taken } = await startBot(server);
     expect(() => adapter.attach(app)).toThrow(expect.objectContaining({ field: "app" }));
+    expect(() => slack(taken).attach(app)).toThrow(expect.objectContaining({ field: "bot" }));
+    expect(() => slack(taken, { bot: "other" }).attach(app)).not.toThrow();
     const message = { platform: "slack", tenant: "T1", user: "U1", id: "x", text: "hi" };
     await expect(adapter.deliver(message, deliveryOf().delivery)).rejects.toMatchObject({
       field: "replyTo",
