@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { type WebSocket, WebSocketServer } from "ws";
 import { receive } from "./receive.ts";
+import { missingArgument, wrongBlock } from "./slack-arguments.ts";
 import { Watch } from "./watch.ts";
 
 /** Calls a minute, in one workspace. */
@@ -136,6 +137,8 @@ export class SlackServer {
   streamLife = 300_000;
   /** When streams began. */
   readonly #began = new Map<string, number>();
+  /** Calls that can only be a fault of the adapter. */
+  readonly #wrongCalls: string[] = [];
   /** What the token may do. */
   scopes: readonly string[] = neededScopes;
   readonly calls: ApiCall[] = [];
@@ -177,6 +180,23 @@ export class SlackServer {
     this.#server.closeAllConnections();
     this.#server.close();
     await once(this.#server, "close");
+    // What Slack refuses once it refuses always: an adapter that goes on without has a fault all the same.
+    if (this.#wrongCalls.length > 0)
+      throw new Error(`Slack takes no such call: ${this.#wrongCalls.join("; ")}`);
+  }
+
+  #wrong(what: string, code: string): Refusal {
+    this.#wrongCalls.push(what);
+    return new Refusal(code);
+  }
+
+  /** What markdown blocks show; undefined without any. */
+  #checkBlocks(blocks: readonly SentBlock[] = []): string | undefined {
+    const wrong = wrongBlock(blocks);
+    if (wrong !== undefined) throw this.#wrong(wrong, "invalid_blocks");
+    const markdown = blocks.flatMap(({ type, text }) => (type === "markdown" ? [text ?? ""] : []));
+    if (markdown.join("").length > 12_000) throw new Refusal("msg_blocks_too_long");
+    return markdown.length === 0 ? undefined : markdown.join("\n\n");
   }
 
   get host(): string {
@@ -427,6 +447,8 @@ export class SlackServer {
       if (fault?.error !== undefined) throw new Refusal(fault.error);
       const token = method === "apps.connections.open" ? this.appToken : this.token;
       if (method !== "respond" && authorization !== `Bearer ${token}`) throw new Refusal("invalid_auth");
+      const missing = missingArgument(method, call.body);
+      if (missing !== undefined) throw this.#wrong(`${method} without ${missing}`, "invalid_arguments");
       const result: { readonly ts?: string } = this.#carryOut(method, call.body);
       if (fault?.lost === "dropped") response.destroy();
       else if (fault?.lost === "unavailable") json(503, {});
@@ -480,7 +502,7 @@ export class SlackServer {
       case "chat.update":
         return this.#update(body);
       case "chat.delete":
-        if (!this.messages.delete(body.ts ?? "")) throw new Refusal("message_not_found");
+        this.messages.delete(this.#stored(body.channel, body.ts).ts);
         return {};
       case "chat.startStream":
         return this.#startStream(body);
@@ -489,7 +511,7 @@ export class SlackServer {
         return { channel: body.channel, ts: body.ts };
       case "chat.stopStream": {
         const message = this.#streaming(body);
-        checkBlocks(body.blocks);
+        this.#checkBlocks(body.blocks);
         message.isStreaming = false;
         message.blocks = body.blocks ?? [];
         message.metadata = body.metadata;
@@ -499,7 +521,6 @@ export class SlackServer {
       case "conversations.history":
         return { messages: this.#history(method, body) };
       case "chat.postEphemeral":
-        if (body.user === undefined) throw new Refusal("user_not_in_channel");
         return { message_ts: this.ts() };
       case "respond":
       case "assistant.threads.setStatus":
@@ -507,7 +528,6 @@ export class SlackServer {
         return {};
       case "agents.sessions.rename":
       case "agents.sessions.setStatus":
-        if (body.thread_ts === undefined) throw new Refusal("invalid_thread_ts");
         return {};
       case "users.info": {
         // Slack tells a person's language to who asks for it.
@@ -527,7 +547,7 @@ export class SlackServer {
 
   #post({ channel = "", thread_ts, text = "", blocks, metadata }: ApiBody): object {
     const ts = this.ts();
-    const shown = checkBlocks(blocks) ?? unescaped(text);
+    const shown = this.#checkBlocks(blocks) ?? unescaped(text);
     this.messages.set(ts, {
       ...{ channel, ts, thread: thread_ts, shown, text, metadata },
       ...{ isStreaming: false, wasStream: false, blocks: blocks ?? [] },
@@ -535,21 +555,19 @@ export class SlackServer {
     return { channel, ts };
   }
 
-  #update({ ts = "", text = "", blocks, metadata }: ApiBody): object {
-    const message = this.messages.get(ts);
-    if (message === undefined) throw new Refusal("message_not_found");
+  #update({ channel, ts, text = "", blocks, metadata }: ApiBody): object {
+    const message = this.#stored(channel, ts);
     if (message.isStreaming) throw new Refusal("streaming_state_conflict");
     if (Buffer.byteLength(text) > 4_000) throw new Refusal("msg_too_long");
     message.text = text;
     message.blocks = blocks ?? [];
-    message.shown = checkBlocks(blocks) ?? unescaped(text);
+    message.shown = this.#checkBlocks(blocks) ?? unescaped(text);
     message.metadata = metadata ?? message.metadata;
     return { ts };
   }
 
   #startStream(body: ApiBody): object {
     const { channel = "", thread_ts, markdown_text = "" } = body;
-    if (thread_ts === undefined) throw new Refusal("invalid_thread_ts");
     if (!channel.startsWith("D")) {
       if (body.recipient_user_id === undefined) throw new Refusal("missing_recipient_user_id");
       if (body.recipient_team_id === undefined) throw new Refusal("missing_recipient_team_id");
@@ -563,13 +581,18 @@ export class SlackServer {
     return { channel, ts };
   }
 
+  #stored(channel: string | undefined, ts = ""): StoredMessage {
+    const message = this.messages.get(ts);
+    if (message === undefined || message.channel !== channel) throw new Refusal("message_not_found");
+    return message;
+  }
+
   #append(message: StoredMessage, text: string): void {
     message.shown = checkMarkdown(message.shown + text);
   }
 
-  #streaming({ ts = "" }: ApiBody): StoredMessage {
-    const message = this.messages.get(ts);
-    if (message === undefined) throw new Refusal("message_not_found");
+  #streaming({ channel, ts = "" }: ApiBody): StoredMessage {
+    const message = this.#stored(channel, ts);
     if (performance.now() - (this.#began.get(ts) ?? 0) > this.streamLife) this.expire(ts);
     if (!message.isStreaming) throw new Refusal("message_not_in_streaming_state");
     return message;
@@ -588,14 +611,6 @@ export class SlackServer {
 function checkMarkdown(text: string): string {
   if (text.length > 12_000) throw new Refusal("msg_too_long");
   return text;
-}
-
-/** What markdown blocks show; undefined without any. */
-function checkBlocks(blocks: readonly SentBlock[] = []): string | undefined {
-  if (blocks.length > 50) throw new Refusal("invalid_blocks");
-  const markdown = blocks.flatMap(({ type, text }) => (type === "markdown" ? [text ?? ""] : []));
-  if (markdown.join("").length > 12_000) throw new Refusal("msg_blocks_too_long");
-  return markdown.length === 0 ? undefined : markdown.join("\n\n");
 }
 
 /** What a person types, as Slack's composer tells of it. */
