@@ -2,7 +2,7 @@ import type { HistoryMessage } from "aparte";
 import { describe, expect, it } from "vitest";
 import { memoryStore } from "../../../src/stores/memory.ts";
 import type { SlackServer } from "../../fakes/slack-server.ts";
-import { backend, remembering, Speech } from "../agent.ts";
+import { type Answer, backend, remembering, Speech } from "../agent.ts";
 import { count, mention, settled, shows, startBot, startServer } from "./bot.ts";
 
 /** What the person alone was told, next. */
@@ -124,6 +124,16 @@ describe("slack's commands", () => {
     expect(names).toEqual(["Our *trip*"]);
   });
 
+  it("say so where the service knows no names", async () => {
+    const server = await startServer();
+    const bot = await startBot(server);
+    await server.say("U1", "hi", { channel: server.direct });
+    await shows(server, 'You say "hi" after nothing.');
+    await server.say("U1", "!name A trip", { channel: server.direct });
+    await shows(server, /^This agent cannot do that\./, server.direct);
+    await settled(bot);
+  });
+
   it("stop what is being answered, in whichever thread of the channel", async () => {
     const server = await startServer();
     const speech = new Speech();
@@ -144,6 +154,33 @@ describe("slack's commands", () => {
     expect((await told(server)).text).toBe("Stopped.");
     await shows(server, /Stopped\./);
     speech.end();
+    await settled(bot);
+  });
+
+  it("stop all threads of the channel, and of no other one, where each is a session", async () => {
+    const server = await startServer();
+    const speeches = new Map<string, Speech>();
+    const answer: Answer = (turn, memory) => {
+      const speech = new Speech();
+      speeches.set(turn.text, speech);
+      return speech.answer(turn, memory);
+    };
+    const bot = await startBot(server, { answer, mapper: { scope: "user-in-thread" } });
+    for (const [text, channel] of [
+      ["one", "C1"],
+      ["two", "C1"],
+      ["three", "C2"],
+    ] as const) {
+      await server.say("U1", `${mention(server)} ${text}`, { channel });
+      await server.until(() => speeches.has(text));
+      speeches.get(text)?.say(`${text}. `);
+      await shows(server, `${text}. `, channel);
+    }
+    await server.command("U1", "/agent", "stop", "C1");
+    expect((await told(server)).text).toBe("Stopped.");
+    for (const text of ["one", "two"]) await shows(server, new RegExp(`^${text}[\\s\\S]*Stopped`), "C1");
+    expect(server.shown("C2")).toMatchObject([{ shown: "three. " }]);
+    speeches.get("three")?.end();
     await settled(bot);
   });
 

@@ -98,6 +98,29 @@ describe("slackInstallations", () => {
     await settled(bot);
   });
 
+  it("forgets an organization that removes the app, whichever workspace Slack names with it", async () => {
+    const server = await startServer();
+    const installations = slackInstallations(memoryStore(), secret);
+    await installations.storeInstallation(installation("xoxb-T1"));
+    for (const [team_id, authorizations] of [
+      ["T1", [{ team_id: "T1", enterprise_id: "E1", is_enterprise_install: true }]],
+      [undefined, []],
+    ] as const) {
+      const { team: _, ...whole } = installation(server.token);
+      await installations.storeInstallation({
+        ...whole,
+        ...{ enterprise: { id: "E1" }, isEnterpriseInstall: true },
+      } as never);
+      const authorize = async () => ({ botToken: server.token, botUserId: server.botUserId, botId: "B1" });
+      const app = { token: undefined, authorize } as unknown as AppOptions;
+      await startBot(server, { app, slack: { installations } });
+      await server.happen({ type: "app_uninstalled" }, { team_id, enterprise_id: "E1", authorizations });
+      await expect(installations.fetchInstallation(organisation)).rejects.toThrow("not installed");
+      // Its own installation is another one.
+      expect(await installations.fetchInstallation(query)).toMatchObject({ bot: { token: "xoxb-T1" } });
+    }
+  });
+
   it.each([
     [true, ["T2"]],
     [false, ["T1", "T1", "T1", "T2"]],
@@ -123,5 +146,20 @@ describe("slackInstallations", () => {
     for await (const { speaker } of bot.mapper.sessions()) left.push(speaker.tenant);
     expect(left.sort()).toEqual(tenants);
     expect(bot.log.join()).not.toContain("U1");
+  });
+
+  it("erases no session that the application itself names, which may be that of others, too", async () => {
+    const server = await startServer();
+    const bot = await startBot(server, {
+      slack: { eraseRemoved: true, installations: slackInstallations(memoryStore(), secret) },
+      mapper: { scope: () => "ours" },
+    });
+    await server.say("U1", `${mention(server)} hi`);
+    await shows(server, 'You say "hi" after nothing.');
+    await settled(bot);
+    await server.happen({ type: "app_uninstalled" });
+    const left: (string | undefined)[] = [];
+    for await (const { speaker } of bot.mapper.sessions()) left.push(speaker.key);
+    expect(left).toEqual(["ours"]);
   });
 });

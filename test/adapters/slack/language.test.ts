@@ -1,5 +1,5 @@
-import { describe, expect, it } from "vitest";
-import { count, mention, settled, shows, startBot, startServer } from "./bot.ts";
+import { describe, expect, it, vi } from "vitest";
+import { count, endings, mention, settled, shows, startBot, startServer } from "./bot.ts";
 
 const begunAnew = "我已经忘记了我们谈过的内容。";
 
@@ -19,6 +19,25 @@ describe("slack speaks a person's language", () => {
     await shows(server, 'You say "hello" after nothing.');
     await settled(bot);
     expect(bot.messages.map(({ locale }) => locale)).toEqual(["zh-CN"]);
+    expect(count(server, "users.info")).toBe(2);
+  });
+
+  it("and asks anew after an hour, since people change it", async () => {
+    vi.useFakeTimers({ toFake: ["performance"] });
+    endings.push(() => vi.useRealTimers());
+    const server = await startServer();
+    server.people.set("U1", { name: "li", locale: "zh-CN" });
+    await startBot(server);
+    const saysAnew = async () => {
+      await server.command("U1", "/agent", "new");
+      return (await server.next("respond")).body.text;
+    };
+    expect(await saysAnew()).toBe(begunAnew);
+    server.people.set("U1", { name: "li", locale: "en-US" });
+    vi.advanceTimersByTime(3_590_000);
+    expect(await saysAnew()).toBe(begunAnew);
+    vi.advanceTimersByTime(20_000);
+    expect(await saysAnew()).toBe("I have forgotten what we talked about.");
     expect(count(server, "users.info")).toBe(2);
   });
 

@@ -223,6 +223,22 @@ describe("slack delivers for a process that died", () => {
     expect(server.shown()).toMatchObject([{ shown: "The answer." }]);
   });
 
+  it("not at all, and says so, where the app itself gives no token, or the message no place", async () => {
+    const server = await startServer();
+    const authorize = async () => ({ botUserId: server.botUserId, botId: "B1" });
+    const bot = await startBot(server, { app: { token: undefined, authorize } as unknown as AppOptions });
+    const error = await bot.adapter.deliver(question, answered()).catch((failure: unknown) => failure);
+    expect(error).toMatchObject({ code: "option-invalid", field: "client" });
+    expect(bot.adapter.failure?.(error)).toEqual({ passes: true });
+    const { replyTo: _, ...homeless } = question;
+    const lost = await bot.adapter
+      .deliver(homeless as never, answered())
+      .catch((failure: unknown) => failure);
+    expect(lost).toMatchObject({ field: "replyTo" });
+    expect(bot.adapter.failure?.(lost)).toEqual({ passes: false });
+    expect(server.shown()).toEqual([]);
+  });
+
   it("not at all where nobody tells the workspaces' tokens, which is said at once", async () => {
     const server = await startServer();
     const mapper = new SessionMapper({

@@ -1,7 +1,7 @@
 import type { AppOptions } from "@slack/bolt";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { Speech } from "../agent.ts";
-import { mention, settled, shows, startBot, startServer } from "./bot.ts";
+import { endings, mention, settled, shows, startBot, startServer } from "./bot.ts";
 
 describe("slack takes messages", () => {
   it("in threads, and answers in the same thread", async () => {
@@ -165,6 +165,72 @@ describe("slack takes messages", () => {
       expect.stringContaining("maxFileBytes"),
       expect.stringContaining("files:read"),
     ]);
+  });
+
+  it("with files of Slack's own hosts, and of none that only looks like one", async () => {
+    const server = await startServer();
+    const bot = await startBot(server);
+    const own = ["https://files.slack.com/a", "https://acme.files.slack-gov.com/b"];
+    const foreign = [
+      ...["http://files.slack.com/c", "https://slack.com.example.org/d", "https://notslack.com/e"],
+      ...["https://files.slack.com:8443/f", "https://files.slack.community/g"],
+    ];
+    const files = [...own, ...foreign].map((link, index) => ({
+      id: `F${index}`,
+      name: "x",
+      url_private: link,
+    }));
+    await server.say("U1", "see", { channel: server.direct, event: { subtype: "file_share", files } });
+    await shows(server, 'You say "see" after nothing.');
+    const asked: string[] = [];
+    const real = globalThis.fetch;
+    vi.stubGlobal("fetch", (link: string | URL, options?: RequestInit) => {
+      if (String(link).startsWith(`http://${server.host}`)) return real(link, options);
+      asked.push(String(link));
+      return Promise.reject(new Error("No test leaves this machine."));
+    });
+    endings.push(() => vi.unstubAllGlobals());
+    for (const { load } of bot.messages[0]?.files ?? []) {
+      await expect(load?.(new AbortController().signal)).rejects.toMatchObject({ code: "input-invalid" });
+    }
+    expect(asked).toEqual(own);
+  });
+
+  it("with groups, calls to all, links and emoji, where a message has blocks alone", async () => {
+    const server = await startServer();
+    const bot = await startBot(server);
+    const elements = [
+      { type: "usergroup", usergroup_id: "S1" },
+      { type: "text", text: " & " },
+      { type: "broadcast", range: "here" },
+      { type: "text", text: ": " },
+      { type: "link", url: "https://acme.com/a" },
+      { type: "text", text: ", " },
+      { type: "link", url: "https://acme.com/b", text: "b < c" },
+      { type: "text", text: " " },
+      { type: "emoji", name: "wave" },
+      { type: "date", fallback: " May 1" },
+    ];
+    const list = {
+      type: "rich_text_list",
+      elements: [{ elements }, { elements: [{ type: "channel", channel_id: "C7" }] }],
+    };
+    const blocks = [{ type: "rich_text", elements: [list] }];
+    await server.say("U1", "", { channel: server.direct, event: { text: "", blocks } });
+    await settled(bot);
+    expect(bot.messages.map(({ text }) => text)).toEqual([
+      "@S1 & @here: https://acme.com/a, b < c (https://acme.com/b) :wave: May 1\n#C7",
+    ]);
+    expect(bot.messages[0]?.files).toEqual([]);
+  });
+
+  it("without files, where what they forward has none", async () => {
+    const server = await startServer();
+    const bot = await startBot(server);
+    const attachments = [{ is_share: true, author_subname: "Bob", text: "Lunch?" }];
+    await server.say("U1", "see", { channel: server.direct, event: { attachments } });
+    await settled(bot);
+    expect(bot.messages).toMatchObject([{ text: "see\n\n> Forwarded from Bob:\n> Lunch?", files: [] }]);
   });
 
   it("in their order, whoever's name is looked up in between", async () => {
