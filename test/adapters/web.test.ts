@@ -208,6 +208,7 @@ describe("web", () => {
   it("names the field that is wrong", async () => {
     const server = await start();
     const cases: [object, string][] = [
+      [null as never, "body"],
       [{ text: "no id" }, "id"],
       [{ id: 7, text: "x" }, "id"],
       [{ id: "x".repeat(257), text: "x" }, "id"],
@@ -231,6 +232,72 @@ describe("web", () => {
     expect((await again(server, "")).status).toBe(400);
     expect((await again(server, "unheard-of")).status).toBe(404);
     expect((await again(server, "x", {}, "PUT")).status).toBe(405);
+  });
+
+  it("names the part of a form that is wrong", async () => {
+    const server = await start({ maxFiles: 1 });
+    const file = (name: string): [string, File] => [name, new File(["x"], "x")];
+    const wrong: [[string, string | File][], string][] = [
+      [
+        [
+          ["text", "a"],
+          ["text", "b"],
+        ],
+        "text",
+      ],
+      [[file("picture")], "picture"],
+      [[file("files"), file("files")], "files"],
+      [[["user", "ben"]], "user"],
+    ];
+    for (const [parts, field] of wrong) {
+      const body = new FormData();
+      for (const [name, value] of [["id", "m"] as const, ...parts]) body.append(name, value);
+      const headers = { "x-user": "ada", "x-aparte": "1" };
+      const response = await fetch(server.url, { method: "POST", headers, body });
+      expect([response.status, (await errorOf(response)).field]).toEqual([400, field]);
+    }
+  });
+
+  it("takes a mebibyte of words and twenty of files, unless it is told otherwise", async () => {
+    const handler = web(newMapper(), { authenticate: byHeader });
+    const say = async (length: number, headers: Record<string, string>, body: FormData | string) => {
+      const init = { method: "POST", headers: { "x-user": "ada", "x-aparte": "1", ...headers }, body };
+      const request = new Request("http://localhost/", init);
+      request.headers.set("content-length", `${length}`);
+      return (await handler(request)).status;
+    };
+    const json = { "content-type": "application/json" };
+    const form = new FormData();
+    form.set("id", "");
+    expect(await say(1024 ** 2, json, "{}")).toBe(400);
+    expect(await say(1024 ** 2 + 1, json, "{}")).toBe(413);
+    expect(await say(20 * 1024 ** 2, {}, form)).toBe(400);
+    expect(await say(20 * 1024 ** 2 + 1, {}, form)).toBe(413);
+  });
+
+  it("tells who decides exactly what a request names", async () => {
+    const asked: unknown[] = [];
+    const authorize: WebOptions["authorize"] = (named) => asked.push(named) > 0;
+    const speaker = { tenant: "", user: "u", channel: "c" };
+    const server = await start({ authorize, authenticate: () => speaker });
+    for (const named of [{}, { channel: "c" }, { thread: "1" }, { agent: "helper" }]) {
+      expect((await post(server, { id: newId(), text: "x", ...named }, whole)).status).toBe(200);
+    }
+    expect(asked).toStrictEqual([{ speaker }, { speaker, thread: "1" }, { speaker, agent: "helper" }]);
+  });
+
+  it("answers what the host application fails with in words, and says nothing of it", async () => {
+    const authenticate = () => {
+      throw new Error("the password is hunter2");
+    };
+    const response = await post(await start({ authenticate }), { id: newId(), text: "x" });
+    expect(response.status).toBe(503);
+    const error = await errorOf(response);
+    expect(error).toMatchObject({
+      code: "authentication-unavailable",
+      message: expect.stringMatching(/^\p{Lu}.+\.$/u),
+    });
+    expect(JSON.stringify(error)).not.toContain("hunter2");
   });
 
   it("refuses bodies that are too large, also where their length is not told", async () => {
@@ -373,7 +440,10 @@ describe("web", () => {
     const options = { maxPersonBytes: 5_000, maxBytes: 8_000, graceTime: 0 };
     const server = await start(options);
     const hang = () => ({ id: newId(), text: `fail: hang ${"x".repeat(2_000)}` });
-    const streams = [await post(server, hang()), await post(server, hang())];
+    const first = hang();
+    const streams = [await post(server, first), await post(server, hang())];
+    // The same message again takes no room of its own.
+    for (let time = 0; time < 2; time += 1) streams.push(await post(server, first));
     for (const [user, status] of [
       ["ada", 429],
       ["ben", 200],
@@ -393,6 +463,14 @@ describe("web", () => {
     await vi.waitFor(async () => expect((await post(server, later, whole)).status).toBe(200), 5_000);
     const long = { id: newId(), text: "x".repeat(6_000) };
     expect((await post(server, long, { user: "dora" })).status).toBe(429);
+    // What one message frees is its own room.
+    const [runs, waits] = [hang(), hang()];
+    const running = [await post(server, runs), await post(server, waits)];
+    await again(server, waits.id, {}, "DELETE");
+    await running[1]?.text();
+    running.push(await post(server, hang()));
+    expect((await post(server, hang())).status).toBe(429);
+    for (const stream of [running[0], running[2]]) await stream?.body?.cancel();
   });
 
   it("keeps so many replies of one person, and others are not locked out by them", async () => {
@@ -442,7 +520,8 @@ describe("web", () => {
     expect(fieldOf({ authenticate, origins: ["https://app.example/"] })).toBe("origins");
     expect(fieldOf({ authenticate, platform: "" })).toBe("platform");
     expect(fieldOf({ authenticate, authorize: true })).toBe("authorize");
-    expect(fieldOf({ authenticate, graceTime: 0 })).toBeUndefined();
+    expect(fieldOf({ authenticate, keepTime: 2 ** 31 })).toBe("keepTime");
+    expect(fieldOf({ authenticate, keepTime: 2 ** 31 - 1, graceTime: 0 })).toBeUndefined();
   });
 });
 
@@ -658,6 +737,7 @@ describe("web, other sites", () => {
     expect(allowed.status).toBe(200);
     expect(allowed.headers.get("access-control-allow-origin")).toBe(ours);
     expect(allowed.headers.get("access-control-expose-headers")).toBe("retry-after");
+    expect(allowed.headers.get("access-control-allow-credentials")).toBe("true");
     expect(allowed.headers.get("vary")).toContain("origin");
     await allowed.body?.cancel();
     const failed = await fetch(server.url, { method: "POST", headers: { origin: ours } });
@@ -667,6 +747,7 @@ describe("web, other sites", () => {
     expect(preflight.status).toBe(204);
     expect(preflight.headers.get("access-control-allow-methods")).toContain("DELETE");
     expect(preflight.headers.get("access-control-allow-headers")).toContain("content-type");
+    expect(preflight.headers.get("access-control-max-age")).toBe("600");
     expect(preflight.headers.get("access-control-allow-origin")).toBe(ours);
   });
 

@@ -123,6 +123,17 @@ describe("jwtSpeaker", () => {
     expect(await ask(good)).toBe(200);
   });
 
+  it("takes a token that stands alone in its header and names somebody, and no other", async () => {
+    const { ask, turns } = await guarded(jwtSpeaker({ secret, audience, issuer }));
+    const token = await sign(bytes);
+    expect(await ask(undefined, { authorization: `bearer  ${token} ` })).toBe(200);
+    for (const authorization of [`Bearer ${token} more`, `Basic ${token}`, token, "Bearer ", ""]) {
+      expect(await ask(undefined, { authorization })).toBe(401);
+    }
+    for (const sub of ["", 7, undefined]) expect(await ask(await sign(bytes, { sub }))).toBe(401);
+    expect(turns()).toBe(1);
+  });
+
   it("takes tokens by a public key, and not the public key for a secret", async () => {
     const jwk = await exportJWK(rsa.publicKey);
     for (const key of [rsa.publicKey, jwk]) {
@@ -234,7 +245,10 @@ describe("jwtSpeaker", () => {
     expect(fieldOf({ secret, audience: [] })).toBe("jwtSpeaker.audience");
     expect(fieldOf({ secret, audience, algorithms: ["none"] })).toBe("jwtSpeaker.algorithms");
     expect(fieldOf({ secret, audience, algorithms: ["RS256"] })).toBe("jwtSpeaker.algorithms");
-    expect(fieldOf({ key: rsa.publicKey, audience, algorithms: ["HS256"] })).toBe("jwtSpeaker.algorithms");
+    for (const name of ["HS256", "none"]) {
+      const options = { key: rsa.publicKey, audience, algorithms: [name] };
+      expect(fieldOf(options)).toBe("jwtSpeaker.algorithms");
+    }
     expect(fieldOf({ jwksUrl: "ftp://x", audience })).toBe("jwtSpeaker.jwksUrl");
     expect(() => jwtSpeaker({ jwksUrl: "x", audience })).toThrow("must be an http(s) URL");
     expect(() => jwtSpeaker({ key: "pem" as never, audience })).toThrow("a CryptoKey, a KeyObject or a JWK");
