@@ -276,7 +276,7 @@ function checkLimits(limits: MapperOptions["limits"]): TurnLimits | undefined {
   if (typeof limits !== "object" || limits === null) {
     throw optionInvalid("limits", "must be an object, e.g. { person: 20 }");
   }
-  refuseUnknown(limits, ["person", "tenant"]);
+  refuseUnknown(limits, ["person", "tenant"], "limits.");
   for (const [name, value] of Object.entries(limits)) {
     if (value !== undefined && (!Number.isInteger(value) || value < 1)) {
       throw optionInvalid(`limits.${name}`, "must be a whole number above 0: turns per minute");

@@ -1,0 +1,52 @@
+import { AparteError } from "aparte";
+import { describe, expect, it } from "vitest";
+import { consoleLogger, describeError, messageFirst } from "../src/logger.ts";
+
+describe("A logger", () => {
+  it("that takes the fields first is given them first, and an empty object for none", () => {
+    const told: unknown[] = [];
+    const tell = (level: string) => (fields: object, message: string) => told.push([level, fields, message]);
+    const logger = messageFirst({
+      ...{ info: tell("info"), warn: tell("warn"), error: tell("error") },
+      bindings: () => ({}),
+    });
+    logger.info("one", { a: 1 });
+    logger.warn("two");
+    logger.error("three", { b: 2 });
+    expect(told).toEqual([
+      ["info", { a: 1 }, "one"],
+      ["warn", {}, "two"],
+      ["error", { b: 2 }, "three"],
+    ]);
+  });
+
+  it("that takes the message first stays what it is", () => {
+    expect(messageFirst(consoleLogger)).toBe(consoleLogger);
+  });
+});
+
+describe("What is logged of an error", () => {
+  it("is of ours the code, the message and the reference, with the class and the code of its causes", () => {
+    const cause = Object.assign(new TypeError("hunter2", { cause: "words" }), { code: "ECONNRESET" });
+    const error = new AparteError("store-failed", "The store failed.", { cause });
+    expect(describeError(error)).toEqual({
+      ...{ code: "store-failed", message: "The store failed.", reference: error.reference },
+      cause: { error: "TypeError", code: "ECONNRESET", cause: { error: "string" } },
+    });
+  });
+
+  it("is of the application's own code where it failed, too", () => {
+    const cause = new Error("no such channel");
+    const error = new AparteError("hook-failed", "The option route failed.", { cause });
+    expect(describeError(error).cause).toEqual({ error: "Error", stack: cause.stack });
+  });
+
+  it.each([
+    ["a text", "words", { error: "string" }],
+    ["nothing", undefined, { error: "undefined" }],
+    ["a code that is no text", Object.assign(new Error("words"), { code: 7 }), { error: "Error" }],
+    ["no code", new RangeError("words"), { error: "RangeError" }],
+  ])("is of %s no word of its own", (_, error, logged) => {
+    expect(describeError(error)).toEqual(logged);
+  });
+});
