@@ -136,7 +136,7 @@ describe("Limits in memory", () => {
     for (const [limits, field] of [
       [{ person: 0 }, "limits.person"],
       [{ tenant: 1.5 }, "limits.tenant"],
-      [{ people: 3 }, "people"],
+      [{ people: 3 }, "limits.people"],
       [3, "limits"],
     ] as const) {
       expect(() => mapperWith({ limits: limits as never })).toThrow(
