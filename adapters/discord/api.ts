@@ -192,12 +192,15 @@ export class DiscordApi {
 
   /**
    * Runs one call. One that is told 429 is given up: the queue waits, and then it would send a text that is out of date.
+   * So is one that stands in the queue when another process goes on with the reply.
    * @returns false when the call was given up after a 429: it was not taken, and may be made again now.
    */
-  async send(call: (signal: AbortSignal) => Promise<void>): Promise<boolean> {
+  async send(permission: AbortSignal, call: (signal: AbortSignal) => Promise<void>): Promise<boolean> {
     const abort = new AbortController();
+    const giveUp = () => abort.abort();
     let isLimited = false;
-    const timer = setTimeout(() => abort.abort(), callMs);
+    const timer = setTimeout(giveUp, callMs);
+    permission.addEventListener("abort", giveUp);
     if (this.#underWay.size === 0) this.#rest.on("response", this.#onResponse);
     this.#underWay.set(abort.signal, () => {
       isLimited = true;
@@ -211,6 +214,7 @@ export class DiscordApi {
       throw error;
     } finally {
       clearTimeout(timer);
+      permission.removeEventListener("abort", giveUp);
       this.#underWay.delete(abort.signal);
       if (this.#underWay.size === 0) this.#rest.off("response", this.#onResponse);
     }

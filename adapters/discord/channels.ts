@@ -20,7 +20,7 @@ export class Channels {
    * @param id the channel's, or that of an interaction, whose edits are counted apart and which has a sign of its own
    * @param permit resolves when the reply may show something, and rejects when it may not any more
    */
-  enter(id: string, permit: () => Promise<void>, isInteraction = false): ChannelStay {
+  enter(id: string, permit: () => Promise<unknown>, isInteraction = false): ChannelStay {
     const channel = this.#channels.get(id) ?? {
       replies: 0,
       nextEdit: 0,
@@ -70,7 +70,7 @@ interface Channel {
   /** Of `performance.now()`. */
   nextEdit: number;
   /** The permits of the replies that show the typing sign. */
-  readonly typing: Set<() => Promise<void>>;
+  readonly typing: Set<() => Promise<unknown>>;
   timer: NodeJS.Timeout | undefined;
 }
 

@@ -69,21 +69,29 @@ export class Posts {
     for (const [index, text] of texts.entries()) {
       const post = this.#posts[index];
       if (post === undefined)
-        return { call: () => this.#send(text, (signal) => this.#post(index, text, signal)) };
+        return {
+          call: (permission) => this.#send(text, permission, (signal) => this.#post(index, text, signal)),
+        };
       if (isSame(post.shown, text)) continue;
       return {
         room: () => channel.editTurn(),
-        call: () => this.#send(text, (signal) => this.#edit(index, post, text, signal)),
+        call: (permission) => this.#send(text, permission, (signal) => this.#edit(index, post, text, signal)),
       };
     }
     // A draft may shrink and grow again; only what is left over in the end goes.
     const surplus = isComplete && texts.length < this.#posts.length ? this.#posts.at(-1) : undefined;
-    return surplus && { call: () => this.#options.api.send((signal) => this.#remove(surplus, signal)) };
+    if (surplus === undefined) return undefined;
+    const { api } = this.#options;
+    return { call: (permission) => api.send(permission, (signal) => this.#remove(surplus, signal)) };
   }
 
-  async #send({ files }: PostText, call: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  async #send(
+    { files }: PostText,
+    permission: AbortSignal,
+    call: (signal: AbortSignal) => Promise<void>,
+  ): Promise<void> {
     try {
-      await this.#options.api.send(call);
+      await this.#options.api.send(permission, call);
     } catch (error) {
       if (files === undefined || !this.#canAttach || !isUnattachable(error)) throw error;
       this.#canAttach = false;

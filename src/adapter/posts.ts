@@ -9,20 +9,23 @@ import { ReplyText } from "./reply-text.ts";
 /** What a platform tells a message's id as. */
 export type PostId = string | number;
 
-/** A platform's calls and limits, as far as a reply needs them. */
+/**
+ * A platform's calls and limits, as far as a reply needs them. Each call gets a signal that is aborted when another process
+ * goes on with the reply: for clients that keep calls waiting before they send them.
+ */
 export interface PostingPlatform<Id extends PostId> {
   /**
    * Posts a text.
    * @param part which post of the reply it is, from 0: the same for the same part when it is posted again
    * @returns the message's id; undefined where the platform does not tell it
    */
-  post(text: string, part: number): Promise<Id | undefined>;
+  post(text: string, part: number, signal: AbortSignal): Promise<Id | undefined>;
   /** Missing where messages stay as they are: each answer is shown when it is whole, and no draft before. */
-  edit?(id: Id, text: string): Promise<void>;
+  edit?(id: Id, text: string, signal: AbortSignal): Promise<void>;
   /** Takes back what a draft had too many of. */
-  remove?(id: Id): Promise<void>;
+  remove?(id: Id, signal: AbortSignal): Promise<void>;
   /** Offers follow-up questions; missing where they are told as text. */
-  suggest?(questions: readonly string[]): Promise<Id | undefined>;
+  suggest?(questions: readonly string[], signal: AbortSignal): Promise<Id | undefined>;
   /** The longest message, in units of `size`. */
   readonly maxLength: number;
   /** How the platform counts. @default UTF-16 code units */
@@ -134,15 +137,15 @@ class Posts<Id extends PostId> {
     const index = this.#finished;
     this.#finished += 1;
     if (this.#posts[index] !== undefined) return;
-    await this.#delivery.permit();
-    this.#posted(index, await this.#platform.suggest?.(questions));
+    const signal = await this.#delivery.permit();
+    this.#posted(index, await this.#platform.suggest?.(questions, signal));
   }
 
   /** Of a draft that was longer than what came of it. */
   async removeSurplus(): Promise<void> {
     for (const { id } of this.#posts.splice(this.#finished)) {
-      await this.#delivery.permit();
-      if (id !== undefined) await this.#platform.remove?.(id);
+      const signal = await this.#delivery.permit();
+      if (id !== undefined) await this.#platform.remove?.(id, signal);
     }
   }
 
@@ -177,10 +180,10 @@ class Posts<Id extends PostId> {
   async #showPart(index: number, text: string): Promise<void> {
     const post = this.#posts[index];
     if (post?.shown === text) return;
-    await this.#delivery.permit();
-    if (post === undefined) this.#posted(index, await this.#platform.post(text, index), text);
+    const signal = await this.#delivery.permit();
+    if (post === undefined) this.#posted(index, await this.#platform.post(text, index, signal), text);
     else if (this.#platform.edit !== undefined && post.id !== undefined) {
-      await this.#platform.edit(post.id, text);
+      await this.#platform.edit(post.id, text, signal);
       post.shown = text;
     }
   }

@@ -16,7 +16,8 @@ export interface ShowingStep {
    * @param complete aborted when the reply is complete
    */
   readonly room?: ((complete: AbortSignal) => Promise<boolean>) | undefined;
-  call(): Promise<unknown>;
+  /** @param permission aborted when another process goes on with the reply */
+  call(permission: AbortSignal): Promise<unknown>;
 }
 
 /** What is shown, and where. */
@@ -73,8 +74,7 @@ export class Showing {
       }
       hasRoom = false;
       try {
-        await delivery.permit();
-        await step.call();
+        await step.call(await delivery.permit());
       } catch (error) {
         // However many people ask at once, their answers must not be lost for one call too many.
         const { retryAfterMs } = failure(error);

@@ -64,6 +64,7 @@ export class Owner {
   #storeOffset = 0;
   #beating: Promise<void> | undefined;
   #cancelBeat = () => {};
+  #cancelLapse = () => {};
   #isStarted = false;
   #isLeaving = false;
   #isStopped = false;
@@ -219,6 +220,7 @@ export class Owner {
     if (this.#isStopped) return;
     this.#isStopped = true;
     this.#cancelBeat();
+    this.#cancelLapse();
     for (const lane of this.#lanes.values()) lane.lose();
     this.#lanes.clear();
     this.#wakeAll();
@@ -272,12 +274,19 @@ export class Owner {
     const isSetBack = this.#until !== undefined && (beat.until === undefined || beat.until < this.#until);
     this.#until = beat.now + this.leaseTime;
     this.#trustedUntil = from + this.leaseTime * (1 - sendMargin);
+    this.#cancelLapse();
+    this.#cancelLapse = this.clock.after(this.#trustedUntil - this.clock.now(), () => this.#lapse(), true);
     this.#wakeAll();
     if (isSetBack) this.#putBack();
     const old = this.clock.now() - rememberedMs;
     if ((this.#remembered[0]?.at ?? old) < old) {
       this.#remembered = this.#remembered.filter(({ at }) => at >= old);
     }
+  }
+
+  /** Past its lease this process sends nothing, not even what waits in a platform's client. */
+  #lapse(): void {
+    for (const lane of this.#lanes.values()) for (const place of lane.places) place.revoke();
   }
 
   #listen(): Promise<() => void> {

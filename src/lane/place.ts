@@ -34,6 +34,7 @@ export class Place {
   #mark: string | undefined;
   #record: JsonValue | null | undefined;
   #state: "waits" | "runs" | "lost" = "waits";
+  #permission: AbortController | undefined;
 
   constructor(key: string, lane: Lane, owner: Owner) {
     this.key = key;
@@ -103,6 +104,19 @@ export class Place {
       await this.#owner.alive(Number.POSITIVE_INFINITY);
     }
     if (this.#state === "lost") throw leaseLost();
+  }
+
+  /** Aborted when what was permitted is so no longer: what waits to be sent then must not be. */
+  get permission(): AbortSignal {
+    if (this.isLost) return AbortSignal.abort(leaseLost());
+    this.#permission ??= new AbortController();
+    return this.#permission.signal;
+  }
+
+  /** Nothing may be sent for the turn until it is permitted anew. */
+  revoke(): void {
+    this.#permission?.abort(leaseLost());
+    this.#permission = undefined;
   }
 
   /**
@@ -193,6 +207,7 @@ export class Place {
   lose(): void {
     if (this.#state === "lost") return;
     this.#state = "lost";
+    this.revoke();
     this.#begin("lost");
     this.#stop(leaseLost());
     this.#lane.drop(this);

@@ -38,11 +38,14 @@ export class Delivery implements AsyncIterable<ReplyEvent> {
 
   /**
    * Resolves when this process may send something of this reply. Await it directly before every call to the platform.
+   * @returns aborted when it may not any more: for calls that a platform's client keeps waiting before it sends them
    * @throws {AparteError} `lease-lost` when another process goes on with the reply: send nothing more
    */
-  async permit(): Promise<void> {
+  async permit(): Promise<AbortSignal> {
+    const { place } = this.#deliverer;
+    if (!this.#isOver) await place?.permit();
     if (this.#isOver) throw leaseLost();
-    await this.#deliverer.place?.permit();
+    return place?.permission ?? neverAborted;
   }
 
   /** aparte's own sentences in the language of the person whom the reply is for. */
@@ -71,12 +74,16 @@ export class Delivery implements AsyncIterable<ReplyEvent> {
   /** The delivery is given up: whatever its adapter still does comes to nothing. */
   revoke(): void {
     this.#isOver = true;
+    this.#deliverer.place?.revoke();
   }
 
   [Symbol.asyncIterator](): AsyncIterator<ReplyEvent> {
     return this.#deliverer.log.read();
   }
 }
+
+/** Of a message that was not taken: nobody else tells of it. */
+const neverAborted = new AbortController().signal;
 
 /** How a delivery ended. `left`: this process closes, and others go on. */
 export type Delivered = "shown" | "refused" | "late" | "lost" | "left";

@@ -94,6 +94,28 @@ describe("An owner that lives", () => {
     expect(await documentOf("lane")).toBeUndefined();
   });
 
+  it("calls back what is about to be sent, when its lease is over or the turn is another's", async () => {
+    const place = await take(a, "q1");
+    const { permission } = place;
+    expect(place.permission).toBe(permission);
+    await clock.pass(leaseTime * 3);
+    expect(permission.aborted).toBe(false);
+    a.view.intercept = cut;
+    await clock.pass(leaseTime * 0.9 - third - 1);
+    expect(permission.aborted).toBe(false);
+    await clock.pass(third + 1);
+    expect(permission.aborted).toBe(true);
+    expect(permission.reason).toMatchObject({ code: "lease-lost" });
+    reach(a);
+    await clock.pass(1_000);
+    await place.permit();
+    const { permission: again } = place;
+    expect(again.aborted).toBe(false);
+    await a.owner.stop();
+    expect(again.aborted).toBe(true);
+    expect(place.permission.aborted).toBe(true);
+  });
+
   it("tries to be heard every quarter of a second at most while the store is away", async () => {
     a.view.intercept = cut;
     await clock.pass(third);
@@ -563,7 +585,8 @@ describe("An owner that stops", () => {
     expect(b.adopted.map(({ key }) => key)).toEqual(["q1"]);
     await a.owner.stop();
     expect(count(a, "beat")).toBe(beats);
-    expect(clock.planned.length).toBe(1);
+    // The other one's next sign of life, and the end of its lease.
+    expect(clock.planned.length).toBe(2);
   });
 
   it("is told nothing more", async () => {

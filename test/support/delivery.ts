@@ -28,6 +28,7 @@ export function deliveryOf(
 ): DeliveryInTest {
   const { posts, isRepeated = posts !== undefined, isLost = false, isTaken = true } = options;
   let isAnothers = isLost;
+  const permission = new AbortController();
   const log = new ReplyLog();
   const deliverer = new Deliverer({
     adapter: { platform: "test", deliver: async () => {} },
@@ -47,6 +48,7 @@ export function deliveryOf(
     permit: async () => {
       if (isAnothers) throw leaseLost();
     },
+    permission: permission.signal,
     advance: async () => {},
   };
   deliverer.place = place as unknown as Place;
@@ -56,6 +58,7 @@ export function deliveryOf(
     posted: () => deliverer.posts,
     lose: () => {
       isAnothers = true;
+      permission.abort();
     },
   };
 }

@@ -576,8 +576,8 @@ describe("A turn that is stopped", () => {
     reply.cancel();
     expect(await reply.text()).toBe("beg");
     await settled();
-    // The next sign of life is all that is to come.
-    expect(clock.planned.length).toBe(1);
+    // The next sign of life, and the end of the lease, are all that is to come.
+    expect(clock.planned.length).toBe(2);
     const events = [];
     for await (const event of reply) events.push(event.type === "notice" ? event.code : event.type);
     expect(events).toEqual(["text", "stopped"]);

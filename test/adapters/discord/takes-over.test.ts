@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import { memoryStore } from "../../../src/stores/memory.ts";
 import type { DiscordServer } from "../../fakes/discord-server.ts";
 import { deliveryOf } from "../../support/delivery.ts";
+import { settled } from "../../support/test-clock.ts";
 import { backend, remembering, Speech } from "../agent.ts";
 import { allIntents, edits, endings, mention, posts, secret, shows, startBot, startServer } from "./bot.ts";
 
@@ -70,7 +71,9 @@ describe("discord delivers for another process", () => {
     const message = question(server);
     const first = reply({ type: "text", delta: "word ".repeat(500) });
     const left = bot.adapter.deliver(message, first.delivery);
-    await server.until(() => server.shown().length === 2);
+    await expect
+      .poll(() => first.posted())
+      .toMatchObject({ posts: [expect.any(String), expect.any(String)] });
     first.lose();
     first.log.push({ type: "text", delta: "and more" });
     first.log.end();
@@ -121,7 +124,7 @@ describe("discord delivers for another process", () => {
     const words = "word ".repeat(500).trim();
     const first = reply({ type: "text", delta: `One. ${words.slice(0, 100)}` });
     const left = bot.adapter.deliver(message, first.delivery);
-    await server.until(() => server.shown().length === 1);
+    await expect.poll(() => first.posted()).toMatchObject({ posts: [expect.any(String)] });
     first.lose();
     first.log.push({ type: "text", delta: " and more" });
     first.log.end();
@@ -214,7 +217,26 @@ describe("discord delivers for another process", () => {
     source.log.push({ type: "text", delta: " either" });
     source.log.end();
     await expect(delivered).rejects.toMatchObject({ code: "lease-lost" });
-    expect(server.shown().map(({ content }) => content)).not.toEqual(["mine still mine not mine either"]);
+    expect(server.shown().map(({ content }) => content)).toEqual(["mine still mine"]);
+  });
+
+  it("sends nothing more once the turn is another's, not even what the client keeps waiting", async () => {
+    const server = await startServer();
+    const bot = await startBot(server);
+    server.fail({ method: "POST", path: posts, retryAfter: 1 });
+    const first = reply({ type: "message", text: "Somebody else's answer." });
+    first.log.end();
+    const delivered = bot.adapter.deliver(question(server), first.delivery);
+    await server.next("POST", posts, ({ status }) => status === 429);
+    // It stands behind the other one, which Discord told to come again.
+    const second = reply({ type: "message", text: "Not mine." });
+    second.log.end();
+    const lost = bot.adapter.deliver(question(server), second.delivery);
+    await settled();
+    second.lose();
+    await expect(lost).rejects.toThrow();
+    await delivered;
+    expect(server.shown().map(({ content }) => content)).toEqual(["Somebody else's answer."]);
   });
 
   it("sends nothing more once the turn is another's, not even what was told to come again", async () => {
