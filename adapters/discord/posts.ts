@@ -118,10 +118,12 @@ export class Posts {
   async #find(index: number, text: PostText, signal: AbortSignal): Promise<APIMessage | undefined> {
     const { api, address, delivery, botId } = this.#options;
     if (!delivery.isRepeated || partAddress(address, index).interaction !== undefined) return undefined;
+    const before = this.#posts[index - 1];
+    // Its nonce tells it for sure; that it reads like another answer's part, which came in between, does not.
+    if (before !== undefined && Date.now() - postedAt(before.id) < nonceMs) return undefined;
     this.#found ??= await api.postsAfter(address, botId, signal);
     const isOther = (found: APIMessage) => isAside(found) || this.#posts.some(({ id }) => id === found.id);
     // Parts stand behind each other, up to where another answer begins: another one's part may have the same text.
-    const before = this.#posts[index - 1];
     const from = before === undefined ? 0 : this.#found.findIndex(({ id }) => id === before.id) + 1;
     if (before !== undefined && from === 0) return undefined;
     for (const found of this.#found.slice(from)) {
@@ -157,6 +159,14 @@ export class Posts {
     await api.remove(partAddress(address, this.#posts.length - 1), id, signal);
     this.#posts.pop();
   }
+}
+
+/** How long Discord knows a nonce at least, in milliseconds: its documents say "a few minutes". */
+const nonceMs = 60_000;
+
+/** A snowflake's first 42 bits are when it was made, in milliseconds since 2015 (Discord docs: reference, snowflakes). */
+function postedAt(id: string): number {
+  return Number(BigInt(id) >> 22n) + 1_420_070_400_000;
 }
 
 /** Discord trims what it is given. */

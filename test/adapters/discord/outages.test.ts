@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { DiscordServer, Fault } from "../../fakes/discord-server.ts";
 import { TestClock } from "../../support/test-clock.ts";
 import { cut, TestStore } from "../../support/test-store.ts";
@@ -94,6 +94,9 @@ describe("discord, when REST is away", () => {
       view.intercept = cut;
       await first.client.destroy();
       await pass(server, clock, 600_000);
+      // Discord's ids tell by the wall clock how old a post is.
+      vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 600_000 });
+      endings.push(() => vi.useRealTimers());
       server.forgetNonces();
       comeBack(server);
       const second = await startBot(server, { store: store.view(), mapper: { clock }, answer: remembering });

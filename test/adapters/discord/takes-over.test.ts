@@ -141,6 +141,33 @@ describe("discord delivers for another process", () => {
     expect(`${shown[0]} ${shown[3]}`).toBe(`One. ${words}`);
   });
 
+  it("and takes no part of an answer that began before it, and went on between its own parts", async () => {
+    const server = await startServer();
+    const bot = await startBot(server);
+    const [other, message] = [question(server), question(server)];
+    const words = "word ".repeat(500).trim();
+    const others = reply({ type: "text", delta: `Two. ${words.slice(0, 100)}` });
+    const going = bot.adapter.deliver(other, others.delivery);
+    await expect.poll(() => others.posted()).toMatchObject({ posts: [expect.any(String)] });
+    const first = reply({ type: "text", delta: `One. ${words.slice(0, 100)}` });
+    const left = bot.adapter.deliver(message, first.delivery);
+    await expect.poll(() => first.posted()).toMatchObject({ posts: [expect.any(String)] });
+    others.log.push({ type: "message", text: `Two. ${words}` });
+    others.log.end();
+    await going;
+    first.lose();
+    first.log.push({ type: "text", delta: " and more" });
+    first.log.end();
+    await expect(left).rejects.toMatchObject({ code: "lease-lost" });
+    const second = deliveryOf({ posts: JSON.parse(JSON.stringify(first.posted())) });
+    second.log.push({ type: "message", text: `One. ${words}` });
+    second.log.end();
+    await bot.adapter.deliver(message, second.delivery);
+    const shown = server.shown().map(({ content }) => content);
+    expect(shown.map((content) => content.split(" ")[0])).toEqual(["Two.", "One.", "word", "word"]);
+    expect(`${shown[1]} ${shown[3]}`).toBe(`One. ${words}`);
+  });
+
   it("into the answer that is there, and not into what a third one said that could not take the message", async () => {
     const server = await startServer();
     const bot = await startBot(server);
