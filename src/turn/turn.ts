@@ -327,9 +327,13 @@ export class Turn {
   /** @returns false when its person took the message back */
   async #reread(): Promise<boolean> {
     const { message } = this;
-    const late = () => new AparteError("turn-timeout", "The platform did not give the message in time.");
+    const giveUp = new AbortController();
+    const late = () => {
+      giveUp.abort();
+      return new AparteError("turn-timeout", "The platform did not give the message in time.");
+    };
     try {
-      const again = this.#adapter?.reread?.(message, this.#stop.signal);
+      const again = this.#adapter?.reread?.(message, AbortSignal.any([this.#stop.signal, giveUp.signal]));
       const read = again === undefined ? message : await within(this.#host.clock, rereadMs, again, late);
       if (read !== undefined) this.message = { ...message, ...read };
       return read !== undefined;

@@ -78,7 +78,9 @@ describe("A message whose turn has waited", () => {
     await secondRuns();
     await clock.pass(4_999);
     expect(a.agent.texts).toEqual(["m1"]);
+    expect(asked[0]?.signal.aborted).toBe(false);
     await clock.pass(1);
+    expect(asked[0]?.signal.aborted).toBe(true);
     expect(a.agent.texts).toEqual(["m1", "two"]);
     expect(a.log.said).toEqual(["warn: a message could not be read again"]);
   });
