@@ -56,6 +56,23 @@ describe("discord answers what came in a gap", () => {
     expect(server.shown()).toHaveLength(1);
   });
 
+  it("in all pages of a channel, from the oldest message on, whatever the others talked of", async () => {
+    const server = await startServer();
+    const [ann, bob] = [server.person("ann"), server.person("bob")];
+    server.say(ann, `${mention(server)} first`);
+    for (let index = 0; index < 130; index += 1) server.say(bob, `not for the bot ${index}`);
+    server.say(ann, `${mention(server)} last`);
+    const bot = await startBot(server);
+    await shows(server, 'You say "last" after first.');
+    await settled(bot);
+    expect(bot.messages.map(({ text }) => text)).toEqual(["first", "last"]);
+    // Not as if they had been heard of: what the client has in its cache it tells nobody when it comes.
+    const channel = bot.client.channels.cache.get(server.channelId);
+    expect(channel?.isTextBased() && channel.messages.cache.some(({ author }) => author.id === bob.id)).toBe(
+      false,
+    );
+  });
+
   it("also where the messages of another channel cannot be read", async () => {
     const server = await startServer();
     const ann = server.person("ann");

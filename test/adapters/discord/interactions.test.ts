@@ -106,6 +106,20 @@ describe("discord's commands", () => {
     expect(calls.every(({ path }) => /^\/(interactions|webhooks)\//.test(path))).toBe(true);
   });
 
+  it("ask in private with the bot, in the session of the direct messages", async () => {
+    const server = await startServer();
+    await startBot(server, { discord });
+    const ann = server.person("ann");
+    server.sayDirectly(ann, "one");
+    const channelId = server.directChannel(ann);
+    await shows(server, 'You say "one" after nothing.', channelId);
+    await told(
+      server,
+      use(server, ann, "ask", { question: "two" }, { channelId }),
+      'You say "two" after one.',
+    );
+  });
+
   it("answer in private where asked to, in a session that is not the guild's", async () => {
     const server = await startServer();
     const bot = await startBot(server, { discord });

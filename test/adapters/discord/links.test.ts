@@ -21,6 +21,8 @@ describe("discord shows the address of a link", () => {
       "[bank.example](https://bank.example@evil.example)",
       "[bank.example] (https://bank.example@evil.example)",
     ],
+    ["[win.bingo](https://evil.example)", "[win.bingo] (https://evil.example)"],
+    ["[my.mdomain](https://evil.example)", "[my.mdomain] (https://evil.example)"],
     ["` [bank.example](https://evil.example)", "` [bank.example] (https://evil.example)"],
     ["`a` [bank.example](https://evil.example) `b`", "`a` [bank.example] (https://evil.example) `b`"],
   ])("that names another: %j", (text, expected) => {

@@ -56,6 +56,10 @@ describe("discord answers", () => {
       { channel: server.channelId, thread: id },
       { channel: server.channelId, thread: id },
     ]);
+    // Somebody else has opened it meanwhile.
+    server.fail({ method: "POST", path: /\/threads$/, status: 400, code: 160_004, after: true });
+    const other = server.say(ann, `${mention(server)} opened already`);
+    await shows(server, /^You say "opened already"/, other);
     server.deny(server.channelId, "CreatePublicThreads");
     server.say(ann, `${mention(server)} no thread`);
     await shows(server, /^You say "no thread"/);

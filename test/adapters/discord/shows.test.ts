@@ -43,7 +43,7 @@ describe("discord shows replies", () => {
   it("without a stale text after a rate limit", async () => {
     const server = await startServer();
     const speech = new Speech();
-    await startBot(server, { answer: speech.answer });
+    const bot = await startBot(server, { answer: speech.answer });
     server.say(server.person("ann"), `${mention(server)} tell me`);
     speech.say("one ");
     await server.next("POST", posts);
@@ -54,6 +54,9 @@ describe("discord shows replies", () => {
     const { body, status } = await server.next("PATCH", edits);
     expect({ content: body.content, status }).toEqual({ content: "one two three ", status: 200 });
     speech.end();
+    await settled(bot);
+    // The client is the bot's own: nothing of ours listens at it for longer than a call takes.
+    expect(bot.client.rest.listenerCount("response")).toBe(0);
   });
 
   it("in several messages when they are long, every character of them", async () => {
