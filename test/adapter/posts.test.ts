@@ -144,4 +144,42 @@ describe("Posts that grow by edits", () => {
     expect(shown).toEqual(["Hello.", "a.png: https://x.example/a.png", ["Who?"]]);
     expect(posted()).toEqual([null, null, null]);
   });
+
+  it("tell questions in words where the platform has no place for them", async () => {
+    const board = new Board();
+    const { delivery, log } = deliveryOf();
+    log.push({ type: "message", text: "Hello." });
+    log.push({ type: "suggestions", items: ["Who?"] });
+    log.end();
+    await deliverPosts(delivery, Object.assign(board, { maxLength: 100 }));
+    expect(board.shown).toEqual(["Hello.", "You could ask:\n- Who?"]);
+  });
+
+  it("offer no questions again that a process offered which died, and keep them", async () => {
+    const offered: unknown[] = [];
+    const board = Object.assign(new Board(), {
+      suggest: async (questions: unknown) => void offered.push(questions),
+    });
+    board.shown.push("Hello.", "(questions)");
+    const { delivery, log } = deliveryOf({ posts: [0, 1] });
+    log.push({ type: "message", text: "Hello." });
+    log.push({ type: "suggestions", items: ["Who?"] });
+    log.end();
+    await deliverPosts(delivery, board);
+    expect(offered).toEqual([]);
+    expect(board.shown).toEqual(["Hello.", "(questions)"]);
+  });
+
+  it("show nothing for an answer without words, and nothing is left of its draft", async () => {
+    const board = new Board();
+    const { delivery, log } = deliveryOf();
+    const delivered = deliverPosts(delivery, board);
+    log.push({ type: "text", delta: "Hm" });
+    await expect.poll(() => board.shown).toEqual(["Hm"]);
+    log.push({ type: "message", text: " " });
+    log.end();
+    await delivered;
+    expect(board.shown).toEqual([]);
+    expect(board.calls).toEqual(["post 0", "remove 0"]);
+  });
 });
