@@ -118,6 +118,10 @@ describe("A mapper's options that are left out", () => {
   it("say who answers first: the default agent, then in the order in which they are written", () => {
     const others = { agents: { b: helper, a: helper, 7: helper }, defaultAgent: "a" };
     expect([...checkOptions({ ...right, ...others }).agents.keys()]).toEqual(["a", "7", "b"]);
+    for (const name of ["agent7", "7up", "07", "7.0"]) {
+      const agents = { first: helper, [name]: helper };
+      expect([...checkOptions({ ...right, agents }).agents.keys()]).toEqual(["first", name]);
+    }
     expect(checkOptions({ ...right, recover: "always" }).alwaysFind).toBe(true);
   });
 });
