@@ -4,6 +4,7 @@ import tests from "../vitest.config.ts";
 /** Tests that start processes or builds: too slow to be run once a fault, and the fault is not in their processes. */
 const processTests = [
   "test/processes/**",
+  "test/adapters/botkit/process.test.ts",
   "test/cli/program.test.ts",
   "test/crash.test.ts",
   "test/docs/snippets.test.ts",

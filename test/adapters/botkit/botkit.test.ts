@@ -1,8 +1,6 @@
-import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { fileURLToPath } from "node:url";
 import { AparteError, type Backend, type MapperOptions, SessionMapper } from "aparte";
 import { agentSays, type BotkitOptions, botkit, getSession } from "aparte/botkit";
 import { coze } from "aparte/coze";
@@ -15,7 +13,6 @@ import express from "express";
 import { Keyv } from "keyv";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
-import { builtRoot } from "../../build.ts";
 import { ConnectorServer } from "../../fakes/connector-server.ts";
 import { SlackServer } from "../../fakes/slack-server.ts";
 
@@ -377,32 +374,6 @@ describe("Botkit on the Web adapter", () => {
   ])("refuses a wrong option: %s", (field, options) => {
     const use = () => botkit(mapperWith(), options as never);
     expect(use).toThrow(expect.objectContaining({ code: "option-invalid", field }));
-  });
-
-  it("stays alive in a process of its own when handlers throw and requests name nobody", async () => {
-    const { appId, keyId, privateKey, botId, baseURL } = emulator;
-    const settings = { root: await builtRoot(), agent: { appId, keyId, privateKey, botId, baseURL } };
-    const script = fileURLToPath(new URL("../../processes/botkit.mjs", import.meta.url));
-    const child: ChildProcess = fork(script, {
-      env: { ...process.env, SETTINGS: JSON.stringify(settings) },
-      silent: true,
-    });
-    closers.push(() => child.kill("SIGKILL"));
-    const [{ port }] = (await once(child, "message")) as [{ port: number }];
-    const post = async (body: object, user = "ada") => {
-      const response = await fetch(`http://127.0.0.1:${port}/api/messages`, {
-        method: "POST",
-        headers: { "content-type": "application/json", authorization: `token of ${user}` },
-        body: JSON.stringify(body),
-      });
-      return `${response.status} ${await response.text()}`;
-    };
-    expect(await post({ type: "message", user: "ada", text: "throw" })).toMatch(/^200 .*ref /);
-    expect(await post({ type: "message", text: "throw" }, "")).toMatch(/^401/);
-    expect(await post({ type: "message", user: "bob", text: "hello" })).toMatch(/^401/);
-    expect(await post({ text: "no type" })).toMatch(/^200/);
-    expect(await post({ type: "message", user: "ada", text: "word5" })).toContain("word5");
-    expect(child.exitCode).toBeNull();
   });
 });
 
