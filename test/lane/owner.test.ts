@@ -673,6 +673,7 @@ describe("A store that lost what was written last", () => {
   });
 
   it("forgets marks that are older than that", async () => {
+    await clock.pass(7);
     await (await take(a, "q1", "early")).end();
     await clock.pass(third * 2 - 10);
     await (await take(a, "q1", "late")).end();
