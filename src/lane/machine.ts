@@ -174,7 +174,7 @@ function applied(lane: LaneDocument, command: Command, now: number): Transition 
     case "end":
       return end(lane, command);
     case "withdraw":
-      return withdraw(lane, command);
+      return withdraw(lane, command, now);
     case "takeOver":
       return takeOver(lane, command, now);
     case "release":
@@ -303,6 +303,7 @@ function next(rest: LaneDocument): Transition {
 function withdraw(
   lane: LaneDocument,
   { key, owner, isStopped, isUntaken }: Command & { readonly do: "withdraw" },
+  now: number,
 ): Transition {
   const { running, ...rest } = lane;
   const found = findTurn(lane, key);
@@ -311,6 +312,7 @@ function withdraw(
   const meant =
     found.is === "merged" ? found.turn.carries?.find((carried) => carried.key === key) : found.turn;
   if (isUntaken && meant?.isAdopted) return unchanged(lane, "lost");
+  if (found.is !== "merged" && wasParked(found.turn, found.is)) return parkedAgain(lane, found.turn, now);
   // The agent may have the words that a turn carried which was begun before, and waits: they end with it.
   const isBegun = found.is === "waits" && found.turn.attempt > 0;
   const left =
@@ -323,6 +325,22 @@ function withdraw(
     after = changed(stillInterrupted({ ...lane, waiting }), "done");
   }
   return isStopped ? after : { ...after, freed: [key] };
+}
+
+/** Whether it went on with what a process that died had begun: the agent may have its words. */
+function wasParked({ place, isOperation, attempt }: LaneTurn, state: "runs" | "waits"): boolean {
+  return place === undefined && !isOperation && attempt > (state === "runs" ? 1 : 0);
+}
+
+/** It came again in vain: it waits for its event once more, and keeps what is known of it. */
+function parkedAgain({ parked = [], ...lane }: LaneDocument, turn: LaneTurn, now: number): Transition {
+  const isRunning = turn === lane.running;
+  const attempt = isRunning ? turn.attempt - 1 : turn.attempt;
+  const all = [...parked, { turn: { ...turn, attempt }, until: now + parkedMs }];
+  const { running, ...rest } = { ...lane, parked: all };
+  if (isRunning) return next(rest);
+  const waiting = rest.waiting.filter((other) => other !== turn);
+  return changed(stillInterrupted({ ...rest, ...(running && { running }), waiting }), "done");
 }
 
 /** Where whoever interrupted the running turn was taken back, it is not interrupted any more. */

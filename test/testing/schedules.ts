@@ -656,4 +656,26 @@ export const schedules: readonly (readonly [name: string, schedule: Schedule])[]
       ],
     },
   ],
+  [
+    "asks no words again that a dead process sent, where its caller's next try is taken back",
+    {
+      seed: 1595291873,
+      setting: {
+        processes: 1,
+        people: 2,
+        overlap: "queue",
+        agentRecovers: true,
+        platformFinds: false,
+        streams: true,
+        slowestMs: 3000,
+        isRead: true,
+      },
+      steps: [
+        { at: 135.5682316236198, do: "say", person: 1, word: "p1w0", process: 0 },
+        { at: 499.8746100637168, do: "crash", process: 0, ms: 1468.6897752032912 },
+        { at: 2904.1463713808707, do: "stop", person: 0, process: 0 },
+        { at: 4141.857964199428, do: "freeze", process: 0, ms: 4901.11536926371, withClock: false },
+      ],
+    },
+  ],
 ];
