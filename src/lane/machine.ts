@@ -172,7 +172,7 @@ function applied(lane: LaneDocument, command: Command, now: number): Transition 
     case "advance":
       return advance(lane, command.key, command.owner, command.progress);
     case "end":
-      return end(lane, command);
+      return end(lane, command, now);
     case "withdraw":
       return withdraw(lane, command, now);
     case "takeOver":
@@ -260,10 +260,12 @@ function advance(lane: LaneDocument, key: string, owner: string, progress: Progr
 function end(
   lane: LaneDocument,
   { key, owner, isUnsent, mayComeAgain }: Command & { readonly do: "end" },
+  now: number,
 ): Transition {
   const { running, ...rest } = lane;
   if (running === undefined || running.key !== key || running.owner !== owner) return unchanged(lane, "lost");
   if (mayComeAgain !== undefined) {
+    if (wasParked(running, "runs")) return parkedAgain(lane, running, now);
     const freed = mayComeAgain === "own" ? [key] : carriedOf(running).map((turn) => turn.key);
     return { ...next(rest), freed };
   }

@@ -1313,6 +1313,37 @@ describe("A successor", () => {
     b.agent.last.answer("one");
     expect(await again.text()).toBe("one");
   });
+
+  it("asks the agent for the turn of a caller that comes again, and not once more, however often that fails", async () => {
+    const [a, b] = [bot(), bot()];
+    let tries = 0;
+    for (const { agent } of [a, b]) agent.recover = async () => "unknown";
+    a.mapper
+      .handle(messageOf("m1"))
+      .text()
+      .catch(() => {});
+    await settled();
+    expect(a.agent.asked).toHaveLength(1);
+    await die(a);
+    b.agent.recover = async () => {
+      tries += 1;
+      if (tries < 3) throw new AparteError("backend-unavailable", "The service is away.");
+      return (async function* () {
+        yield { type: "message", text: "one" } as const;
+      })();
+    };
+    for (let time = 1; time < 3; time += 1) {
+      const error = await b.mapper
+        .handle(messageOf("m1"))
+        .text()
+        .catch((failure: unknown) => failure);
+      expect(error).toMatchObject({ code: "backend-unavailable", retryable: true });
+      await settled();
+    }
+    expect(await b.mapper.handle(messageOf("m1")).text()).toBe("one");
+    expect(tries).toBe(3);
+    expect(b.agent.asked).toEqual([]);
+  });
 });
 
 describe("A process that closes", () => {
