@@ -1,4 +1,5 @@
 import { createPrivateKey, generateKeyPairSync, randomUUID } from "node:crypto";
+import { setMaxListeners } from "node:events";
 import { SignJWT } from "jose";
 import { coze } from "../dist/src/backends/coze/index.js";
 import { row, sideBySide } from "./measure.mjs";
@@ -27,6 +28,8 @@ export async function benchTokens() {
     fetch: exchange,
   });
   const { signal } = new AbortController();
+  // One for all: Node warns of more than ten listeners at one.
+  setMaxListeners(0, signal);
   const token = (sessionName) => backend.accessToken({ sessionName, agent: "helper", signal });
   let session = 0;
   const perSecond = async (count, one) => {
