@@ -19,24 +19,6 @@ export type Taken =
   | { readonly is: "busy" | "full" };
 
 /** A command that was not yet committed. */
-interface Pending {
-  /** Undefined: only what is written beside the document. */
-  readonly command: Command | undefined;
-  readonly record: JsonValue | null | undefined;
-  readonly restoredMarks: readonly string[] | undefined;
-  /** The owner's clock, from which on the command is given up while the store fails. */
-  readonly giveUpAt: number;
-  /** It was sent to the store, which may do it until then, by the store's time. */
-  sentUntil: number | undefined;
-  /** The store failed when it was sent: it may have been done all the same. */
-  isUnsure: boolean;
-  /** The store has the mark of the turn that this command takes. */
-  isMarked: boolean;
-  readonly resolve: (applied: Applied) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-/** A command that was not yet committed. */
 interface Pending extends Wanted {
   /** The owner's clock, from which on the command is given up while the store fails. */
   readonly giveUpAt: number;
