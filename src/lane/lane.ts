@@ -404,7 +404,7 @@ export class Lane {
       else if (found === undefined || isOlder) this.#restore(place);
       else if (!isOwn) place.lose();
       else if (found.is === "runs") {
-        if (!this.#isHeldBack(found.turn)) place.run(found.turn, this.#seen.record);
+        if (!this.#isHeldBack(found.turn)) place.run(found.turn, this.#seen.record, document?.parked);
       } else if (place.isRunning) place.lose();
       else place.wait(found.turn);
     }
@@ -413,7 +413,7 @@ export class Lane {
     if (this.#isHeldBack(running)) return;
     const place = new Place(running.key, this, this.#owner);
     this.#places.set(running.key, place);
-    place.run(running, this.#seen.record);
+    place.run(running, this.#seen.record, document?.parked);
     this.#owner.adopt(place);
   }
 

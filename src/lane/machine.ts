@@ -150,7 +150,7 @@ export interface Transition {
 }
 
 /** How long a parked turn waits for its event, in milliseconds: as long as stores remember events. */
-const parkedMs = 24 * 60 * 60_000;
+export const parkedMs: number = 24 * 60 * 60_000;
 
 const emptyLane: LaneDocument = { v: 1, waiting: [] };
 

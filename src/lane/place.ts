@@ -2,7 +2,7 @@ import { hash } from "node:crypto";
 import { AparteError } from "../errors.ts";
 import type { JsonValue } from "../json.ts";
 import type { Lane } from "./lane.ts";
-import type { LaneTurn, Progress } from "./machine.ts";
+import { type LaneTurn, type ParkedTurn, type Progress, parkedMs } from "./machine.ts";
 import type { Owner } from "./owner.ts";
 
 /** How a turn's waiting ended. */
@@ -33,6 +33,7 @@ export class Place {
   #turn: LaneTurn | undefined;
   #mark: string | undefined;
   #record: JsonValue | null | undefined;
+  #parked: readonly ParkedTurn[] = [];
   #state: "waits" | "runs" | "lost" = "waits";
   #permission: AbortController | undefined;
 
@@ -93,6 +94,12 @@ export class Place {
   /** The session's record when the turn began to run; null for none, undefined where it could not be understood. */
   get record(): JsonValue | null | undefined {
     return this.#record;
+  }
+
+  /** Turns of callers that died, which the agent may still be at work on: those left at most so many milliseconds ago. */
+  parkedWithin(ms: number): readonly LaneTurn[] {
+    const since = this.storeNow() - ms;
+    return this.#parked.filter(({ until }) => until - parkedMs >= since).map(({ turn }) => turn);
   }
 
   /**
@@ -182,11 +189,12 @@ export class Place {
     if (turn.isStopped) this.#stop("stopped");
   }
 
-  run(turn: LaneTurn, record: JsonValue | null | undefined): void {
+  run(turn: LaneTurn, record: JsonValue | null | undefined, parked: readonly ParkedTurn[] = []): void {
     if (this.#state === "waits") {
       this.#state = "runs";
       this.#turn = turn;
       this.#record = record;
+      this.#parked = parked;
       this.#begin("runs");
     }
     const { isInterrupted, isStopped } = turn;

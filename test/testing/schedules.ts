@@ -678,4 +678,27 @@ export const schedules: readonly (readonly [name: string, schedule: Schedule])[]
       ],
     },
   ],
+  [
+    "asks nothing while the agent is at work on what a dead caller asked",
+    {
+      seed: 1611370086,
+      setting: {
+        processes: 1,
+        people: 2,
+        overlap: "queue",
+        agentRecovers: true,
+        platformFinds: true,
+        streams: false,
+        slowestMs: 3000,
+        isRead: true,
+      },
+      steps: [
+        { at: 114.25391751341522, do: "say", person: 1, word: "p1w0", process: 0 },
+        { at: 119.65567096751927, do: "jump", of: 0, ms: 2019.2625501658767 },
+        { at: 1121.0982206609974, do: "say", person: 1, word: "p1w1", process: 0 },
+        { at: 1202.192198485136, do: "crash", process: 0, ms: 2577.844899013225 },
+        { at: 3868.7723942124726, do: "say", person: 1, word: "p1w4", process: 0 },
+      ],
+    },
+  ],
 ];

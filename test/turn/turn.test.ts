@@ -1,5 +1,5 @@
 import { getEventListeners } from "node:events";
-import { AparteError, type MapperOptions, type Message } from "aparte";
+import { AparteError, type MapperOptions, type Message, type RecoverCall } from "aparte";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { LaneDocument } from "../../src/lane/machine.ts";
 import { type BotInTest, botOf, messageOf, PlatformError, TestAgent } from "../support/bot.ts";
@@ -1343,6 +1343,93 @@ describe("A successor", () => {
     expect(await b.mapper.handle(messageOf("m1")).text()).toBe("one");
     expect(tries).toBe(3);
     expect(b.agent.asked).toEqual([]);
+  });
+
+  describe("whose caller died while the agent may be at work on it", () => {
+    let a: BotInTest;
+    let b: BotInTest;
+    let looked: RecoverCall[];
+    let end: () => void;
+
+    beforeEach(async () => {
+      [a, b] = [bot(), bot()];
+      looked = [];
+      const ended = new Promise<void>((resolve) => {
+        end = resolve;
+      });
+      a.agent.recover = async () => "unknown";
+      b.agent.recover = async (call) => {
+        looked.push(call);
+        return (async function* () {
+          call.keep?.("kept");
+          call.note?.("noted");
+          await ended;
+          yield { type: "message", text: "one" } as const;
+        })();
+      };
+      await a.receive("m0");
+      await settled();
+      a.agent.last.answer("zero");
+      await settled();
+      a.mapper
+        .handle(messageOf("m1", "first", { platform: "chat", context: { plan: "free" } }))
+        .text()
+        .catch(() => {});
+      await settled();
+      a.agent.last.call.note?.({ chat: 7 });
+      await clock.pass(leaseTime / 3);
+      await die(a);
+    });
+
+    it("is waited for before the next one is asked, and only so long", async () => {
+      const { turnId, conversationId } = a.agent.last.call;
+      await b.receive("m2", "next");
+      await settled();
+      expect(b.agent.asked).toEqual([]);
+      expect(looked).toMatchObject([
+        { turnId, conversationId, text: "first", context: { plan: "free" }, files: [], facts: { chat: 7 } },
+      ]);
+      end();
+      await settled();
+      expect(b.agent.last.call).toMatchObject({ text: "next", conversationId });
+      expect(b.agent.last.call.turnId).not.toBe(turnId);
+      expect(b.agent.last.call.state).toBeUndefined();
+      b.agent.last.answer("two");
+      await settled();
+      expect(b.platform.shown).toEqual(["two"]);
+      expect((await lane(b))?.running).toBeUndefined();
+      expect((await lane(b))?.parked).toMatchObject([{ turn: { known: { chat: 7 } } }]);
+    });
+
+    it("is not waited for when a turn's whole time has passed since", async () => {
+      await clock.pass(turnTimeout);
+      await b.receive("m2", "next");
+      await settled();
+      expect(b.agent.texts).toEqual(["next"]);
+      expect(looked).toEqual([]);
+    });
+
+    it("is not waited for where the service cannot say", async () => {
+      const away = () => Promise.reject(new AparteError("backend-unavailable", "The service is away."));
+      for (const [index, recover] of [async () => "unknown" as const, away].entries()) {
+        b.agent.recover = recover;
+        b.agent.reply = (text) => text;
+        await b.receive(`n${index}`);
+        await settled();
+      }
+      expect(b.platform.shown).toEqual(["n0", "n1"]);
+      expect(b.log.said).toEqual(["warn: an earlier turn's end could not be waited for"]);
+    });
+
+    it("holds nobody who stops the turn that waits for it", async () => {
+      await b.receive("m2", "next");
+      await settled();
+      await b.mapper.stop(messageOf("m2", "", { platform: "chat" }));
+      end();
+      await settled();
+      expect(b.agent.asked).toEqual([]);
+      expect(b.platform.shown).toEqual(["(stopped)"]);
+    });
   });
 });
 

@@ -220,9 +220,7 @@ export function judge(evidence: Evidence): Violation[] {
       const busy = heard
         .slice(0, index)
         .find((other) => other.conversation === conversation && other.until > at);
-      // What a caller asked that died is parked, and nobody waits for the agent to be done with it.
-      if (busy === undefined || (schedule.setting.isRead && countDeaths(schedule) > 0)) continue;
-      found("asked-at-once", `${words} was asked while ${busy.words} was answered`);
+      if (busy !== undefined) found("asked-at-once", `${words} was asked while ${busy.words} was answered`);
     }
   }
   return violations;
