@@ -5,7 +5,7 @@ import { consoleLogger, type Logger } from "../logger.ts";
 import type { SessionMapper } from "../mapper.ts";
 import type { Store } from "../stores/store.ts";
 import { PageAccess } from "./access.ts";
-import { page, pageHeaders } from "./page.ts";
+import { pageFile } from "./page.ts";
 import { People, speakerOf } from "./people.ts";
 
 export interface PlaygroundOptions {
@@ -100,9 +100,10 @@ export function playground(mapper: SessionMapper, options: PlaygroundOptions): W
   async function answer(request: Request): Promise<Response> {
     const { pathname, searchParams } = new URL(request.url);
     if (!anyHost) refuseOtherHosts(request);
-    if (pathname === "/" && (request.method === "GET" || request.method === "HEAD")) {
-      const headers = { ...pageHeaders, ...access.admit(request) };
-      return new Response(request.method === "HEAD" ? null : page, { headers });
+    const file = pageFile(request);
+    if (file !== undefined) {
+      for (const [name, value] of Object.entries(access.admit(request))) file.headers.set(name, value);
+      return file;
     }
     access.check(request);
     if (pathname === "/messages") return messages(request);

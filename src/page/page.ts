@@ -1,24 +1,24 @@
-import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 
-const [html, style, ...scripts] = ["page.html", "page.css", "compiled/markdown.js", "compiled/page.js"].map(
-  (name) => readFileSync(new URL(`./browser/${name}`, import.meta.url), "utf8"),
-) as [string, string, ...string[]];
+/** The playground's page and what it loads, by path. */
+const files: ReadonlyMap<string, { readonly type: string; readonly content: string }> = new Map(
+  Object.entries({
+    "/": ["page.html", "text/html"],
+    "/page.css": ["page.css", "text/css"],
+    "/page.js": ["compiled/page.js", "text/javascript"],
+    "/markdown.js": ["compiled/markdown.js", "text/javascript"],
+  } as const).map(([path, [name, type]]) => [
+    path,
+    { type, content: readFileSync(new URL(`./browser/${name}`, import.meta.url), "utf8") },
+  ]),
+);
 
-const script = `"use strict";\n${scripts.join("")}`;
-
-/** The playground's page: one document, nothing is loaded from elsewhere. */
-export const page: string = html
-  .replace("<style></style>", () => `<style>${style}</style>`)
-  .replace("<script></script>", () => `<script>${script}</script>`);
-
-/** Only this very style and script run; the page speaks to its own server alone, and no other page may frame it. */
-export const pageHeaders: Readonly<Record<string, string>> = {
-  "content-type": "text/html; charset=utf-8",
+/** Only the page's own files run; it speaks to its own server alone, and no other page may frame it. */
+const headers = {
   "content-security-policy": [
     "default-src 'none'",
-    `style-src '${hashOf(style)}'`,
-    `script-src '${hashOf(script)}'`,
+    "style-src 'self'",
+    "script-src 'self'",
     "connect-src 'self'",
     "img-src data:",
     "base-uri 'none'",
@@ -29,6 +29,11 @@ export const pageHeaders: Readonly<Record<string, string>> = {
   "x-content-type-options": "nosniff",
 };
 
-function hashOf(content: string): string {
-  return `sha256-${createHash("sha256").update(content).digest("base64")}`;
+/** Undefined where the page has no such file. */
+export function pageFile({ method, url }: Request): Response | undefined {
+  const file = files.get(new URL(url).pathname);
+  if (file === undefined || (method !== "GET" && method !== "HEAD")) return undefined;
+  return new Response(method === "HEAD" ? null : file.content, {
+    headers: { "content-type": `${file.type}; charset=utf-8`, ...headers },
+  });
 }

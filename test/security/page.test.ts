@@ -1,7 +1,7 @@
 import { SessionMapper } from "aparte";
 import { afterEach, describe, expect, it } from "vitest";
 import { type PlaygroundOptions, playground } from "../../src/page/index.ts";
-import { page } from "../../src/page/page.ts";
+import { pageFile } from "../../src/page/page.ts";
 import { memoryStore } from "../../src/stores/memory.ts";
 import { backend, remembering } from "../adapters/agent.ts";
 import { listen } from "../fakes/loopback.ts";
@@ -39,6 +39,8 @@ describe("The page", () => {
     const routes = [
       ["GET", "/"],
       ["GET", "/?token=another-token-of-the-tests"],
+      ["GET", "/page.js"],
+      ["GET", "/page.css"],
       ["GET", "/people"],
       ["GET", "/people?token=a-token-of-the-tests"],
       ["POST", "/people?name=Eve"],
@@ -66,7 +68,7 @@ describe("The page", () => {
     expect(left).toMatchObject({ people: [{ name: "Ada" }, { name: "Ben" }] });
 
     const opened = await ask(`/?token=${token}`);
-    expect(await opened.text()).toBe(page);
+    expect(await opened.text()).toBe(await pageFile(new Request(server.url))?.text());
     const { port } = new URL(server.url);
     expect(opened.headers.get("set-cookie")).toBe(
       `aparte_${port}=${token}; Path=/; HttpOnly; SameSite=Strict`,

@@ -2,8 +2,7 @@
  * The part of Markdown that agents write, as DOM nodes: headings, lists, quotes, code, emphasis, links to web pages.
  * An unfinished draft shows as far as it has come.
  */
-// biome-ignore lint/correctness/noUnusedVariables: both files make one script, in which page.ts calls it.
-function markdown(source: string): DocumentFragment {
+export function markdown(source: string): DocumentFragment {
   const result = document.createDocumentFragment();
   const lines = source.split("\n");
   for (let at = 0; at < lines.length; ) {
@@ -74,7 +73,7 @@ function markdown(source: string): DocumentFragment {
 function inline(source: string): DocumentFragment {
   const result = document.createDocumentFragment();
   const tokens =
-    /(`+)(.+?)\1|\*\*(.+?)\*\*|(?<![\w*])[*_](?=\S)(.+?)(?<=\S)[*_](?![\w*])|\[([^\]]+)\]\((https?:\/\/[^\s)]+)\)/g;
+    /(`+)(.+?)\1|\*\*(.+?)\*\*(?!\*)|(?<![\w*])[*_](?=\S)(.+?)(?<=\S)[*_](?![\w*])|\[([^\]]+)\]\((https?:\/\/[^\s)]+)\)/g;
   let from = 0;
   for (const match of source.matchAll(tokens)) {
     result.append(source.slice(from, match.index));

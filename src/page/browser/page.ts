@@ -1,4 +1,5 @@
 // What the page does in the browser. Words are only ever put in as text, never as HTML.
+import { markdown } from "./markdown.ts";
 
 // The token is in a cookie now, and need not stay in the address.
 if (location.search !== "") history.replaceState(null, "", location.pathname);
@@ -499,9 +500,11 @@ class Column {
   }
 
   async rename(): Promise<void> {
+    const name = this.#name.value.trim();
     try {
-      await call("PATCH", "/people", { person: this.person.id, name: this.#name.value });
-      this.person = { ...this.person, name: this.#name.value.trim() };
+      if (name === "") return;
+      await call("PATCH", "/people", { person: this.person.id, name });
+      this.person = { ...this.person, name };
     } finally {
       this.showName();
     }

@@ -1,10 +1,8 @@
-"use strict";
 /**
  * The part of Markdown that agents write, as DOM nodes: headings, lists, quotes, code, emphasis, links to web pages.
  * An unfinished draft shows as far as it has come.
  */
-// biome-ignore lint/correctness/noUnusedVariables: both files make one script, in which page.ts calls it.
-function markdown(source) {
+export function markdown(source) {
     const result = document.createDocumentFragment();
     const lines = source.split("\n");
     for (let at = 0; at < lines.length;) {
@@ -78,7 +76,7 @@ function markdown(source) {
 /** What stands within a line. */
 function inline(source) {
     const result = document.createDocumentFragment();
-    const tokens = /(`+)(.+?)\1|\*\*(.+?)\*\*|(?<![\w*])[*_](?=\S)(.+?)(?<=\S)[*_](?![\w*])|\[([^\]]+)\]\((https?:\/\/[^\s)]+)\)/g;
+    const tokens = /(`+)(.+?)\1|\*\*(.+?)\*\*(?!\*)|(?<![\w*])[*_](?=\S)(.+?)(?<=\S)[*_](?![\w*])|\[([^\]]+)\]\((https?:\/\/[^\s)]+)\)/g;
     let from = 0;
     for (const match of source.matchAll(tokens)) {
         result.append(source.slice(from, match.index));

@@ -5,12 +5,12 @@ import { AparteError, type Records, SessionMapper } from "aparte";
 import { coze } from "aparte/coze";
 import { Keyv } from "keyv";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type CozeEmulator, startCozeEmulator } from "../src/emulators/coze/index.ts";
-import { type PlaygroundOptions, playground } from "../src/page/index.ts";
-import { page } from "../src/page/page.ts";
-import { keyvStore } from "../src/stores/keyv.ts";
-import { type Loopback, listen } from "./fakes/loopback.ts";
-import { settled } from "./support/test-clock.ts";
+import { type CozeEmulator, startCozeEmulator } from "../../src/emulators/coze/index.ts";
+import { type PlaygroundOptions, playground } from "../../src/page/index.ts";
+import { pageFile } from "../../src/page/page.ts";
+import { keyvStore } from "../../src/stores/keyv.ts";
+import { type Loopback, listen } from "../fakes/loopback.ts";
+import { settled } from "../support/test-clock.ts";
 
 let emulator: CozeEmulator;
 const closers: (() => Promise<void>)[] = [];
@@ -255,27 +255,40 @@ describe("playground", () => {
 
   it("serves its page, which loads nothing from elsewhere and runs nothing but its own script", async () => {
     const { server } = await start(new Map());
-    const response = await call(server, "GET", "/", {});
-    expect(response.status).toBe(200);
-    expect(response.headers.get("content-type")).toBe("text/html; charset=utf-8");
-    expect(await response.text()).toBe(page);
-    const head = await call(server, "HEAD", "/", {});
-    expect([head.status, head.headers.get("content-security-policy")]).toEqual([
-      200,
-      response.headers.get("content-security-policy"),
-    ]);
-    // Each stands once, in its place.
-    expect(page.match(/<(?:script|style)>/g)).toEqual(["<style>", "<script>"]);
-    expect(page.trim()).toMatch(/^<!doctype html>.*<\/html>$/is);
-    const policy = response.headers.get("content-security-policy") ?? "";
-    expect(policy).toContain("default-src 'none'");
-    for (const tag of ["script", "style"]) {
-      const [, content = ""] = new RegExp(`<${tag}>([^]*?)</${tag}>`).exec(page) ?? [];
-      const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(content));
-      expect(policy).toContain(`${tag}-src 'sha256-${Buffer.from(digest).toString("base64")}'`);
+    for (const [path, type] of [
+      ["/", "text/html"],
+      ["/page.css", "text/css"],
+      ["/page.js", "text/javascript"],
+      ["/markdown.js", "text/javascript"],
+    ] as const) {
+      const response = await call(server, "GET", path, {});
+      expect(response.status).toBe(200);
+      expect(response.headers.get("content-type")).toBe(`${type}; charset=utf-8`);
+      expect(response.headers.get("x-content-type-options")).toBe("nosniff");
+      expect(response.headers.get("referrer-policy")).toBe("no-referrer");
+      expect(response.headers.get("cache-control")).toBe("no-store, no-transform");
+      expect(response.headers.get("content-security-policy")?.split("; ")).toEqual([
+        "default-src 'none'",
+        "style-src 'self'",
+        "script-src 'self'",
+        "connect-src 'self'",
+        "img-src data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+      ]);
+      const content = await response.text();
+      expect(content).toBe(await pageFile(new Request(`http://localhost${path}`))?.text());
+      expect(content).not.toMatch(/innerHTML|\son[a-z]+="/);
+      const head = await call(server, "HEAD", path, {});
+      expect([head.status, head.headers.get("content-type"), await head.text()]).toEqual([
+        ...[200, `${type}; charset=utf-8`, ""],
+      ]);
     }
-    expect(page).not.toMatch(/\b(src|href)="(?!data:)/);
-    expect(page).not.toMatch(/innerHTML|\son[a-z]+="/);
+    const html = await (await call(server, "GET", "/", {})).text();
+    expect(html.trim()).toMatch(/^<!doctype html>.*<\/html>$/is);
+    expect(html.match(/\b(?:src|href)="(?!data:)[^"]*"/g)).toEqual(['href="page.css"', 'src="page.js"']);
+    expect((await call(server, "POST", "/")).status).toBe(404);
   });
 
   it("shows nobody of other platforms and tenants, and names without needless blanks", async () => {
