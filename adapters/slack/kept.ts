@@ -29,13 +29,16 @@ export async function keptOf(mapper: SessionMapper, here: Speaker): Promise<(Spe
 }
 
 /** One line on what is kept of one session. */
-export function keptLine({ speaker, agent, conversations, messages }: SessionExport, texts: Texts): string {
+export function keptLine(
+  { speaker, agent, conversations, earlier, messages }: SessionExport,
+  texts: Texts,
+): string {
   const shared =
     speaker.channel === undefined
       ? texts("kept-channels")
       : texts("kept-channel", { channel: `<#${speaker.channel}>` });
   const place = speaker.direct === undefined ? shared : texts("kept-direct");
-  const talks = Object.keys(conversations).map((name) => {
+  const talks = Object.keys({ ...earlier, ...conversations }).map((name) => {
     const count = messages[name]?.length;
     return count === undefined
       ? texts("kept-conversation", { agent: name })

@@ -215,6 +215,22 @@ describe("slack's commands", () => {
     await settled(bot);
   });
 
+  it.each([
+    ["a conversation that was left, as long as the service can erase it", true, "a conversation with helper"],
+    ["nobody's words where only a session is left", false, "your place in line"],
+  ])("tell of %s", async (_, canErase, kept) => {
+    const server = await startServer();
+    const helper = { ...backend(remembering), ...(canErase ? { remove: async () => {} } : {}) };
+    const bot = await startBot(server, { mapper: { agents: { helper } } });
+    await server.say("U1", `${mention(server)} hi`);
+    await shows(server, 'You say "hi" after nothing.');
+    await server.command("U1", "/agent", "new");
+    await told(server);
+    await server.command("U1", "/agent", "kept");
+    expect(String((await told(server)).text).split("\n")[1]).toBe(`- in channels: ${kept}`);
+    await settled(bot);
+  });
+
   it("erase all that is kept of a person, in all places, and nothing of anybody else", async () => {
     const server = await startServer();
     const bot = await startBot(server, { mapper: { scope: "user-in-channel" } });
@@ -311,6 +327,7 @@ describe("slack's commands", () => {
     // The writer's service knows no names: Slack's thread has one all the same.
     await server.say("U1", "!name A letter", { ...direct, thread });
     await server.next("agents.sessions.rename", (call) => call.body.title === "A letter");
+    await server.say("U1", "!name", { ...direct, thread });
     // Slack has no slash commands in threads.
     await server.command("U1", "/agent", "use writer", server.direct);
     expect((await told(server)).text).toBe(
@@ -321,6 +338,7 @@ describe("slack's commands", () => {
     await settled(bot);
     expect(await bot.mapper.export(speaker)).toBeUndefined();
     expect(said(server).filter((text) => text === "Our conversation has its name.")).toHaveLength(2);
+    expect(count(server, "agents.sessions.rename")).toBe(2);
   });
 
   it("have the name that they are given, or none: then words are words", async () => {
