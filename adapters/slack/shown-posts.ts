@@ -31,7 +31,7 @@ export interface Post {
   /** The blocks below its text, as JSON. */
   readonly below: string;
   /** When its stream must end, of `performance.now()`; undefined when it is none, or none any more. */
-  readonly streamsUntil: number | undefined;
+  readonly streamsUntil?: number | undefined;
 }
 
 export interface ShownPostsOptions {
@@ -114,7 +114,7 @@ export class ShownPosts {
       shown = undefined;
     }
     workspace.streams.delete(post.ts);
-    this.#setPost(index, { ts: post.ts, shown, below: JSON.stringify(below), streamsUntil: undefined });
+    this.#setPost(index, { ts: post.ts, shown, below: JSON.stringify(below) });
   }
 
   async edit(index: number, { ts }: Post, content: Content): Promise<void> {
@@ -188,7 +188,7 @@ export class ShownPosts {
 
   #showed(index: number, ts: string, { text, isPlain, below }: Content): void {
     if (!isPlain) this.#options.workspace.markdown.worked();
-    this.#setPost(index, { ts, shown: text, below: JSON.stringify(below), streamsUntil: undefined });
+    this.#setPost(index, { ts, shown: text, below: JSON.stringify(below) });
   }
 
   #setPost(index: number, post: Post): void {
