@@ -50,7 +50,8 @@ export async function startBot(server: SlackServer, options: BotOptions = {}): P
   const adapter = slack(mapper, given);
   adapter.attach(app);
   endings.push(async () => {
-    await mapper.close();
+    // A test that failed may leave turns that never end.
+    await mapper.close({ drainTimeout: 1_000 });
     await app.stop();
   });
   // Bolt looks at its token in the background, and would be cut off there by a short test's end.
