@@ -52,6 +52,28 @@ describe("slack's buttons", () => {
     expect(actionsOf(post.blocks)).toEqual([]);
   });
 
+  it("are for five questions at most, and for none that is empty or longer than a button can carry", async () => {
+    const server = await startServer();
+    const long = "x".repeat(2_000);
+    const items = ["", `${long}x`, long, "a", "b", "c", "d", "e"];
+    const bot = await startBot(server, {
+      answer: async function* () {
+        yield { type: "suggestions", items };
+      },
+    });
+    await server.say("U1", `${mention(server)} hi`);
+    await settled(bot);
+    const buttons = [
+      [`${"x".repeat(74)}…`, long],
+      ...["a", "b", "c", "d"].map((question) => [question, question]),
+    ];
+    const elements = buttons.map(([text, value]) => ({ text: { type: "plain_text", text }, value }));
+    // An agent that only asks back has said something, all the same.
+    expect(server.shown()).toMatchObject([
+      { shown: "You could ask:", blocks: [{ type: "markdown" }, { type: "actions", elements }] },
+    ]);
+  });
+
   it("stop the answer of the person who asked, and of nobody else", async () => {
     const server = await startServer();
     const speech = new Speech();
@@ -115,7 +137,10 @@ describe("slack's buttons", () => {
     if (how === "called") await server.say("U1", `${mention(server)} stop`, place);
     if (how === "own")
       await server.happen({ type: "agent_session_stopped", user: "U1", channel, thread_ts: "1789.5" });
-    if (how === "slash") await server.command("U1", "/agent", "stop", channel);
+    if (how === "slash") {
+      await server.command("U1", "/agent", "stop", channel);
+      expect((await server.next("respond")).body.text).toBe("Stopped.");
+    }
     await shows(server, /One\.\s+Stopped\./);
     await Promise.all([settled(one), settled(other)]);
     expect([...one.messages, ...other.messages].map(({ text }) => text)).toEqual(["hi"]);

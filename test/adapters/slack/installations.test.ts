@@ -1,8 +1,8 @@
 import type { AppOptions, Installation } from "@slack/bolt";
 import { slackInstallations } from "aparte/slack";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { memoryStore } from "../../../src/stores/memory.ts";
-import { mention, secret, settled, shows, startBot, startServer } from "./bot.ts";
+import { endings, mention, secret, settled, shows, startBot, startServer } from "./bot.ts";
 
 const inSeconds = (seconds: number) => Math.floor(Date.now() / 1_000) + seconds;
 
@@ -50,7 +50,10 @@ describe("slackInstallations", () => {
     await slackInstallations(store, secret).storeInstallation(installation("xoxb-1"));
     const other = slackInstallations(store, "another secret of the tests");
     await expect(other.fetchInstallation(query)).rejects.toThrow();
-    expect(() => slackInstallations(store, "short")).toThrow(expect.objectContaining({ field: "secret" }));
+    expect(() => slackInstallations(store, "x".repeat(15))).toThrow(
+      expect.objectContaining({ field: "secret" }),
+    );
+    expect(() => slackInstallations(store, "x".repeat(16))).not.toThrow();
   });
 
   it("lets one process renew a token, and the others go on with the old one meanwhile", async () => {
@@ -69,12 +72,33 @@ describe("slackInstallations", () => {
     ]);
   });
 
+  it.each([
+    [7_200, 1],
+    [7_201, 2],
+  ])("lets one renew a token that has %i s left, as Bolt does, and no longer", async (left, renewing) => {
+    const now = vi.spyOn(Date, "now").mockReturnValue(1_790_000_000_000);
+    endings.push(() => now.mockRestore());
+    const store = memoryStore();
+    const copies = [1, 2].map(() => slackInstallations(store, secret));
+    await copies[0]?.storeInstallation(installation("xoxb-1", inSeconds(left)));
+    const found: (number | undefined)[] = [];
+    for (const copy of copies) found.push((await copy.fetchInstallation(query)).bot?.expiresAt);
+    expect(found.filter((expiresAt) => expiresAt !== undefined)).toHaveLength(renewing);
+  });
+
   it("lets the others wait where the old token serves no more", async () => {
+    const now = vi.spyOn(Date, "now").mockReturnValue(1_790_000_000_000);
+    endings.push(() => now.mockRestore());
     const store = memoryStore();
     const [one, two] = [slackInstallations(store, secret), slackInstallations(store, secret)];
-    await one.storeInstallation(installation("xoxb-1", inSeconds(-1)));
+    await one.storeInstallation(installation("xoxb-1", inSeconds(0)));
     expect(await one.fetchInstallation(query)).toMatchObject({ bot: { token: "xoxb-1" } });
+    const setIfAbsent = store.records.setIfAbsent.bind(store.records);
+    const looked = new Promise<void>((resolve) => {
+      store.records.setIfAbsent = (...mark) => setIfAbsent(...mark).finally(resolve);
+    });
     const waiting = two.fetchInstallation(query);
+    await looked;
     await one.storeInstallation(installation("xoxb-2", inSeconds(43_200)));
     expect(await waiting).toMatchObject({ bot: { token: "xoxb-2" } });
   });

@@ -40,6 +40,8 @@ describe("slack takes messages", () => {
       { subtype: "channel_join" },
       { user: server.botUserId },
       { user: "USLACKBOT" },
+      { channel: undefined },
+      { ts: undefined },
     ];
     for (const event of ignored) await server.say("U1", `${mention(server)} not this`, { event });
     await server.say("U1", "to nobody in particular");
