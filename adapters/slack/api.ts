@@ -17,12 +17,15 @@ const lookedAt = 100;
 export class SlackApi {
   readonly #clients: Clients;
   readonly #address: ReplyAddress;
+  readonly #message: string;
   /** The thread of the reply; undefined where it goes to the channel itself. */
   thread: string | undefined;
 
-  constructor(clients: Clients, address: ReplyAddress) {
+  /** @param message the id of the one that is answered: what stands at its address may be answered several times */
+  constructor(clients: Clients, address: ReplyAddress, message: string) {
     this.#clients = clients;
     this.#address = address;
+    this.#message = message;
     this.thread = address.thread;
   }
 
@@ -138,7 +141,7 @@ export class SlackApi {
   }
 
   #key(part: string): string {
-    return `${this.#address.ts}:${part}`;
+    return `${this.#message}:${part}`;
   }
 
   #metadata(part: string): object {

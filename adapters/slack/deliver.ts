@@ -25,7 +25,7 @@ export async function deliver(options: DeliverOptions): Promise<void> {
   const { clients, workspace, delivery, message, address, settings } = options;
   const { buttons } = settings;
   const text = new ReplyText(delivery.texts);
-  const api = new SlackApi(clients, address);
+  const api = new SlackApi(clients, address, message.id);
   const questions: string[] = [];
   let answer: string | undefined;
   /** Plain posts have no blocks: there the questions stand among the words. */
@@ -60,7 +60,7 @@ export async function deliver(options: DeliverOptions): Promise<void> {
   } catch (error) {
     // A mention that is not taken comes twice, as two events of one message: of one of them the person is told.
     const isTaken = await delivery.taken.catch(() => false);
-    if (isTaken || workspace.told.isFirst(`${address.channel}:${address.ts}`)) text.fail(error);
+    if (isTaken || workspace.told.isFirst(message.id)) text.fail(error);
   }
   try {
     await posts.finish();

@@ -33,6 +33,21 @@ describe("slack's buttons", () => {
     await settled(bot);
   });
 
+  it("ask several questions of one answer, and what is lost of the last is not looked for in the first", async () => {
+    const server = await startServer();
+    const bot = await startBot(server, { slack: { editInterval: 60_000 } });
+    const post = { channel: server.channel, ts: server.ts(), thread: "1789.5" };
+    await server.press("U1", post, "aparte_question_0", "one");
+    await shows(server, 'You say "one" after nothing.');
+    server.fail({ method: "chat.postMessage", lost: "dropped" });
+    await server.press("U1", post, "aparte_question_1", "two");
+    await settled(bot);
+    expect(server.shown().map(({ shown }) => shown)).toEqual([
+      'You say "one" after nothing.',
+      'You say "two" after one.',
+    ]);
+  });
+
   it("leave questions in words where Slack takes no blocks, and where it is told to", async () => {
     const server = await startServer();
     const answer = async function* () {
