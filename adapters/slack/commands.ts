@@ -120,7 +120,7 @@ export class Commands {
     const command = commandIn(message.text);
     if (command === undefined) return undefined;
     // Slack may send an event again.
-    if (isEcho(heard) || !this.#told.isFirst(message.id)) return Promise.resolve();
+    if (isEcho(heard) || !this.#told.isFirst(`${message.tenant} ${message.id}`)) return Promise.resolve();
     return this.#answer(message, command, heard);
   }
 

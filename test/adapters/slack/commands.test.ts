@@ -289,6 +289,16 @@ describe("slack's commands", () => {
     expect(count(server, "chat.postEphemeral")).toBe(1);
   });
 
+  it("are confirmed in each of two workspaces, also where all that names their messages is equal", async () => {
+    const server = await startServer();
+    const bot = await startBot(server);
+    const ts = server.ts();
+    for (const workspace of [{}, other])
+      await server.say("U1", `${mention(server)} !new`, { ts, ...workspace });
+    await settled(bot);
+    expect(count(server, "chat.postEphemeral")).toBe(2);
+  });
+
   it("say that it is all, where the service erases, too", async () => {
     const server = await startServer();
     const removed: string[] = [];
