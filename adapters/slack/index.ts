@@ -15,7 +15,7 @@ import { type Heard, hear, isEcho, readMessage } from "./message.ts";
 import { Directory } from "./names.ts";
 import { checkOptions, type SlackOptions } from "./options.ts";
 import { InOrder } from "./order.ts";
-import { noticeOwnListeners } from "./own-listeners.ts";
+import { OwnListeners } from "./own-listeners.ts";
 import { offerPrompts } from "./prompts.ts";
 import { listenToRemovals } from "./removals.ts";
 import { isStop, Responding } from "./respond.ts";
@@ -81,7 +81,6 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
     const responding = new Responding(settings, clients);
     const reading = new InOrder();
     const seen = new WeakSet<object>();
-    const takenByOthers = new WeakSet<object>();
     /** What the app's own listeners may still be called for. */
     const waiting = new WeakMap<object, Told>();
     let isWarned = false;
@@ -123,7 +122,7 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
     };
     const acknowledgements = acknowledgeRecorded(app, async (body) => {
       const told = waiting.get(body);
-      if (told !== undefined && !takenByOthers.has(body)) await take(told);
+      if (told !== undefined) await takeUnheard(told);
       // What the bot says itself comes back as a message, which Bolt keeps from all listeners.
       const heard = seen.has(body) ? undefined : hear(body, undefined, agentView);
       if (heard === undefined || isWarned) return;
@@ -133,6 +132,13 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
           "a global middleware that does not call next().",
       );
     });
+    const takeUnheard = async (told: Told) => {
+      const heard = hear(told.body, told.context.botUserId, agentView);
+      if (own === undefined || heard === undefined) return;
+      // Of a mention's two events one is taken.
+      if (isEcho(heard)) own.echoed(told.body);
+      else if (!(await own.took(told.body, heard.event.type === "app_mention"))) await take(told);
+    };
     const listen = async (told: Told) => {
       seen.add(told.body);
       if (settings.answer === "unheard") waiting.set(told.body, told);
@@ -140,12 +146,11 @@ export function slack(mapper: SessionMapper, options: SlackOptions = {}): SlackA
     };
     app.event("app_mention", listen);
     app.event("message", listen);
-    if (settings.answer === "unheard") {
-      noticeOwnListeners(app, (body) => {
-        takenByOthers.add(body);
-        void acknowledgements.recorded(body);
-      });
-    }
+    // Only from here on: the listeners above are none of the app's own.
+    const own =
+      settings.answer === "unheard"
+        ? new OwnListeners(app, (body) => void acknowledgements.recorded(body))
+        : undefined;
   }
 
   const speakerOf = async (body: object) => {

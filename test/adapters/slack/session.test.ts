@@ -80,6 +80,33 @@ describe("slack, for bots of one's own,", () => {
     expect(count(server, "chat.postMessage")).toBe(expected.length);
   });
 
+  it.each([
+    ["message", "message", "app_mention"],
+    ["message", "app_mention", "message"],
+    ["app_mention", "message", "app_mention"],
+    ["app_mention", "app_mention", "message"],
+  ] as const)(
+    "answers no mention whose %s one of its own listeners takes, where %s comes before %s",
+    async (taken, ...order) => {
+      const server = await startServer();
+      const bot = await startBot(server, { slack: { answer: "unheard" } });
+      const own: string[] = [];
+      if (taken === "message") bot.app.message("mine", async () => void own.push(taken));
+      else
+        bot.app.event("app_mention", async ({ event, next }) => {
+          if (event.text.includes("mine")) own.push(taken);
+          else await next?.();
+        });
+      await server.say("U1", `${mention(server)} first`, { channel: "C2" });
+      const ts = server.ts();
+      const twice = order.map((type) => server.say("U1", `${mention(server)} mine`, { ts, as: [type] }));
+      await Promise.all(twice);
+      await settled(bot);
+      expect(own).toEqual([taken]);
+      expect(bot.messages.map(({ text }) => text)).toEqual(taken === "message" ? ["first"] : []);
+    },
+  );
+
   it("gives Slack's event to the route and to middlewares", async () => {
     const server = await startServer();
     const routed: unknown[] = [];
