@@ -1,3 +1,4 @@
+import { AparteError } from "aparte";
 import type { APIAttachment, APIMessage, APIRequest, RawFile, REST, ResponseLike } from "discord.js";
 import { type InteractionAddress, liveInteraction, type ReplyAddress } from "./address.ts";
 import type { ButtonRow } from "./buttons.ts";
@@ -65,8 +66,8 @@ export class DiscordApi {
     const { body, files } = this.#shownAs(text);
     const flags = this.#flags | (isAside ? suppressNotifications : 0);
     const { messageId, channelId } = address;
-    const interaction = liveInteraction(address);
-    if (interaction !== undefined) return this.#respond(address, interaction, text, isReply, signal);
+    const interaction = tokenOf(address);
+    if (interaction !== undefined) return this.#respond(interaction, text, isReply, signal);
     const path = `/channels/${channelId}/messages` as const;
     const post = async (more: object) =>
       (await this.#rest.post(path, {
@@ -87,19 +88,16 @@ export class DiscordApi {
 
   /** The first message of an answer takes the place of "is thinking"; it may be sent again. */
   async #respond(
-    address: ReplyAddress,
     { applicationId, token, isPrivate }: InteractionAddress,
     text: PostText,
     isFirst: boolean,
     signal: AbortSignal,
   ): Promise<APIMessage> {
     const request = { ...this.#shownAs(text), auth: false, signal };
-    if (isFirst) return (await this.#rest.patch(messagePath(address, "@original"), request)) as APIMessage;
+    const webhook = `/webhooks/${applicationId}/${token}` as const;
+    if (isFirst) return (await this.#rest.patch(`${webhook}/messages/@original`, request)) as APIMessage;
     const body = { ...request.body, flags: this.#flags | (isPrivate ? ephemeral : 0) };
-    return (await this.#rest.post(`/webhooks/${applicationId}/${token}`, {
-      ...request,
-      body,
-    })) as APIMessage;
+    return (await this.#rest.post(webhook, { ...request, body })) as APIMessage;
   }
 
   /** Answers a message with words of the adapter's own, once. */
@@ -119,8 +117,8 @@ export class DiscordApi {
   }
 
   async edit(address: ReplyAddress, id: string, text: PostText, signal: AbortSignal): Promise<void> {
-    const auth = liveInteraction(address) === undefined;
-    await this.#rest.patch(messagePath(address, id), { ...this.#shownAs(text), auth, signal });
+    const { path, auth } = messageAt(address, id);
+    await this.#rest.patch(path, { ...this.#shownAs(text), auth, signal });
   }
 
   /** What a bot has posted since a message came, as far as it is among the first hundred; nothing where that is not to be read. */
@@ -168,8 +166,8 @@ export class DiscordApi {
 
   /** Deletes a message of the bot; one that is gone counts as deleted. */
   async remove(address: ReplyAddress, id: string, signal: AbortSignal): Promise<void> {
-    const auth = liveInteraction(address) === undefined;
-    await this.#rest.delete(messagePath(address, id), { auth, signal }).catch((error: unknown) => {
+    const { path, auth } = messageAt(address, id);
+    await this.#rest.delete(path, { auth, signal }).catch((error: unknown) => {
       if (!isGone(error)) throw error;
     });
   }
@@ -237,10 +235,26 @@ export class DiscordApi {
   }
 }
 
-function messagePath(address: ReplyAddress, id: string): `/${string}` {
-  const interaction = liveInteraction(address);
-  if (interaction === undefined) return `/channels/${address.channelId}/messages/${id}`;
-  return `/webhooks/${interaction.applicationId}/${interaction.token}/messages/${id}`;
+/** A message of an answer, and whether the bot itself asks for it. */
+function messageAt(
+  address: ReplyAddress,
+  id: string,
+): { readonly path: `/${string}`; readonly auth: boolean } {
+  const interaction = tokenOf(address);
+  if (interaction === undefined) return { path: `/channels/${address.channelId}/messages/${id}`, auth: true };
+  const { applicationId, token } = interaction;
+  return { path: `/webhooks/${applicationId}/${token}/messages/${id}`, auth: false };
+}
+
+/**
+ * The interaction by whose token an answer is shown; undefined where the bot itself shows it.
+ * @throws {AparteError} `answer-lost` where the token is over and the bot's own post would be read by others, or refused
+ */
+function tokenOf(address: ReplyAddress): InteractionAddress | undefined {
+  const live = liveInteraction(address);
+  if (live === undefined && address.interaction?.canPost === false)
+    throw new AparteError("answer-lost", "Discord takes no more of this answer where it was asked.");
+  return live;
 }
 
 /** How long one call may take, in milliseconds, with its waiting for others: then it is the mapper's to try again. */

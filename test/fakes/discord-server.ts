@@ -909,6 +909,7 @@ export class DiscordServer {
       return this.#payload(posted, reader);
     }
     const message = this.#stored(messageId);
+    if ((message.flags & ephemeral) !== 0) throw new Refusal(404, 10_008, "Unknown Message");
     if (method === "GET") return this.#payload(message, reader);
     if (message.author.id !== bot.id) throw new Refusal(403, 50_005, "Cannot edit a message of another user");
     if (channel.archived === true) throw new Refusal(400, 50_083, "Thread is archived");
@@ -980,7 +981,8 @@ export class DiscordServer {
   #list(channelId: string, query: URLSearchParams): StoredMessage[] {
     const after = BigInt(query.get("after") ?? 0);
     const found = [...this.messages.values()].filter(
-      (message) => message.channel_id === channelId && BigInt(message.id) > after,
+      ({ channel_id, id, flags }) =>
+        channel_id === channelId && BigInt(id) > after && (flags & ephemeral) === 0,
     );
     const limit = Number(query.get("limit") ?? 50);
     return (query.has("after") ? found.slice(0, limit) : found.slice(-limit)).reverse();

@@ -1,13 +1,13 @@
 import type { DiscordFeedback, DiscordOptions } from "aparte/discord";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { ConversationCall, FeedbackCall } from "../../../src/backends/backend.ts";
 import { memoryStore } from "../../../src/stores/memory.ts";
 import type { Interaction, InteractionData } from "../../fakes/discord-interactions.ts";
 import type { DiscordServer, Person, StoredMessage } from "../../fakes/discord-server.ts";
-import { TestClock } from "../../support/test-clock.ts";
+import { settled as atRest, TestClock } from "../../support/test-clock.ts";
 import { cut, TestStore } from "../../support/test-store.ts";
 import { backend, remembering, Speech } from "../agent.ts";
-import { ended, mention, posts, settled, shows, startBot, startServer } from "./bot.ts";
+import { ended, endings, gate, mention, posts, settled, shows, startBot, startServer } from "./bot.ts";
 
 const discord: DiscordOptions = { commands: true, buttons: ["stop", "questions", "new"] };
 const ephemeral = 64;
@@ -360,6 +360,31 @@ describe("discord's commands", () => {
     const cid = server.person("cid");
     use(server, cid, "ask", { question: "where the bot is not" }, { ...late, foreignGuild: "777" });
     await shows(server, "At last.", server.directChannel(cid));
+  });
+
+  it("show nobody else what is said in private, also where Discord's time is over in the midst of the answer", async () => {
+    const server = await startServer();
+    const speech = new Speech();
+    await startBot(server, { discord, answer: speech.answer });
+    const ann = server.person("ann");
+    const asked = use(server, ann, "ask", { question: "my secret", private: true });
+    speech.say("Your secret ");
+    await told(server, asked, "Your secret");
+    const held = gate();
+    server.fail({ method: "PATCH", path: /^\/webhooks\//, until: held.opened });
+    speech.say("is ");
+    await server.until(() => server.calls.filter(({ path }) => path.startsWith("/webhooks/")).length === 2);
+    speech.say("kept.");
+    speech.end();
+    await atRest();
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 850_000 });
+    endings.push(() => vi.useRealTimers());
+    held.open();
+    const shownIn = await server.until(() =>
+      [...server.messages.values()].find(({ content }) => content === "Your secret is kept."),
+    );
+    expect(shownIn.channel_id).toBe(server.directChannel(ann));
+    expect(server.calls.filter(({ path }) => path.startsWith(`/channels/${server.channelId}/`))).toEqual([]);
   });
 });
 
