@@ -2,13 +2,13 @@
 const labelLength = 500;
 
 /** What people see nothing of, and what only decorates. */
-const unseen = /[\u00ad\u200b-\u200f\u2060\ufeff*_~`|\\\s]/g;
+const unseen = /[\p{Default_Ignorable_Code_Point}\p{Format}*_~`|\\\s]/gu;
 
-const address = /(https?:\/\/|www\.)?((?:[\p{L}\p{N}-]+\.)+(\p{L}{2,}))/giu;
+const address = /(https?:\/\/|www\.)?((?:[\p{L}\p{N}-]+\.)+(\p{L}{2,}|\d+))/giu;
 
-/** Names of files and programs look like addresses, too. */
+/** Names of files and programs, and versions, look like addresses, too. */
 const fileEnding =
-  /^(?:[jt]sx?|json|md|py|rs|go|rb|sh|java|cpp|html?|css|ya?ml|toml|txt|sql|xml|csv|pdf|png|jpe?g|docx?|xlsx?)$/i;
+  /^(?:\d+|[jt]sx?|json|md|py|rs|go|rb|sh|java|cpp|html?|css|ya?ml|toml|txt|sql|xml|csv|pdf|png|jpe?g|docx?|xlsx?)$/i;
 
 /**
  * Parts links whose label is another address than the one that they lead to: Discord then shows both. An agent could
@@ -18,55 +18,63 @@ export function discloseLinks(text: string): string {
   if (!text.includes("](")) return text;
   const codes = codeSpans(text);
   let code = 0;
-  return text.replace(
-    /\]\((\s*<?\s*)(https?:\/\/[^\s<>)]*)/gi,
-    (link, gap: string, url: string, at: number) => {
-      while ((codes[code]?.end ?? Number.POSITIVE_INFINITY) <= at) code += 1;
-      const isCode = (codes[code]?.start ?? Number.POSITIVE_INFINITY) < at;
-      return isCode || !isMisleading(labelBefore(text, at), url) ? link : `] (${gap}${url}`;
-    },
-  );
-}
-
-function isMisleading(label: string, url: string): boolean {
-  const leadsTo = withoutWww(URL.canParse(url) ? new URL(url).hostname : "");
-  const named = label.normalize("NFKC").replace(unseen, "").matchAll(address);
-  return [...named].some(([, prefix, host = "", ending = ""]) => {
-    const isFile = prefix === undefined && fileEnding.test(ending);
-    return !isFile && withoutWww(host.toLowerCase()) !== leadsTo;
+  return text.replace(/\]\((\s*<?\s*)(https?:[^\s)]*)/gi, (link, gap: string, url: string, at: number) => {
+    while ((codes[code]?.end ?? Number.POSITIVE_INFINITY) <= at) code += 1;
+    const isCode = (codes[code]?.start ?? Number.POSITIVE_INFINITY) < at;
+    return isCode || !isMisleading(labelBefore(text, at), url) ? link : `] (${gap}${url}`;
   });
 }
 
-function withoutWww(host: string): string {
-  return host.replace(/^www\./, "");
+function isMisleading(label: string | undefined, url: string): boolean {
+  if (label === undefined) return true;
+  // As Discord reads it: `\@` is an `@`.
+  const leadsTo = hostOf(url.replace(/\\([^\p{L}\p{N}\s])/gu, "$1").replace(/>$/, ""));
+  const named = label.normalize("NFKC").replace(unseen, "").matchAll(address);
+  return [...named].some(([, prefix, host = "", ending = ""]) => {
+    const isFile = prefix === undefined && fileEnding.test(ending);
+    return !isFile && hostOf(`https://${host}`) !== leadsTo;
+  });
 }
 
-/** What stands between the brackets that close at a place; "" where none is open. */
-function labelBefore(text: string, end: number): string {
+function hostOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).hostname.replace(/^www\./, "") : "";
+}
+
+/** What stands between the brackets that close at a place, or may; "" where none is open, undefined where it is too long. */
+function labelBefore(text: string, end: number): string | undefined {
+  const from = Math.max(0, end - labelLength);
   let depth = 1;
-  for (let at = end - 1; at >= 0 && end - at <= labelLength; at -= 1) {
+  for (let at = end - 1; at >= from; at -= 1) {
     if (text[at] === "]") depth += 1;
     if (text[at] === "[") depth -= 1;
     if (depth === 0) return text.slice(at + 1, end);
   }
-  return "";
+  if (from > 0) return undefined;
+  // Discord takes a bracket that closes within a label for a part of it.
+  const first = text.indexOf("[");
+  return first === -1 ? "" : text.slice(first, end);
 }
 
 /** Code, as Discord reads it: from a run of backticks to the next one that is as long. In time that grows with the text. */
 function codeSpans(text: string): { readonly start: number; readonly end: number }[] {
-  const runs = [...text.matchAll(/`+/g)].map(({ index, 0: { length } }) => ({ index, length }));
+  const runs = [...text.matchAll(/(\\*)(`+)/g)].map(({ index, 1: slashes = "", 2: ticks = "" }) => ({
+    start: index + slashes.length,
+    end: index + slashes.length + ticks.length,
+    length: ticks.length,
+    // A backslash takes the first one out, but not within code.
+    opens: ticks.length - (slashes.length % 2),
+  }));
   const nextOfLength = new Map<number, number>();
   const closers = new Array<number | undefined>(runs.length);
-  for (let run = runs.length - 1; run >= 0; run -= 1) {
-    const length = runs[run]?.length ?? 0;
-    closers[run] = nextOfLength.get(length);
+  for (const [run, { length, opens }] of [...runs.entries()].reverse()) {
+    closers[run] = nextOfLength.get(opens);
     nextOfLength.set(length, run);
   }
   const spans: { start: number; end: number }[] = [];
   for (let run = 0; run < runs.length; run += 1) {
     const [opener, closer] = [runs[run], runs[closers[run] ?? -1]];
     if (opener === undefined || closer === undefined) continue;
-    spans.push({ start: opener.index, end: closer.index + closer.length });
+    spans.push({ start: opener.start, end: closer.end });
     run = closers[run] ?? run;
   }
   return spans;

@@ -14,6 +14,10 @@ describe("discord shows the address of a link", () => {
       '[**www.bank.example**] (http://evil.example "a title")',
     ],
     ["[ban\u200bk.example](https://evil.example)", "[ban\u200bk.example] (https://evil.example)"],
+    [
+      "[bank\u202e.exa\u034fmple\ufe0f](https://evil.example)",
+      "[bank\u202e.exa\u034fmple\ufe0f] (https://evil.example)",
+    ],
     ["[bank．example](https://evil.example)", "[bank．example] (https://evil.example)"],
     ["[`bank.example`](https://evil.example)", "[`bank.example`] (https://evil.example)"],
     ["[go [to] bank.example](https://evil.example)", "[go [to] bank.example] (https://evil.example)"],
@@ -25,6 +29,23 @@ describe("discord shows the address of a link", () => {
     ["[my.mdomain](https://evil.example)", "[my.mdomain] (https://evil.example)"],
     ["` [bank.example](https://evil.example)", "` [bank.example] (https://evil.example)"],
     ["`a` [bank.example](https://evil.example) `b`", "`a` [bank.example] (https://evil.example) `b`"],
+    ["\\`[bank.example](https://evil.example)\\`", "\\`[bank.example] (https://evil.example)\\`"],
+    ["`\\` [bank.example](https://evil.example) `", "`\\` [bank.example] (https://evil.example) `"],
+    [
+      `[bank.example${" ".repeat(600)}](https://evil.example)`,
+      `[bank.example${" ".repeat(600)}] (https://evil.example)`,
+    ],
+    ["[bank.example ] more](https://evil.example)", "[bank.example ] more] (https://evil.example)"],
+    ["[bank.example](https:/evil.example)", "[bank.example] (https:/evil.example)"],
+    [
+      "[bank.example](https://bank.example\\@evil.example)",
+      "[bank.example] (https://bank.example\\@evil.example)",
+    ],
+    [
+      "[bank.example](https://bank.example<>@evil.example)",
+      "[bank.example] (https://bank.example<>@evil.example)",
+    ],
+    ["[https://198.51.100.1](https://evil.example)", "[https://198.51.100.1] (https://evil.example)"],
   ])("that names another: %j", (text, expected) => {
     expect(discloseLinks(text)).toBe(expected);
   });
@@ -34,6 +55,11 @@ describe("discord shows the address of a link", () => {
     "[www.bank.example](https://bank.example)",
     "[the docs](https://docs.example)",
     "[version 1.2 of Node.js](https://docs.example)",
+    "[version 1.2](https://docs.example)",
+    "[Bücher.example](<https://bücher.example>)",
+    "bank.example [] [here](https://docs.example)",
+    `[the docs](https://docs.example)${" and so on".repeat(60)} [more](https://docs.example)`,
+    "``\\`[bank.example](https://evil.example)``",
     "`[bank.example](https://evil.example)`",
     "``a ` [bank.example](https://evil.example)``",
     "```md\n[bank.example](https://evil.example)\n```",
