@@ -219,6 +219,8 @@ export class DiscordServer {
   );
   #lastId = 1_000n;
   #signature = 1;
+  /** How a link is answered that does not work any more. */
+  #expired = 404;
 
   static async start(): Promise<DiscordServer> {
     const server = new DiscordServer();
@@ -355,8 +357,9 @@ export class DiscordServer {
   }
 
   /** The links of all attachments that were given so far stop working. */
-  expireLinks(): void {
+  expireLinks(status = 404): void {
     this.#signature += 1;
+    this.#expired = status;
   }
 
   /** As some minutes after a post: the same nonce makes a new message. */
@@ -1042,7 +1045,8 @@ export class DiscordServer {
     const [, , id] = pathname.split("/");
     const attachments = [...this.messages.values()].flatMap((message) => message.attachments);
     const found = attachments.find((attachment) => attachment.id === id);
-    if (found === undefined || query.get("sig") !== String(this.#signature)) response.writeHead(404).end();
+    if (found === undefined || query.get("sig") !== String(this.#signature))
+      response.writeHead(this.#expired).end();
     else response.writeHead(200, { "content-type": "application/octet-stream" }).end(found.bytes);
   }
 }

@@ -9,9 +9,11 @@ const png = new Uint8Array([137, 80, 78, 71]);
 function startFiles(asked: string[] = []) {
   return started(
     listen((request) => {
-      const { pathname } = new URL(request.url);
+      const { pathname, searchParams } = new URL(request.url);
       asked.push(pathname);
       const image = { headers: { "content-type": "image/png" } };
+      const type = searchParams.get("type");
+      if (type !== null) return new Response(png, { headers: { "content-type": type } });
       if (pathname === "/large.bin") return new Response(new Uint8Array(10_485_761));
       if (pathname === "/half.bin") return new Response(new Uint8Array(6_000_000));
       if (pathname === "/gone.png") return new Response("no", { status: 404 });
@@ -70,6 +72,22 @@ describe("discord attaches to an answer", () => {
     const { post, files } = await answered((url) => `![](${url}/hop/3)`);
     expect(files).toEqual([["3.png", cat]]);
     expect(post.content).toBe("");
+  });
+
+  it.each([
+    ["/?type=image/png", "file.png"],
+    ["/a/b/?type=image/gif", "b.gif"],
+    ["/release-1.0?type=image/webp", "release-1.0.webp"],
+    ["/photo.original?type=image/jpeg", "photo.original.jpeg"],
+    ["/cat.jpg?type=image/png", "cat.jpg"],
+    ["/drawing?type=image/svg%2Bxml", "drawing"],
+    ["/drawing?type=x-image/png", "drawing"],
+    ["/drawing?type=image/pngx", "drawing"],
+    ["/%E7%8c%AB-a@b.png?type=image/png", "___-a_b.png"],
+    [`/${"x".repeat(90)}.png?type=image/png`, `${"x".repeat(76)}.png`],
+  ])("a file by a name that Discord can show: %s", async (path, name) => {
+    const { files } = await answered((url) => url + path);
+    expect(files).toEqual([[name, cat]]);
   });
 
   it.each(["/gone.png", "/large.bin", "/away", "/hop/4"])(

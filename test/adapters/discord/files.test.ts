@@ -39,26 +39,29 @@ describe("discord takes files", () => {
     await shows(server, "photo.png (image/png): 3, 3", server.directChannel(ann));
   });
 
-  it("whose links have run out, by their refs, also in another process", async () => {
-    const server = await startServer();
-    const speech = new Speech();
-    const bot = await startBot(server, {
-      answer: async function* (turn, memory) {
-        for await (const _ of speech.answer(turn, memory));
-        yield* readFiles(turn, memory);
-      },
-    });
-    const ann = server.person("ann");
-    server.sayDirectly(ann, "look", { attachments: [photo] });
-    await server.until(() => bot.messages.length === 1);
-    server.expireLinks();
-    speech.end();
-    await shows(server, "photo.png (image/png): 3, 3", server.directChannel(ann));
-    const ref = bot.messages[0]?.files?.[0]?.ref ?? null;
-    const other = await startBot(server);
-    const bytes = await other.adapter.loadFile(JSON.parse(JSON.stringify(ref)), AbortSignal.timeout(5_000));
-    expect([...bytes]).toEqual([1, 2, 3]);
-  });
+  it.each([403, 404])(
+    "whose links have run out (%i), by their refs, also in another process",
+    async (status) => {
+      const server = await startServer();
+      const speech = new Speech();
+      const bot = await startBot(server, {
+        answer: async function* (turn, memory) {
+          for await (const _ of speech.answer(turn, memory));
+          yield* readFiles(turn, memory);
+        },
+      });
+      const ann = server.person("ann");
+      server.sayDirectly(ann, "look", { attachments: [photo] });
+      await server.until(() => bot.messages.length === 1);
+      server.expireLinks(status);
+      speech.end();
+      await shows(server, "photo.png (image/png): 3, 3", server.directChannel(ann));
+      const ref = bot.messages[0]?.files?.[0]?.ref ?? null;
+      const other = await startBot(server);
+      const bytes = await other.adapter.loadFile(JSON.parse(JSON.stringify(ref)), AbortSignal.timeout(5_000));
+      expect([...bytes]).toEqual([1, 2, 3]);
+    },
+  );
 
   it("from Discord's hosts only, up to a size", async () => {
     const server = await startServer();
