@@ -1,6 +1,6 @@
 import { type JsonValue, Showing, type ShowingStep } from "aparte/adapter";
 import type { APIMessage } from "discord.js";
-import { isSnowflake, partAddress } from "./address.ts";
+import { isSnowflake, partAddress, timeOf } from "./address.ts";
 import { isAside, type PostText } from "./api.ts";
 import type { ChannelStay } from "./channels.ts";
 import type { DeliverOptions } from "./deliver.ts";
@@ -120,7 +120,7 @@ export class Posts {
     if (!delivery.isRepeated || partAddress(address, index).interaction !== undefined) return undefined;
     const before = this.#posts[index - 1];
     // Its nonce tells it for sure; that it reads like another answer's part, which came in between, does not.
-    if (before !== undefined && Date.now() - postedAt(before.id) < nonceMs) return undefined;
+    if (before !== undefined && Date.now() - timeOf(before.id) < nonceMs) return undefined;
     this.#found ??= await api.postsAfter(address, botId, signal);
     const isOther = (found: APIMessage) => isAside(found) || this.#posts.some(({ id }) => id === found.id);
     // Parts stand behind each other, up to where another answer begins: another one's part may have the same text.
@@ -163,11 +163,6 @@ export class Posts {
 
 /** How long Discord knows a nonce at least, in milliseconds: its documents say "a few minutes". */
 const nonceMs = 60_000;
-
-/** A snowflake's first 42 bits are when it was made, in milliseconds since 2015 (Discord docs: reference, snowflakes). */
-function postedAt(id: string): number {
-  return Number(BigInt(id) >> 22n) + 1_420_070_400_000;
-}
 
 /** Discord trims what it is given. */
 function shows({ content, attachments, components = [] }: APIMessage, text: PostText): boolean {
