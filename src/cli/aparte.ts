@@ -1,18 +1,24 @@
 #!/usr/bin/env node
-// An old Node must be able to read this file: it loads the others only where they can run.
+import { nodeProblem } from "./node-version.ts";
 
-const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
-if (major < 20 || (major === 20 && minor < 19)) {
-  process.stderr.write(
-    `aparte needs Node 20.19 or later, and this is ${process.versions.node}. See https://nodejs.org\n`,
-  );
+// An old Node must be able to read this file: it loads the others only where they can run.
+const problem = nodeProblem(process.versions.node);
+if (problem !== undefined) {
+  process.stderr.write(problem);
   process.exitCode = 2;
-} else if (process.argv[2] === "emulator") {
-  process.argv.splice(2, 1);
-  await import("./emulator.ts");
-} else if (process.argv[2] === "slack" && process.argv[3] === "manifest") {
-  const { slackManifestText } = await import("./slack-manifest.ts");
-  process.stdout.write(await slackManifestText(process.env));
 } else {
-  await import("./main.ts");
+  const { main } = await import("./main.ts");
+  const code = await main({
+    args: process.argv.slice(2),
+    env: process.env,
+    folder: ".",
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+    stopped: () =>
+      new Promise((resolve) => {
+        for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
+      }),
+  });
+  // Connections that are still open do not hold up the end, and what was written before goes out.
+  process.stdout.write("", () => process.exit(code));
 }

@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import type { Emulator } from "../emulators/emulator.ts";
 import { AparteError } from "../errors.ts";
+import type { Host } from "./main.ts";
 
 interface Settings {
   readonly port: number;
@@ -47,23 +48,32 @@ const usage = `Usage: aparte emulator [--service ${Object.keys(services).join("|
 /** A wrong argument: told on stderr, ends with 2. */
 class UsageError extends Error {}
 
-async function main(): Promise<void> {
-  const args = process.argv.slice(2);
-  if (args.includes("--help")) return void process.stdout.write(`${usage}\n`);
+/** What `aparte emulator` does. @returns the code with which the process ends */
+export async function emulate(host: Host): Promise<number> {
+  try {
+    await run(host);
+    return 0;
+  } catch (error) {
+    host.err(`${error instanceof Error ? error.message : String(error)}\n`);
+    if (error instanceof UsageError) host.err(`${usage}\n`);
+    return error instanceof UsageError || error instanceof AparteError ? 2 : 1;
+  }
+}
+
+async function run({ args, out, stopped }: Host): Promise<void> {
+  if (args.includes("--help")) return out(`${usage}\n`);
   const { service, settings } = readArguments(args);
   const start = Object.hasOwn(services, service) ? services[service] : undefined;
   if (start === undefined) {
     throw new UsageError(`There is no emulator "${service}". Known: ${Object.keys(services).join(", ")}.`);
   }
   // Before anything is started: a signal in between must not leave a key behind.
-  const stopped = new Promise<void>((resolveStop) => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolveStop());
-  });
+  const end = stopped();
   const { emulator, privateKey, facts } = await start(settings);
   const key = privateKey === undefined ? undefined : await writeKey(privateKey, settings.persist);
   const line = { service, baseURL: emulator.baseURL, ...facts, ...(key ? { privateKeyFile: key.file } : {}) };
-  process.stdout.write(`${JSON.stringify(line)}\n`);
-  await stopped;
+  out(`${JSON.stringify(line)}\n`);
+  await end;
   await emulator.close();
   await key?.remove();
 }
@@ -112,10 +122,3 @@ async function writeKey(
     },
   };
 }
-
-main().catch((error: unknown) => {
-  const isTold = error instanceof UsageError || error instanceof AparteError;
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  if (error instanceof UsageError) process.stderr.write(`${usage}\n`);
-  process.exitCode = isTold ? 2 : 1;
-});

@@ -2,7 +2,6 @@ import { spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { coze } from "aparte/coze";
-import { dialogflowCx } from "aparte/dialogflow-cx";
 import { describe, expect, it } from "vitest";
 import { builtRoot } from "../build.ts";
 import { folder, launch, say, start } from "../support/program.ts";
@@ -35,16 +34,6 @@ describe("aparte emulator", () => {
     child.kill("SIGTERM");
     expect(await ended).toBe(0);
     expect(existsSync(privateKeyFile)).toBe(false);
-  });
-
-  it("starts Dialogflow CX, with a key file that goes with it", async () => {
-    const { child, ended, line } = await run("--service", "dialogflow-cx");
-    const { baseURL, agent, credentialsFile } = JSON.parse(await line);
-    const backend = dialogflowCx({ baseURL, agent, credentials: credentialsFile });
-    await backend.probe?.(AbortSignal.timeout(10_000));
-    child.kill("SIGTERM");
-    expect(await ended).toBe(0);
-    expect(existsSync(credentialsFile)).toBe(false);
   });
 
   it("ends with 2 when an argument is wrong", async () => {
