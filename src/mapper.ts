@@ -80,7 +80,8 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
     const { storeTimeout, leaseTime, turnTimeout, idleTime: idleMs } = this.#settings;
     const { records, rates = memoryRates() } = store;
     if (limits !== undefined) checkRates(rates);
-    this.#rekeyed = new RekeyedNames(records, secrets[0], clock, storeTimeout);
+    const needsOther = "needsOther" in store ? store.needsOther : undefined;
+    this.#rekeyed = new RekeyedNames(records, secrets[0], clock, storeTimeout, needsOther);
     // Known before the first message comes, as a rule; otherwise that one asks again.
     this.#rekeyed.read().catch(() => {});
     const unfinished = { records, agents, clock, logger, callTimeout: turnTimeout };
@@ -443,7 +444,12 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
    * they have. Call it once all copies have the new secret first, and drop the old one from all of them afterwards.
    */
   rekey(): Promise<Rekeyed> {
-    return this.#rekeyed.end(sessionRecords(this.#settings.store.records, this.logger));
+    const sessions = sessionRecords(this.#settings.store.records, this.logger);
+    return this.#rekeyed.end(sessions, (name, speaker) =>
+      this.#operations.runIn({ name, speaker }, "rekey", (session) => {
+        if (!session.isNew) session.rewrite();
+      }),
+    );
   }
 
   /**

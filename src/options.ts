@@ -11,7 +11,7 @@ import type { Speaker } from "./speaker/speaker.ts";
 import { keyvStore } from "./stores/keyv.ts";
 import { memoryStore } from "./stores/memory.ts";
 import { redisOf, redisStore } from "./stores/redis/index.ts";
-import { sealedStore } from "./stores/sealed.ts";
+import { type SealedStore, sealedStore } from "./stores/sealed.ts";
 import type { Store } from "./stores/store.ts";
 import { english, type TextCode } from "./texts/english.ts";
 import type { TextsOption, TextsSettings } from "./texts/texts.ts";
@@ -129,7 +129,7 @@ export interface Settings {
   readonly agents: ReadonlyMap<string, Backend>;
   readonly defaultAgent: string;
   readonly secrets: readonly [string, ...string[]];
-  readonly store: Store;
+  readonly store: Store | SealedStore;
   readonly scope: Scope;
   readonly overlap: Overlap;
   readonly queueLimit: number;

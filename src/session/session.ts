@@ -105,6 +105,11 @@ export class Session {
     this.#change(isPaused ? { ...record, isPaused } : record);
   }
 
+  /** Has the record written as it is, and with it encrypted with the first secret. */
+  rewrite(): void {
+    this.#isChanged = true;
+  }
+
   /** Deletes the record when the turn ends. What is changed in the turn afterwards begins a new one. */
   erase(): void {
     const { speaker } = this.#record;

@@ -27,6 +27,7 @@ export class RekeyedNames {
   readonly #first: string;
   readonly #clock: Clock;
   readonly #patienceMs: number;
+  readonly #isSealedByOther: (name: string) => Promise<boolean>;
   #reading: Promise<boolean> | undefined;
   #isClosed = false;
   /** Whether names are kept here; undefined before it is known. */
@@ -35,12 +36,20 @@ export class RekeyedNames {
   /**
    * @param first the secret that signs
    * @param patienceMs how long a message waits for a store that is away
+   * @param isSealedByOther whether what is kept of a session is encrypted with another secret
    */
-  constructor(records: Records, first: string, clock: Clock, patienceMs: number) {
+  constructor(
+    records: Records,
+    first: string,
+    clock: Clock,
+    patienceMs: number,
+    isSealedByOther: (name: string) => Promise<boolean> = async () => false,
+  ) {
     this.#records = records;
     this.#first = first;
     this.#clock = clock;
     this.#patienceMs = patienceMs;
+    this.#isSealedByOther = isSealedByOther;
   }
 
   /** Asks the store whether names are kept here: once for all who want to know. */
@@ -76,14 +85,22 @@ export class RekeyedNames {
     }
   }
 
-  /** Ends a rotation: sessions that another secret named are found without it from now on, under the name they have. */
-  async end(sessions: Sessions): Promise<Rekeyed> {
+  /**
+   * Ends a rotation: sessions that another secret named are found without it from now on, under the name they have.
+   * @param reseal encrypts what is kept of a session with the first secret
+   */
+  async end(
+    sessions: Sessions,
+    reseal: (name: string, speaker: ScopedSpeaker) => Promise<void>,
+  ): Promise<Rekeyed> {
     let rekeyed = 0;
     let left = 0;
     for await (const [name, { speaker }] of sessions) {
-      if (!(await this.needsOther(name, speaker))) continue;
-      if (await this.keep(name, speaker)) rekeyed += 1;
-      else left += 1;
+      const isSealed = await this.#isSealedByOther(name);
+      if (isSealed) await reseal(name, speaker);
+      const isNamed = await this.#isNamedByOther(name, speaker);
+      if (isNamed && !(await this.keep(name, speaker))) left += 1;
+      else if (isNamed || isSealed) rekeyed += 1;
     }
     return { rekeyed, left };
   }
@@ -112,8 +129,12 @@ export class RekeyedNames {
     this.#isClosed = true;
   }
 
-  /** Whether a session needs another secret to be found. */
+  /** Whether a session needs another secret to be found, or to be read. */
   async needsOther(name: string, speaker: ScopedSpeaker): Promise<boolean> {
+    return (await this.#isNamedByOther(name, speaker)) || (await this.#isSealedByOther(name));
+  }
+
+  async #isNamedByOther(name: string, speaker: ScopedSpeaker): Promise<boolean> {
     const first = sessionName(speaker, this.#first);
     return first !== name && (await this.#records.get(keyOf(first))) !== name;
   }

@@ -6,6 +6,11 @@ const mark = "sealed.1.";
 const algorithm = "aes-256-gcm";
 const [nonceLength, tagLength] = [12, 16];
 
+export interface SealedStore extends Store {
+  /** Whether something of a session is sealed so that the first secret alone does not open it. */
+  needsOther(session: string): Promise<boolean>;
+}
+
 /**
  * A store in which sessions and lanes are encrypted (AES-256-GCM, with a key made from the secret): whom they are of,
  * what is said while a turn is under way, and what could not be delivered. Session names and marks of events are keyed
@@ -14,7 +19,7 @@ const [nonceLength, tagLength] = [12, 16];
  * What no secret opens counts as unreadable: it is told as a damaged record is, and not overwritten.
  * @param secrets the mapper's: the first one seals, all of them open
  */
-export function sealedStore(store: Store, secrets: readonly [string, ...string[]]): Store {
+export function sealedStore(store: Store, secrets: readonly [string, ...string[]]): SealedStore {
   const keys = secrets.map(
     (secret) => new Uint8Array(hkdfSync("sha256", secret, "", "aparte: what is kept of sessions", 32)),
   );
@@ -64,6 +69,12 @@ export function sealedStore(store: Store, secrets: readonly [string, ...string[]
       return found(lane, answer);
     },
     read: async (lane) => found(lane, await store.read(lane)),
+    async needsOther(session) {
+      const { document, record } = await store.read(session);
+      const isClosed = (name: string, value: unknown) =>
+        value !== undefined && opened(keys.slice(0, 1), name, value) === undefined;
+      return isClosed(laneName(session), document) || isClosed(sessionKey(session), record);
+    },
     beat: (owner, leaseMs) => store.beat(owner, leaseMs),
     bury: (owner, isUnknownToo) => store.bury(owner, isUnknownToo),
     dead: () => store.dead(),

@@ -61,6 +61,55 @@ describe("A rotation of secrets", () => {
     expect(await say(after, "new", "m8")).toBe("c4");
   });
 
+  it("leaves nothing encrypted that only the old secret opens", async () => {
+    const encrypt = { encrypt: true };
+    await say(bot(oldSecret, encrypt), "ann", "m1");
+    const first = bot([newSecret, oldSecret], encrypt);
+    // Found by its name, and read, but not written again.
+    await first.mapper.resolve(ann);
+    const during = bot([newSecret, oldSecret], encrypt);
+    await settled();
+    expect(during.log.lines).toMatchObject([
+      { message: "sessions still need an old secret: call rekey() before it is dropped" },
+    ]);
+    expect(await during.mapper.rekey()).toEqual({ rekeyed: 1, left: 0 });
+    expect(await during.mapper.rekey()).toEqual({ rekeyed: 0, left: 0 });
+    const told = bot([newSecret, oldSecret], encrypt);
+    await settled();
+    expect(told.log.said).toEqual(["info: no session needs an old secret: it may be dropped"]);
+    expect(await say(bot(newSecret, encrypt), "ann", "m2")).toBe("c1");
+  });
+
+  it("can read what is encrypted of a session that it leaves", async () => {
+    const encrypt = { encrypt: true };
+    await say(bot(oldSecret, encrypt), "ann", "m1");
+    await say(bot(newSecret, encrypt), "ann", "m2");
+    const during = bot([newSecret, oldSecret], encrypt);
+    expect(await during.mapper.rekey()).toEqual({ rekeyed: 0, left: 1 });
+    const ids = async ({ mapper }: BotInTest) => {
+      const found: unknown[] = [];
+      for await (const { conversations } of mapper.sessions()) found.push(conversations.helper);
+      return found.sort();
+    };
+    expect(await ids(bot(newSecret, encrypt))).toEqual(["c1", "c2"]);
+  });
+
+  it("makes no session of one that is forgotten while it is encrypted anew", async () => {
+    const encrypt = { encrypt: true };
+    await say(bot(oldSecret, encrypt), "ann", "m1");
+    const during = bot([newSecret, oldSecret], encrypt);
+    agent.reply = undefined;
+    const running = during.mapper.handle({ ...ann, id: "m2", text: "m2" }).text();
+    await settled();
+    const forgotten = during.mapper.forget(ann);
+    await settled();
+    const rekeyed = during.mapper.rekey();
+    await settled();
+    agent.last.answer("done");
+    await Promise.all([running, forgotten, rekeyed]);
+    for await (const session of during.mapper.sessions()) expect(session).toBeUndefined();
+  });
+
   it("can follow another one, and what was named before both is found", async () => {
     const newest = "Zt5hY1uKq8RwNe3XjVb6LdPo9CsAi2Fm";
     await say(bot(oldSecret), "ann", "m1");
