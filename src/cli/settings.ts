@@ -137,14 +137,10 @@ function readCoze(env: Variables): CozeOptions | undefined {
   const keyFile = env.get("COZE_PRIVATE_KEY_FILE");
   const keyText = env.get("COZE_PRIVATE_KEY");
   if (!env.hasAny(needed, ["COZE_PRIVATE_KEY_FILE", "COZE_PRIVATE_KEY"], cozeExtras)) return undefined;
-  for (const name of needed) {
-    if (env.get(name) === undefined) {
-      throw wrong(
-        name,
-        `is missing: an agent on Coze needs ${needed.join(", ")} and COZE_PRIVATE_KEY_FILE together.`,
-      );
-    }
-  }
+  const [appId, keyId, botId] = env.need(
+    needed,
+    `is missing: an agent on Coze needs ${needed.join(", ")} and COZE_PRIVATE_KEY_FILE together.`,
+  );
   if (keyFile !== undefined && keyText !== undefined) {
     throw wrong("COZE_PRIVATE_KEY", "and COZE_PRIVATE_KEY_FILE are both set. Keep one of them.");
   }
@@ -164,9 +160,7 @@ function readCoze(env: Variables): CozeOptions | undefined {
     region,
   };
   return {
-    appId: env.need("COZE_APP_ID"),
-    keyId: env.need("COZE_KEY_ID"),
-    botId: env.need("COZE_BOT_ID"),
+    ...{ appId, keyId, botId },
     privateKey: keyText ?? readKeyFile(keyFile as string),
     ...definedOf<Partial<CozeOptions>>(optional),
   };
@@ -176,14 +170,10 @@ function readSonaops(env: Variables): SonaopsOptions | undefined {
   const agent = env.get("SONAOPS_AGENT_NAME") === undefined ? "SONAOPS_AGENT_ID" : "SONAOPS_AGENT_NAME";
   const needed = ["SONAOPS_BASE_URL", "SONAOPS_API_KEY", "SONAOPS_API_SECRET", agent] as const;
   if (!env.hasAny(needed, ["SONAOPS_AGENT_ID", "SONAOPS_PROFILE"])) return undefined;
-  for (const name of needed) {
-    if (env.get(name) === undefined)
-      throw wrong(name, `is missing: an agent on Sonaops needs ${needed.join(", ")}.`);
-  }
+  const problem = `is missing: an agent on Sonaops needs ${needed.join(", ")}.`;
+  const [baseURL, apiKey, apiSecret] = env.need(needed, problem);
   return {
-    baseURL: env.need("SONAOPS_BASE_URL"),
-    apiKey: env.need("SONAOPS_API_KEY"),
-    apiSecret: env.need("SONAOPS_API_SECRET"),
+    ...{ baseURL, apiKey, apiSecret },
     ...definedOf<Partial<SonaopsOptions>>({
       agentId: env.get("SONAOPS_AGENT_ID"),
       agentName: env.get("SONAOPS_AGENT_NAME"),

@@ -51,8 +51,8 @@ const names: readonly string[] = [
   ...["SONAOPS_BASE_URL", "SONAOPS_API_KEY", "SONAOPS_API_SECRET", "SONAOPS_AGENT_ID"],
   ...["SONAOPS_AGENT_NAME", "SONAOPS_PROFILE"],
   ...["DIALOGFLOW_AGENT", ...dialogflowExtras],
-  ...["SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_PORT", "SLACK_API_URL"],
-  ...["DISCORD_TOKEN", "DISCORD_API_URL"],
+  ...["SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_PORT", "SLACK_AGENT_VIEW"],
+  ...["SLACK_API_URL", "DISCORD_TOKEN", "DISCORD_API_URL"],
 ];
 
 const platforms = /^(COZE|SONAOPS|DIALOGFLOW|SLACK|DISCORD)_/i;
@@ -95,10 +95,16 @@ export class Variables {
     return lists.flat().some((name) => this.get(name) !== undefined);
   }
 
-  need(name: string): string {
-    const value = this.get(name);
-    if (value === undefined) throw wrong(name, "is missing.");
-    return value;
+  /** The values of all of these. @throws {AparteError} with the problem, for the first one that is not set */
+  need<Names extends readonly string[]>(
+    names: Names,
+    problem: string,
+  ): { readonly [Index in keyof Names]: string } {
+    return names.map((name) => {
+      const value = this.get(name);
+      if (value === undefined) throw wrong(name, problem);
+      return value;
+    }) as { [Index in keyof Names]: string };
   }
 
   /** A whole number above 0, if it is set. */
