@@ -20,7 +20,13 @@ export interface AgentTurn extends Said {
 /** One thing the agent does. */
 export type AgentStep =
   /** `breaks` happens after the first few words: the connection is cut, or nothing more comes by itself. */
-  | { readonly type: "answer"; readonly text: string; readonly breaks?: "cut" | "hang" }
+  | {
+      readonly type: "answer";
+      readonly text: string;
+      readonly breaks?: "cut" | "hang";
+      /** Comes with files, where the service has answers of more than words. */
+      readonly files?: readonly { readonly type: "image" | "audio"; readonly file_url: string }[];
+    }
   | { readonly type: "tool"; readonly name: string; readonly arguments: string; readonly result: string }
   | { readonly type: "follow-up"; readonly text: string }
   /** Stops until the person has answered a question, or a tool of the client's has run. */
@@ -38,11 +44,17 @@ export interface AgentPlan {
   readonly early?: number;
   /** Milliseconds before each word. */
   readonly wordDelayMs?: number;
+  /** Speaks its answers as well, where the service streams speech. */
+  readonly isSpoken?: boolean;
   readonly steps: readonly AgentStep[];
 }
 
 const quoteCharacters = 200;
 const quotedMessages = 50;
+const filesOfAnswer = [
+  { type: "image", file_url: "https://files.example/answer.png" },
+  { type: "audio", file_url: "https://files.example/answer.mp3" },
+] as const;
 
 /**
  * The emulators' agent: no model, the same answer to the same words every time.
@@ -52,8 +64,9 @@ const quotedMessages = 50;
  * - `remember that the code is 42`, then `what did I tell you?`
  * - `help` lists all this; anything else is repeated: `Turn 3. You said: "…". Before that you told me: "a", "b".`
  *
- * And it does on request what real agents do now and then (anywhere in the text unless noted):
+ * Who sends sound hears the answer. And it does on request what real agents do now and then (anywhere in the text unless noted):
  * - `suggest`: three follow-up questions. `twice`: two answers. `use a tool`: a tool call before the answer.
+ * - `show and tell`: a picture and a sound beside the words.
  * - `act` (as the whole text): the chat stops at `requires_action` until tool outputs are submitted.
  * - `survey` (as the whole text): a workflow that asks for a name, then for a size, then for the tool `price`.
  * - `long 5000`: a Markdown answer of about 5000 characters with code fences.
@@ -88,14 +101,15 @@ export function planAnswer(turn: AgentTurn): AgentPlan {
     const result = JSON.stringify({ turn: turn.before.length + 1 });
     steps.push({ type: "tool", name: "count_turns", arguments: "{}", result });
   }
-  steps.push({ type: "answer", text: answer });
+  const files = /\bshow and tell\b/i.test(text) ? { files: filesOfAnswer } : {};
+  steps.push({ type: "answer", text: answer, ...files });
   if (/\btwice\b/i.test(text)) steps.push({ type: "answer", text: `Once more. ${answer}` });
   if (/\bsuggest/i.test(text)) {
     for (const item of ["What is my name?", "What did I tell you?", "Use a tool."]) {
       steps.push({ type: "follow-up", text: item });
     }
   }
-  return { ...pace, steps };
+  return { ...pace, isSpoken: turn.attachments.some(({ kind }) => kind === "audio"), steps };
 }
 
 /** What the agent says once the outputs it asked for are there. */
@@ -131,7 +145,7 @@ const help = `I am a stand-in agent without a model. I remember what this conver
 
 And on request I do what real agents do now and then:
 
-- \`suggest\`, \`twice\`, \`use a tool\`, \`act\`, \`long 5000\`, \`slow: 200\`
+- \`suggest\`, \`twice\`, \`use a tool\`, \`act\`, \`show and tell\`, \`long 5000\`, \`slow: 200\`
 - \`fail: 4013\`, \`fail: early 4011\`, \`fail: cut\`, \`fail: hang\``;
 
 function answerTo(turn: AgentTurn): string {

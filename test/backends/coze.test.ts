@@ -776,10 +776,12 @@ describe.each([{ stream: true }, { stream: false }])("coze chat, stream: $stream
       { name: "note.M4A", data: new Uint8Array([1, 2]) },
       { name: "list.mp3", type: "text/plain", data: new Uint8Array([1]) },
     ];
-    const [heard] = messagesOf(await all(service.ask(turn("listen", { files: notes }))));
-    expect(heard).toContain(
-      '"note.wav" (audio, 1 bytes), "note.M4A" (audio, 2 bytes), "list.mp3" (file, 1 bytes)',
-    );
+    // Coze speaks the answer to those as well; its words are shown.
+    expect(messagesOf(await all(service.ask(turn("listen", { files: notes }))))).toEqual([
+      expect.stringContaining(
+        '"note.wav" (audio, 1 bytes), "note.M4A" (audio, 2 bytes), "list.mp3" (file, 1 bytes)',
+      ),
+    ]);
     const many = Array.from({ length: 11 }, (_, at) => ({ ...photo, name: `${at}.png` }));
     const [eleven] = messagesOf(await all(service.ask(turn("count", { files: many }))));
     expect(eleven?.match(/\d+\.png/g)).toEqual(many.map((file) => file.name));
@@ -829,6 +831,30 @@ describe.each([{ stream: true }, { stream: false }])("coze chat, stream: $stream
       expect(emulator.chats()).toHaveLength(1);
     },
   );
+
+  it("brings an answer's picture and sound as files, also where it is fetched later", async () => {
+    const { service, turn, conversation } = await opened(backend({ stream }));
+    let facts: JsonValue = null;
+    const note = (noted: JsonValue): void => {
+      facts = noted;
+    };
+    const asked = turn("show and tell", { note });
+    const answer = [
+      { type: "message", text: 'Turn 1. You said: "show and tell".', id: expect.any(String) },
+      { type: "file", kind: "image", url: "https://files.example/answer.png" },
+      { type: "file", kind: "audio", url: "https://files.example/answer.mp3" },
+    ];
+    const parts = async (events: AsyncIterable<ReplyEvent>) =>
+      (await all(events)).filter(({ type }) => type === "message" || type === "file");
+    expect(await parts(service.ask(asked))).toEqual(answer);
+    const recovered = await service.recover({ ...asked, facts });
+    if (typeof recovered === "string") throw new Error(recovered);
+    expect(await parts(recovered)).toEqual(answer);
+    const said = (await service.history(conversation)).map(({ text }) => text);
+    expect(said[1]).toBe(
+      'Turn 1. You said: "show and tell".\nhttps://files.example/answer.png\nhttps://files.example/answer.mp3',
+    );
+  });
 
   it("maps what the service refuses, with its log id, and without its words", async () => {
     const { service, turn } = await opened(backend({ stream }));
@@ -1788,6 +1814,20 @@ describe("coze stream", () => {
     expect(await ask(frame("conversation.message.completed", object(files.slice(1, 2))))).toEqual(
       shown.slice(0, 1),
     );
+    // A spoken answer is its address, or at least said to be one.
+    const sound = (content: string) => answer(content, { content_type: "audio" });
+    const address = "https://files.example/a.mp3";
+    expect(await ask(frame("conversation.message.completed", sound(address)))).toEqual([
+      { type: "file", kind: "audio", url: address },
+    ]);
+    const unheard = { type: "message", text: "[audio]" };
+    expect(await ask(frame("conversation.message.completed", sound("UklGRg==")))).toEqual([
+      { ...unheard, id: "m1" },
+    ]);
+    const pieces = frame("conversation.audio.delta", sound("AAAA"));
+    expect(await ask(pieces, pieces)).toEqual([unheard]);
+    const words = frame("conversation.message.completed", answer("Hello.", { id: "m2" }));
+    expect(await ask(pieces, words, pieces)).toEqual([{ type: "message", text: "Hello.", id: "m2" }]);
     const silent = await ask(
       frame("conversation.message.delta", answer("", { reasoning_content: "hmm" })),
       frame("conversation.message.completed", answer("")),
@@ -2022,6 +2062,9 @@ describe("coze lookups", () => {
         "xhttps://x\n[audio: n.wav]",
       ],
       [{ content: "no json", content_type: "object_string" }, ""],
+      [{ content: "https://x.example/a.mp3", content_type: "audio" }, "https://x.example/a.mp3"],
+      [{ content: "UklGRg==", content_type: "audio" }, "[audio]"],
+      [{ content: "", content_type: "audio" }, ""],
       [card({ response_for_model: " It rains. " }), "It rains."],
       [card({ response_for_model: '{"title":"Rain"}', text: "Sun" }), "Rain\nSun"],
       [

@@ -227,6 +227,30 @@ describe("The Coze emulator, judged by the official client", () => {
     expect(deltas.join("")).toBe('Turn 1. You said: "hello there".');
   });
 
+  it("speaks its answer to who sends sound, in pieces of 16 bits", async () => {
+    const emulator = await start();
+    const content = [
+      { type: "text" as const, text: "listen" },
+      { type: "audio" as const, file_url: "https://files.example/note.wav" },
+    ];
+    const asked = { role: RoleType.User, content_type: "object_string" as const, content };
+    const events = await streamed(
+      official(emulator).chat.stream({
+        bot_id: emulator.botId,
+        user_id: "ada",
+        additional_messages: [asked],
+      }),
+    );
+    const pieces = events.flatMap((event) =>
+      event.event === ChatEventType.CONVERSATION_AUDIO_DELTA ? [event.data] : [],
+    );
+    expect(pieces.length).toBeGreaterThan(3);
+    expect(new Set(pieces.map(({ content_type, type }) => `${type} ${content_type}`))).toEqual(
+      new Set(["answer audio"]),
+    );
+    expect(Buffer.from(pieces[0]?.content ?? "", "base64")).toHaveLength(480);
+  });
+
   it("answers a chat that is polled", async () => {
     const emulator = await start();
     const client = official(emulator);

@@ -102,6 +102,7 @@ async function* replyFrom(
     }
     const { name, data } = event;
     if (name === "error") throw brokenBy(errorFacts(data), progress);
+    if (name === "conversation.audio.delta") drafts.spoken(readMessage(data));
     const isChat = name.startsWith("conversation.chat.");
     if (!isChat && !name.startsWith("conversation.message.")) continue;
     if (typeof data !== "object" || data === null) {

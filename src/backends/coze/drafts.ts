@@ -15,6 +15,7 @@ interface Draft {
 export class Drafts {
   readonly #progress: ChatProgress;
   readonly #drafts: Map<string, Draft> = new Map();
+  #spoken: CozeMessage | undefined;
 
   constructor(progress: ChatProgress) {
     this.#progress = progress;
@@ -27,6 +28,11 @@ export class Drafts {
     if (this.#isFirst(draft)) yield { type: "text", delta: content };
   }
 
+  /** A piece of speech. Its words come as well, mostly. */
+  spoken(message: CozeMessage): void {
+    this.#spoken = message;
+  }
+
   *completed(message: CozeMessage): Generator<ReplyEvent> {
     const draft = this.#draft(message.id);
     draft.message = message;
@@ -37,6 +43,8 @@ export class Drafts {
   *end(): Generator<ReplyEvent> {
     for (const draft of this.#drafts.values()) yield* this.#whole(draft);
     this.#drafts.clear();
+    if (this.#spoken !== undefined && this.#progress.answers === 0)
+      yield* deliver(undefined, this.#spoken, this.#progress);
   }
 
   *#flush(): Generator<ReplyEvent> {

@@ -10,7 +10,7 @@ export interface CozeMessage {
   /** `question`, `answer`, `function_call`, `follow_up`, `verbose` … */
   readonly type: string;
   readonly content: string;
-  /** `text`, `object_string`, `card` … */
+  /** `text`, `object_string`, `card`, `audio` … */
   readonly contentType: string;
   /** Unix time in milliseconds. */
   readonly at: number | undefined;
@@ -121,6 +121,10 @@ export function partsOf({ content, contentType }: Pick<CozeMessage, "content" | 
   readonly files: readonly FileEvent[];
 } {
   if (contentType === "card") return { text: cardText(content), files: [] };
+  // Speech is the address of its sound, or the sound itself, which no reply carries.
+  if (contentType === "audio" && isAddress(content))
+    return { text: "", files: [{ type: "file", kind: "audio", url: content }] };
+  if (contentType === "audio") return { text: content === "" ? "" : "[audio]", files: [] };
   if (contentType !== "object_string") return { text: content, files: [] };
   const lines: string[] = [];
   const files: FileEvent[] = [];
@@ -128,13 +132,17 @@ export function partsOf({ content, contentType }: Pick<CozeMessage, "content" | 
     const url = textOf(item.file_url) ?? "";
     if (item.type === "text") lines.push(textOf(item.text) ?? "");
     // What is no address that people can open stands among the words, as Coze wrote it.
-    else if (!/^https?:\/\//i.test(url)) lines.push(url || attachmentText(item));
+    else if (!isAddress(url)) lines.push(url || attachmentText(item));
     else {
       const name = textOf(item.name) || textOf(item.file_name);
       files.push({ type: "file", kind: kindOf(item), url, ...(name ? { name } : {}) });
     }
   }
   return { text: lines.filter((line) => line !== "").join("\n"), files };
+}
+
+function isAddress(text: string): boolean {
+  return /^https?:\/\//i.test(text);
 }
 
 type FileEvent = Extract<ReplyEvent, { readonly type: "file" }>;

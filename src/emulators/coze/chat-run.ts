@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import { type AgentPlan, type AgentStep, wordsOf } from "../agent.ts";
 import type { Sink } from "./chat-stream.ts";
-import type { Chat, ChatStatus, CozeState, Message, MessageType } from "./state.ts";
+import type { Chat, ChatStatus, CozeState, Message } from "./state.ts";
 
 export interface ChatRun {
   readonly state: CozeState;
@@ -16,7 +16,12 @@ export interface ChatRun {
   readonly onEnd: (chat: Chat) => void;
 }
 
+type Said = Pick<Message, "type" | "content"> & Partial<Pick<Message, "contentType">>;
+
 const wordsBeforeBreak = 3;
+
+/** A hundredth of a second, as the service writes speech: 24 kHz, 16 bits, one channel. */
+const silence = Buffer.alloc(480).toString("base64");
 
 const finishMark = JSON.stringify({
   msg_type: "generate_answer_finish",
@@ -39,11 +44,11 @@ export async function runChat(run: ChatRun): Promise<void> {
       // The mark comes behind the last answer and before the suggestions.
       if (step.type === "follow-up" && !marked) {
         marked = true;
-        emitWhole(run, "verbose", finishMark);
+        emitWhole(run, { type: "verbose", content: finishMark });
       }
       if (await play(run, step)) return;
     }
-    if (!marked) emitWhole(run, "verbose", finishMark);
+    if (!marked) emitWhole(run, { type: "verbose", content: finishMark });
     finish(run, "completed");
   } catch (error) {
     if (!run.closing.aborted) throw error;
@@ -55,17 +60,21 @@ async function play(run: ChatRun, step: AgentStep): Promise<boolean> {
   const { chat } = run;
   switch (step.type) {
     case "answer":
-      await speak(run, step.text, step.breaks);
+      if (step.files === undefined) await speak(run, step.text, step.breaks);
+      else {
+        const items = [{ type: "text", text: step.text }, ...step.files];
+        emitWhole(run, { type: "answer", content: JSON.stringify(items), contentType: "object_string" });
+      }
       return false;
     case "tool": {
       const call = { name: step.name, arguments: step.arguments };
-      emitWhole(run, "function_call", JSON.stringify(call));
+      emitWhole(run, { type: "function_call", content: JSON.stringify(call) });
       await pause(run);
-      emitWhole(run, "tool_response", step.result);
+      emitWhole(run, { type: "tool_response", content: step.result });
       return false;
     }
     case "follow-up":
-      emitWhole(run, "follow_up", step.text);
+      emitWhole(run, { type: "follow_up", content: step.text });
       return false;
     case "action":
       chat.toolCalls = [
@@ -83,7 +92,7 @@ async function play(run: ChatRun, step: AgentStep): Promise<boolean> {
         await pause(run);
         run.sink.emit(
           "conversation.message.delta",
-          streamMessage(draft(run, "answer", word), run.state.newId()),
+          streamMessage(draft(run, { type: "answer", content: word }), run.state.newId()),
         );
       }
       chat.lastError = { code: step.code, msg: step.msg };
@@ -99,9 +108,12 @@ async function speak(run: ChatRun, text: string, breaks: "cut" | "hang" | undefi
     await pause(run);
     if (index === wordsBeforeBreak && breaks === "cut") sink.cut();
     if (index === wordsBeforeBreak && breaks === "hang") await canceledOrClosing(run);
-    sink.emit("conversation.message.delta", streamMessage(draft(run, "answer", word), id));
+    const piece = streamMessage(draft(run, { type: "answer", content: word }), id);
+    sink.emit("conversation.message.delta", piece);
+    if (run.plan.isSpoken === true)
+      sink.emit("conversation.audio.delta", { ...piece, content: silence, content_type: "audio" });
   }
-  emitWhole(run, "answer", text, id);
+  emitWhole(run, { type: "answer", content: text }, id);
 }
 
 /** Ends the chat. The conversation is free before anyone hears of it, so the next chat is not told 4016. */
@@ -124,12 +136,12 @@ function setStatus({ chat, state }: ChatRun, status: ChatStatus): void {
 }
 
 /** A message that comes as a whole; kept with its chat, unless that was cancelled or is not saved. */
-function emitWhole(run: ChatRun, type: MessageType, content: string, id: string = run.state.newId()): void {
+function emitWhole(run: ChatRun, said: Said, id: string = run.state.newId()): void {
   const { chat, state, sink } = run;
-  const message = draft(run, type, content);
+  const message = draft(run, said);
   if (chat.status !== "canceled" && chat.saved) state.addMessage(message, id);
-  if (type === "answer") {
-    const output = chat.usage.output + wordsOf(content).length;
+  if (said.type === "answer") {
+    const output = chat.usage.output + wordsOf(said.content).length;
     chat.usage = { input: chat.usage.input, output };
   }
   sink.emit("conversation.message.completed", streamMessage(message, id));
@@ -137,8 +149,7 @@ function emitWhole(run: ChatRun, type: MessageType, content: string, id: string 
 
 function draft(
   { chat }: ChatRun,
-  type: MessageType,
-  content: string,
+  { type, content, contentType = "text" }: Said,
 ): Omit<Message, "id" | "createdAt" | "updatedAt"> {
   return {
     conversationId: chat.conversationId,
@@ -148,7 +159,7 @@ function draft(
     role: "assistant",
     type,
     content,
-    contentType: "text",
+    contentType,
     metaData: {},
   };
 }
