@@ -1,7 +1,5 @@
 import type { Service } from "./conversations.ts";
-import { requiredQuery } from "./fields.ts";
 import { type Call, Refusal, type Route } from "./protocol.ts";
-import type { StoredFile } from "./state.ts";
 
 // The endings that the service's upload page lists, and other spellings of the same kinds.
 const endings = new Set(
@@ -14,7 +12,7 @@ const endings = new Set(
 );
 
 /** Uploaded files: their names and sizes. The bytes are counted and dropped, since the service never gives them back. */
-export function fileRoutes(service: Service, maxFileBytes: number): readonly Route[] {
+export function fileRoutes(service: Service): readonly Route[] {
   const { state } = service;
 
   async function upload({ request }: Call) {
@@ -24,32 +22,15 @@ export function fileRoutes(service: Service, maxFileBytes: number): readonly Rou
     if (part === undefined) throw new Refusal(4300, "the upload holds no file");
     if (parts.length > 1) throw new Refusal(4301, "one file per upload");
     if (part.size === 0) throw new Refusal(4300, "the file is empty");
-    if (part.size > maxFileBytes) throw new Refusal(4302, "the file is too large");
     if (!endings.has(/\.([^.]+)$/.exec(part.name)?.[1]?.toLowerCase() ?? "")) {
       throw new Refusal(4303, "this type of file is not supported");
     }
-    const file: StoredFile = {
-      id: state.newId(),
-      accountId: identity.accountId,
-      name: part.name,
-      bytes: part.size,
-      createdAt: state.now(),
-    };
+    const file = { id: state.newId(), accountId: identity.accountId, name: part.name, bytes: part.size };
     state.addFile(file);
-    return { data: wire(file) };
+    return { data: { id: file.id, bytes: file.bytes, file_name: file.name, created_at: state.now() } };
   }
 
-  function retrieve({ request, query }: Call) {
-    const identity = service.identify(request);
-    const file = state.files.get(requiredQuery(query, "file_id"));
-    if (file?.accountId !== identity.accountId) throw new Refusal(4200, "file not found");
-    return { data: wire(file) };
-  }
-
-  return [
-    { method: "POST", path: "/v1/files/upload", handle: upload },
-    { method: "GET", path: "/v1/files/retrieve", handle: retrieve },
-  ];
+  return [{ method: "POST", path: "/v1/files/upload", handle: upload }];
 }
 
 async function formOf(request: Request) {
@@ -58,8 +39,4 @@ async function formOf(request: Request) {
   } catch {
     throw new Refusal(4304, "the upload is not valid multipart/form-data");
   }
-}
-
-function wire(file: StoredFile) {
-  return { id: file.id, bytes: file.bytes, file_name: file.name, created_at: file.createdAt };
 }

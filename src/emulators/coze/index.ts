@@ -174,7 +174,7 @@ export async function startCozeEmulator(options: CozeEmulatorOptions = {}): Prom
           ...auth.routes,
           ...conversationRoutes(service),
           ...messageRoutes(service),
-          ...fileRoutes(service, settings.maxFileBytes),
+          ...fileRoutes(service),
           ...chatRoutes({
             service,
             workflows: settings.workflows,

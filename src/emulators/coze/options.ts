@@ -33,8 +33,6 @@ export interface CozeEmulatorOptions extends EmulatorOptions {
   readonly qps?: number;
   /** Milliseconds before each word of an answer; 0 streams word by word without waiting. @default 0 */
   readonly wordDelayMs?: number;
-  /** The largest upload, in bytes. @default 536870912 (512 MiB) */
-  readonly maxFileBytes?: number;
   /**
    * Whose `aud` the token endpoint takes: `api.coze.cn` or `api.coze.com`. Its own host is always taken.
    * @default "cn"
@@ -70,7 +68,6 @@ export function readOptions(options: CozeEmulatorOptions): Settings {
     tokenTtlSeconds: wholeNumber(1, 86_399),
     qps: wholeNumber(1, 1e6),
     wordDelayMs: wordDelay,
-    maxFileBytes: wholeNumber(1, 2 ** 40),
     region: oneOf("cn", "com"),
   });
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
@@ -82,7 +79,6 @@ export function readOptions(options: CozeEmulatorOptions): Settings {
     workflows: [],
     tokenTtlSeconds: 86_399,
     wordDelayMs: 0,
-    maxFileBytes: 512 * 1024 * 1024,
     now: Date.now,
     ...Object.fromEntries(given),
   };

@@ -83,7 +83,6 @@ export interface StoredFile {
   readonly accountId: string;
   readonly name: string;
   readonly bytes: number;
-  readonly createdAt: number;
 }
 
 export interface Token extends Identity {
