@@ -4,27 +4,22 @@ import type { ServerRequest } from "srvx";
 import { serve } from "srvx/node";
 import { optionInvalid } from "../check.ts";
 
-export interface HttpServerOptions {
-  readonly host?: string;
-  /** 0 for a free one. */
-  readonly port: number;
-  readonly fetch: (request: Request) => Promise<Response>;
-}
-
 /**
- * Listens, on the loopback unless told otherwise. No signal ends it: the program that runs the emulator listens to
+ * Listens on the loopback. No signal ends it: the program that runs the emulator listens to
  * those itself.
+ * @param port 0 for a free one
  * @throws {AparteError} `option-invalid` with the field `port`.
  */
 export async function listen(
-  options: HttpServerOptions,
+  port: number,
+  fetch: (request: Request) => Promise<Response>,
 ): Promise<{ port: number; close: () => Promise<void> }> {
-  const { host = "127.0.0.1", port, fetch } = options;
-  const server = serve({ hostname: host, port, manual: true, silent: true, gracefulShutdown: false, fetch });
+  const hostname = "127.0.0.1";
+  const server = serve({ hostname, port, manual: true, silent: true, gracefulShutdown: false, fetch });
   try {
     await server.serve();
   } catch (cause) {
-    const problem = `cannot be listened on: ${host}:${port} (${codeOf(cause)}). Choose another one, or 0 for a free one`;
+    const problem = `cannot be listened on: ${hostname}:${port} (${codeOf(cause)}). Choose another one, or 0 for a free one`;
     throw optionInvalid("port", problem, cause);
   }
   const address = server.node?.server?.address();

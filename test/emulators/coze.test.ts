@@ -322,38 +322,27 @@ describe("The Coze emulator, judged by the official client", () => {
     );
   });
 
-  it("puts in and lists messages", async () => {
+  it("lists messages, those of the beginning among them", async () => {
     const emulator = await start();
     const client = official(emulator);
-    const { id } = await client.conversations.create({ bot_id: emulator.botId });
+    const { id } = await client.conversations.create({
+      bot_id: emulator.botId,
+      messages: [
+        question("first"),
+        { role: RoleType.Assistant, content: "second", content_type: "text" },
+        question("third"),
+      ],
+    });
     const { messages } = client.conversations;
-    await messages.create(id, {
-      role: RoleType.User,
-      content: "first",
-      content_type: "text",
-      meta_data: {},
-    });
-    await messages.create(id, {
-      role: RoleType.Assistant,
-      content: "second",
-      content_type: "text",
-      meta_data: {},
-    });
     const page = await messages.list(id, { limit: 1 });
-    expect(page.data.map(({ content }) => content)).toEqual(["second"]);
+    expect(page.data.map(({ content }) => content)).toEqual(["third"]);
     expect(page.has_more).toBe(true);
     const rest = await messages.list(id, { after_id: page.last_id });
-    expect(rest.data.map(({ content }) => content)).toEqual(["first"]);
+    expect(rest.data.map(({ content }) => content)).toEqual(["second", "first"]);
     expect(rest.has_more).toBe(false);
     const back = await messages.list(id, { before_id: rest.first_id });
-    expect(back.data.map(({ content }) => content)).toEqual(["second"]);
-    const third = await messages.create(id, {
-      role: RoleType.User,
-      content: "third",
-      content_type: "text",
-      meta_data: {},
-    });
-    const near = await messages.list(id, { order: "asc", before_id: third.id, limit: 1 });
+    expect(back.data.map(({ content }) => content)).toEqual(["third"]);
+    const near = await messages.list(id, { order: "asc", before_id: page.first_id, limit: 1 });
     expect(near.data.map(({ content }) => content)).toEqual(["second"]);
   });
 });
@@ -435,10 +424,10 @@ describe("The token endpoint", () => {
     expect((await exchange(emulator, await signed(emulator), { duration_seconds: 86_399 })).status).toBe(200);
   });
 
-  it("caps a token's life, and refuses it once it is over", async () => {
+  it("refuses a token once its life is over", async () => {
     let now = Date.now();
-    const emulator = await start({ tokenTtlSeconds: 60, now: () => now });
-    const { body } = await exchange(emulator, await signed(emulator), { duration_seconds: 900 });
+    const emulator = await start({ now: () => now });
+    const { body } = await exchange(emulator, await signed(emulator), { duration_seconds: 60 });
     expect(body.expires_in).toBe(Math.floor(now / 1000) + 60);
     const ask = () =>
       call(`${emulator.baseURL}/v1/conversations?bot_id=${emulator.botId}`, {
@@ -479,14 +468,12 @@ describe("A Coze conversation", () => {
     const emulator = await start();
     const [ada, bob] = [await session(emulator, "ada"), await session(emulator, "bob")];
     const id = await ada.create();
-    const message = { role: "user", content: "x", content_type: "text" };
     const foreign: [string, string, unknown?][] = [
       ["GET", `/v1/conversation/retrieve?conversation_id=${id}`],
       ["PUT", `/v1/conversations/${id}`, { name: "mine" }],
       ["POST", `/v1/conversations/${id}/clear`],
       ["DELETE", `/v1/conversations/${id}`],
       ["POST", `/v1/conversation/message/list?conversation_id=${id}`, {}],
-      ["POST", `/v1/conversation/message/create?conversation_id=${id}`, message],
       ["POST", `/v3/chat?conversation_id=${id}`, bob.chatBody("let me in")],
       ["POST", "/v3/chat/cancel", { conversation_id: id, chat_id: "1" }],
     ];
@@ -1101,11 +1088,9 @@ describe("A Coze emulator", () => {
   it("names the option that is wrong", async () => {
     const wrong: [string, object][] = [
       ["port", { port: 70_000 }],
-      ["host", { host: "0.0.0.0" }],
       ["persist", { persist: "" }],
       ["bots", { bots: [] }],
       ["bots", { bots: [{ id: "1" }, { id: "1" }] }],
-      ["tokenTtlSeconds", { tokenTtlSeconds: 86_400 }],
       ["region", { region: "eu" }],
       ["privateKey", { privateKey: "-----BEGIN PRIVATE KEY-----" }],
       ["wordDelay", { wordDelay: 5 }],

@@ -18,7 +18,7 @@ export interface CozeJwt {
   readonly expiresAt: number;
   /** Where it was sent to, e.g. `"/api/permission/oauth2/token"`. */
   readonly path: string;
-  /** How long the token may be used, in seconds, after the emulator's cap. */
+  /** How long the token may be used, in seconds. */
   readonly durationSeconds: number;
   /** The body's `scope`, as sent. */
   readonly scope?: unknown;
@@ -30,7 +30,6 @@ export interface AuthOptions {
   /** The values of `aud` that mean this server. */
   readonly audiences: readonly string[];
   readonly now: () => number;
-  readonly tokenTtlSeconds: number;
   readonly onToken: (jwt: CozeJwt) => void;
 }
 
@@ -54,7 +53,7 @@ export function createAuth(options: AuthOptions): Auth {
 
   async function exchange(call: Call, accountId: string): Promise<Response> {
     const body = await readTokenBody(call.request);
-    const { durationSeconds, scope, botIds } = grantOf(body, options.tokenTtlSeconds);
+    const { durationSeconds, scope, botIds } = grantOf(body);
     const jwt = await verify(bearer(call.request), publicKey, options);
     // Checked and marked in one step, without an await: of two copies sent at once, one is refused.
     if (state.usedJwts.has(jwt.jti)) throw invalidJwt("jti has been used");
@@ -117,22 +116,26 @@ async function readTokenBody(request: Request): Promise<Fields> {
   }
 }
 
-function grantOf(
-  body: Fields,
-  capSeconds: number,
-): { durationSeconds: number; scope?: unknown; botIds?: readonly string[] } {
+function grantOf(body: Fields): {
+  durationSeconds: number;
+  scope?: unknown;
+  botIds?: readonly string[];
+} {
   if (body.grant_type !== jwtGrant) {
     throw new TokenRefusal("unsupported_grant_type", `grant_type must be ${jwtGrant}`, 400);
   }
-  const asked = body.duration_seconds ?? 900;
-  if (typeof asked !== "number" || !Number.isInteger(asked) || asked < 1 || asked > maxTokenSeconds) {
+  const durationSeconds = body.duration_seconds ?? 900;
+  if (!isWholeNumber(durationSeconds) || durationSeconds < 1 || durationSeconds > maxTokenSeconds) {
     throw new TokenRefusal("invalid_request", `duration_seconds must be 1 to ${maxTokenSeconds}`, 400);
   }
-  const durationSeconds = Math.min(asked, capSeconds);
   const scope = body.scope;
   if (scope === undefined || scope === null) return { durationSeconds };
   const botIds = scopedBots(scope);
   return { durationSeconds, scope, ...(botIds === undefined ? {} : { botIds }) };
+}
+
+function isWholeNumber(value: unknown): value is number {
+  return Number.isInteger(value);
 }
 
 function scopedBots(scope: unknown): readonly string[] | undefined {

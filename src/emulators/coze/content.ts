@@ -20,7 +20,7 @@ export function enteredMessages(list: readonly unknown[], entry: Entry, sender: 
   return messages;
 }
 
-export function enteredMessage(fields: Fields, entry: Entry, sender: Sender): EnteredMessage {
+function enteredMessage(fields: Fields, entry: Entry, sender: Sender): EnteredMessage {
   const role = optionalText(fields, "role");
   if (role !== "user" && role !== "assistant")
     throw new Refusal(4000, "message role must be user or assistant");

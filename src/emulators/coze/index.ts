@@ -128,7 +128,7 @@ export interface CozeEmulator extends Emulator<CozeRequest, CozeFault> {
  */
 export async function startCozeEmulator(options: CozeEmulatorOptions = {}): Promise<CozeEmulator> {
   const settings = readOptions(options);
-  const { host, now, port, wordDelayMs } = settings;
+  const { now, port, wordDelayMs } = settings;
   const journal = settings.persist === undefined ? undefined : await openJournal(settings.persist);
   const state = new CozeState(journal, now);
   const jwts = new Log<CozeJwt>();
@@ -142,7 +142,6 @@ export async function startCozeEmulator(options: CozeEmulatorOptions = {}): Prom
       setup.botIds.map((id, index) => [id, settings.bots[index]?.published ?? true] as const),
     );
     const server = await startServer({
-      host,
       port,
       faults: new Faults(faultRules, settings.hostile),
       entryOf: ({ method }, { pathname }): CozeRequest => ({ method, path: pathname }),
@@ -152,7 +151,6 @@ export async function startCozeEmulator(options: CozeEmulatorOptions = {}): Prom
           setup,
           now,
           audiences: audiencesOf(settings, listensAt),
-          tokenTtlSeconds: settings.tokenTtlSeconds,
           onToken(jwt) {
             signatures += 1;
             jwts.add(jwt);
@@ -248,8 +246,8 @@ async function readSetup(state: CozeState, { bots, privateKey }: Settings): Prom
   return setup;
 }
 
-function audiencesOf({ host, region }: Settings, port: number): readonly string[] {
-  return [`api.coze.${region}`, ...[host, "localhost"].flatMap((own) => [own, `${own}:${port}`])];
+function audiencesOf({ region }: Settings, port: number): readonly string[] {
+  return [`api.coze.${region}`, ...["127.0.0.1", "localhost"].flatMap((own) => [own, `${own}:${port}`])];
 }
 
 /** Refuses the chats above the account's rate. */

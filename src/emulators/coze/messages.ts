@@ -1,4 +1,3 @@
-import { enteredMessage } from "./content.ts";
 import { ownConversation, type Service } from "./conversations.ts";
 import { optionalInteger, optionalText, readBody, requiredQuery, requiredText } from "./fields.ts";
 import { type Call, Refusal, type Route } from "./protocol.ts";
@@ -7,30 +6,10 @@ import type { Message } from "./state.ts";
 export function messageRoutes(service: Service): readonly Route[] {
   const { state } = service;
 
-  function open({ request, query }: Call) {
+  async function list({ request, query }: Call) {
     const identity = service.identify(request);
-    return {
-      identity,
-      conversation: ownConversation(state, requiredQuery(query, "conversation_id"), identity),
-    };
-  }
-
-  async function create(call: Call) {
-    const { identity, conversation } = open(call);
-    const entered = enteredMessage(await readBody(call.request), "conversation", { state, identity });
-    const message = state.addMessage({
-      ...entered,
-      conversationId: conversation.id,
-      sectionId: conversation.sectionId,
-      chatId: "",
-      botId: "",
-    });
-    return { data: wireMessage(message) };
-  }
-
-  async function list(call: Call) {
-    const { conversation } = open(call);
-    const body = await readBody(call.request);
+    const conversation = ownConversation(state, requiredQuery(query, "conversation_id"), identity);
+    const body = await readBody(request);
     const order = optionalText(body, "order") ?? "desc";
     if (order !== "asc" && order !== "desc") throw new Refusal(4000, "order must be asc or desc");
     const limit = optionalInteger(body.limit, "limit", { min: 1, max: 50, otherwise: 50 });
@@ -68,7 +47,6 @@ export function messageRoutes(service: Service): readonly Route[] {
 
   return [
     { method: "POST", path: "/v1/conversations/:id/messages/:message/feedback", handle: feedback },
-    { method: "POST", path: "/v1/conversation/message/create", handle: create },
     { method: "POST", path: "/v1/conversation/message/list", handle: list },
   ];
 }

@@ -11,8 +11,6 @@ export interface CozeBot {
 
 /** What `startCozeEmulator` takes. */
 export interface CozeEmulatorOptions extends EmulatorOptions {
-  /** A loopback host: `127.…`, `::1` or `localhost`. @default "127.0.0.1" */
-  readonly host?: string;
   /**
    * A SQLite file (made when missing, readable by its owner alone) that keeps keys, bots, tokens, conversations,
    * messages, chats and files over restarts. Needs the package `libsql`. Without it all is gone with the emulator.
@@ -27,8 +25,6 @@ export interface CozeEmulatorOptions extends EmulatorOptions {
    * @default the kept one, else one that all emulators of this process share
    */
   readonly privateKey?: string;
-  /** No token lives longer than this many seconds, whatever is asked for. @default 86399 */
-  readonly tokenTtlSeconds?: number;
   /** How many chats the account may begin in a second: others get HTTP 429 with code 4013. @default as many as come */
   readonly qps?: number;
   /** Milliseconds before each word of an answer; 0 streams word by word without waiting. @default 0 */
@@ -48,10 +44,6 @@ export type Settings = CozeEmulatorOptions &
 export function readOptions(options: CozeEmulatorOptions): Settings {
   checkOptions(options, {
     ...commonChecks,
-    host: {
-      holds: (value) => typeof value === "string" && /^(127(\.\d{1,3}){3}|::1|localhost)$/.test(value),
-      expected: "a loopback host, e.g. 127.0.0.1",
-    },
     persist: {
       holds: (value) => typeof value === "string" && value !== "",
       expected: "the path of a file",
@@ -65,7 +57,6 @@ export function readOptions(options: CozeEmulatorOptions): Settings {
       expected: "a list of ids of digits",
     },
     privateKey: rsaKey,
-    tokenTtlSeconds: wholeNumber(1, 86_399),
     qps: wholeNumber(1, 1e6),
     wordDelayMs: wordDelay,
     region: oneOf("cn", "com"),
@@ -73,11 +64,9 @@ export function readOptions(options: CozeEmulatorOptions): Settings {
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   return {
     port: 0,
-    host: "127.0.0.1",
     region: "cn",
     bots: [{}],
     workflows: [],
-    tokenTtlSeconds: 86_399,
     wordDelayMs: 0,
     now: Date.now,
     ...Object.fromEntries(given),

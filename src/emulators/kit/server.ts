@@ -38,7 +38,6 @@ export interface Service<Entry, Fault> {
 }
 
 export interface ServerParts<Entry, Fault extends CommonFault> {
-  readonly host?: string;
   readonly port: number;
   readonly faults: Faults<Fault, Entry>;
   readonly entryOf: (request: Request, url: URL) => Entry;
@@ -54,41 +53,37 @@ export interface Server<Entry, Fault> extends Emulator<Entry, Fault> {
 export async function startServer<Entry extends LoggedRequest, Fault extends CommonFault>(
   parts: ServerParts<Entry, Fault>,
 ): Promise<Server<Entry, Fault>> {
-  const { host = "127.0.0.1", port, faults, entryOf } = parts;
+  const { port, faults, entryOf } = parts;
   const closing = new AbortController();
   // Each running chat and held request listens, and there may be thousands.
   setMaxListeners(0, closing.signal);
   const log = new Log<Entry>();
   const pauses = new Pauses();
-  const server = await listen({
-    host,
-    port,
-    async fetch(request) {
-      const url = new URL(request.url);
-      const entry = entryOf(request, url);
-      log.add(entry);
-      const early = pauses.refusal(request);
-      if (early !== undefined) {
-        Object.assign(entry, { status: early.status, isEarly: true });
-        return early;
-      }
-      const hit = faults.take(entry);
-      const call: Call<Entry, Fault> = {
-        request,
-        url,
-        entry,
-        fault: hit?.fault ?? {},
-        closing: closing.signal,
-      };
-      const response = await respond(service, call, hit);
-      pauses.begin(request, response);
-      Object.assign(entry, { status: response.status });
-      return response;
-    },
+  const server = await listen(port, async (request) => {
+    const url = new URL(request.url);
+    const entry = entryOf(request, url);
+    log.add(entry);
+    const early = pauses.refusal(request);
+    if (early !== undefined) {
+      Object.assign(entry, { status: early.status, isEarly: true });
+      return early;
+    }
+    const hit = faults.take(entry);
+    const call: Call<Entry, Fault> = {
+      request,
+      url,
+      entry,
+      fault: hit?.fault ?? {},
+      closing: closing.signal,
+    };
+    const response = await respond(service, call, hit);
+    pauses.begin(request, response);
+    Object.assign(entry, { status: response.status });
+    return response;
   });
   const service = parts.service(server.port, closing.signal);
   return {
-    baseURL: `http://${host.includes(":") ? `[${host}]` : host}:${server.port}`,
+    baseURL: `http://127.0.0.1:${server.port}`,
     log,
     requests: () => log.last.map((entry) => ({ ...entry })),
     fail: (fault) => faults.add(fault),
