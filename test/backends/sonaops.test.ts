@@ -384,10 +384,10 @@ describe("sonaops", () => {
   });
 
   it("keeps the id as it is, with hyphens or without", async () => {
-    for (const hyphens of [true, false]) {
-      const service = await start({ hyphens });
-      const { ask, conversationId } = await opened({}, service);
-      expect(conversationId.includes("-")).toBe(hyphens);
+    for (const profile of ["A", "B"] as const) {
+      const service = await start({ profile });
+      const { ask, conversationId } = await opened({ profile }, service);
+      expect(conversationId.includes("-")).toBe(profile === "B");
       expect(await answer(ask("hello"))).toContain("hello");
     }
   });

@@ -397,7 +397,6 @@ describe("SonaopsEmulator", () => {
     ["profile", { profile: "C" }],
     ["agents", { agents: [] }],
     ["agents", { agents: [" a"] }],
-    ["hyphens", { hyphens: "yes" }],
     ["wordDelayMs", { wordDelayMs: -1 }],
     ["now", { now: 5 }],
     ["apiKey", { apiKey: "x" }],

@@ -9,21 +9,18 @@ export interface DialogflowCxEmulatorOptions extends EmulatorOptions {
   readonly location?: string;
   /** @default "7c0f6a3e-0a51-4d0c-9a43-5a1d0a2f4c10" */
   readonly agentId?: string;
-  /** The ids of the agent's environments, beside the draft. @default ["production"] */
-  readonly environments?: readonly string[];
   /** The service account's RSA key as PKCS#8 PEM. @default one that all emulators of this process share */
   readonly privateKey?: string;
-  /** Turns a minute, of all sessions together; more are refused with RESOURCE_EXHAUSTED. @default no limit */
-  readonly requestsPerMinute?: number;
   /** The most characters of a text. @default 500 */
   readonly maxTextLength?: number;
 }
 
 export type Settings = Required<Omit<DialogflowCxEmulatorOptions, "privateKey" | "hostile">>;
 
-const isId = (value: unknown): boolean =>
-  typeof value === "string" && /^[A-Za-z0-9][A-Za-z0-9.-]*$/.test(value);
-const id: Check = { holds: isId, expected: "letters, digits, dots and dashes" };
+const id: Check = {
+  holds: (value) => typeof value === "string" && /^[A-Za-z0-9][A-Za-z0-9.-]*$/.test(value),
+  expected: "letters, digits, dots and dashes",
+};
 
 export function readOptions(options: DialogflowCxEmulatorOptions): Settings {
   checkOptions(options, {
@@ -31,12 +28,7 @@ export function readOptions(options: DialogflowCxEmulatorOptions): Settings {
     project: id,
     location: id,
     agentId: id,
-    environments: {
-      holds: (value) => Array.isArray(value) && value.every(isId),
-      expected: "a list of ids",
-    },
     privateKey: rsaKey,
-    requestsPerMinute: wholeNumber(1, 1_000_000_000),
     maxTextLength: wholeNumber(1, 1_000_000_000),
   });
   return {
@@ -44,8 +36,6 @@ export function readOptions(options: DialogflowCxEmulatorOptions): Settings {
     project: options.project ?? "aparte-emulator",
     location: options.location ?? "global",
     agentId: options.agentId ?? "7c0f6a3e-0a51-4d0c-9a43-5a1d0a2f4c10",
-    environments: options.environments ?? ["production"],
-    requestsPerMinute: options.requestsPerMinute ?? Number.POSITIVE_INFINITY,
     maxTextLength: options.maxTextLength ?? 500,
     now: options.now ?? Date.now,
   };

@@ -51,13 +51,9 @@ export class DialogflowCxService {
   readonly turns: Log<DialogflowCxTurn> = new Log();
   readonly sessions: Sessions;
   readonly #settings: Settings;
-  readonly #now: () => number;
-  #minute = 0;
-  #turnsInMinute = 0;
 
   constructor(settings: Settings, now: () => number) {
     this.#settings = settings;
-    this.#now = now;
     this.agent = `projects/${settings.project}/locations/${settings.location}/agents/${settings.agentId}`;
     this.sessions = new Sessions(now);
   }
@@ -67,7 +63,6 @@ export class DialogflowCxService {
     const place = this.findSession(path);
     const query = readQuery(body, this.#settings.maxTextLength);
     const page = query.currentPage === undefined ? undefined : this.#page(query.currentPage);
-    this.#count();
     const startPage = pageOf(this.agent, "start").name;
     const startedSession = this.sessions.find(place.name) === undefined;
     const session = this.sessions.enter(place.name, startPage);
@@ -99,7 +94,7 @@ export class DialogflowCxService {
 
   /** The session that a path names, or a refusal. */
   findSession(path: string): SessionName {
-    const { location, environments } = this.#settings;
+    const { location } = this.#settings;
     const match =
       /^projects\/([^/]+)\/locations\/([^/]+)\/agents\/([^/]+)(?:\/environments\/([^/]+))?\/sessions\/([^/]+)$/.exec(
         path,
@@ -120,7 +115,7 @@ export class DialogflowCxService {
     }
     if (agentId !== this.#settings.agentId)
       throw new Refusal("NOT_FOUND", `Agent '${agentId}' does not exist.`);
-    if (environment !== undefined && !environments.includes(environment)) {
+    if (environment !== undefined && environment !== "production") {
       throw new Refusal("NOT_FOUND", `Environment '${environment}' does not exist.`);
     }
     if (Buffer.byteLength(sessionId) > 36) {
@@ -133,26 +128,6 @@ export class DialogflowCxService {
   #page(name: string): string {
     if (pageNamed(this.agent, name) !== undefined) return name;
     throw new Refusal("INVALID_ARGUMENT", `Page '${name}' does not exist in the agent.`);
-  }
-
-  #count(): void {
-    const minute = Math.floor(this.#now() / 60_000);
-    if (minute !== this.#minute) this.#turnsInMinute = 0;
-    this.#minute = minute;
-    this.#turnsInMinute += 1;
-    if (this.#turnsInMinute <= this.#settings.requestsPerMinute) return;
-    throw new Refusal(
-      "RESOURCE_EXHAUSTED",
-      "Quota exceeded for quota metric 'Requests' and limit 'Requests per minute'.",
-      [
-        {
-          "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-          reason: "RATE_LIMIT_EXCEEDED",
-          domain: "googleapis.com",
-          metadata: { service: "dialogflow.googleapis.com", quota_unit: "1/min/{project}" },
-        },
-      ],
-    );
   }
 
   #run(

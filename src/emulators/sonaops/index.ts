@@ -54,7 +54,7 @@ export async function startSonaopsEmulator(options: SonaopsEmulatorOptions = {})
   } = readOptions(options);
   const apiKey = `sk-${randomBytes(16).toString("hex")}`;
   const apiSecret = randomBytes(32).toString("hex");
-  const service = new SonaopsService([...agents], options.hyphens ?? profile === "B");
+  const service = new SonaopsService([...agents], profile);
   const auth = new Auth({ profile, apiKey, apiSecret, now });
   const turns = new Waiting<SonaopsTurn>();
   const onTurn = (turn: SonaopsTurn): void => turns.happened(() => turn);

@@ -7,8 +7,6 @@ export interface SonaopsEmulatorOptions extends EmulatorOptions {
   readonly profile?: "A" | "B";
   /** The agents' ids; `agentId` is the first one. @default one agent with a new id */
   readonly agents?: readonly string[];
-  /** Whether conversation ids have hyphens: the pages of the two profiles differ. @default true for B, false for A */
-  readonly hyphens?: boolean;
   /** Milliseconds before each word of an answer; 0 streams word by word without waiting. @default 0 */
   readonly wordDelayMs?: number;
 }
@@ -23,7 +21,6 @@ export function readOptions(options: SonaopsEmulatorOptions): SonaopsEmulatorOpt
       holds: (value) => Array.isArray(value) && value.length > 0 && value.every(isAgent),
       expected: "a list of at least one agent id",
     },
-    hyphens: oneOf(true, false),
     wordDelayMs: wordDelay,
   });
   return options;

@@ -43,16 +43,16 @@ export interface StartedTurn {
 /** The agents and their conversations. */
 export class SonaopsService {
   readonly agents: readonly string[];
-  readonly #hyphens: boolean;
+  readonly #profile: "A" | "B";
   readonly #conversations = new Map<string, Kept>();
   /** How many conversations were opened, those that were deleted included. */
   opened = 0;
   /** How many turns were taken. */
   taken = 0;
 
-  constructor(agents: readonly string[], hyphens: boolean) {
+  constructor(agents: readonly string[], profile: "A" | "B") {
     this.agents = agents;
-    this.#hyphens = hyphens;
+    this.#profile = profile;
   }
 
   get conversations(): readonly SonaopsConversation[] {
@@ -104,8 +104,9 @@ export class SonaopsService {
     return agentId;
   }
 
+  /** The pages of the two profiles differ. */
   #newId(): string {
     const id = randomUUID();
-    return this.#hyphens ? id : id.replaceAll("-", "");
+    return this.#profile === "B" ? id : id.replaceAll("-", "");
   }
 }
