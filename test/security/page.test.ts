@@ -76,6 +76,7 @@ describe("The page", () => {
     const cookie = `theme=dark; aparte_${port}=${token}`;
     expect((await ask("/people", { cookie })).status).toBe(200);
     expect((await ask("/", { cookie })).status).toBe(200);
+    expect((await ask("/people", { cookie: `aparte_${port} = ${token} ; theme=dark` })).status).toBe(200);
     expect((await ask("/people", { cookie: `aparte_1=${token}` })).status).toBe(401);
   });
 

@@ -9,14 +9,11 @@ import {
   Window,
 } from "happy-dom";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { playground } from "../../src/page/index.ts";
-import { memoryStore } from "../../src/stores/memory.ts";
-import { type Loopback, listen } from "../fakes/loopback.ts";
+import { playground } from "../../../src/page/index.ts";
+import { memoryStore } from "../../../src/stores/memory.ts";
+import { type Loopback, listen } from "../../fakes/loopback.ts";
 
 // The page's own code, on a DOM, with a playground that listens.
-
-/** Checked with the types of a browser, by a project of its own. */
-const script = new URL("../../src/page/browser/page.ts", import.meta.url).href;
 
 const token = "a-token-of-the-tests";
 const browserFetch = fetch;
@@ -135,7 +132,7 @@ async function open(people = 2): Promise<void> {
   const [, body = ""] = /<body>(.*)<\/body>/s.exec(html) ?? [];
   window.document.body.innerHTML = body;
   vi.resetModules();
-  await import(script);
+  await import("../../../src/page/browser/page.ts");
   await expect.poll(() => all(".person").length).toBe(people);
   await expect.poll(() => all(".log > *").length).toBeGreaterThanOrEqual(people);
 }
@@ -264,8 +261,10 @@ describe("The page", () => {
       ...{ accept: "text/event-stream", "content-type": "application/json", "x-aparte": "1" },
     });
     expect(sent?.headers.has("last-event-id")).toBe(false);
-    say("Ada", "again");
-    await expect.poll(() => log("Ada").at(-1)).toBe("agent: You said again.");
+    window.document.body.focus();
+    say("Ada", "again ");
+    await expect.poll(() => log("Ada").slice(2)).toEqual(["me: again", "agent: You said again ."]);
+    expect(window.document.activeElement).toBe(one("textarea", column("Ada")));
     expect(agent.calls.map(({ conversationId }) => conversationId)).toEqual(
       Array(2).fill(agent.calls[0]?.conversationId),
     );
@@ -617,6 +616,10 @@ describe("The page", () => {
     await expect.poll(() => aria(one(".answer", column("Ada")), "ariaBusy")).toBe("false");
     change(one<HTMLSelectElement>("select", column("Ada")), "sales");
     await expect.poll(() => all(".hello", column("Ada")).length).toBe(1);
+    button("Reset", column("Ada")).click();
+    await expect.poll(() => asked.filter(({ path }) => path.startsWith("/reset")).length).toBe(1);
+    await expect.poll(() => asked.at(-1)?.path).toBe("/history?person=Ada");
+    expect(problem()).toBeUndefined();
     say("Ada", "buy");
     await expect.poll(() => sales.calls.map(({ text }) => text)).toEqual(["buy"]);
     await expect.poll(() => log("Ada")).toEqual(["me: buy", "agent: You said buy."]);

@@ -1,12 +1,9 @@
 import { Window } from "happy-dom";
 import { beforeEach, describe, expect, it, vi } from "vitest";
-
-/** Checked with the types of a browser, by a project of its own. */
-const { markdown } = await import(new URL("../../src/page/browser/markdown.ts", import.meta.url).href);
-
-const { document, HTMLOListElement } = new Window();
+import { markdown } from "../../../src/page/browser/markdown.ts";
 
 beforeEach(() => {
+  const { document, HTMLOListElement } = new Window();
   vi.stubGlobal("document", document);
   vi.stubGlobal("HTMLOListElement", HTMLOListElement);
   return () => vi.unstubAllGlobals();
