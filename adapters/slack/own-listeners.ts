@@ -2,9 +2,8 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { App } from "@slack/bolt";
 import { Recent } from "./recent.ts";
 
-/** How long a mention waits for its other event, and how often it looks for it, in milliseconds. */
+/** How long a mention waits for its other event, in milliseconds. */
 const echoWait = 1_000;
-const lookInterval = 20;
 
 /** How many messages are remembered. */
 const limit = 1_000;
@@ -16,6 +15,8 @@ export class OwnListeners {
   readonly #taken = new Recent<string, true>(limit);
   /** The mentions of which the event came that is told of all messages. Not every app asks Slack for it. */
   readonly #echoes = new Recent<string, true>(limit);
+  /** Mentions that wait for their other event. */
+  readonly #waiting = new Map<string, () => void>();
 
   /** @param heard told of a message when a listener is called for it */
   constructor(app: App, heard: (body: object) => void) {
@@ -24,7 +25,7 @@ export class OwnListeners {
       const noticing = (...args: unknown[]) => {
         const listener = args.pop() as Listener;
         register(...args, (told: Parameters<Listener>[0]) => {
-          this.#taken.set(nameOf(told.body), true);
+          this.#note(this.#taken, told.body);
           heard(told.body);
           return listener(told);
         });
@@ -35,7 +36,7 @@ export class OwnListeners {
 
   /** A mention's other event has come, and the app's listeners have been called for it. */
   echoed(body: object): void {
-    this.#echoes.set(nameOf(body), true);
+    this.#note(this.#echoes, body);
   }
 
   /**
@@ -44,10 +45,19 @@ export class OwnListeners {
    */
   async took(body: object, isMention: boolean): Promise<boolean> {
     const name = nameOf(body);
-    const until = performance.now() + echoWait;
-    const isDecided = () => this.#taken.has(name) || this.#echoes.size === 0 || this.#echoes.has(name);
-    while (isMention && !isDecided() && performance.now() < until) await pause(lookInterval);
+    const isDecided = this.#taken.has(name) || this.#echoes.size === 0 || this.#echoes.has(name);
+    if (isMention && !isDecided) {
+      const heard = new Promise<void>((resolve) => this.#waiting.set(name, resolve));
+      await Promise.race([heard, pause(echoWait, undefined, { ref: false })]);
+      this.#waiting.delete(name);
+    }
     return this.#taken.has(name);
+  }
+
+  #note(heard: Recent<string, true>, body: object): void {
+    const name = nameOf(body);
+    heard.set(name, true);
+    this.#waiting.get(name)?.();
   }
 }
 
