@@ -13,6 +13,8 @@ export interface PostsOptions extends DeliverOptions, ShownPostsOptions {
   readonly texts: (isPlain: boolean) => readonly string[];
   /** The blocks below the last of them. */
   readonly below: (isWhole: boolean) => readonly object[];
+  /** Shows links in the place of images. @returns whether that changes anything */
+  readonly dropImages: () => boolean;
 }
 
 /**
@@ -58,10 +60,12 @@ export class Posts {
 
   /** A call in whose place another one is made where Slack refuses the blocks, or the thread. */
   async #try(call: () => Promise<void>): Promise<void> {
-    const { workspace, api, warn } = this.#options;
+    const { workspace, api, warn, dropImages } = this.#options;
     try {
       await call();
     } catch (error) {
+      // Of an image that it cannot load Slack says no more than that the blocks are wrong.
+      if (isBlockRefusal(error) && dropImages()) return;
       if (isBlockRefusal(error) && !this.#isPlain) {
         this.#isPlain = true;
         workspace.markdown.refused(false);

@@ -31,9 +31,14 @@ export function wrongBlock(blocks: readonly unknown[]): string | undefined {
   if (blocks.length > 50) return "more than 50 blocks";
   const ids = new Set<unknown>();
   for (const block of blocks as readonly Part[]) {
-    const { type, text, elements = [] } = block;
+    const { type, text, image_url, alt_text, elements = [] } = block;
     if (type === "markdown") {
       if (typeof text !== "string" || text === "") return "a markdown block without text";
+      continue;
+    }
+    if (type === "image") {
+      if (!isText(image_url, 3_000)) return `the image_url ${image_url}`;
+      if (!isText(alt_text, 2_000)) return `the alt_text ${alt_text}`;
       continue;
     }
     if (type !== "actions" && type !== "context_actions") return `a block of type ${type}`;
@@ -52,9 +57,15 @@ export function wrongBlock(blocks: readonly unknown[]): string | undefined {
   return undefined;
 }
 
+function isText(value: unknown, most: number): boolean {
+  return typeof value === "string" && value !== "" && value.length <= most;
+}
+
 interface Part {
   readonly type?: unknown;
   readonly text?: unknown;
+  readonly image_url?: unknown;
+  readonly alt_text?: unknown;
   readonly value?: unknown;
   readonly action_id?: unknown;
   readonly elements?: readonly Part[];
@@ -79,7 +90,7 @@ function wrongFeedback({ type, positive_button, negative_button }: Part): string
 function wrongLabel(text: unknown, value: unknown): string | undefined {
   const { type, text: words } = (text ?? {}) as Part;
   if (type !== "plain_text") return `a label of type ${type}`;
-  if (typeof words !== "string" || words === "" || words.length > 75) return `the label ${words}`;
-  if (typeof value !== "string" || value === "" || value.length > 2_000) return `the value ${value}`;
+  if (!isText(words, 75)) return `the label ${words}`;
+  if (!isText(value, 2_000)) return `the value ${value}`;
   return undefined;
 }

@@ -334,18 +334,91 @@ describe("slack shows replies", () => {
     expect(server.shown()).toMatchObject([{ shown: "x".repeat(length), text: notice }]);
   });
 
-  it.each(["native", "edit"] as const)("with the images and files of the answer (%s)", async (stream) => {
-    const { server, speech, bot } = await conversation({ slack: { stream } });
-    speech.say("Here it is. ");
-    await shows(server, "Here it is. ");
-    speech.event({ type: "file", kind: "image", url: "https://files.example/a.png?x=1&y=2", name: "A map" });
-    await shows(server, /A map/);
-    speech.event({ type: "message", text: "Here it is: look." });
-    speech.event({ type: "file", kind: "file", url: "https://files.example/b.pdf" });
+  const map = {
+    type: "file",
+    kind: "image",
+    url: "https://files.example/a.png?x=1&y=2",
+    name: "A map",
+  } as const;
+
+  it.each(["native", "edit"] as const)(
+    "with the images of the answer below it, and its files as links (%s)",
+    async (stream) => {
+      const { server, speech, bot } = await conversation({ slack: { stream } });
+      speech.say("Here it is. ");
+      await shows(server, "Here it is. ");
+      speech.event(map);
+      speech.event({ type: "message", text: "Here it is: look." });
+      speech.event({ type: "file", kind: "file", url: "https://files.example/b.pdf" });
+      speech.event({ type: "suggestions", items: ["Where?"] });
+      speech.end();
+      await settled(bot);
+      const [post] = server.shown();
+      expect(server.shown()).toHaveLength(1);
+      expect(post?.shown).toBe("Here it is: look.\n\nhttps://files.example/b.pdf");
+      expect(post?.blocks?.filter(({ type }) => type !== "markdown")).toMatchObject([
+        { type: "image", image_url: map.url, alt_text: "A map" },
+        { type: "actions" },
+      ]);
+    },
+  );
+
+  it.each([
+    ["native", "chat.stopStream"],
+    ["edit", "chat.update"],
+  ] as const)(
+    "with links in the place of images that Slack does not load, and as markdown all the same (%s)",
+    async (stream, method) => {
+      const { server, speech, bot } = await conversation({ slack: { stream, buttons: [] } });
+      speech.say("Here it is. ");
+      const post = await shows(server, "Here it is. ");
+      server.fail({ method, error: "invalid_blocks" });
+      speech.event(map);
+      speech.event({ ...map, name: "" });
+      speech.end();
+      await settled(bot);
+      expect(post.shown).toBe(`Here it is. \n\nA map: ${map.url}\n\n${map.url}`);
+      const isMarkdown = server.calls.some(
+        ({ method: one, body }) => one === "chat.update" && body.blocks?.length === 0,
+      );
+      expect([server.shown().length, isMarkdown]).toEqual([1, false]);
+    },
+  );
+
+  it("with links in the place of images where Slack takes no blocks at all", async () => {
+    const { server, speech, bot } = await conversation({ slack: patient });
+    server.fail({ method: "chat.postMessage", error: "invalid_blocks", times: 2 });
+    speech.event({ type: "message", text: "Here it is." });
+    speech.event(map);
     speech.end();
     await settled(bot);
-    expect(server.shown().map(({ shown }) => shown)).toEqual([
-      "Here it is: look.\n\nA map: https://files.example/a.png?x=1&y=2\n\nhttps://files.example/b.pdf",
+    expect(server.shown()).toMatchObject([{ shown: `Here it is.\n\nA map: ${map.url}`, blocks: [] }]);
+  });
+
+  it("with as many images as Slack takes, whose addresses are as long as it takes, and the others as links", async () => {
+    const { server, speech, bot } = await conversation({ slack: patient });
+    const url = (length: number) => `https://files.example/${"a".repeat(length - 22)}`;
+    speech.event({ ...map, url: url(3_001), name: "One" });
+    for (let count = 0; count < 41; count += 1) speech.event({ ...map, url: url(3_000), name: `${count}` });
+    speech.end();
+    await settled(bot);
+    expect(server.shown()).toMatchObject([{ shown: `One: ${url(3_001)}\n\n40: ${url(3_000)}` }]);
+    expect(server.shown()[0]?.blocks?.filter(({ type }) => type === "image")).toHaveLength(40);
+  });
+
+  it("with the names of the images, or their addresses, where it says nothing else", async () => {
+    const { server, speech, bot } = await conversation({ slack: patient });
+    const { name: _, ...nameless } = map;
+    speech.event(map);
+    speech.event(nameless);
+    speech.end();
+    await settled(bot);
+    const images = [
+      { image_url: map.url, alt_text: "A map" },
+      { image_url: map.url, alt_text: map.url },
+    ];
+    expect(server.shown()).toMatchObject([
+      { shown: `A map\n\n${map.url}`, blocks: [{ type: "markdown" }, ...images] },
     ]);
   });
 
