@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { AparteError, type JsonValue, type Message, type Speaker } from "aparte";
 
 // Types and no interfaces: they are kept as JSON.
@@ -15,8 +14,8 @@ export type Installation = {
 /** Where a reply goes: all that a process needs to deliver it. */
 export type ReplyAddress = Installation & {
   readonly channel: string;
-  /** The message that is answered. */
-  readonly ts: string;
+  /** The message that is answered; none by what is said of one's own accord. */
+  readonly ts?: string;
   /** The thread in which to answer; without it, the channel itself. */
   readonly thread?: string;
   /** The person who asked, and their own workspace: Slack streams to somebody. */
@@ -29,12 +28,13 @@ export function replyAddress({ replyTo }: Message): ReplyAddress {
   const fields = (replyTo ?? {}) as { readonly [key: string]: JsonValue };
   const { channel, ts, thread, user, userTeam } = fields;
   const installation = installationOf(fields);
-  if (installation !== undefined && isId(channel) && isId(ts) && isId(user) && isId(userTeam)) {
-    return { ...installation, channel, ts, user, userTeam, ...(isId(thread) ? { thread } : {}) };
+  if (installation !== undefined && isId(channel) && isId(user) && isId(userTeam)) {
+    const place = { ...(isId(ts) ? { ts } : {}), ...(isId(thread) ? { thread } : {}) };
+    return { ...installation, channel, user, userTeam, ...place };
   }
   throw new AparteError(
     "input-invalid",
-    "A Slack message needs `replyTo: { workspace, channel, ts, user, userTeam }`.",
+    "A Slack message needs `replyTo: { workspace, channel, user, userTeam }`.",
     { field: "replyTo" },
   );
 }
@@ -45,10 +45,8 @@ export function replyAddress({ replyTo }: Message): ReplyAddress {
  */
 export function addressOf({ tenant, user, channel, thread, external }: Speaker): ReplyAddress | undefined {
   if (!isId(tenant) || !isId(channel) || external === true) return undefined;
-  // Nothing is answered by it.
-  const ts = `send-${randomUUID()}`;
   const installation = tenant.startsWith("E") ? { enterprise: tenant } : { team: tenant };
-  const place = { channel, ts, user, userTeam: tenant, ...(isId(thread) ? { thread } : {}) };
+  const place = { channel, user, userTeam: tenant, ...(isId(thread) ? { thread } : {}) };
   return { workspace: tenant, ...installation, ...place };
 }
 

@@ -105,10 +105,11 @@ export class SlackApi {
    * @param loading what Slack shows in its place, in turn
    */
   async setStatus(status: string, loading: readonly string[]): Promise<void> {
-    const { channel, ts } = this.#address;
+    const thread_ts = this.#statusThread;
+    if (thread_ts === undefined) return;
     await this.#clients.side.apiCall("assistant.threads.setStatus", {
-      channel_id: channel,
-      thread_ts: this.thread ?? ts,
+      channel_id: this.#address.channel,
+      thread_ts,
       status,
       ...(loading.length === 0 ? {} : { loading_messages: loading }),
     });
@@ -116,14 +117,21 @@ export class SlackApi {
 
   /** Tells how an agent's session does. */
   async setSession(status: "processing" | "active", title: string): Promise<void> {
-    const { channel, ts, user } = this.#address;
+    const { channel, user } = this.#address;
+    const thread_ts = this.#statusThread;
+    if (thread_ts === undefined) return;
     await this.#clients.side.apiCall("agents.sessions.setStatus", {
       channel_id: channel,
-      thread_ts: this.thread ?? ts,
+      thread_ts,
       status,
       initiator_user_id: user,
       title: oneLine(title, titleLength),
     });
+  }
+
+  /** Slack shows what the bot does in a thread, or below a message. */
+  get #statusThread(): string | undefined {
+    return this.thread ?? this.#address.ts;
   }
 
   /** @returns the timestamp that Slack names a message by */

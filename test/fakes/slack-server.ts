@@ -36,6 +36,7 @@ export interface ApiBody {
   readonly channel?: string;
   readonly ts?: string;
   readonly thread_ts?: string;
+  readonly oldest?: string;
   readonly text?: string;
   readonly markdown_text?: string;
   readonly recipient_user_id?: string;
@@ -598,7 +599,8 @@ export class SlackServer {
     return message;
   }
 
-  #history(method: string, { channel, ts }: ApiBody): object[] {
+  #history(method: string, { channel, ts, oldest = "0" }: ApiBody): object[] {
+    if (!/^[\d.]+$/.test(oldest)) throw this.#wrong(`oldest: ${oldest}`, "invalid_ts_oldest");
     return this.shown(channel)
       .filter(({ thread }) => thread === (method === "conversations.replies" ? ts : undefined))
       .map(({ ts: own, shown, isStreaming, metadata }) => ({

@@ -29,6 +29,22 @@ describe("when something fails on Slack", () => {
     expect(server.shown()).toHaveLength(1);
   });
 
+  it.each([undefined, "1789.1"])(
+    "finds what the application said of its own accord, and shows the bot at work only in threads (%s)",
+    async (thread) => {
+      const server = await startServer();
+      const bot = await startBot(server, { slack: { agentView: true } });
+      server.fail({ method: "chat.postMessage", lost: "dropped" });
+      const ann = { platform: "slack", tenant: "T1", user: "U1", channel: "C1" };
+      await bot.mapper.send({ ...ann, ...(thread === undefined ? {} : { thread }) }, "Your report is ready.");
+      await settled(bot);
+      expect(server.shown()).toMatchObject([{ shown: "Your report is ready.", thread }]);
+      const told = server.calls.filter(({ method }) => method.endsWith(".setStatus"));
+      const threads = told.map(({ body }) => body.thread_ts);
+      expect(new Set(threads)).toEqual(new Set(thread === undefined ? [] : [thread]));
+    },
+  );
+
   it("posts once also where the app's client would repeat its calls", async () => {
     const server = await startServer();
     const bot = await startBot(server, { app: { clientOptions: { slackApiUrl: server.apiUrl } } });
