@@ -72,9 +72,12 @@ export class Status {
     try {
       await delivery.permit();
       await this.#api.setSession(status, message.text);
+      workspace.sessions.worked();
     } catch (error) {
       if (!isFinal(error)) return;
-      workspace.sessions.refused(true);
+      // It may be for who asked, or for the thread.
+      workspace.sessions.refused(false);
+      if (workspace.sessions.isThere) return;
       warn(
         "Slack shows no session of an agent here. An app that is no agent needs `agentView: false`",
         error,

@@ -3,6 +3,7 @@ import { plainTexts as texts } from "aparte/adapter";
 import type { SlackFeedback } from "aparte/slack";
 import { describe, expect, it } from "vitest";
 import { memoryStore } from "../../../src/stores/memory.ts";
+import type { ApiCall } from "../../fakes/slack-server.ts";
 import { backend, Speech } from "../agent.ts";
 import { count, mention, settled, shows, startBot, startServer } from "./bot.ts";
 
@@ -335,16 +336,24 @@ describe("slack's agent view", () => {
       await shows(server, `You say "${text}" after nothing.`);
     }
     await settled(bot);
-    expect(count(server, "agents.sessions.setStatus")).toBe(1);
+    expect(count(server, "agents.sessions.setStatus")).toBe(3);
     expect(bot.appLog).toEqual([expect.stringMatching(/`agentView: false`.*\(not_allowed\)$/)]);
   });
 
-  it("tells again of a session that Slack could not show for a moment", async () => {
+  it.each([
+    ["could not show for a moment", 1, { status: 503 }],
+    ["does not show to one person", 2, { error: "user_not_in_channel" }],
+  ])("tells again of a session that Slack %s", async (_, times, fault) => {
     const server = await startServer();
-    server.fail({ method: "agents.sessions.setStatus", status: 503 });
     const bot = await startBot(server, { slack: { agentView: true } });
-    await server.say("U1", "one", { channel: server.direct });
-    await server.next("agents.sessions.setStatus", ({ body }) => body.status === "active");
+    for (const user of ["U1", "U2"]) {
+      server.fail({ method: "agents.sessions.setStatus", times, ...fault });
+      await server.say(user, user, { channel: server.direct });
+      await shows(server, `You say "${user}" after nothing.`);
+      await server.say("U3", "hi", { channel: server.direct });
+      const isOver = ({ body, result }: ApiCall) => body.status === "active" && result === "";
+      await server.next("agents.sessions.setStatus", isOver);
+    }
     await settled(bot);
     expect(bot.appLog).toEqual([]);
   });
