@@ -53,8 +53,8 @@ export class Directory {
     const late = setTimeout(localeWait, undefined, { ref: false });
     const locale = (await Promise.race([person, late]))?.locale;
     // Somebody of another workspace of the own organisation is none of another company.
-    const isOwn = isUncertain && (await person)?.enterprise === installation.enterprise;
-    return { ...place, ...(isOwn ? { isForeign: false } : {}), ...(locale === undefined ? {} : { locale }) };
+    const isForeign = isUncertain ? (await person)?.enterprise !== installation.enterprise : place.isForeign;
+    return { ...place, isForeign, ...(locale === undefined ? {} : { locale }) };
   }
 
   #person(installation: Installation, id: string): Promise<Person | undefined> {

@@ -33,7 +33,7 @@ export interface Place {
   readonly userTeam: string;
   /** The person's company is another one than the installation's, as far as the body tells. */
   readonly isForeign: boolean;
-  /** The body cannot tell: an organisation's app, in a channel that is shared with another company. */
+  /** The body cannot tell: an organisation's app, in a channel that is or may be shared with another company. */
   readonly isUncertain: boolean;
   readonly channel: string | undefined;
   readonly thread: string | undefined;
@@ -84,8 +84,9 @@ export function readPlace(body: object, agentView: boolean): Place | undefined {
   if (!workspace || !user) return undefined;
   const author = event?.user_team ?? event?.team ?? event?.source_team ?? envelope.user?.team_id;
   const isOwn = !author || author === team || author === enterprise;
-  // In an organisation people of all its workspaces write; only in a shared channel others do.
+  // In an organisation people of all its workspaces write; only in a shared channel others do, which buttons do not tell.
   const isForeign = !isOwn && (!isOrganisation || envelope.is_ext_shared_channel === true);
+  const isUncertain = !isOwn && isOrganisation && envelope.is_ext_shared_channel !== false;
   const { container, message } = envelope;
   const channel =
     idOf(event?.channel) ??
@@ -105,7 +106,7 @@ export function readPlace(body: object, agentView: boolean): Place | undefined {
     user,
     userTeam: author || team || workspace,
     isForeign,
-    isUncertain: isForeign && isOrganisation,
+    isUncertain,
     channel,
     isDirect,
     // A mention comes as two events. In a group of people only one of them tells what kind of channel it is, so both

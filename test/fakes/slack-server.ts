@@ -299,6 +299,8 @@ export class SlackServer {
     message: Pick<StoredMessage, "channel" | "ts" | "thread"> & { readonly isEphemeral?: boolean },
     action_id: string,
     value: string,
+    /** Further fields of the body. */
+    more: object = {},
   ): Promise<void> {
     const { channel, ts, thread, isEphemeral = false } = message;
     const place = thread === undefined ? {} : { thread_ts: thread };
@@ -318,6 +320,7 @@ export class SlackServer {
       },
       ...{ trigger_id: "1.2", response_url: `http://${this.host}/api/respond` },
       actions: [{ type: "button", action_id, value, block_id: "b", action_ts: this.ts() }],
+      ...more,
     });
   }
 

@@ -147,6 +147,28 @@ describe("slack keeps apart", () => {
     ]);
   });
 
+  it("nobody within an organisation by a button, of which Slack does not tell whether others share the channel", async () => {
+    const server = await startServer();
+    const bot = await startBot(server, installed(server));
+    server.people.set("U3", { enterprise_user: { enterprise_id: "E1" } });
+    server.people.set("U9", { enterprise_user: { enterprise_id: "E9" } });
+    for (const [id, team_id] of [
+      ["U3", "T3"],
+      ["U3", "T4"],
+      ["U9", "T9"],
+    ] as const) {
+      const post = { channel: server.channel, ts: server.ts(), thread: "1789.1" };
+      const organisation = { is_enterprise_install: true, enterprise: { id: "E1" }, team: { id: "T3" } };
+      await server.press(id, post, "aparte_question_0", team_id, { ...organisation, user: { id, team_id } });
+    }
+    await settled(bot);
+    expect(bot.messages.map(({ text, tenant, user, external }) => [text, tenant, user, external])).toEqual([
+      ["T3", "E1", "U3", undefined],
+      ["T4", "E1", "U3", undefined],
+      ["T9", "E1", "T9/U9", true],
+    ]);
+  });
+
   it("the threads of the agent view, where each top-level message begins one, but not those of channels", async () => {
     const server = await startServer();
     const bot = await startBot(server, { slack: { agentView: true } });
