@@ -399,11 +399,14 @@ describe("slack shows replies", () => {
     const { server, speech, bot } = await conversation({ slack: patient });
     const url = (length: number) => `https://files.example/${"a".repeat(length - 22)}`;
     speech.event({ ...map, url: url(3_001), name: "One" });
-    for (let count = 0; count < 41; count += 1) speech.event({ ...map, url: url(3_000), name: `${count}` });
+    speech.event({ ...map, name: "x".repeat(2_001) });
+    for (let count = 1; count < 41; count += 1) speech.event({ ...map, url: url(3_000), name: `${count}` });
     speech.end();
     await settled(bot);
     expect(server.shown()).toMatchObject([{ shown: `One: ${url(3_001)}\n\n40: ${url(3_000)}` }]);
-    expect(server.shown()[0]?.blocks?.filter(({ type }) => type === "image")).toHaveLength(40);
+    const images = server.shown()[0]?.blocks?.filter(({ type }) => type === "image");
+    expect(images).toHaveLength(40);
+    expect(images?.[0]).toMatchObject({ alt_text: `${"x".repeat(1_999)}…` });
   });
 
   it("with the names of the images, or their addresses, where it says nothing else", async () => {
@@ -531,6 +534,18 @@ describe("slack shows replies", () => {
     await settled(bot);
     expect(server.shown()).toMatchObject([{ thread: undefined }]);
     expect(count(server, "chat.postMessage")).toBe(2);
+    expect(bot.appLog.join()).toContain("cannot_reply_to_message");
+  });
+
+  it("in the channel, whole, where Slack begins no stream in the thread", async () => {
+    const { server, speech, bot } = await conversation({ slack: { stream: "native" } });
+    server.fail({ method: "chat.startStream", error: "cannot_reply_to_message" });
+    speech.say("One. ");
+    const post = await shows(server, "One. ");
+    speech.say("Two.");
+    speech.end();
+    await settled(bot);
+    expect(server.shown()).toMatchObject([{ shown: "One. Two.", thread: undefined, ts: post.ts }]);
     expect(bot.appLog.join()).toContain("cannot_reply_to_message");
   });
 
