@@ -8,7 +8,7 @@ import { escapeText, noticeText } from "./text.ts";
 const metadataType = "aparte_reply";
 
 /** The longest title of an agent's session, in characters. */
-const titleLength = 200;
+export const titleLength = 200;
 
 /** How many messages after the question are looked at for a lost post. */
 const lookedAt = 100;

@@ -2,6 +2,7 @@ import type { App, RespondFn } from "@slack/bolt";
 import { AparteError, type Message, type SessionMapper, type Speaker } from "aparte";
 import { failureOf, oneLine, plainTexts, type Texts } from "aparte/adapter";
 import { soon } from "./acknowledge.ts";
+import { titleLength } from "./api.ts";
 import type { SlackClients } from "./clients.ts";
 import { readFailure } from "./failures.ts";
 import { keptLine, keptOf, sessionsOf } from "./kept.ts";
@@ -39,9 +40,6 @@ export const shortcuts = [
 export function purposeOf(command: (typeof shortcuts)[number]["command"]): string {
   return plainTexts(usages[command], { command: "" }).replace("`` ", "");
 }
-
-/** The longest title of an agent's session at Slack, in characters. */
-const titleLength = 200;
 
 const word = /^!(new|name|use|stop|kept|forget|help)(?:\s+([\s\S]*))?$/i;
 

@@ -335,8 +335,9 @@ describe("slack's commands", () => {
     const { body } = await server.next("agents.sessions.rename");
     expect(body).toMatchObject({ channel_id: "D1", thread_ts: other, title: "A trip" });
     // The writer's service knows no names: Slack's thread has one all the same.
-    await server.say("U1", "!name A letter", { ...direct, thread });
-    await server.next("agents.sessions.rename", (call) => call.body.title === "A letter");
+    await server.say("U1", `!name ${"x".repeat(201)}`, { ...direct, thread });
+    const { title } = (await server.next("agents.sessions.rename")).body;
+    expect(title).toBe(`${"x".repeat(199)}…`);
     await server.say("U1", "!name", { ...direct, thread });
     // Slack has no slash commands in threads.
     await server.command("U1", "/agent", "use writer", server.direct);
