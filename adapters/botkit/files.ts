@@ -1,5 +1,6 @@
 import type { FileInput } from "aparte";
 import { attachmentError, fetchAttachment, type JsonValue, readAttachment } from "aparte/adapter";
+import type { Activity, Attachment } from "botbuilder";
 import type { BotkitMessage } from "botkit";
 import type { BotkitSettings } from "./options.ts";
 
@@ -17,7 +18,8 @@ interface FileLink {
 }
 
 /** The files of a message. Cards, and the markup that Teams adds to each text, are none. */
-export function fileLinks({ incoming_message: { attachments = [] } }: BotkitMessage): FileLink[] {
+export function fileLinks({ incoming_message: activity }: BotkitMessage): FileLink[] {
+  const { attachments = onFacebook(activity) } = activity;
   return attachments.flatMap(({ name, contentType, contentUrl, content }, index) => {
     const download: unknown = contentType === teamsFile ? content?.downloadUrl : contentUrl;
     if (typeof download !== "string" || download === "") return [];
@@ -25,6 +27,26 @@ export function fileLinks({ incoming_message: { attachments = [] } }: BotkitMess
     return [{ name: name || `file-${index + 1}`, ...type, link: download }];
   });
 }
+
+/** Botkit's own adapter leaves a person's files where Facebook put them, among what is none: shared links, places. */
+function onFacebook({ channelId, channelData }: Activity): Partial<Attachment>[] {
+  const { attachments = [] } = (
+    channelId === "facebook" && channelData ? channelData : {}
+  ) as FacebookMessage;
+  return attachments.flatMap(({ type, payload }) => {
+    if (!facebookFiles.has(type) || !payload?.url) return [];
+    return [{ name: payload.url.replace(/[?#].*$|^[^?#]*\//g, ""), contentUrl: payload.url }];
+  });
+}
+
+interface FacebookMessage {
+  readonly attachments?: readonly {
+    readonly type: string;
+    readonly payload?: { readonly url?: string } | null;
+  }[];
+}
+
+const facebookFiles: ReadonlySet<string> = new Set(["image", "audio", "video", "file"]);
 
 const teamsFile = "application/vnd.microsoft.teams.file.download.info";
 

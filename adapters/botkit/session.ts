@@ -57,12 +57,15 @@ export function hasSession(message: BotkitMessage): boolean {
   return sessions.has(message);
 }
 
-/** Names the event. Adapters without ids of their own may let the client give one, which binds only its own events. */
+/**
+ * Names the event. Where the activity does not, Facebook's and Twilio's adapters have left the platform's own name in the
+ * message, and others may let the client give one, which binds only its own events.
+ */
 export function eventId(message: BotkitMessage): string {
-  const { id } = message.incoming_message;
-  if (typeof id === "string" && id !== "") return id;
-  const own: unknown = message.id;
-  return typeof own === "string" && own !== "" ? own : randomUUID();
+  const names: unknown[] = [message.incoming_message.id, message.id, message.mid, message.MessageSid];
+  return (
+    (names.find((name) => typeof name === "string" && name !== "") as string | undefined) ?? randomUUID()
+  );
 }
 
 export function giveSession(

@@ -76,6 +76,51 @@ describe("Botkit reads", () => {
   });
 });
 
+/** As Botkit's adapters of these platforms make their activities. */
+const facebook = (mid: string, more: object) => ({
+  ...{ id: undefined, channelId: "facebook", from: { id: "ada", name: "ada" }, conversation: { id: "ada" } },
+  channelData: { sender: { id: "ada" }, message: { mid, ...more }, mid, ...more },
+});
+const twilio = { id: undefined, channelId: "twilio-sms", channelData: { MessageSid: "SM1", NumMedia: "0" } };
+
+describe("Botkit on its own adapters", () => {
+  it("takes a person's files on Facebook, where nothing else is one", async () => {
+    const { connector, messages, says } = await teamsBot();
+    const payload = { url: "https://scontent.fbcdn.net/v/t1.15752-9/cat_n.jpg?_nc=a/b" };
+    const attachments = [
+      { type: "image", payload },
+      { type: "location", payload: { coordinates: { lat: 1, long: 2 } } },
+      { type: "fallback", payload: { url: "https://news.example/an-article" } },
+      { type: "file", payload: null },
+    ];
+    await says(undefined, facebook("m1", { attachments }));
+    await connector.until(() => connector.shown.length === 1);
+    expect(messages.map(({ files }) => files)).toEqual([
+      [
+        {
+          ...{ name: "cat_n.jpg", ref: { channelId: "facebook", link: payload.url } },
+          load: expect.any(Function),
+        },
+      ],
+    ]);
+    // What a client of another channel writes there is no file.
+    await says("hello", { channelData: { attachments } });
+    await connector.until(() => messages.length === 2);
+    expect(messages[1]?.files).toEqual([]);
+  });
+
+  it("answers once what Facebook or Twilio bring again", async () => {
+    const { connector, messages, says } = await teamsBot();
+    for (const again of [facebook("m1", {}), twilio]) {
+      await says("hello", again);
+      await says("hello", again);
+    }
+    await says("hello", facebook("m2", {}));
+    await connector.until(() => connector.shown.length === 3);
+    expect(messages).toHaveLength(3);
+  });
+});
+
 describe("Botkit offers", () => {
   it("follow-up questions to choose from, where the channel shows them", async () => {
     const suggesting = newMapper(async function* () {
