@@ -45,7 +45,8 @@ export class Delivery implements AsyncIterable<ReplyEvent> {
     const { place } = this.#deliverer;
     if (!this.#isOver) await place?.permit();
     if (this.#isOver) throw leaseLost();
-    return place?.permission ?? neverAborted;
+    // Of a message that was not taken nobody else tells.
+    return place?.permission ?? new AbortController().signal;
   }
 
   /** aparte's own sentences in the language of the person whom the reply is for. */
@@ -81,9 +82,6 @@ export class Delivery implements AsyncIterable<ReplyEvent> {
     return this.#deliverer.log.read();
   }
 }
-
-/** Of a message that was not taken: nobody else tells of it. */
-const neverAborted = new AbortController().signal;
 
 /** How a delivery ended. `left`: this process closes, and others go on. */
 export type Delivered = "shown" | "refused" | "late" | "lost" | "left";

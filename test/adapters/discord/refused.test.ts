@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { memoryStore } from "../../../src/stores/memory.ts";
 import { MortalStore } from "../../../src/testing/mortal-store.ts";
 import { Speech } from "../agent.ts";
-import { ended, mention, posts, settled, shows, startBot, startServer } from "./bot.ts";
+import { ended, endings, gate, mention, posts, settled, shows, startBot, startServer } from "./bot.ts";
 
 describe("discord, where something is in the way", () => {
   it("opens a thread again that was archived in the middle of an answer", async () => {
@@ -74,6 +74,29 @@ describe("discord, where something is in the way", () => {
     await shows(server, /^I cannot reach my memory/);
     await settled(sick);
     expect(server.shown()[0]?.content).toBe('You say "one" after nothing.');
+  });
+
+  it("tells many people at once that it is restarting, and Node of no leak", async () => {
+    const server = await startServer();
+    const bot = await startBot(server);
+    await bot.mapper.close();
+    const warnings: Error[] = [];
+    const warned = (warning: Error) => warnings.push(warning);
+    process.on("warning", warned);
+    endings.push(() => process.off("warning", warned));
+    // All of them are under way before the first one is answered.
+    const held = gate();
+    let count = 0;
+    server.faultOf = ({ method, path }) => {
+      if (method !== "POST" || !posts.test(path)) return undefined;
+      count += 1;
+      if (count === 20) held.open();
+      return { method, path: posts, until: held.opened };
+    };
+    const people = Array.from({ length: 20 }, (_, index) => server.person(`p${index}`));
+    for (const person of people) server.sayDirectly(person, "hello");
+    for (const person of people) await shows(server, /^I am restarting/, server.directChannel(person));
+    expect(warnings.map(String)).toEqual([]);
   });
 
   it("leaves the answer to another copy when its client is destroyed before the mapper is closed", async () => {
