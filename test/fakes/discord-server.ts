@@ -267,9 +267,9 @@ export class DiscordServer {
     return bot;
   }
 
-  /** Another guild, with one channel, whose events another one of two shards gets. */
+  /** Another guild, with one channel; of two shards one gets the events of every second guild. */
   addGuild(): { readonly id: string; readonly channelId: string; readonly shard: number } {
-    const id = String(BigInt(this.guildId) + (1n << 22n));
+    const id = String(BigInt(this.guildId) + (BigInt(this.#guilds.size) << 22n));
     this.#guilds.add(id);
     const channelId = this.#newChannel({ type: channelType.text, name: "general", guild_id: id });
     return { id, channelId, shard: shardOf(id, 2) };

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import { memoryStore } from "../../../src/stores/memory.ts";
-import { mention, settled, shows, startBot, startServer } from "./bot.ts";
+import { mention, posts, settled, shows, startBot, startServer } from "./bot.ts";
 
 /** discord.js waits five seconds between two sessions; a real gateway asks for it. */
 const ws = { buildIdentifyThrottler: () => ({ waitForIdentify: async () => {} }) };
@@ -71,6 +71,34 @@ describe("discord answers what came in a gap", () => {
     expect(channel?.isTextBased() && channel.messages.cache.some(({ author }) => author.id === bob.id)).toBe(
       false,
     );
+  });
+
+  it("though somebody else has replied to it", async () => {
+    const server = await startServer();
+    const id = server.say(server.person("ann"), `${mention(server)} one`);
+    server.say(server.person("bob"), "So would I like to know.", { replyTo: id });
+    await startBot(server);
+    await shows(server, 'You say "one" after nothing.');
+  });
+
+  it("in a hundred channels at most, those with the newest messages, and five pages of each", async () => {
+    const server = await startServer();
+    const ann = server.person("ann");
+    const guilds = Array.from({ length: 101 }, () => server.addGuild());
+    for (const { channelId } of guilds) server.say(ann, "not for the bot", {}, channelId);
+    for (let count = 0; count < 500; count += 1) server.say(ann, "not for the bot");
+    server.say(ann, `${mention(server)} beyond all pages`);
+    server.limits.limit = 10_000;
+    const rest = { ...server.rest, globalRequestsPerSecond: 10_000 };
+    const bot = await startBot(server, { client: { rest } });
+    const pages = () => server.calls.filter(({ method, path }) => method === "GET" && posts.test(path));
+    await server.until(() => pages().filter(({ status }) => status === 200).length === 104);
+    await settled(bot);
+    expect(bot.messages).toEqual([]);
+    const asked = pages().map(({ path }) => path.split("/")[2]);
+    expect(asked.slice(0, 6)).toEqual([...Array(5).fill(server.channelId), guilds[100]?.channelId]);
+    expect(asked.at(-1)).toBe(guilds[2]?.channelId);
+    expect(asked).toHaveLength(104);
   });
 
   it("also where the messages of another channel cannot be read", async () => {

@@ -41,6 +41,19 @@ function press(server: DiscordServer, person: Person, messageId: string, customI
   return server.interact(person, { type: 3, data, channelId, message: server.messagePayload(messageId) });
 }
 
+/** A person uses the command on a message. */
+function askAbout(server: DiscordServer, person: Person, target: string): Interaction {
+  const resolved = { messages: { [target]: server.messagePayload(target) } };
+  const data = { id: "1", name: "Ask about this", type: 3, target_id: target, resolved };
+  return server.interact(person, { data });
+}
+
+/** A person has typed the beginning of an agent's name. */
+function type(server: DiscordServer, person: Person, value: string): Interaction {
+  const options = [{ name: "agent", type: 3, value, focused: true }];
+  return server.interact(person, { type: 4, data: { id: "1", name: "agent", type: 1, options } });
+}
+
 /** Resolves when an interaction is answered with this text. */
 async function told(server: DiscordServer, { token }: Interaction, text: string | RegExp) {
   return server.until(() => {
@@ -78,6 +91,40 @@ describe("discord's commands", () => {
     const asked = use(server, server.person("ann"), "privacy");
     await told(server, asked, /\/forget/);
     expect(count()).toBe(8);
+  });
+
+  it("take what Discord lets people type, in all places", async () => {
+    const server = await startServer();
+    const agents = { helper: backend(remembering), other: backend(remembering) };
+    await startBot(server, { discord, mapper: { agents } });
+    await server.until(() => server.commands.size === 8);
+    const text = (name: string, max_length: number) => ({ type: 3, name, max_length, required: true });
+    const options: Readonly<Record<string, object[]>> = {
+      ask: [text("question", 4_000), { type: 5, name: "private", required: false }],
+      title: [text("title", 100)],
+      agent: [{ ...text("agent", 100), autocomplete: true }],
+    };
+    interface Described {
+      readonly description: string;
+      readonly [key: string]: unknown;
+    }
+    const described: Described[] = [];
+    const undescribed = (one: Described) => {
+      described.push(one);
+      const { description: _, description_localizations: __, ...rest } = one;
+      return rest;
+    };
+    for (const [name, command] of server.commands) {
+      expect(command).toMatchObject({ integration_types: [0, 1], contexts: [0, 1, 2] });
+      if (name === "Ask about this") expect(command.type).toBe(3);
+      else {
+        const { type: kind, options: taken } = undescribed(command as Described);
+        expect(kind).toBe(1);
+        expect((taken as Described[]).map(undescribed)).toEqual(options[name] ?? []);
+      }
+    }
+    for (const { description } of described) expect(description).toMatch(/^.{1,100}$/);
+    expect(described).toHaveLength(11);
   });
 
   it("lose on Discord the options that they have no more", async () => {
@@ -195,15 +242,7 @@ describe("discord's commands", () => {
     expect(anew.flags & ephemeral).toBe(ephemeral);
     await told(server, use(server, ann, "ask", { question: "two" }), 'You say "two" after nothing.');
     await told(server, use(server, ann, "title", { title: "Numbers" }), /^This agent cannot do that\. \(ref/);
-    const typed = server.interact(ann, {
-      type: 4,
-      data: {
-        id: "1",
-        name: "agent",
-        type: 1,
-        options: [{ name: "agent", type: 3, value: "OTH", focused: true }],
-      },
-    });
+    const typed = type(server, ann, "OTH");
     await server.until(() => server.interaction(typed.token).choices !== undefined);
     expect(server.interaction(typed.token).choices).toEqual([{ name: "other", value: "other" }]);
     await told(server, use(server, ann, "agent", { agent: "other" }), "You talk to other now.");
@@ -243,7 +282,13 @@ describe("discord's commands", () => {
     await told(server, use(server, ann, "stop"), "There is nothing of yours that I could stop here.");
   });
 
-  it("log that Discord no longer takes an answer", async () => {
+  it.each<[string, (server: DiscordServer, person: Person) => Interaction]>([
+    ["a command", (server, ann) => use(server, ann, "new")],
+    ["a question", (server, ann) => use(server, ann, "ask", { question: "?" })],
+    ["a question about a message", (server, ann) => askAbout(server, ann, server.say(ann, "E = mc²"))],
+    ["a button", (server, ann) => press(server, ann, server.say(ann, "Hello"), `aparte:new:${ann.id}`)],
+    ["a choice of agents", (server, ann) => type(server, ann, "o")],
+  ])("log that Discord no longer takes an answer to %s", async (_, interact) => {
     const server = await startServer();
     let error: (...entry: unknown[]) => void = () => {};
     const logged = new Promise<unknown[]>((resolve) => {
@@ -251,7 +296,7 @@ describe("discord's commands", () => {
     });
     await startBot(server, { discord, mapper: { logger: { info() {}, warn() {}, error } } });
     server.fail({ method: "POST", path: /^\/interactions\//, status: 404, code: 10_062 });
-    use(server, server.person("ann"), "new");
+    interact(server, server.person("ann"));
     expect(await logged).toEqual([
       "a command could not be answered",
       expect.objectContaining({ code: 10_062 }),
@@ -279,15 +324,7 @@ describe("discord's commands", () => {
     const server = await startServer();
     await startBot(server, { discord });
     const target = server.say(server.person("bob"), "E = mc²");
-    const asked = server.interact(server.person("ann"), {
-      data: {
-        id: "1",
-        name: "Ask about this",
-        type: 3,
-        target_id: target,
-        resolved: { messages: { [target]: server.messagePayload(target) } },
-      },
-    });
+    const asked = askAbout(server, server.person("ann"), target);
     const answer = await told(server, asked, 'You say "bob wrote:\n> E = mc²" after nothing.');
     expect(answer.flags & ephemeral).toBe(ephemeral);
   });
@@ -347,6 +384,33 @@ describe("discord's commands", () => {
     );
   });
 
+  it.each([
+    ["in private", { private: true }, {}],
+    ["where only the person has installed the app", {}, { foreignGuild: "777" }],
+  ])("answer at length in messages alone, %s, where Discord takes no file", async (_, how, where) => {
+    const server = await startServer();
+    const text = Array.from({ length: 800 }, (_word, at) => `word${String(at).padStart(4, "0")}`).join(" ");
+    await startBot(server, { discord, answer: ended({ type: "message", text }) });
+    server.faultOf = ({ method, path, files }) =>
+      files.length > 0 ? { method, path: new RegExp(path), status: 413, code: 40_005 } : undefined;
+    use(server, server.person("ann"), "ask", { question: "?", ...how }, where);
+    const shown = () => server.shown().filter(({ content }) => content !== "");
+    await server.until(
+      () =>
+        shown()
+          .map(({ content }) => content)
+          .join(" ") === text,
+    );
+    expect(shown()).toHaveLength(4);
+    const flags = "private" in how ? [ephemeral, ephemeral | 4] : [0, 4];
+    for (const message of shown()) {
+      expect(flags).toContain(message.flags);
+      expect(message.pings).toEqual([]);
+    }
+    // Buttons stand below the last one.
+    expect(shown().map((message) => buttonsOf(message).size)).toEqual([0, 0, 0, 1]);
+  });
+
   it("end well when the answer takes longer than Discord waits", async () => {
     const server = await startServer();
     await startBot(server, { discord, answer: ended({ type: "message", text: "At last." }) });
@@ -398,7 +462,10 @@ describe("discord's buttons", () => {
     speech.say("one ");
     await server.next("POST", posts);
     const [message] = server.shown();
-    const stop = buttonsOf(message ?? {}).get("Stop") ?? "";
+    const stop = `aparte:stop:${ann.id}`;
+    expect(message?.components).toEqual([
+      { type: 1, components: [{ type: 2, style: 4, label: "Stop", custom_id: stop }] },
+    ]);
     await told(server, press(server, bob, message?.id ?? "", stop), /^That is not yours/);
     const pressed = press(server, ann, message?.id ?? "", stop);
     await server.until(() => buttonsOf(message ?? {}).has("New conversation"));
@@ -505,7 +572,22 @@ describe("discord's buttons", () => {
     const id = server.say(ann, `${mention(server)} one`);
     const message = await server.until(() => server.shown().find((one) => buttonsOf(one).has("Why?")));
     expect(message.content).toBe("Here.");
-    expect([...buttonsOf(message).keys()]).toEqual(["And then?", "Why?", "New conversation"]);
+    const button = (style: number, label: string, custom_id: string) => ({
+      type: 2,
+      style,
+      label,
+      custom_id,
+    });
+    expect(message.components).toEqual([
+      {
+        type: 1,
+        components: [
+          button(1, "And then?", `aparte:ask:${ann.id}:0`),
+          button(1, "Why?", `aparte:ask:${ann.id}:1`),
+        ],
+      },
+      { type: 1, components: [button(2, "New conversation", `aparte:new:${ann.id}`)] },
+    ]);
     const why = press(server, ann, message.id, buttonsOf(message).get("Why?") ?? "");
     await told(server, why, 'You say "Why?" after one.');
     const anew = press(server, ann, message.id, buttonsOf(message).get("New conversation") ?? "");
