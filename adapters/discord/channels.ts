@@ -44,7 +44,7 @@ export class Channels {
         const now = performance.now();
         const at = Math.max(now, channel.nextEdit);
         channel.nextEdit = at + this.#editInterval;
-        if (at > now) await new Promise((resolve) => setTimeout(resolve, at - now));
+        await new Promise((resolve) => setTimeout(resolve, at - now));
         return true;
       },
       stopTyping,

@@ -57,25 +57,35 @@ function labelBefore(text: string, end: number): string | undefined {
 
 /** Code, as Discord reads it: from a run of backticks to the next one that is as long. In time that grows with the text. */
 function codeSpans(text: string): { readonly start: number; readonly end: number }[] {
-  const runs = [...text.matchAll(/(\\*)(`+)/g)].map(({ index, 1: slashes = "", 2: ticks = "" }) => ({
+  const runs: Run[] = [...text.matchAll(/(\\*)(`+)/g)].map(({ index, 1: slashes = "", 2: ticks = "" }) => ({
     start: index + slashes.length,
     end: index + slashes.length + ticks.length,
     length: ticks.length,
     // A backslash takes the first one out, but not within code.
     opens: ticks.length - (slashes.length % 2),
   }));
-  const nextOfLength = new Map<number, number>();
-  const closers = new Array<number | undefined>(runs.length);
-  for (const [run, { length, opens }] of [...runs.entries()].reverse()) {
-    closers[run] = nextOfLength.get(opens);
-    nextOfLength.set(length, run);
+  const nextOfLength = new Map<number, Run>();
+  const closers = new Map<Run, Run | undefined>();
+  for (const run of runs.toReversed()) {
+    closers.set(run, nextOfLength.get(run.opens));
+    nextOfLength.set(run.length, run);
   }
   const spans: { start: number; end: number }[] = [];
-  for (let run = 0; run < runs.length; run += 1) {
-    const [opener, closer] = [runs[run], runs[closers[run] ?? -1]];
-    if (opener === undefined || closer === undefined) continue;
-    spans.push({ start: opener.start, end: closer.end });
-    run = closers[run] ?? run;
+  let end = 0;
+  for (const run of runs) {
+    const closer = closers.get(run);
+    if (run.start < end || closer === undefined) continue;
+    end = closer.end;
+    spans.push({ start: run.start, end });
   }
   return spans;
+}
+
+/** Backticks in a row. */
+interface Run {
+  readonly start: number;
+  readonly end: number;
+  readonly length: number;
+  /** How many of them open code. */
+  readonly opens: number;
 }
