@@ -193,6 +193,36 @@ describe("discord delivers for another process", () => {
     ]);
   });
 
+  it("into the message that the other one could not note, behind a further one of another answer", async () => {
+    const server = await startServer();
+    const bot = await startBot(server);
+    const other = question(server);
+    const others = reply({ type: "text", delta: "word ".repeat(300) });
+    const going = bot.adapter.deliver(other, others.delivery);
+    await expect.poll(() => others.posted()).toMatchObject({ posts: [expect.any(String)] });
+    const message = question(server);
+    others.log.push({ type: "message", text: "word ".repeat(500) });
+    others.log.end();
+    await going;
+    const first = reply({ type: "text", delta: "Half of" });
+    const left = bot.adapter.deliver(message, first.delivery);
+    await shows(server, "Half of");
+    first.lose();
+    first.log.push({ type: "text", delta: " it" });
+    first.log.end();
+    await expect(left).rejects.toMatchObject({ code: "lease-lost" });
+    server.forgetNonces();
+    const second = deliveryOf({ isRepeated: true });
+    second.log.push({ type: "message", text: "Half of it, and the rest." });
+    second.log.end();
+    await bot.adapter.deliver(message, second.delivery);
+    expect(server.shown().map(({ content }) => content.slice(0, 29))).toEqual([
+      "word ".repeat(6).trim(),
+      "word ".repeat(6).trim(),
+      "Half of it, and the rest.",
+    ]);
+  });
+
   it("that has died in the middle of a turn, and tells the person in the message that is there", async () => {
     const server = await startServer();
     const store = memoryStore();

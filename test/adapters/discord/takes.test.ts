@@ -1,7 +1,10 @@
-import { Options } from "discord.js";
-import { describe, expect, it } from "vitest";
+import { SessionMapper } from "aparte";
+import { discord } from "aparte/discord";
+import { Options, SnowflakeUtil } from "discord.js";
+import { describe, expect, it, vi } from "vitest";
 import type { DiscordServer, SendOptions } from "../../fakes/discord-server.ts";
-import { mention, settled, shows, startBot, startServer } from "./bot.ts";
+import { backend, remembering } from "../agent.ts";
+import { endings, mention, secret, settled, shows, startBot, startServer } from "./bot.ts";
 
 describe("discord says of its own accord", () => {
   it("what the application sends, in the person's place, once each and after the answer", async () => {
@@ -26,6 +29,21 @@ describe("discord says of its own accord", () => {
       "And another one.",
     ]);
     expect(bot.log).toEqual([]);
+  });
+
+  it("what the application sends under a name of its own each time, of the time when it is sent", () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: 1_800_000_000_000 });
+    endings.push(() => vi.useRealTimers());
+    const mapper = new SessionMapper({ agents: { helper: backend(remembering) }, secret });
+    endings.push(() => mapper.close());
+    const place = { platform: "discord", user: "1", channel: "2" };
+    const addresses = Array.from(
+      { length: 10 },
+      () => discord(mapper).address(place) as { messageId: string },
+    );
+    expect(new Set(addresses.map(({ messageId }) => messageId)).size).toBe(10);
+    for (const { messageId } of addresses)
+      expect(SnowflakeUtil.timestampFrom(messageId)).toBe(1_800_000_000_000);
   });
 });
 
