@@ -208,7 +208,7 @@ async function deliver(
   leave: () => void,
 ): Promise<Response> {
   try {
-    if (wantsWhole(request)) return await wholeReply(id, kept, request.signal, leave);
+    if (wantsWhole(request)) return await wholeReply(id, kept, request.signal);
     const position = readPosition(request, kept);
     if (kept.hasEnded && position === kept.events.length) {
       leave();
@@ -227,14 +227,8 @@ function wantsWhole(request: Request): boolean {
   return accept.includes("application/json") && !accept.includes("text/event-stream");
 }
 
-async function wholeReply(
-  id: string,
-  kept: KeptReply,
-  signal: AbortSignal,
-  leave: () => void,
-): Promise<Response> {
+async function wholeReply(id: string, kept: KeptReply, signal: AbortSignal): Promise<Response> {
   await Promise.race([kept.ended, aborted(signal)]);
-  leave();
   if (!kept.hasEnded) return new Response(null, { status: 499 }); // Nobody is there to read it.
   if (kept.failure !== undefined) throw kept.failure;
   const events = kept.events.flatMap(({ name, data }) =>

@@ -72,7 +72,6 @@ export class KeptReply {
 
   /** Stops the turn, at the service too. */
   cancel(): void {
-    this.#cancelGrace?.();
     this.#reply.cancel();
   }
 

@@ -111,7 +111,5 @@ function wholeNumber(options: WebOptions, name: keyof WebOptions, fallback: numb
 }
 
 function isOrigin(value: unknown): boolean {
-  return (
-    typeof value === "string" && URL.canParse(value) && new URL(value).origin === value && value !== "null"
-  );
+  return typeof value === "string" && URL.canParse(value) && new URL(value).origin === value;
 }

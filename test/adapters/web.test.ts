@@ -136,6 +136,8 @@ describe("web", () => {
     expect(draftOf(events)).toBe(answerOf(events));
     expect(events.at(-1)).toMatchObject({ name: "done" });
     expect(new Set(events.map(({ id }) => id)).size).toBe(events.length);
+    // It has never been silent for long.
+    expect(await (await post(server, { id: newId(), text: "hello" })).text()).not.toContain("alive");
   });
 
   it("answers whole where JSON is wanted", async () => {
@@ -149,6 +151,11 @@ describe("web", () => {
       type: "suggestions",
       items: expect.arrayContaining(["What is my name?"]),
     });
+    const types = body.events.map((event) => ("type" in event ? event.type : undefined));
+    expect(types).toContain("message");
+    // Neither its pieces nor its end: the answer is whole.
+    expect(types).not.toContain("text");
+    expect(types).not.toContain(undefined);
   });
 
   it("keeps two people apart, whatever the body claims", async () => {
@@ -205,6 +212,30 @@ describe("web", () => {
     expect((await json(response)).text).toContain('You sent: "note.txt"');
   });
 
+  it("hands in files as they are, with the type and the name that they have", async () => {
+    const mapper = newMapper();
+    let files: unknown;
+    mapper.use((turn) => {
+      files = turn.message.files;
+      return turn.say("taken");
+    });
+    const server = await start({}, mapper);
+    const form = new FormData();
+    for (const [name, value] of [
+      ["id", newId()],
+      ["agent", "helper"],
+    ] as const)
+      form.set(name, value);
+    form.append("files", new File([new Uint8Array([0, 255])], "a.bin", { type: "image/png" }));
+    form.append("files", new File(["x"], "plain"));
+    const headers = { "x-user": "ada", "x-aparte": "1", accept: "application/json" };
+    expect((await fetch(server.url, { method: "POST", headers, body: form })).status).toBe(200);
+    expect(files).toEqual([
+      { name: "a.bin", type: "image/png", data: new Uint8Array([0, 255]) },
+      { name: "plain", type: "application/octet-stream", data: new Uint8Array([120]) },
+    ]);
+  });
+
   it("names the field that is wrong", async () => {
     const server = await start();
     const cases: [object, string][] = [
@@ -215,6 +246,12 @@ describe("web", () => {
       [{ id: newId() }, "text"],
       [{ id: newId(), text: "  " }, "text"],
       [{ id: newId(), text: "x", agent: "nobody" }, "agent"],
+      ...["id", "agent", "channel", "thread"].flatMap((name): [object, string][] =>
+        ["", 7, null, "x".repeat(257)].map((value) => [{ id: newId(), text: "x", [name]: value }, name]),
+      ),
+      [{ id: newId(), text: 7 }, "text"],
+      [{ id: newId(), text: "x", ["y".repeat(65)]: "" }, "y".repeat(64)],
+      ["text" as never, "body"],
       [[], "body"],
     ];
     for (const [body, field] of cases) {
@@ -230,6 +267,8 @@ describe("web", () => {
     expect(broken.status).toBe(400);
     expect(await errorOf(broken)).toMatchObject({ field: "body" });
     expect((await again(server, "")).status).toBe(400);
+    expect(await errorOf(await again(server, "x".repeat(257)))).toMatchObject({ field: "id" });
+    expect((await post(server, { id: "x".repeat(256), text: "hello" }, whole)).status).toBe(200);
     expect((await again(server, "unheard-of")).status).toBe(404);
     expect((await again(server, "x", {}, "PUT")).status).toBe(405);
   });
@@ -335,7 +374,17 @@ describe("web", () => {
     const say = (channel: string, text = "hello") =>
       post(server, { id: newId(), text, channel, thread: "1" }, whole);
     expect((await say("of-ada")).status).toBe(200);
-    expect((await say("of-ben")).status).toBe(403);
+    const other = await say("of-ben");
+    expect(other.status).toBe(403);
+    expect(await errorOf(other)).toMatchObject({
+      ...{ code: "forbidden", message: expect.stringMatching(/^\p{Lu}.+\.$/u) },
+    });
+    const slow = await start({ authorize: async (named) => authorize(named) }, newMapper({ scope }));
+    for (const [channel, status] of [
+      ["of-ada", 200],
+      ["of-ben", 403],
+    ] as const)
+      expect((await post(slow, { id: newId(), text: "x", channel }, whole)).status).toBe(status);
     const fixed = await start({
       authenticate: () => ({ tenant: "", user: "u", channel: "c" }),
       authorize: () => true,
@@ -517,7 +566,15 @@ describe("web", () => {
     expect(fieldOf({ authenticate, graceTime: "5s" })).toBe("graceTime");
     expect(fieldOf({ authenticate, maxReplies: 0 })).toBe("maxReplies");
     expect(fieldOf({ authenticate, origins: ["*"] })).toBe("origins");
-    expect(fieldOf({ authenticate, origins: ["https://app.example/"] })).toBe("origins");
+    for (const origin of [
+      "https://app.example/",
+      "null",
+      "file:///",
+      "app.example",
+      7,
+      "https://App.example",
+    ])
+      expect(fieldOf({ authenticate, origins: [origin] }), `${origin}`).toBe("origins");
     expect(fieldOf({ authenticate, platform: "" })).toBe("platform");
     expect(fieldOf({ authenticate, authorize: true })).toBe("authorize");
     expect(fieldOf({ authenticate, keepTime: 2 ** 31 })).toBe("keepTime");
@@ -580,6 +637,29 @@ describe("web, leaving and coming back", () => {
     expect(next.text).toContain('You said: "hello"');
     const rest = await read(await again(server, message.id));
     expect(rest.map(({ data }) => data.code)).toContain("stopped");
+  });
+
+  it("has no timer that keeps the process alive, and none once the turn has ended that a client left", async () => {
+    const graceTime = 123_457;
+    const set = vi.spyOn(globalThis, "setTimeout");
+    const clear = vi.spyOn(globalThis, "clearTimeout");
+    try {
+      const server = await start({ graceTime });
+      const ended = emulator.once("chat-ended");
+      await read(await post(server, { id: newId(), text: "slow: 20 one two three four" }), isDraft);
+      const timers = () =>
+        set.mock.results
+          .filter((_, index) => set.mock.calls[index]?.[1] === graceTime)
+          .map(({ value }) => value);
+      await expect.poll(timers).toHaveLength(1);
+      const [timer] = timers();
+      expect(timer.hasRef()).toBe(false);
+      await ended;
+      await expect.poll(() => clear.mock.calls.flat()).toContain(timer);
+    } finally {
+      set.mockRestore();
+      clear.mockRestore();
+    }
   });
 
   it("stops the turn of a client that leaves while it waits for JSON", async () => {

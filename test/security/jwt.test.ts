@@ -76,8 +76,25 @@ describe("jwtSpeaker", () => {
     const { ask, turns } = await guarded(jwtSpeaker({ secret, audience, issuer, cookie: "session" }));
     expect(await ask(await sign(bytes))).toBe(200);
     expect(await ask(undefined, { cookie: `a=b; session=${await sign(bytes)}; c=d` })).toBe(200);
-    expect(turns()).toBe(2);
+    expect(await ask(undefined, { cookie: `=x;session = ${await sign(bytes)} ; session=x` })).toBe(200);
+    for (const name of ["sessions", "xsession", "Session", ""])
+      expect(await ask(undefined, { cookie: `${name}=${await sign(bytes)}` }), name).toBe(401);
+    // Where both are there, the header counts.
+    expect(await ask("a.b.c", { cookie: `session=${await sign(bytes)}` })).toBe(401);
+    expect(turns()).toBe(3);
   });
+
+  it.each(["HS256", "HS384", "HS512"])(
+    "takes %s with a secret where that is asked for, and no other",
+    async (alg) => {
+      const long = "a shared secret of the host application, as long as the longest hash that is used";
+      const { ask } = await guarded(jwtSpeaker({ secret: long, audience, algorithms: [alg] }));
+      for (const each of ["HS256", "HS384", "HS512"])
+        expect(await ask(await sign(new TextEncoder().encode(long), { alg: each }))).toBe(
+          each === alg ? 200 : 401,
+        );
+    },
+  );
 
   it("takes the tokens of each issuer and for each audience that is listed, and no others", async () => {
     const listed = { audience: [audience, "second"], issuer: [issuer, "https://second.example"] };
@@ -127,7 +144,15 @@ describe("jwtSpeaker", () => {
     const { ask, turns } = await guarded(jwtSpeaker({ secret, audience, issuer }));
     const token = await sign(bytes);
     expect(await ask(undefined, { authorization: `bearer  ${token} ` })).toBe(200);
-    for (const authorization of [`Bearer ${token} more`, `Basic ${token}`, token, "Bearer ", ""]) {
+    for (const authorization of [
+      `Bearer ${token} more`,
+      `Basic ${token}`,
+      `XBearer ${token}`,
+      `Bearer${token}`,
+      token,
+      "Bearer ",
+      "",
+    ]) {
       expect(await ask(undefined, { authorization })).toBe(401);
     }
     for (const sub of ["", 7, undefined]) expect(await ask(await sign(bytes, { sub }))).toBe(401);
@@ -178,7 +203,12 @@ describe("jwtSpeaker", () => {
   });
 
   it("keeps a JWKS while its server is away, asks that server seldom, and for a day at most", async () => {
-    let answer = async () => Response.json({ keys: [{ ...(await exportJWK(rsa.publicKey)), kid: "k1" }] });
+    const keys = [
+      { ...(await exportJWK(rsa.publicKey)), kid: "k1" },
+      // Two that go with a token which names none.
+      ...(await Promise.all(["RS256", "PS256"].map(async () => exportJWK(otherRsa.publicKey)))),
+    ];
+    let answer = async () => Response.json({ keys });
     let fetches = 0;
     const jwks = await listen(async () => {
       fetches += 1;
@@ -192,6 +222,7 @@ describe("jwtSpeaker", () => {
     const ada = { tenant: "", user: "ada" };
     vi.useFakeTimers({ toFake: ["Date"] });
     try {
+      const fetchedAt = Date.now();
       expect(await ask()).toEqual(ada);
       answer = async () => new Response("down", { status: 500 });
       vi.setSystemTime(Date.now() + 3_600_000);
@@ -202,10 +233,24 @@ describe("jwtSpeaker", () => {
         alg: "RS256",
         kid: "k2",
       });
-      await expect(ask(await unknown.setExpirationTime("9d").sign(rsa.privateKey))).rejects.toThrow("JWKS");
+      await expect(ask(await unknown.setExpirationTime("9d").sign(rsa.privateKey))).rejects.toMatchObject({
+        ...{ message: expect.stringContaining("JWKS"), cause: { code: "ERR_JWKS_NO_MATCHING_KEY" } },
+      });
+      expect(await ask(await sign(otherRsa.privateKey, { alg: "RS256" }))).toBeUndefined();
       expect(await ask(await sign(otherRsa.privateKey, { alg: "RS256", kid: "k1" }))).toBeUndefined();
-      vi.setSystemTime(Date.now() + 24 * 3_600_000);
+      vi.setSystemTime(fetchedAt + 24 * 3_600_000);
+      expect(await ask()).toEqual(ada);
+      vi.setSystemTime(fetchedAt + 24 * 3_600_000 + 1);
       await expect(ask()).rejects.toThrow("JWKS");
+      // It is asked again after a while, whatever it says with a status other than 200.
+      answer = async () => Response.json({ keys }, { status: 404 });
+      vi.setSystemTime(Date.now() + 30_000);
+      await expect(ask()).rejects.toThrow("JWKS");
+      answer = async () => Response.json({ keys });
+      vi.setSystemTime(Date.now() + 29_999);
+      await expect(ask()).rejects.toThrow("JWKS");
+      vi.setSystemTime(Date.now() + 1);
+      expect(await ask()).toEqual(ada);
     } finally {
       vi.useRealTimers();
     }
@@ -249,7 +294,8 @@ describe("jwtSpeaker", () => {
       const options = { key: rsa.publicKey, audience, algorithms: [name] };
       expect(fieldOf(options)).toBe("jwtSpeaker.algorithms");
     }
-    expect(fieldOf({ jwksUrl: "ftp://x", audience })).toBe("jwtSpeaker.jwksUrl");
+    for (const jwksUrl of ["ftp://x", "shttp://x", "httpx://x"])
+      expect(fieldOf({ jwksUrl, audience })).toBe("jwtSpeaker.jwksUrl");
     expect(() => jwtSpeaker({ jwksUrl: "x", audience })).toThrow("must be an http(s) URL");
     expect(() => jwtSpeaker({ key: "pem" as never, audience })).toThrow("a CryptoKey, a KeyObject or a JWK");
     expect(fieldOf({ key: null, audience })).toBe("jwtSpeaker.key");
