@@ -38,7 +38,9 @@ export interface Program {
  */
 export async function startProgram(settings: ProgramSettings): Promise<Program> {
   const closers: (() => Promise<unknown>)[] = [];
+  let isClosing = false;
   const close = async () => {
+    isClosing = true;
     // In the opposite order of the start: first the messages stop, then the turns end, then the agent goes.
     for (const step of closers.splice(0).reverse()) {
       await step().catch((error) => consoleLogger.warn("something did not close", describeError(error)));
@@ -85,7 +87,8 @@ export async function startProgram(settings: ProgramSettings): Promise<Program> 
     const page = hasPage
       ? playground(mapper, { token, anyHost: !isPrivate, agents: names, store })
       : undefined;
-    const server = await listen(settings, { bots, store, page });
+    const isReady = async () => !isClosing && (await answers(store));
+    const server = await listen(settings, { bots, isReady, page });
     stopServer = server.stop;
     const pageUrl = hasPage ? `${server.url}/?token=${token}` : undefined;
     const facts = [
@@ -147,15 +150,14 @@ function isLoopback(host: string): boolean {
 
 interface Served {
   readonly bots: readonly RunningBot[];
-  readonly store: Store;
+  readonly isReady: () => Promise<boolean>;
   readonly page: ((request: Request) => Promise<Response>) | undefined;
 }
 
 async function listen(
   settings: ProgramSettings,
-  { bots, store, page }: Served,
+  { bots, isReady, page }: Served,
 ): Promise<{ readonly url: string; readonly stop: () => Promise<void> }> {
-  let isStopping = false;
   const status = () => ({ status: "ok", platforms: bots.map(({ platform }) => platform) });
   const server = serve({
     hostname: settings.host,
@@ -167,8 +169,9 @@ async function listen(
       const { pathname } = new URL(request.url);
       if (pathname === "/healthz") return Response.json(status());
       if (pathname === "/readyz") {
-        const isReady = !isStopping && (await answers(store));
-        return Response.json(isReady ? status() : { status: "not ready" }, { status: isReady ? 200 : 503 });
+        return (await isReady())
+          ? Response.json(status())
+          : Response.json({ status: "not ready" }, { status: 503 });
       }
       return page?.(request) ?? new Response("Not found", { status: 404 });
     },
@@ -190,7 +193,6 @@ async function listen(
   return {
     url,
     async stop() {
-      isStopping = true;
       const timer = setTimeout(() => void server.close(true), lastBytesTimeout);
       await server.close();
       clearTimeout(timer);
