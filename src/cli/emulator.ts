@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -112,9 +112,9 @@ async function writeKey(
 ): Promise<{ file: string; remove: () => Promise<void> }> {
   const folder = persist === undefined ? await mkdtemp(join(tmpdir(), "aparte-emulator-")) : undefined;
   const file = folder === undefined ? `${persist}.private-key.pem` : join(folder, "private-key.pem");
+  // The mode counts only for a new file.
+  await rm(file, { force: true });
   await writeFile(file, privateKey, { mode: 0o600 });
-  // The mode above counts only for a new file.
-  await chmod(file, 0o600);
   return {
     file,
     remove: async () => {

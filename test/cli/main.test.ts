@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { type CozeEmulator, startCozeEmulator } from "aparte/testing";
@@ -201,6 +201,8 @@ describe("aparte rekey", () => {
     const rekey = aparte(["rekey"], { ...own, APARTE_SECRET: fresh, APARTE_OTHER_SECRETS: old });
     expect(await rekey.ended, rekey.err()).toBe(0);
     expect(rekey.out()).toMatch(/from now on: 1\n/);
+    // It has left the store, in which nothing waits to be moved.
+    expect(statSync(join(folder, ".aparte/aparte.db-wal"), { throwIfNoEntry: false })?.size ?? 0).toBe(0);
     const after = aparte([], { ...own, APARTE_SECRET: fresh });
     expect(await say(after, "what is my name?")).toContain("Ada");
   });

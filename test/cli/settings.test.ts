@@ -34,7 +34,7 @@ const slack = { SLACK_BOT_TOKEN: "xoxb-1", SLACK_APP_TOKEN: "xapp-1" };
 
 describe("The program's settings", () => {
   it("are complete with nothing set", () => {
-    expect(readSettings({})).toEqual({
+    expect(readSettings({})).toStrictEqual({
       port: 3000,
       host: "127.0.0.1",
       folder: ".aparte",
@@ -58,7 +58,7 @@ describe("The program's settings", () => {
         DISCORD_API_URL: "https://discord.example",
       },
     });
-    expect(settings).toEqual({
+    expect(settings).toStrictEqual({
       ...{ port: 0, host: "0.0.0.0", store: "memory:", folder: "state", page: false },
       ...{ scope: "thread", overlap: "merge", secret: [secret] },
       coze: {
@@ -75,7 +75,7 @@ describe("The program's settings", () => {
 
   it("leave out what is not said, or said with blanks alone", () => {
     const settings = readSettings({ ...coze(), ...slack, DISCORD_TOKEN: "a.b.c", COZE_QPS: " ", HOST: "" });
-    expect(settings).toEqual({
+    expect(settings).toStrictEqual({
       ...{
         port: 3000,
         host: "127.0.0.1",

@@ -42,6 +42,7 @@ it("One program serves agents of three services; people switch, and keep a conve
     }),
   );
   endings.push(() => program.close());
+  expect(program.facts).toContain("agents: helper (coze), sonaops (sonaops), dialogflow (dialogflow-cx)");
 
   const authorization = `Bearer ${new URL(program.pageUrl ?? "").searchParams.get("token")}`;
   let count = 0;

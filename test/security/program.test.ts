@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { statusAs } from "../support/ask-as.ts";
 import { folder, say, start } from "../support/program.ts";
 
 describe("The program", () => {
@@ -10,9 +11,8 @@ describe("The program", () => {
     const local = `http://127.0.0.1:${port}`;
     expect((await fetch(`${local}/healthz`)).status).toBe(200);
     for (const path of ["/", "/people", "/history?person=Ada"]) {
-      expect((await fetch(local + path, { headers: { "x-aparte": "1", host: "localhost" } })).status).toBe(
-        404,
-      );
+      for (const host of ["localhost", `127.0.0.1:${port}`])
+        expect(await statusAs(host, local + path, { "x-aparte": "1" })).toBe(404);
     }
     expect(shut.output()).toMatch(/^page: off, since others reach this address/m);
     expect(shut.output()).toMatch(/^reachable: from wherever 0\.0\.0\.0 is: \/healthz, \/readyz$/m);
