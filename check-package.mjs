@@ -76,12 +76,44 @@ async function firstHour(tarball, version) {
   }
 }
 
+/** The package as most Botkit bots have it: by `require`, in TypeScript of those versions that are in use. */
+function fromCommonJS(tarball) {
+  const home = join(folder, "commonjs");
+  mkdirSync(home);
+  const names = ["", "/adapter", "/backend", "/coze", "/sonaops", "/dialogflow-cx", "/web", "/testing"];
+  const packages = names.map((name) => `aparte${name}`);
+  writeFileSync(join(home, "package.json"), JSON.stringify({ type: "commonjs" }));
+  const imports = packages.map((name, index) => `import * as part${index} from "${name}";`);
+  const uses = `const store: Promise<part0.Store> = part0.openStore("memory:");\nexport const parts = [store, ${packages.map((_, index) => `part${index}`)}];`;
+  writeFileSync(join(home, "bot.ts"), [...imports, uses].join("\n"));
+  npm(home, "install", ...quietly, tarball, "@types/node@20");
+  const run = (...args) => execFileSync(process.execPath, args, { cwd: home, stdio: "inherit" });
+  const calls = packages.map((name) => `if (Object.keys(require("${name}")).length === 0) throw "${name}";`);
+  run("-e", calls.join("\n"));
+  const resolutions = [
+    ["commonjs", "node"],
+    ["node16", "node16"],
+  ];
+  for (const version of ["5.4", "5.9", "7"]) {
+    npm(home, "install", ...quietly, `typescript@${version}`);
+    // TypeScript 7 knows "node" no more.
+    for (const [module, resolution] of version === "7" ? resolutions.slice(1) : resolutions) {
+      const compiled = `--module ${module} --moduleResolution ${resolution}`;
+      const options = `--strict --types node --target es2022 ${compiled}`.split(" ");
+      run("node_modules/typescript/bin/tsc", ...options, "bot.ts");
+      run("bot.js");
+      console.log(`TypeScript ${version} compiles a CommonJS package: ${compiled}`);
+    }
+  }
+}
+
 try {
   npm(process.cwd(), "run", "--silent", "build");
   const [{ filename, files }] = JSON.parse(
     npm(process.cwd(), "pack", "--json", "--pack-destination", folder),
   );
   if (!files.some(({ path }) => path === "dist/src/cli/aparte.js")) throw new Error("No code was packed.");
+  fromCommonJS(join(folder, filename));
   const wanted = process.argv.slice(2);
   for (const version of wanted.length > 0 ? wanted : [undefined])
     await firstHour(join(folder, filename), version);
