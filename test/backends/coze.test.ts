@@ -2221,7 +2221,7 @@ describe("coze chatflow", () => {
     const { turn, session } = await opened(service);
     expect(messagesOf(await all(service.ask(turn("hello"))))[0]).toContain("hello");
     expect(await service.find(session)).toBeUndefined();
-    expect(emulator.chats()).toMatchObject([{ botId: "", parameters: {} }]);
+    expect(emulator.chats()).toMatchObject([{ botId: "", userId: "ada", parameters: {} }]);
     await service.probe(session.signal);
   });
 

@@ -549,10 +549,15 @@ describe("A Coze conversation", () => {
     expect(await list("&page_size=2")).toEqual({ ids: [ids[2], ids[1]], more: true });
     expect(await list("&page_size=2&page_num=2&sort_order=ASC")).toEqual({ ids: [ids[2]], more: false });
     expect((await list("&connector_id=999")).ids).toHaveLength(1);
-    expect((await ada.json("GET", `/v1/conversations?bot_id=${emulator.botId}&page_size=51`)).code).toBe(
-      4000,
-    );
-    expect((await ada.json("GET", "/v1/conversations")).code).toBe(4000);
+    for (const [query, message] of [
+      ["&page_size=51", "Invalid parameter page_size: an integer from 1 to 50"],
+      ["&page_num=0", "Invalid parameter page_num: an integer from 1 to 1000000000"],
+      ["&sort_order=UP", "sort_order must be ASC or DESC"],
+    ]) {
+      const { code, msg } = await ada.json("GET", `/v1/conversations?bot_id=${emulator.botId}${query}`);
+      expect([code, msg]).toEqual([4000, message]);
+    }
+    expect((await ada.json("GET", "/v1/conversations")).msg).toBe("The parameter bot_id is required");
   });
 
   it("is called after its first message when it was given no name", async () => {

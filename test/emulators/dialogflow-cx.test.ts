@@ -321,6 +321,16 @@ describe("the Dialogflow CX emulator", () => {
   it("writes the key where only its owner reads it, and takes it away when it closes", async () => {
     const emulator = await startDialogflowCxEmulator({ privateKey });
     const file = await emulator.writeCredentials();
+    expect(JSON.parse(await readFile(file, "utf8"))).toEqual({
+      type: "service_account",
+      project_id: "aparte-emulator",
+      private_key_id: expect.stringMatching(/^[0-9a-f]{32}$/),
+      private_key: privateKey,
+      client_email: "aparte@aparte-emulator.iam.gserviceaccount.com",
+      client_id: "100000000000000000001",
+      token_uri: "https://oauth2.googleapis.com/token",
+      universe_domain: "googleapis.com",
+    });
     expect(JSON.parse(await readFile(file, "utf8"))).toEqual(emulator.credentials);
     expect((await stat(file)).mode & 0o777).toBe(0o600);
     await emulator.close();

@@ -175,6 +175,7 @@ describe.each(["A", "B"] as const)("SonaopsEmulator, profile %s", (profile) => {
     ["no Authorization", { headers: { authorization: null } }],
     ["another scheme", { headers: { authorization: "Basic x" } }],
     ["no user", { headers: { "x-user-id": null } }],
+    ["an empty user", { headers: { "x-user-id": "" } }],
     ["no signature", { headers: { "x-signature": null } }],
     ["a signature in capitals", { headers: { "x-signature": "A".repeat(64) } }],
     ["another secret", { secret: "another" }],

@@ -263,7 +263,6 @@ export class CozeState {
     chat.status = "failed";
     chat.endedAt = this.now();
     chat.lastError = { code: 5000, msg: "the service was restarted while this chat ran" };
-    this.saveChat(chat);
   }
 
   #indexConversation(conversation: Conversation): void {

@@ -78,7 +78,6 @@ async function answered(call: DialogflowCall, outcome: Outcome): Promise<Respons
   const write = (part: object): string => JSON.stringify(hasNumbers ? withNumbers(part) : part, undefined, 2);
   let texts: readonly string[];
   if (entry.call === "detectIntent") {
-    if (outcome.fault === "hang") await aborted(AbortSignal.any([call.closing, request.signal]));
     texts = [write(outcome.parts.at(-1) ?? {})];
   } else {
     const { midway } = fault;
