@@ -21,7 +21,15 @@ for (const stream of [true, false]) {
       async start(deadlineMs) {
         const emulator = await startCozeEmulator({ privateKey });
         const { appId, keyId, botId, baseURL } = emulator;
+        // Events and characters are torn all the while, behind what goes wrong on purpose.
+        const tear = () => emulator.fail({ pieces: 211, unterminated: true, times: Number.POSITIVE_INFINITY });
+        let torn = tear();
         let faults: { lift(): void }[] = [];
+        const fail = (fault: Parameters<typeof emulator.fail>[0]): void => {
+          torn.lift();
+          faults.push(emulator.fail(fault));
+          torn = tear();
+        };
         return {
           backend: coze({
             ...{ appId, keyId, privateKey, botId, baseURL, stream, pollInterval: 20, retryDelay: 1 },
@@ -32,10 +40,10 @@ for (const stream of [true, false]) {
           begun: () => emulator.once("chat"),
           opened: () => emulator.conversations().length,
           lose: (id) => void emulator.deleteConversation(id),
-          cutNext: () => faults.push(emulator.fail({ method: "POST", path: "/v3/chat", cut: 3 })),
-          refuse: () => faults.push(emulator.fail({ path: "/v3/*", status: 401, code: 4100, times: 100 })),
-          limit: () => faults.push(emulator.fail({ path: "/v3/*", code: 4020, times: 100 })),
-          hangNext: () => faults.push(emulator.fail({ path: "/v3/*", hang: true, times: 100 })),
+          cutNext: () => fail({ method: "POST", path: "/v3/chat", cut: 3 }),
+          refuse: () => fail({ path: "/v3/*", status: 401, code: 4100, times: 100 }),
+          limit: () => fail({ path: "/v3/*", code: 4020, times: 100 }),
+          hangNext: () => fail({ path: "/v3/*", hang: true, times: 100 }),
           accept() {
             for (const fault of faults) fault.lift();
             faults = [];

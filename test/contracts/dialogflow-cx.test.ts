@@ -16,7 +16,16 @@ for (const stream of [true, false]) {
         const emulator = await startDialogflowCxEmulator({ maxTextLength: 100_000 });
         const { agent, credentials, baseURL } = emulator;
         const call = stream ? "serverStreamingDetectIntent" : "detectIntent";
+        // Events and characters are torn all the while, behind what goes wrong on purpose.
+        const tear = () =>
+          emulator.fail({ pieces: 211, contentType: "text/plain", times: Number.POSITIVE_INFINITY });
+        let torn = tear();
         let faults: { lift(): void }[] = [];
+        const fail = (fault: Parameters<typeof emulator.fail>[0]): void => {
+          torn.lift();
+          faults.push(emulator.fail(fault));
+          torn = tear();
+        };
         return {
           backend: dialogflowCx({
             ...{ agent, credentials, baseURL, stream, maxTextLength: 100_000 },
@@ -26,10 +35,10 @@ for (const stream of [true, false]) {
           begun: () => emulator.nextTurn(),
           opened: () => emulator.sessions().length,
           lose: () => {},
-          cutNext: () => faults.push(emulator.fail({ call, endAt: 60 })),
-          refuse: () => faults.push(emulator.fail({ call, status: "UNAUTHENTICATED", times: 100 })),
-          limit: () => faults.push(emulator.fail({ call, status: "RESOURCE_EXHAUSTED", times: 100 })),
-          hangNext: () => faults.push(emulator.fail({ call, hang: true, times: 100 })),
+          cutNext: () => fail({ call, endAt: 60 }),
+          refuse: () => fail({ call, status: "UNAUTHENTICATED", times: 100 }),
+          limit: () => fail({ call, status: "RESOURCE_EXHAUSTED", times: 100 }),
+          hangNext: () => fail({ call, hang: true, times: 100 }),
           accept() {
             for (const fault of faults) fault.lift();
             faults = [];

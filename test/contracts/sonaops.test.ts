@@ -15,7 +15,15 @@ for (const profile of ["A", "B"] as const) {
         const emulator = await startSonaopsEmulator({ profile });
         const { apiKey, apiSecret, agentId, baseURL } = emulator;
         const path = "/v1/chat/stream";
+        // Events and characters are torn all the while, behind what goes wrong on purpose.
+        const tear = () => emulator.fail({ pieces: 211, unterminated: true, times: Number.POSITIVE_INFINITY });
+        let torn = tear();
         let faults: { lift(): void }[] = [];
+        const fail = (fault: Parameters<typeof emulator.fail>[0]): void => {
+          torn.lift();
+          faults.push(emulator.fail(fault));
+          torn = tear();
+        };
         return {
           backend: sonaops({
             ...{ apiKey, apiSecret, agentId, baseURL, profile },
@@ -25,10 +33,10 @@ for (const profile of ["A", "B"] as const) {
           begun: () => emulator.nextTurn(),
           opened: () => emulator.conversationsOpened,
           lose: (conversationId) => emulator.deleteConversation(conversationId),
-          cutNext: () => faults.push(emulator.fail({ path, cut: "in-answer" })),
-          refuse: () => faults.push(emulator.fail({ path, refuse: "unauthorized", times: 100 })),
-          limit: () => faults.push(emulator.fail({ path, refuse: "rate-limit", times: 100 })),
-          hangNext: () => faults.push(emulator.fail({ path, hang: true })),
+          cutNext: () => fail({ path, cut: "in-answer" }),
+          refuse: () => fail({ path, refuse: "unauthorized", times: 100 }),
+          limit: () => fail({ path, refuse: "rate-limit", times: 100 }),
+          hangNext: () => fail({ path, hang: true }),
           accept() {
             for (const fault of faults) fault.lift();
             faults = [];
