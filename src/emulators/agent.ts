@@ -15,6 +15,8 @@ export interface Attachment {
 export interface AgentTurn extends Said {
   /** What the person said before in this section of the conversation, oldest first. */
   readonly before: readonly string[];
+  /** What the application told it about the person. */
+  readonly variables?: Readonly<Record<string, string>>;
 }
 
 /** One thing the agent does. */
@@ -61,7 +63,7 @@ const filesOfAnswer = [
  *
  * It remembers what its conversation told it and nothing else, so that memory and isolation can be seen:
  * - `my name is Ada`, `I am called Ada`, `ich heiße Ada`, `我叫小明`, then `what is my name?`
- * - `remember that the code is 42`, then `what did I tell you?`
+ * - `remember that the code is 42`, then `what did I tell you?`, which tells what the application said of the person, too
  * - `help` lists all this; anything else is repeated: `Turn 3. You said: "…". Before that you told me: "a", "b".`
  *
  * Who sends sound hears the answer. And it does on request what real agents do now and then (anywhere in the text unless noted):
@@ -159,7 +161,10 @@ function answerTo(turn: AgentTurn): string {
     return `Turn ${number}. ${name === undefined ? "You have not told me your name." : `Your name is ${name}.`}`;
   }
   if (asksMemory(turn.text)) {
-    return `Turn ${number}. ${told === "" ? "You have not told me anything yet." : `You told me: ${told}.`}`;
+    const given = Object.entries(turn.variables ?? {}).map(
+      ([key, value]) => ` I was given: ${key}=${value}.`,
+    );
+    return `Turn ${number}. ${told === "" ? "You have not told me anything yet." : `You told me: ${told}.`}${given.join("")}`;
   }
   const parts = [`Turn ${number}.`];
   if (turn.text !== "") parts.push(`You said: ${quoted(turn.text)}.`);

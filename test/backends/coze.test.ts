@@ -1141,10 +1141,11 @@ describe.each([{ stream: true }, { stream: false }])("coze chat, stream: $stream
       extra: { enable_card: true, bot_id: "1" },
     };
     const { service, turn } = await opened(backend({ stream, fetch: watching, ...options }));
-    await all(service.ask(turn("hello")));
+    const answers = messagesOf(await all(service.ask(turn("what do you know?"))));
+    expect(answers).toEqual(["Turn 1. You have not told me anything yet. I was given: who=ada."]);
     expect(bodies[0]).toMatchObject({
       custom_variables: { who: "ada" },
-      parameters: { length: 5 },
+      parameters: { length: 17 },
       enable_card: true,
       bot_id: emulator.botId,
     });

@@ -94,7 +94,10 @@ it.each(Object.keys(services))(
           const answer = await mapper
             .handle({ platform: "p", tenant: "t", user: `u${user}`, id: `${user}-${turn}`, text })
             .text();
-          count(answer.includes(text) ? "answered" : `other: ${answer}`);
+          // Whole, once, and nothing beside it.
+          const whole = new RegExp(`^Turn \\d+\\. You said: "${text}"\\.( Before that you told me: .*\\.)?$`);
+          expect(answer).toMatch(whole);
+          count("answered");
         } catch (error) {
           if (!(error instanceof AparteError)) throw error;
           expect(error.say).toMatch(/ref [A-Z0-9]{8}/);

@@ -31,6 +31,13 @@ describe("The emulators' agent", () => {
     expect(saysTo(text, before)).toEqual([answer]);
   });
 
+  it("tells what the application said of the person", () => {
+    const asked = { text: "what do you know?", attachments: [], variables: { plan: "pro", who: "ada" } };
+    expect(planAnswer({ ...asked, before: ["a"] }).steps).toEqual([
+      { type: "answer", text: 'Turn 2. You told me: "a". I was given: plan=pro. I was given: who=ada.' },
+    ]);
+  });
+
   it("repeats at most 200 characters of a message, as people count them, and the last 50 messages", () => {
     expect(saysTo("😀".repeat(200))).toEqual([`Turn 1. You said: "${"😀".repeat(200)}".`]);
     expect(saysTo("😀".repeat(201))).toEqual([`Turn 1. You said: "${"😀".repeat(200)}…".`]);

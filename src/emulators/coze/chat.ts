@@ -73,7 +73,10 @@ export function chatRoutes({
       .filter((message) => message.role === "user" && message !== query)
       .map((message) => saidIn(message, state).text);
     const stopped = asked.isWorkflow ? stoppedIn(known) : undefined;
-    const plan = planned(call, stopped?.plan ?? planAnswer({ ...said, before }));
+    const plan = planned(
+      call,
+      stopped?.plan ?? planAnswer({ ...said, before, variables: asked.customVariables }),
+    );
     const conversation = known ?? createConversation(service, identity, { botId: asked.botId });
     if (known === undefined) service.onConversation(conversation);
     const chat = begin(conversation, asked, wordsOf(said.text).length + before.length, {
