@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { type AgentTurn, answer } from "../../../src/emulators/dialogflow-cx/agent.ts";
 import { readQuery } from "../../../src/emulators/dialogflow-cx/query.ts";
 import { Refusal } from "../../../src/emulators/dialogflow-cx/refusal.ts";
+import { DialogflowCxService } from "../../../src/emulators/dialogflow-cx/service.ts";
 
 const asked = (input: object, more: Partial<AgentTurn> = {}, queryParams: object = {}) =>
   answer({
@@ -145,15 +146,16 @@ describe("Dialogflow's emulated agent", () => {
   });
 });
 
+const refusal = (read: () => unknown): unknown => {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    return [error.status, error.message];
+  }
+};
+
 describe("Dialogflow's requests", () => {
-  const refusal = (read: () => unknown): unknown => {
-    try {
-      return read();
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-      return [error.status, error.message];
-    }
-  };
   const body = (queryInput: object, queryParams?: object) => ({ queryInput, queryParams });
   const hello = { text: { text: "hi" }, languageCode: "en" };
 
@@ -234,5 +236,88 @@ describe("Dialogflow's requests", () => {
       "UNIMPLEMENTED",
       "The emulator's agent understands no audio.",
     ]);
+  });
+});
+
+describe("Dialogflow's sessions", () => {
+  const settings = {
+    project: "P",
+    location: "global",
+    agentId: "A",
+    maxTextLength: 10,
+    port: 0,
+    now: Date.now,
+  };
+  const service = new DialogflowCxService(settings, () => 0);
+  const agent = "projects/P/locations/global/agents/A";
+
+  it("are named by project, location, agent, environment and a part of their own", () => {
+    const name = `${agent}/sessions/s 1`;
+    const found = { name, sessionId: "s 1", environment: undefined };
+    expect(service.findSession(`${agent}/sessions/s%201`)).toEqual(found);
+    const production = `${agent}/environments/production/sessions/s`;
+    expect(service.findSession(production)).toEqual({
+      name: production,
+      sessionId: "s",
+      environment: "production",
+    });
+    expect(service.findSession(`${agent}/sessions/${"x".repeat(36)}`).sessionId).toHaveLength(36);
+  });
+
+  it.each([
+    [`${agent}/sessions/`, "INVALID_ARGUMENT", "Resource name does not match a session of an agent."],
+    [`x/${agent}/sessions/s`, "INVALID_ARGUMENT", "Resource name does not match a session of an agent."],
+    [`${agent}/sessions/s/x`, "INVALID_ARGUMENT", "Resource name does not match a session of an agent."],
+    [`${agent}/sessions/%E0%A4`, "INVALID_ARGUMENT", "The path is not encoded as an address must be."],
+    [
+      `${agent}/sessions/${"x".repeat(37)}`,
+      "INVALID_ARGUMENT",
+      "The length of the Session ID must not exceed 36 characters.",
+    ],
+    [
+      `${agent}/sessions/${"x".repeat(35)}%C3%A9`,
+      "INVALID_ARGUMENT",
+      "The length of the Session ID must not exceed 36 characters.",
+    ],
+    [`${agent}/environments/e/sessions/s`, "NOT_FOUND", "Environment 'e' does not exist."],
+    ["projects/P/locations/global/agents/B/sessions/s", "NOT_FOUND", "Agent 'B' does not exist."],
+    [
+      "projects/P/locations/eu/agents/A/sessions/s",
+      "INVALID_ARGUMENT",
+      "This endpoint serves 'global'. Please find the correct endpoint to access resources located in 'eu'.",
+    ],
+    [
+      "projects/Q/locations/global/agents/A/sessions/s",
+      "PERMISSION_DENIED",
+      "IAM permission 'dialogflow.sessions.detectIntent' on 'projects/Q' denied.",
+    ],
+  ])("are refused under another name: %s", (path, status, message) => {
+    expect(refusal(() => service.findSession(path))).toEqual([status, message]);
+  });
+
+  it("take what a person thinks of an answer, and of no other one's", () => {
+    const say = { queryInput: { text: { text: "hi" }, languageCode: "en" } };
+    service.detectIntent(`${agent}/sessions/s`, "detectIntent", say);
+    const responseId = service.turns.last[0]?.responseId;
+    const rate = (session: string, more: object) =>
+      refusal(() =>
+        service.giveFeedback(`${agent}${session}`, {
+          responseId,
+          answerFeedback: { rating: "THUMBS_UP" },
+          ...more,
+        }),
+      );
+    const wrong = ["INVALID_ARGUMENT", "There is no such response."];
+    expect([rate("/sessions/other", {}), rate("/sessions/s", { responseId: "x" })]).toEqual([wrong, wrong]);
+    for (const answerFeedback of [undefined, {}, { rating: "GOOD" }])
+      expect(rate("/sessions/s", { answerFeedback })).toEqual([
+        "INVALID_ARGUMENT",
+        "answer_feedback.rating is required.",
+      ]);
+    const elsewhere = rate("/environments/production/sessions/s", {});
+    expect(elsewhere).toEqual(["NOT_FOUND", "Requested entity was not found."]);
+    expect(service.turns.last[0]?.feedback).toBeUndefined();
+    expect(rate("/sessions/s", { answerFeedback: { rating: "THUMBS_DOWN" } })).toBeUndefined();
+    expect(service.turns.last[0]?.feedback).toEqual({ rating: "THUMBS_DOWN" });
   });
 });
