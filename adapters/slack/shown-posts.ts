@@ -66,7 +66,7 @@ export class ShownPosts {
 
   /** The whole reply stands there, or never will. @param texts of its messages; undefined where it never will */
   async end(texts: readonly string[] | undefined): Promise<void> {
-    const posts = (this.#known ?? []).map(({ ts }) => ts);
+    const posts = this.posts.map(({ ts }) => ts);
     for (const ts of posts) this.#options.workspace.streams.delete(ts);
     // Where it cannot be removed, it stays as a beginning beside the whole answer.
     if (texts !== undefined) await this.#lostStreams.remove(posts, texts).catch(() => {});
