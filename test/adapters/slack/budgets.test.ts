@@ -1,9 +1,10 @@
 import { AparteError, type Store } from "aparte";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+import { Allowance } from "../../../adapters/slack/pace.ts";
 import { memoryStore } from "../../../src/stores/memory.ts";
 import { memoryRates } from "../../../src/stores/rates.ts";
 import { Speech } from "../agent.ts";
-import { type Bot, count, mention, settled, shows, startBot, startServer } from "./bot.ts";
+import { type Bot, count, endings, mention, settled, shows, startBot, startServer } from "./bot.ts";
 
 /** A store that several processes share, what they take there, and when the first of them must wait. */
 function sharedStore() {
@@ -51,6 +52,25 @@ describe("slack's budgets", () => {
     await shows(server, "Three. Four. ");
     for (const speech of [first, second]) speech.end();
     await Promise.all([settled(one), settled(other)]);
+  });
+
+  it("of what waits for nothing have room again after a minute", async () => {
+    const now = vi.spyOn(performance, "now");
+    endings.push(() => now.mockRestore());
+    const allowance = new Allowance(2);
+    const taken: [number, boolean][] = [];
+    for (const at of [0, 1, 59_999, 60_000, 60_000, 60_001]) {
+      now.mockReturnValue(at);
+      taken.push([at, await allowance.take()]);
+    }
+    expect(taken).toEqual([
+      [0, true],
+      [1, true],
+      [59_999, false],
+      [60_000, true],
+      [60_000, false],
+      [60_001, true],
+    ]);
   });
 
   it("of streams are one for all: beyond it replies are posted and edited", async () => {

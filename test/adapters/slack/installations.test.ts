@@ -146,31 +146,35 @@ describe("slackInstallations", () => {
   });
 
   it.each([
-    [true, ["T2"]],
-    [false, ["T1", "T1", "T1", "T2"]],
-  ])("erases what is kept of the workspace's people if it is told to (%s)", async (eraseRemoved, tenants) => {
-    const server = await startServer();
-    const authorize = async () => ({ botToken: server.token, botUserId: server.botUserId, botId: "B1" });
-    const app = { token: undefined, authorize } as unknown as AppOptions;
-    const bot = await startBot(server, {
-      app,
-      slack: { eraseRemoved, installations: slackInstallations(memoryStore(), secret) },
-      mapper: { scope: "user-in-channel" },
-    });
-    const other = { team_id: "T2", authorizations: [{ team_id: "T2", is_enterprise_install: false }] };
-    await server.say("U1", "hi", { channel: server.direct });
-    await server.say("U1", `${mention(server)} hi`);
-    await server.say("U2", `${mention(server)} hi`);
-    await server.say("U1", `${mention(server)} hi`, { event: { team: "T2" }, envelope: other });
-    await server.until(() => server.shown().length === 4);
-    await server.happen({ type: "tokens_revoked", tokens: { bot: ["U1"] } });
-    await server.happen({ type: "app_uninstalled" });
-    await settled(bot);
-    const left: (string | undefined)[] = [];
-    for await (const { speaker } of bot.mapper.sessions()) left.push(speaker.tenant);
-    expect(left.sort()).toEqual(tenants);
-    expect(bot.log.join()).not.toContain("U1");
-  });
+    [true, {}, ["T2"]],
+    [true, { bot: "A1" }, ["T2"]],
+    [false, {}, ["T1", "T1", "T1", "T2"]],
+  ])(
+    "erases what is kept of the workspace's people if it is told to (%s, %o)",
+    async (eraseRemoved, named, tenants) => {
+      const server = await startServer();
+      const authorize = async () => ({ botToken: server.token, botUserId: server.botUserId, botId: "B1" });
+      const app = { token: undefined, authorize } as unknown as AppOptions;
+      const bot = await startBot(server, {
+        app,
+        slack: { ...named, eraseRemoved, installations: slackInstallations(memoryStore(), secret) },
+        mapper: { scope: "user-in-channel" },
+      });
+      const other = { team_id: "T2", authorizations: [{ team_id: "T2", is_enterprise_install: false }] };
+      await server.say("U1", "hi", { channel: server.direct });
+      await server.say("U1", `${mention(server)} hi`);
+      await server.say("U2", `${mention(server)} hi`);
+      await server.say("U1", `${mention(server)} hi`, { event: { team: "T2" }, envelope: other });
+      await server.until(() => server.shown().length === 4);
+      await server.happen({ type: "tokens_revoked", tokens: { bot: ["U1"] } });
+      await server.happen({ type: "app_uninstalled" });
+      await settled(bot);
+      const left: (string | undefined)[] = [];
+      for await (const { speaker } of bot.mapper.sessions()) left.push(speaker.tenant);
+      expect(left.sort()).toEqual(tenants);
+      expect(bot.log.join()).not.toContain("U1");
+    },
+  );
 
   it("erases no session that the application itself names, which may be that of others, too", async () => {
     const server = await startServer();

@@ -65,4 +65,18 @@ describe("slack refuses", () => {
       field: "replyTo",
     });
   });
+
+  it.each([
+    [400, false],
+    [404, false],
+    [428, false],
+    [429, true],
+    [499, false],
+    [500, true],
+    [503, true],
+  ])("no answer for good where Slack's status is one that passes: %i", async (statusCode, passes) => {
+    const one = mapper();
+    endings.push(() => one.close());
+    expect(slack(one).failure({ statusCode })).toMatchObject({ passes, reason: `${statusCode}` });
+  });
 });

@@ -549,6 +549,32 @@ describe("slack shows replies", () => {
     expect(bot.appLog.join()).toContain("cannot_reply_to_message");
   });
 
+  it.each(["native", "edit"] as const)(
+    "and takes away a message that its draft took, and the answer does not (%s)",
+    async (stream) => {
+      const { server, speech, bot } = await conversation({ slack: { stream } });
+      speech.say("Sentence of a draft. ".repeat(600));
+      await server.until(() => server.shown().length === 2);
+      speech.event({ type: "message", text: "In short: no." });
+      speech.end();
+      await settled(bot);
+      expect(server.shown()).toMatchObject([{ shown: "In short: no.", isStreaming: false }]);
+    },
+  );
+
+  it("with a status that is told again before Slack takes it away, until they stand there", async () => {
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+    endings.push(() => vi.useRealTimers());
+    const { server, speech, bot } = await conversation();
+    for (const _ of ["at first", "again"]) {
+      expect((await server.next("assistant.threads.setStatus")).body.status).toBe("is thinking…");
+      vi.advanceTimersByTime(90_000);
+    }
+    speech.end();
+    await settled(bot);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
   it("with words also where the agent says nothing", async () => {
     const server = await startServer();
     const bot = await startBot(server, { answer: async function* () {} });

@@ -28,10 +28,13 @@ describe("slack delivers for a process that died", () => {
     return server;
   }
 
-  it("with what the message kept alone", async () => {
-    const server = await delivery(() => undefined);
-    expect(server.shown()).toMatchObject([{ shown: "The answer.", thread: "1789.1", isStreaming: false }]);
-  });
+  it.each([undefined, {}, { posts: [{ streams: true }] }])(
+    "with what the message kept alone (%o)",
+    async (kept) => {
+      const server = await delivery(() => kept);
+      expect(server.shown()).toMatchObject([{ shown: "The answer.", thread: "1789.1", isStreaming: false }]);
+    },
+  );
 
   it("in the message that was begun, also when that was a stream", async () => {
     const server = await delivery((slackServer) => {
