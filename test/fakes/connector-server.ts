@@ -7,7 +7,8 @@ interface ActivityBody {
   readonly type: string;
   readonly text?: string;
   readonly suggestedActions?: {
-    readonly actions: readonly { readonly title: string; readonly type: string }[];
+    readonly actions: readonly { readonly title: string; readonly type: string; readonly value: string }[];
+    readonly to: readonly string[];
   };
 }
 
@@ -81,6 +82,11 @@ export class ConnectorServer {
       this.#failures -= 1;
       return [403, { error: { code: "Forbidden", message: "The bot is not part of the conversation." } }];
     }
+    // Pressed, it says what it shows, as the person to whom it is shown.
+    const isSaid = suggestedActions?.actions.every(
+      ({ type: kind, title, value }) => kind === "imBack" && value === title,
+    );
+    if (isSaid === false || suggestedActions?.to.length === 0) return [400, { error: { code: "BadSyntax" } }];
     if (method === "POST") {
       this.#count += 1;
       const own = `m${this.#count}`;

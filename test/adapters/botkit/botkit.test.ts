@@ -310,6 +310,34 @@ describe("Botkit on the Web adapter", () => {
     await expect.poll(() => ada.texts.join()).toContain("word3");
   });
 
+  it.each(["no JSON", "null", '"ada"', "[]"])("closes a socket that sends %s", async (payload) => {
+    const { host } = await webBot();
+    const { socket } = await client(host, "ada");
+    const closed = once(socket, "close");
+    socket.send(payload);
+    expect((await closed)[0]).toBe(4403);
+  });
+
+  it("takes what a socket sends in its order, however long proving takes", async () => {
+    const proofs: (() => void)[] = [];
+    const { controller, host } = await webBot({
+      authenticate: async () => {
+        await new Promise<void>((resolve) => proofs.push(resolve));
+        return "ada";
+      },
+    });
+    const heard: (string | undefined)[] = [];
+    controller.on("message", async (_bot, { text }) => void heard.push(text));
+    const ada = await client(host, "ada");
+    for (const text of ["one", "two"]) ada.say(text);
+    await expect.poll(() => proofs.length).toBe(1);
+    proofs[0]?.();
+    await expect.poll(() => proofs.length).toBe(2);
+    expect(heard).toEqual(["one"]);
+    proofs[1]?.();
+    await expect.poll(() => heard).toEqual(["one", "two"]);
+  });
+
   it("counts a reply whose socket is closed as lost, and says so", async () => {
     const errors: string[] = [];
     const note = (message: string, fields?: object) =>
