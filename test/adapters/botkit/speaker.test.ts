@@ -1,7 +1,7 @@
 import type { Activity } from "botbuilder";
 import type { BotkitMessage } from "botkit";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { loadFile } from "../../../adapters/botkit/files.ts";
+import { fileLinks, loadFile } from "../../../adapters/botkit/files.ts";
 import { withoutMentions } from "../../../adapters/botkit/mentions.ts";
 import { checkOptions } from "../../../adapters/botkit/options.ts";
 import { speakerOf } from "../../../adapters/botkit/speaker.ts";
@@ -45,6 +45,29 @@ describe("Botkit tells by an activity", () => {
   ])("who spoke: %s", (_, activity, speaker) => {
     const message = { incoming_message: { from, ...activity } } as unknown as BotkitMessage;
     expect(speakerOf(message, undefined, [])).toEqual(speaker && { platform: "botkit", ...speaker });
+  });
+
+  it("and refuses one of Slack that names no workspace", () => {
+    const message = { incoming_message: { from, channelId: "slack", conversation: { id: "C1" } } };
+    expect(() => speakerOf(message as unknown as BotkitMessage, undefined, [])).toThrow(
+      expect.objectContaining({ code: "input-invalid", field: "tenant" }),
+    );
+  });
+
+  it("which files came with it", () => {
+    const teamsFile = { contentType: "application/vnd.microsoft.teams.file.download.info" };
+    const onTeams = { channelId: "msteams", attachments: [teamsFile, { contentUrl: "https://a.example/b" }] };
+    expect(fileLinks({ incoming_message: onTeams } as unknown as BotkitMessage)).toEqual([
+      { name: "file-2", link: "https://a.example/b" },
+    ]);
+    const attachments = ["image", "audio", "video", "file", "template"].map((type) => ({
+      type,
+      payload: { url: `https://cdn.fbsbx.com/${type}` },
+    }));
+    const onFacebook = { channelId: "facebook", channelData: { attachments } };
+    expect(
+      fileLinks({ incoming_message: onFacebook } as unknown as BotkitMessage).map(({ name }) => name),
+    ).toEqual(["image", "audio", "video", "file"]);
   });
 
   const called = { type: "mention", text: "<at>Helper</at>", mentioned: { id: "bot", name: "Helper" } };
@@ -97,7 +120,7 @@ describe("Botkit loads a file", () => {
     expect(asked).toEqual(isOwn ? [link] : []);
   });
 
-  it.each([null, "a", {}, { channelId: "msteams" }, { channelId: 1, link: "data:,a" }])(
+  it.each([null, "a", {}, { channelId: "msteams" }, { link: "data:,a" }, { channelId: 1, link: "data:,a" }])(
     "only by what names one: %j",
     async (ref) => {
       const loaded = loadFile(ref, checkOptions({}), AbortSignal.timeout(5_000));
