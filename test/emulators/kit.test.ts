@@ -1,5 +1,7 @@
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import { describe, expect, it } from "vitest";
+import { faultRules as coze } from "../../src/emulators/coze/faults.ts";
+import { faultRules as dialogflow } from "../../src/emulators/dialogflow-cx/faults.ts";
 import { chanceOf, early, randomOf } from "../../src/emulators/kit/chance.ts";
 import { type CommonFault, commonFaults, type FaultRules, Faults } from "../../src/emulators/kit/faults.ts";
 import { Log } from "../../src/emulators/kit/log.ts";
@@ -12,6 +14,7 @@ import {
   wordDelay,
 } from "../../src/emulators/kit/options.ts";
 import { throughWire } from "../../src/emulators/kit/wire.ts";
+import { faultRules as sonaops } from "../../src/emulators/sonaops/faults.ts";
 
 describe("Chance", () => {
   it("is the same for the same seed, everywhere", () => {
@@ -86,6 +89,28 @@ describe("Faults", () => {
     const usual = new Faults(rules, { seed: 1 });
     const hits = Array.from({ length: 1000 }, () => usual.take("/a")).filter((hit) => hit !== undefined);
     expect(Math.abs(hits.length - 300)).toBeLessThan(50);
+  });
+
+  it.each([
+    ["Coze", coze, 24],
+    ["Dialogflow", dialogflow, 11],
+    ["Sonaops", sonaops, 14],
+  ])("that happen by themselves to %s are faults that there are, each another one", (_, rules, kinds) => {
+    const faults = new Faults(rules as unknown as FaultRules<Fault, string>, undefined);
+    const made = rules.hostile.map((kind) => kind(() => 0.5)) as readonly (Fault & { code?: unknown })[];
+    for (const fault of made) {
+      faults.add(fault);
+      expect(Object.keys(fault)).not.toEqual([]);
+    }
+    expect(new Set(made.map((fault) => JSON.stringify(fault))).size).toBe(kinds);
+  });
+
+  it("refuse a hostile Coze's callers with whole codes of its table", () => {
+    const codes = Array.from({ length: 200 }, (_, at) =>
+      coze.hostile.map((kind) => Number(kind(() => at / 200).code ?? 4000)),
+    ).flat();
+    expect(new Set(codes).size).toBe(36);
+    for (const code of new Set(codes)) expect(String(code)).toMatch(/^(4\d{3}|5000|700012006)$/);
   });
 
   it("are refused that do not exist or make no sense", () => {

@@ -227,9 +227,14 @@ describe.each(["A", "B"] as const)("SonaopsEmulator, profile %s", (profile) => {
       profile === "A" ? 404 : 200,
       "Agent not found",
     ]);
-    const [noText] = await refused("/v1/chat/stream", { agentId, conversationId: "c", text: "  " });
-    const [noId] = await refused("/v1/chat/stream", { agentId, text: "hello" });
-    expect([noText, noId]).toEqual([bad, bad]);
+    expect(await refused("/v1/chat/stream", { agentId, conversationId: "c", text: "  " })).toEqual([
+      bad,
+      "Bad request: text is required",
+    ]);
+    expect(await refused("/v1/chat/stream", { agentId, text: "hello" })).toEqual([
+      bad,
+      "Bad request: conversationId is required",
+    ]);
     const asText = await answerOf(
       send(emulator, "/v1/chat/conversation", { agentId }, { headers: { "content-type": "text/plain" } }),
     );

@@ -101,3 +101,18 @@ it("tells the words and the files of a message", () => {
     ],
   });
 });
+
+it("forgets used JWTs and tokens whose time is over, now and then", () => {
+  let now = 1_000_000;
+  const state = new CozeState(undefined, () => now);
+  state.addToken("short", { accountId: "7", expiresAt: 1000 });
+  state.addToken("long", { accountId: "7", expiresAt: 1001 });
+  state.addToken("for ever", { accountId: "7" });
+  for (let each = 1; each < 1000; each += 1) state.addUsedJwt(`j${each}`, 999 + (each % 3));
+  now = 1_000_000;
+  expect([state.usedJwts.size, state.tokens.size]).toEqual([999, 3]);
+  state.addUsedJwt("last", 1000);
+  expect(state.usedJwts.size).toBe(333);
+  expect(new Set(state.usedJwts.values())).toEqual(new Set([1001]));
+  expect([...state.tokens.keys()]).toEqual(["long", "for ever"]);
+});
