@@ -22,7 +22,8 @@ for (const stream of [true, false]) {
         const emulator = await startCozeEmulator({ privateKey });
         const { appId, keyId, botId, baseURL } = emulator;
         // Events and characters are torn all the while, behind what goes wrong on purpose.
-        const tear = () => emulator.fail({ pieces: 211, unterminated: true, times: Number.POSITIVE_INFINITY });
+        const tear = () =>
+          emulator.fail({ pieces: 211, unterminated: true, times: Number.POSITIVE_INFINITY });
         let torn = tear();
         let faults: { lift(): void }[] = [];
         const fail = (fault: Parameters<typeof emulator.fail>[0]): void => {

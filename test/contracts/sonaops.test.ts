@@ -16,7 +16,8 @@ for (const profile of ["A", "B"] as const) {
         const { apiKey, apiSecret, agentId, baseURL } = emulator;
         const path = "/v1/chat/stream";
         // Events and characters are torn all the while, behind what goes wrong on purpose.
-        const tear = () => emulator.fail({ pieces: 211, unterminated: true, times: Number.POSITIVE_INFINITY });
+        const tear = () =>
+          emulator.fail({ pieces: 211, unterminated: true, times: Number.POSITIVE_INFINITY });
         let torn = tear();
         let faults: { lift(): void }[] = [];
         const fail = (fault: Parameters<typeof emulator.fail>[0]): void => {
