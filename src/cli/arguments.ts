@@ -10,6 +10,7 @@ export type Arguments =
 
 export const help = `Usage: aparte [options]            starts what the variables ask for; with nothing set, a page to try it out
        aparte rekey [--store URL]  ends a rotation of secrets: the other secrets are needed no more
+       aparte slack manifest       prints the manifest of a Slack app that fits the variables
        aparte emulator [options]   starts a stand-in for an agent's service; see aparte emulator --help
 
   --port N       the page and /healthz (PORT, 3000)

@@ -36,7 +36,7 @@ export async function main(host: Host): Promise<number> {
     }
     if (args[0] === "slack" && args[1] === "manifest") {
       const { slackManifestText } = await import("./slack-manifest.ts");
-      out(await slackManifestText(env));
+      out(await slackManifestText({ ...readEnvFile(join(host.folder, ".env")), ...env }));
     } else await run(host);
     return 0;
   } catch (error) {

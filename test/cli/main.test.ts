@@ -50,6 +50,7 @@ describe("aparte", () => {
     const help = aparte(["--help"]);
     expect(await help.ended).toBe(0);
     expect(help.out()).toMatch(/^Usage: aparte \[options\] .*\n$/s);
+    expect(help.out()).toContain("\n       aparte slack manifest ");
     for (const name of ["rekey", "emulator", "--port N", "--host NAME", "--store URL", "--page", "--version"])
       expect(help.out()).toContain(
         `  ${name}`.replace("  rekey", "aparte rekey").replace("  emulator", "aparte emulator"),
@@ -109,6 +110,11 @@ describe("aparte", () => {
       );
       expect("agent_view" in features).toBe(!("SLACK_AGENT_VIEW" in env));
     }
+    writeFileSync(join(folder, ".env"), "SLACK_AGENT_VIEW=false\n");
+    const ofFile = aparte(["slack", "manifest"]);
+    expect([await ofFile.ended, ofFile.out()]).toEqual([
+      ...[0, await slackManifestText({ SLACK_AGENT_VIEW: "false" })],
+    ]);
     for (const args of [["slack"], ["manifest"], ["slack", "manifesto"]])
       expect(await aparte(args).ended, args.join(" ")).toBe(2);
   });

@@ -5,6 +5,7 @@ import { pageFile } from "../../src/page/page.ts";
 import { memoryStore } from "../../src/stores/memory.ts";
 import { backend, remembering } from "../adapters/agent.ts";
 import { listen } from "../fakes/loopback.ts";
+import { statusAs } from "../support/ask-as.ts";
 
 const endings: (() => unknown)[] = [];
 afterEach(async () => {
@@ -53,16 +54,13 @@ describe("The page", () => {
       ["GET", "/messages?person=Ada&id=1"],
     ] as const;
     for (const [method, path] of routes) {
-      for (const headers of [
-        {},
-        { host: "localhost" },
-        { authorization: "Bearer wrong" },
-        { cookie: "aparte_page=x" },
-      ]) {
+      for (const headers of [{}, { authorization: "Bearer wrong" }, { cookie: "aparte_page=x" }]) {
         const response = await ask(path, headers as Record<string, string>, method);
         expect(response.status, `${method} ${path}`).toBe(401);
         expect(await response.json()).toMatchObject({ error: { code: "unauthenticated" } });
       }
+      if (method === "GET")
+        expect(await statusAs("localhost", new URL(path, server.url).href), path).toBe(401);
     }
     const left = await (await ask("/people", { authorization })).json();
     expect(left).toMatchObject({ people: [{ name: "Ada" }, { name: "Ben" }] });
