@@ -42,7 +42,11 @@ adapterContract(
           const { user = "", text = "" } = said.get(String(event)) ?? {};
           await server.say(user, text, { ts: String(event), retry: 1 });
         },
-        shown: () => server.shown().map(({ shown }) => shown),
+        shown: () =>
+          server.shown().map(({ shown, blocks = [] }) => {
+            const images = blocks.flatMap((block) => ("image_url" in block ? [block.image_url] : []));
+            return [shown, ...images].join("\n");
+          }),
         close: () => server.close(),
       };
     },
