@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { getSession } from "aparte/botkit";
+import { agentSays, getSession } from "aparte/botkit";
 import { describe, expect, it } from "vitest";
 import { endings, newMapper, teamsBot } from "./teams.ts";
 
@@ -156,6 +156,30 @@ describe("Botkit offers", () => {
     const names = [];
     for await (const { sessionName } of mapper.sessions()) names.push(sessionName);
     expect(names).toEqual([]);
+  });
+
+  it("what handlers asked the agent for and did not take, in parts that the channel takes", async () => {
+    const { connector, controller, says } = await teamsBot({ maxLength: 100 });
+    controller.hears(agentSays("no such words"), "message", async () => {});
+    const words = Array.from({ length: 30 }, (_, index) => `word${index}`).join(" ");
+    await says(words);
+    const shown = () => connector.shown.join(" ");
+    await connector.until(() => shown().endsWith("after nothing."));
+    expect(shown()).toBe(`You say "${words}" after nothing.`);
+    for (const part of connector.shown) expect(part.length).toBeLessThanOrEqual(100);
+  });
+
+  it("handlers an event of their own that no message brings", async () => {
+    const { connector, controller, errors, says } = await teamsBot();
+    const told: unknown[] = [];
+    controller.on("told", async (_bot, message) => void told.push(message));
+    controller.hears("tell", "message", async (bot, message) => {
+      await controller.trigger("told", bot);
+      await bot.reply(message, "Told.");
+    });
+    await says("tell");
+    await connector.until(() => connector.shown.at(-1) === "Told.");
+    expect([told, errors]).toEqual([[undefined], []]);
   });
 
   it("two bots on one mapper, each with its own name", async () => {

@@ -1,9 +1,9 @@
 import type { Activity } from "botbuilder";
 import type { BotkitMessage } from "botkit";
-import { afterEach, describe, expect, it, vi } from "vitest";
-import { fileLinks, loadFile } from "../../../adapters/botkit/files.ts";
+import { describe, expect, it } from "vitest";
 import { withoutMentions } from "../../../adapters/botkit/mentions.ts";
-import { checkOptions } from "../../../adapters/botkit/options.ts";
+import { isBareMention, isSaid } from "../../../adapters/botkit/said.ts";
+import { eventId, getSession, hasSession } from "../../../adapters/botkit/session.ts";
 import { speakerOf } from "../../../adapters/botkit/speaker.ts";
 
 describe("Botkit tells by an activity", () => {
@@ -47,27 +47,111 @@ describe("Botkit tells by an activity", () => {
     expect(speakerOf(message, undefined, [])).toEqual(speaker && { platform: "botkit", ...speaker });
   });
 
-  it("and refuses one of Slack that names no workspace", () => {
-    const message = { incoming_message: { from, channelId: "slack", conversation: { id: "C1" } } };
-    expect(() => speakerOf(message as unknown as BotkitMessage, undefined, [])).toThrow(
-      expect.objectContaining({ code: "input-invalid", field: "tenant" }),
-    );
+  it.each(["webhook", "websocket"])("who was proved, on the Web adapter's %s", (channelId) => {
+    const conversation = { id: "ada", tenantId: "acme", conversationType: "personal" };
+    const message = { incoming_message: { channelId, from, conversation } } as unknown as BotkitMessage;
+    const speaker = { platform: "botkit", tenant: "web", user: "ada" };
+    expect(speakerOf(message, "ada", [])).toEqual(speaker);
+    for (const verified of [undefined, "", "bob"])
+      expect(() => speakerOf(message, verified, [])).toThrow(
+        expect.objectContaining({ code: "input-invalid", field: "user" }),
+      );
+    const nobody = { incoming_message: { channelId } } as unknown as BotkitMessage;
+    for (const verified of [undefined, "ada"])
+      expect(() => speakerOf(nobody, verified, [])).toThrow(expect.objectContaining({ field: "user" }));
   });
 
-  it("which files came with it", () => {
-    const teamsFile = { contentType: "application/vnd.microsoft.teams.file.download.info" };
-    const onTeams = { channelId: "msteams", attachments: [teamsFile, { contentUrl: "https://a.example/b" }] };
-    expect(fileLinks({ incoming_message: onTeams } as unknown as BotkitMessage)).toEqual([
-      { name: "file-2", link: "https://a.example/b" },
-    ]);
-    const attachments = ["image", "audio", "video", "file", "template"].map((type) => ({
-      type,
-      payload: { url: `https://cdn.fbsbx.com/${type}` },
-    }));
-    const onFacebook = { channelId: "facebook", channelData: { attachments } };
-    expect(
-      fileLinks({ incoming_message: onFacebook } as unknown as BotkitMessage).map(({ name }) => name),
-    ).toEqual(["image", "audio", "video", "file"]);
+  it.each([{ id: "C1" }, { id: "C1", team: "", tenantId: "acme" }, undefined])(
+    "nothing of a Slack message without a workspace: %j",
+    (conversation) => {
+      const activity = { channelId: "slack", from, conversation };
+      const message = { incoming_message: activity } as unknown as BotkitMessage;
+      expect(() => speakerOf(message, undefined, [])).toThrow(
+        expect.objectContaining({ code: "input-invalid", field: "tenant" }),
+      );
+    },
+  );
+
+  it.each(["directline", "webchat", "emulator"])(
+    "who spoke on %s, by whether that is trusted",
+    (channelId) => {
+      const activity = { channelId, from, conversation: { id: "c" } };
+      const message = { incoming_message: activity } as unknown as BotkitMessage;
+      const others = ["directline", "webchat", "emulator"].filter((name) => name !== channelId);
+      expect(speakerOf(message, undefined, others)?.user).toBe("c");
+      expect(speakerOf(message, undefined, [channelId])?.user).toBe("ada");
+    },
+  );
+
+  it.each<[string, object, boolean]>([
+    ["words", {}, true],
+    ["a message as Botkit's adapters call it", { type: "message_received" }, true],
+    ["words in private", { type: "direct_message" }, true],
+    ["words behind a mention", { type: "direct_mention" }, true],
+    ["words around a mention", { type: "mention" }, true],
+    ["a button", { type: "facebook_postback" }, true],
+    ["a picture", { type: "picture_message" }, true],
+    ["a file alone", { text: undefined, incoming: { attachments: [{ contentUrl: "https://a" }] } }, true],
+    ["from a person", { incoming: { from: { id: "ada", role: "user" } } }, true],
+    ["beside what the adapter adds", { incoming: { channelData: { message: { mid: "m" } } } }, true],
+    ["on Slack, in private", { type: "direct_message", incoming: { channelId: "slack" } }, true],
+    ["on Slack, behind a mention", { type: "direct_mention", incoming: { channelId: "slack" } }, true],
+    ["on Slack, around a mention", { type: "mention", incoming: { channelId: "slack" } }, true],
+    ["not on Slack, among people", { incoming: { channelId: "slack" } }, false],
+    [
+      "not on Slack, a button of Facebook's",
+      { type: "facebook_postback", incoming: { channelId: "slack" } },
+      false,
+    ],
+    ["not an event that calls itself a message", { incoming: { type: "event" } }, false],
+    ["not the bot's own", { incoming: { from: { id: "bot", role: "bot" } } }, false],
+    ["not to another app", { incoming: { channelData: { standby: true } } }, false],
+    ["not an echo", { incoming: { channelData: { is_echo: true } } }, false],
+    ["not an echo within", { incoming: { channelData: { message: { is_echo: true } } } }, false],
+    ["not a receipt", { type: "message_read" }, false],
+    ["not its own echo", { type: "message_echo" }, false],
+    ["not nothing", { text: undefined }, false],
+    ["not blanks", { text: " \n" }, false],
+    ["not a card alone", { text: "", incoming: { attachments: [{ content: {} }] } }, false],
+  ])("what was said to the bot: %s", (_, { incoming = {}, ...more }: { incoming?: object }, is) => {
+    const activity = { type: "message", channelId: "webex", from, ...incoming };
+    const message = { type: "message", text: "hello", ...more, incoming_message: activity };
+    expect(isSaid(message as unknown as BotkitMessage)).toBe(is);
+  });
+
+  it.each<[string, object, boolean]>([
+    ["called", {}, true],
+    ["not with words", { text: "hello" }, false],
+    ["not with a file", { incoming: { attachments: [{ contentUrl: "https://a" }] } }, false],
+    ["not by an event", { incoming: { type: "messageUpdate" } }, false],
+    ["not where another is named", { incoming: { recipient: { id: "other" } } }, false],
+    ["not where nobody is named", { incoming: { entities: [] } }, false],
+  ])(
+    "whether the bot was called and nothing said: %s",
+    (_, { incoming = {}, ...more }: { incoming?: object }, is) => {
+      const activity = { type: "message", text: called.text, entities: [called], recipient: { id: "bot" } };
+      const message = { type: "message", text: "", ...more, incoming_message: { ...activity, ...incoming } };
+      expect(isBareMention(message as unknown as BotkitMessage)).toBe(is);
+    },
+  );
+
+  it.each<[string, object, string]>([
+    ["the activity's", { incoming_message: { id: "a" }, id: "b", mid: "c", MessageSid: "d" }, "a"],
+    ["the client's", { incoming_message: { id: "" }, id: "b", mid: "c" }, "b"],
+    ["Facebook's", { incoming_message: {}, id: 1, mid: "c", MessageSid: "d" }, "c"],
+    ["Twilio's", { incoming_message: {}, mid: "", MessageSid: "d" }, "d"],
+  ])("the event's name: %s", (_, message, id) => {
+    expect(eventId(message as unknown as BotkitMessage)).toBe(id);
+  });
+
+  it("no name of an event twice where there is none, and no session of one that names nobody", () => {
+    const message = { incoming_message: { id: 1 }, id: null, mid: "" } as unknown as BotkitMessage;
+    expect(eventId(message)).toMatch(/^\S{36}$/);
+    expect(eventId(message)).not.toBe(eventId(message));
+    expect(hasSession(message)).toBe(false);
+    expect(() => getSession(message)).toThrow(
+      expect.objectContaining({ code: "input-invalid", field: "message" }),
+    );
   });
 
   const called = { type: "mention", text: "<at>Helper</at>", mentioned: { id: "bot", name: "Helper" } };
@@ -85,50 +169,4 @@ describe("Botkit tells by an activity", () => {
     const activity = { text, recipient: { id: "bot", name: "Helper" }, ...more } as Activity;
     expect(withoutMentions(activity)).toBe(words);
   });
-});
-
-describe("Botkit loads a file", () => {
-  afterEach(() => vi.unstubAllGlobals());
-
-  it.each([
-    ["msteams", "https://acme.sharepoint.com/a", true],
-    ["msteams", "http://acme.sharepoint.com/a", false],
-    ["msteams", "https://acme.sharepoint.com.evil.example/a", false],
-    ["msteams", "https://evil-sharepoint.com/a", false],
-    ["msteams", "https://scontent.fbcdn.net/a", false],
-    ["facebook", "https://scontent.xx.fbcdn.net/a", true],
-    ["facebook", "https://cdn.fbsbx.com/a", true],
-    ["facebook", "https://cdn.fbsbx.com.evil.example/a", false],
-    ["facebook", "https://evilfbcdn.net/a", false],
-    ["twilio-sms", "https://api.twilio.com/a", true],
-    ["twilio-sms", "https://evil-api.twilio.com/a", false],
-    ["twilio-sms", "https://api.twilio.com.evil.example/a", false],
-    ["webex", "https://acme.sharepoint.com/a", false],
-  ])("on %s from where that keeps its own: %s", async (channelId, link, isOwn) => {
-    const asked: unknown[] = [];
-    vi.stubGlobal("fetch", async (url: unknown) => {
-      asked.push(url);
-      return new Response("abc");
-    });
-    const loaded = loadFile({ channelId, link }, checkOptions({}), AbortSignal.timeout(5_000));
-    if (isOwn) expect(Buffer.from(await loaded).toString()).toBe("abc");
-    else
-      await expect(loaded).rejects.toMatchObject({
-        code: "input-invalid",
-        message: expect.stringContaining("hosts"),
-      });
-    expect(asked).toEqual(isOwn ? [link] : []);
-  });
-
-  it.each([null, "a", {}, { channelId: "msteams" }, { link: "data:,a" }, { channelId: 1, link: "data:,a" }])(
-    "only by what names one: %j",
-    async (ref) => {
-      const loaded = loadFile(ref, checkOptions({}), AbortSignal.timeout(5_000));
-      await expect(loaded).rejects.toMatchObject({
-        code: "input-invalid",
-        field: "files",
-        message: expect.stringContaining("is no attachment of Botkit"),
-      });
-    },
-  );
 });
