@@ -379,11 +379,20 @@ describe("Botkit on the Web adapter", () => {
     expect(emulator.chats()).toHaveLength(2);
   });
 
-  it("answers each request by itself, where a person sends the same id to two places", async () => {
-    const speaker = ({ user, place }: BotkitMessage) => ({ platform: "botkit", user, channel: `${place}` });
+  it("answers each request by itself, where a person sends the same id to two places or tenants, or several", async () => {
+    const speaker = ({ user, tenant, place }: BotkitMessage) => ({
+      ...{ platform: "botkit", tenant: `${tenant}`, user, channel: `${place}` },
+    });
     const { says } = await webBot({ speaker }, mapperWith({ scope: "user-in-channel" }));
     expect(await says("ada", "word1", { id: "m1", place: "a" })).toContain("word1");
     expect(await says("ada", "word2", { id: "m1", place: "b" })).toContain("word2");
+    const atOnce = [
+      says("ada", "word3", { id: "m2", tenant: "acme" }),
+      says("ada", "word4", { id: "m2", tenant: "globex" }),
+      says("ada", "word5", { id: "m3", tenant: "acme" }),
+    ];
+    const words = (await Promise.all(atOnce)).map((answer) => /word\d/.exec(answer)?.[0]);
+    expect(words).toEqual(["word3", "word4", "word5"]);
   });
 
   it("answers the first request where the event comes again before it is recorded", async () => {

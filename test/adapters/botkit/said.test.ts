@@ -182,6 +182,26 @@ describe("Botkit offers", () => {
     expect([told, errors]).toEqual([[undefined], []]);
   });
 
+  it("what throws to its log alone, where there is nobody or no bot to tell it by", async () => {
+    const { connector, controller, errors, says } = await teamsBot();
+    const fail = async () => {
+      throw new Error("the handler's own words");
+    };
+    controller.on("conversationUpdate", fail);
+    controller.on("broken", fail);
+    controller.hears("tell", "message", async (bot, message) => {
+      await controller.trigger("broken", undefined, message);
+      await bot.reply(message, "Told.");
+    });
+    await says(undefined, { type: "conversationUpdate", from: { id: "" } });
+    expect(errors).toHaveLength(1);
+    await says("tell");
+    await connector.until(() => connector.shown.length > 0);
+    expect(connector.shown).toEqual(["Told."]);
+    expect(errors).toHaveLength(2);
+    for (const error of errors) expect(String(error)).toContain("own words");
+  });
+
   it("two bots on one mapper, each with its own name", async () => {
     const shared = newMapper();
     const sales = await teamsBot({ bot: "sales" }, shared);
@@ -190,6 +210,12 @@ describe("Botkit offers", () => {
     await sales.connector.until(() => sales.connector.shown.at(-1) === 'You say "one" after nothing.');
     await support.says("two");
     await support.connector.until(() => support.connector.shown.at(-1) === 'You say "two" after nothing.');
-    await expect(teamsBot({ bot: "sales" }, shared)).rejects.toMatchObject({ field: "bot" });
+    // Those whose handlers ask have sessions, too.
+    await teamsBot({ answer: "none" }, shared);
+    for (const named of [{ bot: "sales" }, {}])
+      await expect(teamsBot({ answer: "none", ...named }, shared)).rejects.toMatchObject({
+        code: "option-invalid",
+        field: "bot",
+      });
   });
 });
