@@ -2,11 +2,20 @@ import { randomUUID } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type MapperOptions, type Message, openStore, type Reply, SessionMapper, type Store } from "aparte";
+import {
+  type MapperOptions,
+  type Message,
+  openStore,
+  type Rates,
+  type Reply,
+  SessionMapper,
+  type Store,
+} from "aparte";
 import { coze } from "aparte/coze";
 import { type CozeEmulator, startCozeEmulator } from "aparte/testing";
 import { Keyv } from "keyv";
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { memoryStore } from "../src/stores/memory.ts";
 import { MortalStore } from "../src/testing/mortal-store.ts";
 import { describeOnRedis } from "./support/redis.ts";
 
@@ -26,21 +35,12 @@ afterEach(async () => {
   await emulator.close();
 });
 
-/** When chats were begun, by `performance.now()`. */
-let begun: number[] = [];
-
-const noting: typeof fetch = (input, init) => {
-  if (String(input).includes("/v3/chat?") || String(input).endsWith("/v3/chat"))
-    begun.push(performance.now());
-  return fetch(input, init);
-};
-
 function mapperWith(options: Partial<MapperOptions> & { readonly qps?: number }): SessionMapper {
   const { qps, ...rest } = options;
   const { appId, keyId, privateKey, botId, baseURL } = emulator;
   const helper = coze({
     ...{ appId, keyId, privateKey, botId, baseURL, retryDelay: 1 },
-    ...(qps === undefined ? {} : { qps, fetch: noting }),
+    ...(qps === undefined ? {} : { qps }),
   });
   const mapper = new SessionMapper({ agents: { helper }, secret, logger: quiet, ...rest });
   mappers.push(mapper);
@@ -205,28 +205,40 @@ describeOnRedis("Limits on Redis", (url) => {
 });
 
 describe("The agent's own rate", () => {
+  /** A store, and when it was asked for each use that it gave, and had given it: a busy process hears of it later. */
+  function counted() {
+    const store = memoryStore();
+    const rates = store.rates as Rates;
+    const uses: { readonly asked: number; readonly given: number }[] = [];
+    const take = async (...use: Parameters<Rates["take"]>) => {
+      const asked = performance.now();
+      const waitMs = await rates.take(...use);
+      if (waitMs === 0) uses.push({ asked, given: performance.now() });
+      return waitMs;
+    };
+    return { store: { ...store, rates: { take } } satisfies Store, uses };
+  }
+
   it("lets so many chats begin in each span of a second, whoever asks", async () => {
-    begun = [];
-    const store = await openStore("memory:");
+    const { store, uses } = counted();
     const [one, two] = [mapperWith({ store, qps: 5 }), mapperWith({ store, qps: 5 })];
     const users = Array.from({ length: 12 }, (_, index) => `u${index}`);
     await Promise.all(users.map((user, index) => (index % 2 ? one : two).handle(says(user)).text()));
-    expect(begun).toHaveLength(12);
+    expect(emulator.chats()).toHaveLength(12);
+    expect(uses).toHaveLength(12);
     // A span begins with its first use and takes a second: the sixth and the eleventh are the first of theirs.
-    const [first = 0, sixth = 0, eleventh = 0] = [0, 5, 10].map(
-      (index) => begun.sort((a, b) => a - b)[index],
-    );
-    expect(sixth - first).toBeGreaterThan(900);
-    expect(eleventh - sixth).toBeGreaterThan(900);
+    const [first, sixth, eleventh] = [uses[0], uses[5], uses[10]];
+    expect((sixth?.given ?? 0) - (first?.asked ?? 0)).toBeGreaterThan(990);
+    expect((eleventh?.given ?? 0) - (sixth?.asked ?? 0)).toBeGreaterThan(990);
   });
 
   it("counts a chat that Coze refused and that is sent again", async () => {
-    begun = [];
-    const mapper = mapperWith({ store: await openStore("memory:"), qps: 2 });
+    const { store, uses } = counted();
+    const mapper = mapperWith({ store, qps: 2 });
     emulator.fail({ path: "/v3/chat", code: 4013, times: 2 });
     expect(await mapper.handle(says("ada")).text()).toContain("word of ada");
-    expect(begun).toHaveLength(3);
-    expect((begun[2] ?? 0) - (begun[0] ?? 0)).toBeGreaterThan(900);
+    expect(uses).toHaveLength(3);
+    expect((uses[2]?.given ?? 0) - (uses[0]?.asked ?? 0)).toBeGreaterThan(990);
   });
 
   it("tells the person of a chat that is not sent, and sends nothing else", async () => {
