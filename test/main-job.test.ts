@@ -22,7 +22,9 @@ afterEach(async () => {
 
 function helper(options: Partial<Parameters<typeof coze>[0]> = {}) {
   const { appId, keyId, privateKey, botId, baseURL } = emulator;
-  return coze({ appId, keyId, privateKey, botId, baseURL, retryDelay: 1, ...options });
+  // Two hundred signatures keep a busy machine's process for longer than the half minute that a request may take.
+  const patient = { retryDelay: 1, requestTimeout: 110_000 };
+  return coze({ appId, keyId, privateKey, botId, baseURL, ...patient, ...options });
 }
 
 function mapperWith(options: Partial<ConstructorParameters<typeof SessionMapper>[0]> = {}): SessionMapper {
