@@ -323,6 +323,22 @@ describe("coze tokens", () => {
     expect(emulator.conversations()).toHaveLength(1);
   });
 
+  it("asks for leave once more when its connection stands, and writes nothing without it", async () => {
+    const { service, turn } = await opened();
+    for (const stream of [true, false]) {
+      let left = 1;
+      const permit = async () => {
+        left -= 1;
+        if (left < 0) throw new AparteError("lease-lost", "Another process goes on with the turn.");
+      };
+      const asking = all(backend({ stream }).ask({ ...turn("hello"), permit }));
+      expect(await codeOf(asking)).toBe("lease-lost");
+    }
+    expect(requestsTo("/v3/chat")).toBe(0);
+    await all(service.ask({ ...turn("hello"), permit: async () => {} }));
+    expect(requestsTo("/v3/chat")).toBe(1);
+  });
+
   it("goes by the service's clock when the local one is wrong", async () => {
     const ahead = 5 * 3_600_000;
     const far = await startCozeEmulator({ now: () => Date.now() + ahead });

@@ -896,14 +896,16 @@ describe("sonaops' leave to send", () => {
       left -= 1;
       if (left < 0) throw new AparteError("lease-lost", "Another process goes on with the turn.");
     };
-    return { permit, left: () => left };
+    return { permit };
   };
 
   it("is asked for before a conversation is opened and before a turn, which are not sent without it", async () => {
     const { ask, backend: made } = await opened();
-    const { permit } = leaving(0);
-    expect((await failure(made.open({ ...call(), permit }))).code).toBe("lease-lost");
-    expect((await failure(all(ask("hello", { permit })))).code).toBe("lease-lost");
+    // The first is asked for before anything is signed, the second when the connection stands.
+    for (const times of [0, 1]) {
+      expect((await failure(made.open({ ...call(), ...leaving(times) }))).code).toBe("lease-lost");
+      expect((await failure(all(ask("hello", leaving(times))))).code).toBe("lease-lost");
+    }
     expect(requestsTo(openPath)).toBe(1);
     expect(requestsTo(streamPath)).toBe(0);
   });
@@ -911,17 +913,16 @@ describe("sonaops' leave to send", () => {
   it("is asked for anew before a turn is repeated", async () => {
     const { ask } = await opened();
     emulator.fail({ path: streamPath, refuse: "rate-limit", times: 9 });
-    const { permit } = leaving(2);
-    expect((await failure(all(ask("hello", { permit })))).code).toBe("lease-lost");
+    expect((await failure(all(ask("hello", leaving(4))))).code).toBe("lease-lost");
     expect(requestsTo(streamPath)).toBe(2);
   });
 
   it("is asked for anew before the other profile is tried", async () => {
-    const { baseURL, apiKey, apiSecret, agentId } = await start({ profile: "B" });
+    const service = await start({ profile: "B" });
+    const { baseURL, apiKey, apiSecret, agentId } = service;
     const made = sonaops({ baseURL, apiKey, apiSecret, agentId, logger: quiet });
-    const { permit, left } = leaving(2);
-    await made.open({ ...call(), permit });
-    expect(left()).toBe(0);
+    expect((await failure(made.open({ ...call(), ...leaving(2) }))).code).toBe("lease-lost");
+    expect(service.requests()).toHaveLength(1);
   });
 
   it("is asked for when the agent's id is there, and not for the list that tells it", async () => {
@@ -931,7 +932,7 @@ describe("sonaops' leave to send", () => {
     const sent: string[][] = [];
     const permit = async () => void sent.push(service.requests().map(({ path }) => path));
     await made.open({ ...call(), permit });
-    expect(sent).toEqual([["/v1/agent/list"]]);
+    expect(sent).toEqual([["/v1/agent/list"], ["/v1/agent/list"]]);
   });
 });
 

@@ -6,6 +6,7 @@ import { isEventStream, openEvents } from "../http/events.ts";
 import { lost, ranPerhaps, refusedForGood } from "../http/failure.ts";
 import type { Fields } from "../http/json.ts";
 import { repeating } from "../http/repeat.ts";
+import { send } from "../http/send.ts";
 import { CozeEvents } from "./events.ts";
 import { CozeFailure, conversationRefusal, refusal } from "./failure.ts";
 import { readAnswer } from "./http.ts";
@@ -24,7 +25,7 @@ export interface CozeRequest {
   readonly isAboutConversation?: boolean;
   /** Waits for the account's rate, where the request counts against its chats in a second. */
   readonly pace?: AskCall["pace"];
-  /** Awaited directly before it is sent, each time. */
+  /** Awaited directly before it is written, each time. */
   readonly permit?: AskCall["permit"];
   readonly sessionName: string;
   readonly signal: AbortSignal;
@@ -198,13 +199,15 @@ export class CozeClient {
   }
 
   #fetch(request: CozeRequest, token: string, signal: AbortSignal): Promise<Response> {
-    const { method, path, query = {}, body } = request;
+    const { method, path, query = {}, body, permit } = request;
     const url = new URL(this.settings.baseURL + path);
     for (const [name, value] of Object.entries(query)) {
       if (value !== undefined) url.searchParams.set(name, value);
     }
     const isForm = body instanceof FormData;
-    return this.settings.fetch(url, {
+    return send(this.settings.fetch, {
+      url,
+      permit,
       method,
       headers: {
         authorization: `Bearer ${token}`,

@@ -4,6 +4,7 @@ import { aborted, Deadline } from "../http/deadline.ts";
 import { lost, ranPerhaps, ServiceFailure } from "../http/failure.ts";
 import { parsed } from "../http/json.ts";
 import { repeating } from "../http/repeat.ts";
+import { send } from "../http/send.ts";
 import { jsonArray } from "./json-array.ts";
 import { readRefusal, refusalError, refusalIn } from "./refusal.ts";
 import type { TokenSource } from "./token.ts";
@@ -75,20 +76,15 @@ export class Client {
    * Sends until it is taken. Repeated is only what surely did not run: a refusal for quota, a refused token
    * (once, with a new one), a connection that never came about. `detectIntent` is not idempotent.
    */
-  async #send(
-    path: string,
-    body: unknown,
-    deadline: Deadline,
-    { signal: outer, permit }: CallOptions,
-  ): Promise<Response> {
+  async #send(path: string, body: unknown, deadline: Deadline, caller: CallOptions): Promise<Response> {
     const { tokens, maxRetries: repeats, retryDelay } = this.#options;
     const { signal } = deadline;
-    const send = async (): Promise<Response> => {
+    const attempt = async (): Promise<Response> => {
       for (let isNew = false; ; isNew = true) {
         const token = await tokens.get(signal);
-        await permit?.();
-        const response = await this.#sendOnce(path, body, token, signal).catch((error: unknown) => {
-          throw lost(error, outer, deadline, "Dialogflow", "backend-stream-cut");
+        const call = { ...caller, signal };
+        const response = await this.#sendOnce(path, body, token, call).catch((error: unknown) => {
+          throw lost(error, caller.signal, deadline, "Dialogflow", "backend-stream-cut");
         });
         if (response.ok) return response;
         const refusal = readRefusal(
@@ -100,12 +96,13 @@ export class Client {
         tokens.refused(token);
       }
     };
-    return await repeating(send, { isHarmless: false, repeats, retryDelay, longestPause, signal });
+    return await repeating(attempt, { isHarmless: false, repeats, retryDelay, longestPause, signal });
   }
 
-  async #sendOnce(path: string, body: unknown, token: string, signal: AbortSignal): Promise<Response> {
+  async #sendOnce(path: string, body: unknown, token: string, call: CallOptions): Promise<Response> {
     const { baseURL, quotaProject } = this.#options;
-    return await this.#options.fetch(`${baseURL}/v3/${path}`, {
+    return await send(this.#options.fetch, {
+      url: `${baseURL}/v3/${path}`,
       method: body === undefined ? "GET" : "POST",
       headers: {
         authorization: `Bearer ${token}`,
@@ -115,7 +112,7 @@ export class Client {
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       // The token goes to this address and no other.
       redirect: "manual",
-      signal,
+      ...call,
     });
   }
 }

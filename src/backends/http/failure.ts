@@ -75,6 +75,14 @@ const unsentCodes: ReadonlySet<string> = new Set([
   "UND_ERR_CONNECT_TIMEOUT",
 ]);
 
+/** What requests failed with of which no byte was written. */
+export const neverSent: WeakSet<Error> = new WeakSet();
+
+function isUnsent(error: unknown): boolean {
+  if (error instanceof Error && neverSent.has(error)) return true;
+  return unsentCodes.has(String(fieldsOf(fieldsOf(error).cause).code));
+}
+
 /**
  * What became of a request that threw: aborted by the caller, too late, never sent, or lost on the way.
  * @param service its name, for the message
@@ -94,7 +102,7 @@ export function lost(
       cause: error,
     });
   }
-  if (unsentCodes.has(String(fieldsOf(fieldsOf(error).cause).code))) {
+  if (isUnsent(error)) {
     const what = `${service}: the service cannot be reached; check the network and baseURL`;
     return new ServiceFailure("backend-unavailable", what, refusedForNow, { cause: error });
   }

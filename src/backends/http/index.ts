@@ -14,3 +14,4 @@ export {
 export { noAnswer } from "./no-answer.ts";
 export { pasted, pastedJson, readPrivateKey } from "./pasted-key.ts";
 export { type RepeatOptions, repeating, retryAfterOf } from "./repeat.ts";
+export { type OutgoingRequest, send } from "./send.ts";

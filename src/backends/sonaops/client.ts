@@ -6,6 +6,7 @@ import { isEventStream, openEvents, type ServerEvent } from "../http/events.ts";
 import { lost, ranPerhaps, refusedForGood, ServiceFailure } from "../http/failure.ts";
 import { type Fields, fieldsOf, listOf, textOf } from "../http/json.ts";
 import { repeating } from "../http/repeat.ts";
+import { send } from "../http/send.ts";
 import { readEnvelope } from "./envelope.ts";
 import type { Judge } from "./failure.ts";
 import type { SonaopsSettings } from "./options.ts";
@@ -19,7 +20,7 @@ export interface SonaopsRequest {
   readonly userId: string;
   /** A turn is sent: repeated only where it certainly did not run. */
   readonly isTurn: boolean;
-  /** Awaited directly before it is signed and sent, each time. */
+  /** Awaited before it is signed, and directly before it is written, each time. */
   readonly permit?: SessionCall["permit"];
 }
 
@@ -161,7 +162,6 @@ export class SonaopsClient {
     if (response.ok) this.#other = undefined;
     if (response.status !== 401 || other === undefined) return response;
     await response.body?.cancel();
-    await request.permit?.();
     const second = await this.#fetch(request, other, signal);
     if (second.ok && this.#other !== undefined) {
       this.#signer = other;
@@ -176,7 +176,7 @@ export class SonaopsClient {
 
   /** Signed at the last moment: the service refuses what is older than five minutes. */
   async #fetch(
-    { path, body, userId }: SonaopsRequest,
+    { path, body, userId, permit }: SonaopsRequest,
     { sign }: SonaopsSigner,
     signal: AbortSignal,
   ): Promise<Response> {
@@ -207,7 +207,9 @@ export class SonaopsClient {
       const what = "Sonaops: the function sign failed. Its error is kept as the cause";
       throw new ServiceFailure("backend-auth", what, refusedForGood, { cause });
     }
-    return await this.settings.fetch(baseURL + path, {
+    return await send(this.settings.fetch, {
+      url: baseURL + path,
+      permit,
       method: "POST",
       headers,
       body: JSON.stringify(body),

@@ -55,7 +55,7 @@ export interface SonaopsOptions {
   readonly logger?: Logger;
   /** The clock, in Unix milliseconds. @default Date.now */
   readonly now?: () => number;
-  /** Used in place of the global `fetch`. */
+  /** Used in place of the global `fetch`. The body of a turn is a stream, so that it is written at the last moment. */
   readonly fetch?: typeof fetch;
 }
 
