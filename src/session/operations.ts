@@ -33,18 +33,19 @@ export function summarize(
   sessionName: string,
   { speaker, agent, conversations, isPaused, createdAt, lastTurnAt }: SessionRecord,
 ): SessionSummary {
-  const ids: Record<string, string> = {};
-  const earlier: Record<string, readonly string[]> = {};
-  for (const [name, conversation] of Object.entries(conversations)) {
-    if (conversation.id !== undefined) ids[name] = conversation.id;
-    if (conversation.earlier !== undefined) earlier[name] = conversation.earlier;
+  // Maps, since an agent may be called as a member that every object has.
+  const ids = new Map<string, string>();
+  const before = new Map<string, readonly string[]>();
+  for (const [name, { id, earlier }] of Object.entries(conversations)) {
+    if (id !== undefined) ids.set(name, id);
+    if (earlier !== undefined) before.set(name, earlier);
   }
   return {
     sessionName,
     speaker,
     ...(agent === undefined ? {} : { agent }),
-    conversations: ids,
-    ...(Object.keys(earlier).length === 0 ? {} : { earlier }),
+    conversations: Object.fromEntries(ids),
+    ...(before.size === 0 ? {} : { earlier: Object.fromEntries(before) }),
     ...(isPaused === undefined ? {} : { isPaused }),
     ...(createdAt === undefined ? {} : { createdAt }),
     ...(lastTurnAt === undefined ? {} : { lastTurnAt }),
@@ -95,16 +96,16 @@ export async function exportSession(
   signal: AbortSignal,
 ): Promise<SessionExport> {
   const summary = summarize(name, record);
-  const messages: Record<string, readonly HistoryMessage[]> = {};
+  const messages = new Map<string, readonly HistoryMessage[]>();
   for (const [agent, { id, state, earlier = [] }] of Object.entries(record.conversations)) {
     for (const each of id === undefined ? earlier : [...earlier, id]) {
       const call: ConversationCall = { sessionName: name, agent, conversationId: each, signal };
       const kept = each === id && state !== undefined ? { state } : {};
       const said = await agents.get(agent)?.history?.({ ...call, ...kept });
-      if (said !== undefined) messages[agent] = [...(messages[agent] ?? []), ...said];
+      if (said !== undefined) messages.set(agent, [...(messages.get(agent) ?? []), ...said]);
     }
   }
-  return { ...summary, messages };
+  return { ...summary, messages: Object.fromEntries(messages) };
 }
 
 /** The agent forgets: the service clears the context, or the conversation is left for a new one. */
@@ -213,13 +214,13 @@ export async function eraseSession(
       },
     );
   }
-  const conversations: Record<string, Erasure["conversations"][string]> = {};
+  const fates = new Map<string, Erasure["conversations"][string]>();
   for (const [agent, { id, earlier = [] }] of Object.entries(record.conversations)) {
     const ids = id === undefined ? earlier : [...earlier, id];
     if (ids.length === 0 || (only !== undefined && agent !== only)) continue;
     const backend = agents.get(agent);
-    if (backend === undefined) conversations[agent] = "unconfigured";
-    else if (backend.remove === undefined) conversations[agent] = "unsupported";
+    if (backend === undefined) fates.set(agent, "unconfigured");
+    else if (backend.remove === undefined) fates.set(agent, "unsupported");
     else {
       for (const each of ids) {
         const isErased = await backend.remove(callOf(session, agent, each)).then(
@@ -231,7 +232,7 @@ export async function eraseSession(
           },
         );
         if (!isErased) await unfinished.add({ sessionName: name, agent, conversationId: each });
-        if (conversations[agent] !== "later") conversations[agent] = isErased ? "erased" : "later";
+        if (fates.get(agent) !== "later") fates.set(agent, isErased ? "erased" : "later");
       }
     }
   }
@@ -240,7 +241,7 @@ export async function eraseSession(
   }
   if (only === undefined) session.erase();
   else if (found) session.changeConversation(only, undefined);
-  return { at: Date.now(), found, conversations };
+  return { at: Date.now(), found, conversations: Object.fromEntries(fates) };
 }
 
 function callOf(session: Session, agent: string, id: string): ConversationCall {

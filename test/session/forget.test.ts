@@ -138,3 +138,31 @@ describe("forget", () => {
     expect(removed).toEqual(["conversation-canary"]);
   });
 });
+
+describe("An agent of a name that every object has", () => {
+  it.each(["__proto__", "constructor", "toString"])(
+    "%s: is listed, exported and erased as any other",
+    async (name) => {
+      const messages = [{ role: "user", text: "hello" } as const];
+      const agents = Object.fromEntries([
+        ["helper", echo],
+        [name, { ...echo, history: async () => messages }],
+      ]);
+      const mapper = mapperOf(agents, memoryStore());
+      for (let time = 1; time <= 2; time += 1) {
+        await mapper.handle({ ...ada, id: `m${time}`, text: "hello", agent: name }).text();
+        if (time === 1) await mapper.reset(ada, name, { keep: true });
+      }
+      const exported = await mapper.export(ada);
+      const listed = [];
+      for await (const session of mapper.sessions()) listed.push(session);
+      expect(listed).toHaveLength(1);
+      for (const session of [...listed, exported]) {
+        expect(Object.entries(session?.conversations ?? {})).toEqual([[name, "conversation-canary"]]);
+        expect(Object.entries(session?.earlier ?? {})).toEqual([[name, ["conversation-canary"]]]);
+      }
+      expect(Object.entries(exported?.messages ?? {})).toEqual([[name, [...messages, ...messages]]]);
+      expect(Object.entries((await mapper.forget(ada)).conversations)).toEqual([[name, "erased"]]);
+    },
+  );
+});
