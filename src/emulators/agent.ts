@@ -69,7 +69,7 @@ const filesOfAnswer = [
  * Who sends sound hears the answer. And it does on request what real agents do now and then (anywhere in the text unless noted):
  * - `suggest`: three follow-up questions. `twice`: two answers. `use a tool`: a tool call before the answer.
  * - `show and tell`: a picture and a sound beside the words.
- * - `act` (as the whole text): the chat stops at `requires_action` until tool outputs are submitted.
+ * - `act` (as the whole text): the chat stops for the tool `ask_person`, until its output is submitted.
  * - `survey` (as the whole text): a workflow that asks for a name, then for a size, then for the tool `price`.
  * - `long 5000`: a Markdown answer of about 5000 characters with code fences.
  * - `slow: 200`: 200 milliseconds before each word.
@@ -147,7 +147,8 @@ const help = `I am a stand-in agent without a model. I remember what this conver
 
 And on request I do what real agents do now and then:
 
-- \`suggest\`, \`twice\`, \`use a tool\`, \`act\`, \`show and tell\`, \`long 5000\`, \`slow: 200\`
+- \`suggest\`, \`twice\`, \`use a tool\`, \`show and tell\`, \`long 5000\`, \`slow: 200\`
+- \`act\`, which asks for the tool "ask_person"; \`survey\`, which asks two questions and for the tool "price"
 - \`fail: 4013\`, \`fail: early 4011\`, \`fail: cut\`, \`fail: hang\``;
 
 function answerTo(turn: AgentTurn): string {

@@ -100,9 +100,14 @@ describe("The emulators' agent", () => {
 
   it("tells what it can do, all of which it does", () => {
     const [help = ""] = saysTo(" HELP ");
+    for (const { steps } of [plan("act"), planAfterAction("survey", ["Ada", "large"])]) {
+      const tools = steps.map((step) => (step.type === "action" ? step.name : ""));
+      expect([tools.length, help]).toEqual([1, expect.stringContaining(`tool "${tools[0]}"`)]);
+    }
     const all = [...help.matchAll(/`([^`]+)`/g)].map(([, words = ""]) => words);
     const named = all.filter((words) => !words.includes("…"));
     expect(named.length).toBeGreaterThan(10);
+    expect(named).toContain("survey");
     for (const words of named) {
       const plain = [{ type: "answer", text: `Turn 1. You said: "${words}".` }];
       expect([words, plan(words)]).not.toEqual([words, { isSpoken: false, steps: plain }]);

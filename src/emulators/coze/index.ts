@@ -121,8 +121,8 @@ export interface CozeEmulator extends Emulator<CozeRequest, CozeFault> {
 }
 
 /**
- * Starts a Coze stand-in on a loopback port. It is as strict as the service is known to be; its agent is described
- * in `agent.ts`.
+ * Starts a Coze stand-in on a loopback port. It is as strict as the service is known to be; its agent tells what it
+ * does when it is asked for `help`.
  *
  * @throws {AparteError} `option-invalid` when an option is wrong, the port is taken, or the file cannot be opened.
  */

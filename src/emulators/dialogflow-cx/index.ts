@@ -46,8 +46,8 @@ export interface DialogflowCxEmulator extends Emulator<DialogflowCxRequest, Dial
 }
 
 /**
- * Starts a Dialogflow CX stand-in on 127.0.0.1. It is as strict as the service is known to be; its agent is
- * described in `agent.ts`.
+ * Starts a Dialogflow CX stand-in on 127.0.0.1. It is as strict as the service is known to be. Its agent takes orders
+ * for pizza, and does on request what agents do now and then: docs/dialogflow-cx.md lists it.
  *
  * @throws {AparteError} `option-invalid` when an option is wrong or the port is taken.
  */
