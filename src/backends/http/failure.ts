@@ -75,13 +75,19 @@ const unsentCodes: ReadonlySet<string> = new Set([
   "UND_ERR_CONNECT_TIMEOUT",
 ]);
 
+/** These, too; and the next attempt would end the same. */
+const untrustedCodes: ReadonlySet<string> = new Set([
+  "CERT_HAS_EXPIRED",
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "ERR_SSL_WRONG_VERSION_NUMBER",
+  "ERR_TLS_CERT_ALTNAME_INVALID",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+]);
+
 /** What requests failed with of which no byte was written. */
 export const neverSent: WeakSet<Error> = new WeakSet();
-
-function isUnsent(error: unknown): boolean {
-  if (error instanceof Error && neverSent.has(error)) return true;
-  return unsentCodes.has(String(fieldsOf(fieldsOf(error).cause).code));
-}
 
 /**
  * What became of a request that threw: aborted by the caller, too late, never sent, or lost on the way.
@@ -102,7 +108,17 @@ export function lost(
       cause: error,
     });
   }
-  if (isUnsent(error)) {
+  const { code, message } = fieldsOf(fieldsOf(error).cause);
+  if (untrustedCodes.has(String(code))) {
+    const what = `${service}: there is no certificate that can be trusted; check baseURL, or name your proxy's in NODE_EXTRA_CA_CERTS`;
+    return new ServiceFailure("backend-unavailable", what, refusedForGood, { cause: error });
+  }
+  // The fetch standard blocks some ports, and Node.js tells it by these words alone.
+  if (message === "bad port") {
+    const what = `${service}: no request may go to this port; check baseURL`;
+    return new ServiceFailure("backend-unavailable", what, refusedForGood, { cause: error });
+  }
+  if (unsentCodes.has(String(code)) || (error instanceof Error && neverSent.has(error))) {
     const what = `${service}: the service cannot be reached; check the network and baseURL`;
     return new ServiceFailure("backend-unavailable", what, refusedForNow, { cause: error });
   }

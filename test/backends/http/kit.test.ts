@@ -189,6 +189,28 @@ describe("A request that threw", () => {
     deadline.end();
   });
 
+  it.each([
+    ...[
+      "CERT_HAS_EXPIRED",
+      "DEPTH_ZERO_SELF_SIGNED_CERT",
+      "ERR_SSL_WRONG_VERSION_NUMBER",
+      "ERR_TLS_CERT_ALTNAME_INVALID",
+      "SELF_SIGNED_CERT_IN_CHAIN",
+      "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+      "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+    ].map((code) => [code, () => broken(code), "certificate"] as const),
+    ["a port that fetch refuses", () => fetch("http://127.0.0.1:9").catch((error) => error), "port"] as const,
+  ])("for %s was never sent, and would not be the next time", async (_, thrown, word) => {
+    const deadline = new Deadline(signal, 1000);
+    const error = lost(await thrown(), signal, deadline, "Parrot", "backend-stream-cut");
+    expect(error).toMatchObject({
+      ...refusedForGood,
+      code: "backend-unavailable",
+      message: expect.stringMatching(new RegExp(`^Parrot: .*\\b${word}\\b.*check .*baseURL`)),
+    });
+    deadline.end();
+  });
+
   it("was given up by its caller, came too late, or is an error already", async () => {
     const deadline = new Deadline(signal, 1000);
     const known = new AparteError("backend-quota", "It is used up.");
