@@ -909,7 +909,7 @@ describe("dialogflowCx", () => {
       [400, "INVALID_ARGUMENT", "backend-rejected", "Check the language code, and that the agent's location"],
       [401, "UNAUTHENTICATED", "backend-auth", "check the key and this machine's clock"],
       [403, "PERMISSION_DENIED", "backend-auth", '"Dialogflow API Client" in the agent\'s project'],
-      [404, "NOT_FOUND", "backend-rejected", "check agent, environment and location"],
+      [404, "NOT_FOUND", "backend-rejected", "check agent, environment, location and baseURL"],
       [409, "ABORTED", "conversation-busy", "Another request got in the way; ask again"],
       [413, "OUT_OF_RANGE", "backend-rejected", "A value is out of range"],
       [418, "INVALID_ARGUMENT", "backend-rejected", "Check the language code"],

@@ -571,7 +571,7 @@ describe("A refusal of Sonaops'", () => {
       envelope("No such agent", 10404),
       ["backend-rejected", 1],
       ["backend-rejected", 1],
-      "the request was refused; check agentId (code 10404)",
+      "the request was refused; check agentId and baseURL (code 10404)",
     ],
     [
       envelope("conversationId is invalid"),
@@ -591,7 +591,7 @@ describe("A refusal of Sonaops'", () => {
       envelope("no", 7, 400),
       ["backend-rejected", 1],
       ["backend-rejected", 1],
-      "the request was refused; check agentId (code 7)",
+      "the request was refused; check agentId and baseURL (code 7)",
     ],
     [
       envelope("no", 10500),

@@ -35,7 +35,7 @@ const meanings: Readonly<Record<string, Meaning>> = {
   OUT_OF_RANGE: { code: "backend-rejected", text: "A value is out of range" },
   NOT_FOUND: {
     code: "backend-rejected",
-    text: "There is no such agent or environment at this address; check agent, environment and location",
+    text: "There is no such agent or environment at this address; check agent, environment, location and baseURL",
   },
   ALREADY_EXISTS: { code: "backend-rejected", text: "It exists already" },
   UNAUTHENTICATED: {

@@ -93,7 +93,7 @@ export function refusal(facts: RefusalFacts, { isTurn, isConversationLost }: Jud
   if (!isEnvelope)
     return failure("backend-protocol", "the answer is not the service's; check baseURL", refusedForGood);
   if (status === 400 || status === 404 || code === 10400 || code === 10404) {
-    return failure("backend-rejected", "the request was refused; check agentId", refusedForGood);
+    return failure("backend-rejected", "the request was refused; check agentId and baseURL", refusedForGood);
   }
   return failure("backend-failed", "the request was refused", refusedForGood);
 }
