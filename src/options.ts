@@ -340,6 +340,9 @@ function checkAgents(
   if (entries.length === 0) throw optionInvalid("agents", "must name at least one agent");
   for (const [name, backend] of entries) {
     if (name === "") throw optionInvalid("agents", "must not hold an agent without a name");
+    // No store and no address can hold it.
+    if (/\p{Surrogate}/u.test(name))
+      throw optionInvalid("agents", "must not hold a name with half a character");
     const isBackend =
       typeof backend === "object" &&
       backend !== null &&

@@ -58,6 +58,7 @@ describe("A mapper's options that have no sense", () => {
     ["agents", { agents: null }, "must be an object of backends by agent name"],
     ["agents", { agents: {} }, "must name at least one agent"],
     ["agents", { agents: { "": helper } }, "must not hold an agent without a name"],
+    ["agents", { agents: { "\ud83d": helper } }, "must not hold a name with half a character"],
     ["agents.helper", { agents: { helper: null } }, backend],
     ["agents.helper", { agents: { helper: "coze" } }, backend],
     ["agents.helper", { agents: { helper: { ...helper, name: undefined } } }, backend],
