@@ -1708,9 +1708,10 @@ describe("coze stream", () => {
   });
 
   it("never sends a turn again where Coze cannot be asked for it", async () => {
-    const { service, turn } = await opened();
-    const chat = emulator.fail({ path: "/v3/chat", page: 503, body: "", times: 99 });
-    emulator.fail({ path: "/v1/conversation/message/list", page: 500, body: "", times: 99 });
+    const { service, turn } = await opened(backend({ waitTimeout: 60 }));
+    const always = { body: "", times: Number.POSITIVE_INFINITY };
+    const chat = emulator.fail({ path: "/v3/chat", page: 503, ...always });
+    emulator.fail({ path: "/v1/conversation/message/list", page: 500, ...always });
     const error = await failure(all(service.ask(turn("hello"))));
     expect([error.code, error.retryable, chat.hits]).toEqual(["backend-stream-cut", false, 1]);
   });
@@ -1937,6 +1938,90 @@ describe("coze recovery", () => {
     const recovered = await service.recover({ ...turn("fail: 4011"), facts });
     expect(typeof recovered === "string" ? recovered : await codeOf(all(recovered))).toBe("backend-quota");
     expect(await service.recover({ ...turn("x"), facts: { chatId: "404" } })).toBe("unknown");
+  });
+});
+
+describe("coze, looking for an answer", () => {
+  const passing = [
+    ["a redirect", { page: 302, headers: { location: "/elsewhere" } }, 1],
+    ["a page", { page: 200 }, 1],
+    ["a page of what is not there", { page: 404 }, 1],
+    ["more pages of a gateway than a request is repeated", { page: 502 }, 6],
+    ["more resets than a request is repeated", { dropResponse: true }, 6],
+    ["more refusals for now than a request is repeated", { code: 4020 }, 6],
+  ] as const;
+
+  it.each(passing)("goes on after %s while a chat is polled", async (_, fault, times) => {
+    const { service, turn } = await opened(backend({ stream: false }));
+    const faults = ["/v3/chat/retrieve", "/v3/chat/message/list"].map((path) =>
+      emulator.fail({ path, ...fault, times }),
+    );
+    expect(messagesOf(await all(service.ask(turn("hello"))))).toEqual(['Turn 1. You said: "hello".']);
+    expect(faults.map(({ hits }) => hits)).toEqual([times, times]);
+    expect(emulator.chats()).toHaveLength(1);
+  });
+
+  it.each(passing)("goes on after %s where a stream was cut", async (_, fault, times) => {
+    const { service, turn } = await opened();
+    emulator.fail({ path: "/v3/chat", dropResponse: true });
+    const paths = ["/v1/conversation/message/list", "/v3/chat/retrieve", "/v3/chat/message/list"];
+    const faults = paths.map((path) => emulator.fail({ path, ...fault, times }));
+    expect(messagesOf(await all(service.ask(turn("hello"))))).toEqual(['Turn 1. You said: "hello".']);
+    expect(faults.map(({ hits }) => hits)).toEqual([times, times, times]);
+    expect(emulator.chats()).toHaveLength(1);
+  });
+
+  it.each(passing)("goes on after %s for a turn whose process died", async (_, fault, times) => {
+    const { service, turn } = await opened();
+    await all(service.ask(turn("hello")));
+    const paths = ["/v1/conversation/message/list", "/v3/chat/retrieve", "/v3/chat/message/list"];
+    const faults = paths.map((path) => emulator.fail({ path, ...fault, times }));
+    const recovered = await service.recover(turn("hello"));
+    if (typeof recovered === "string") throw new Error(recovered);
+    expect(messagesOf(await all(recovered))).toEqual(['Turn 1. You said: "hello".']);
+    expect(faults.map(({ hits }) => hits)).toEqual([times, times, times]);
+    expect(emulator.chats()).toHaveLength(1);
+  });
+
+  it.each(passing)("goes on after %s for the answer to a question", async (_, fault, times) => {
+    const { service, turn } = await opened();
+    const kept: JsonValue[] = [];
+    await all(service.ask(turn("survey", { keep: (state) => void kept.push(state) })));
+    const faults = emulator.fail({ path: "/v3/chat/retrieve", ...fault, times });
+    const answering = turn("Ada", { turnId: "turn-2", state: kept.at(-1) ?? null });
+    expect(await service.recover(answering)).toBe("not-sent");
+    expect(faults.hits).toBe(times);
+  });
+
+  it("goes on after a look that nobody answered", async () => {
+    const { service, turn } = await opened(backend({ stream: false, requestTimeout: 300 }));
+    const fault = emulator.fail({ path: "/v3/chat/retrieve", hang: true });
+    expect(messagesOf(await all(service.ask(turn("hello"))))).toHaveLength(1);
+    expect(fault.hits).toBe(1);
+  });
+
+  it("ends when its time is over, with what it met", async () => {
+    const { turn } = await opened();
+    const pages = emulator.fail({ path: "/v3/chat/retrieve", page: 302, times: Number.POSITIVE_INFINITY });
+    const polled = backend({ stream: false, chatTimeout: 60 });
+    expect(await codeOf(all(polled.ask(turn("hello"))))).toBe("backend-protocol");
+    pages.lift();
+    emulator.fail({ path: "/v3/chat/retrieve", code: 4020, times: Number.POSITIVE_INFINITY });
+    const late = backend({ stream: false, chatTimeout: 60 });
+    // It has run: nothing invites to send it again.
+    const error = await failure(all(late.ask(turn("hello", { turnId: "turn-2" }))));
+    expect([error.code, error.retryable]).toEqual(["backend-timeout", false]);
+  });
+
+  it("ends at once for what does not pass, or may pass too late", async () => {
+    const { service, turn } = await opened(backend({ stream: false }));
+    const refused = emulator.fail({ path: "/v3/chat/retrieve", code: 4011, times: 1000 });
+    expect(await codeOf(all(service.ask(turn("hello"))))).toBe("backend-quota");
+    refused.lift();
+    const [path, headers] = ["/v3/chat/retrieve", { "retry-after": "1000" }];
+    const limited = emulator.fail({ path, page: 429, headers, times: 1000 });
+    await failure(all(service.ask(turn("hello", { turnId: "turn-2" }))));
+    expect([refused.hits, limited.hits]).toEqual([1, 1]);
   });
 });
 

@@ -151,7 +151,7 @@ export async function startChat<T>(
     if (doubts > 0) {
       // What is under way there gets a moment to come to light.
       await pause(Math.min(wait, 5 * pollInterval), turn.signal);
-      const found = await isThere().catch(() => "unknown" as const);
+      const found = await lookUntil(until, client, turn, isThere).catch(() => "unknown" as const);
       if (found === "unknown")
         throw new CozeFailure(failure.code, "it is not known whether the turn ran", ranPerhaps, {
           cause: failure,
@@ -175,20 +175,45 @@ export async function startChat<T>(
 /** `created` and `in_progress` go on. */
 const finalStates = new Set(["completed", "failed", "requires_action", "canceled", "cancelled"]);
 
-/** Looks at a chat until it has ended. Undefined when it still runs after `ms`. */
+/** Looks at a chat until it has ended. Undefined when it still runs at `until`, by `performance.now()`. */
 export async function waitForChat(
   client: CozeClient,
   turn: ConversationCall,
   chatId: string,
-  ms: number,
+  until: number,
 ): Promise<CozeChat | undefined> {
-  const until = performance.now() + ms;
   for (;;) {
-    const chat = await retrieveChat(client, turn, chatId);
+    const chat = await lookUntil(until, client, turn, () => retrieveChat(client, turn, chatId));
     if (finalStates.has(chat.status)) return chat;
     const wait = client.settings.pollInterval;
     if (performance.now() + wait > until) return undefined;
     await pause(wait, turn.signal);
+  }
+}
+
+/**
+ * Looks again where Coze fails for now, is silent, or something before it answers (a gateway's page, a redirect):
+ * what was sent runs on meanwhile, and looking does no harm.
+ * @param until by `performance.now()`
+ * @throws {AparteError} what the last look failed with
+ */
+export async function lookUntil<T>(
+  until: number,
+  { settings }: CozeClient,
+  { signal }: ConversationCall,
+  look: () => Promise<T>,
+): Promise<T> {
+  for (;;) {
+    try {
+      return await look();
+    } catch (error) {
+      if (!(error instanceof ServiceFailure)) throw error;
+      const { isPassing, code, retryAfterMs = 0 } = error;
+      const wait = Math.max(settings.pollInterval, retryAfterMs);
+      const mayPass = isPassing || code === "backend-protocol" || code === "backend-timeout";
+      if (!mayPass || performance.now() + wait > until) throw error;
+      await pause(wait, signal);
+    }
   }
 }
 
@@ -209,14 +234,18 @@ export async function retrieveChat(
   return readChat(answer.data);
 }
 
-/** The answers of a completed chat, apart from those that the person has got, and what follows them. */
+/**
+ * The answers of a completed chat, apart from those that the person has got, and what follows them.
+ * @param until how long to try, by `performance.now()`
+ */
 export async function* answersOf(
   client: CozeClient,
   turn: ConversationCall,
   chat: CozeChat,
   progress: ChatProgress,
+  until: number,
 ): AsyncGenerator<ReplyEvent> {
-  const answer = await client.call({
+  const request = {
     method: "GET",
     path: "/v3/chat/message/list",
     query: { conversation_id: turn.conversationId, chat_id: idOf(chat.id, "a chat") },
@@ -224,7 +253,8 @@ export async function* answersOf(
     isAboutConversation: true,
     sessionName: turn.sessionName,
     signal: turn.signal,
-  });
+  } as const;
+  const answer = await lookUntil(until, client, turn, () => client.call(request));
   const messages = listOf(answer.data).map(readMessage);
   for (const message of messages) {
     if (message.type === "answer") yield* deliver(message.id, message, progress);

@@ -2,7 +2,7 @@ import { AparteError } from "../../errors.ts";
 import type { ReplyEvent } from "../../turn/reply-event.ts";
 import type { AskCall } from "../backend.ts";
 import { ServiceFailure } from "../http/failure.ts";
-import { answersOf, type ChatProgress, deliver, findTurn, judge, waitForChat } from "./chat.ts";
+import { answersOf, type ChatProgress, deliver, findTurn, judge, lookUntil, waitForChat } from "./chat.ts";
 import type { CozeClient } from "./client.ts";
 import type { CozeChat, CozeMessage } from "./wire.ts";
 
@@ -16,7 +16,7 @@ export type Trace =
 /**
  * Fetches what the person has not got of a turn that was sent: it was polled for, or its stream was cut. The
  * turn is never sent again, since it may have run; so no error from here invites to.
- * @param ms how long to wait for the chat to end.
+ * @param ms how long to wait for the chat to end, and to try to fetch it.
  * @throws {AparteError} `broken` when the chat is not found, does not end, or cannot be asked for.
  */
 export async function* fetchRest(
@@ -30,16 +30,17 @@ export async function* fetchRest(
     error instanceof ServiceFailure && error.retryable
       ? new AparteError(broken.code, broken.message, { cause: error })
       : error;
+  const until = performance.now() + ms;
   let chat: CozeChat | undefined;
   try {
-    const trace = await traceOf(client, turn, progress.chatId);
+    const trace = await traceOf(client, turn, progress.chatId, until);
     if (typeof trace === "string") throw broken;
     if ("answers" in trace) {
       if (trace.answers.length === 0) throw broken;
       return yield* messages(trace.answers, progress);
     }
     progress.began(trace.chatId);
-    chat = await waitForChat(client, turn, trace.chatId, ms);
+    chat = await waitForChat(client, turn, trace.chatId, until);
     if (chat === undefined) throw broken;
   } catch (error) {
     throw final(error);
@@ -47,16 +48,24 @@ export async function* fetchRest(
   // What the chat itself ended with is told as it is.
   judge(chat, progress);
   try {
-    yield* answersOf(client, turn, chat, progress);
+    yield* answersOf(client, turn, chat, progress, until);
   } catch (error) {
     throw final(error);
   }
 }
 
-/** By the chat's id where it is known; otherwise by the turn's id, which Coze keeps with the question. */
-export async function traceOf(client: CozeClient, turn: AskCall, chatId: string | undefined): Promise<Trace> {
+/**
+ * By the chat's id where it is known; otherwise by the turn's id, which Coze keeps with the question.
+ * @param until how long to try, by `performance.now()`
+ */
+export async function traceOf(
+  client: CozeClient,
+  turn: AskCall,
+  chatId: string | undefined,
+  until: number,
+): Promise<Trace> {
   if (chatId !== undefined) return { chatId };
-  const found = await findTurn(client, turn);
+  const found = await lookUntil(until, client, turn, () => findTurn(client, turn));
   if (found === undefined) return "not-sent";
   if (found === "unknown") return "unknown";
   return found.chatId === undefined ? { answers: found.answers } : { chatId: found.chatId };
