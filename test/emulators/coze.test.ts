@@ -717,6 +717,44 @@ describe("A Coze chat", () => {
     expect(emulator.conversations()[0]).toMatchObject({ sessionName: "ada", botId: emulator.botId });
   });
 
+  it("shows a conversation whole to the test that looks at it", async () => {
+    const emulator = await start();
+    const ada = await session(emulator, "ada");
+    const upload = await uploaded(emulator, ada.token, [["file", "a.txt", "abc"]]);
+    const id = await ada.create({ name: "plans", meta_data: { plan: "gold" }, connector_id: "999" });
+    const items = [
+      { type: "text", text: "look" },
+      { type: "file", file_id: upload.body.data?.id },
+    ];
+    const question = { role: "user", content: JSON.stringify(items), content_type: "object_string" };
+    const events = await eventsOf(await ada.chat(id, "", { additional_messages: [question] }));
+    const [said] = events.filter(({ data }) => data.type === "answer").slice(-1);
+    const [chat] = emulator.chats();
+    const [conversation] = emulator.conversations();
+    const asked = conversation?.messages[0];
+    const own = { chatId: chat?.id, sectionId: conversation?.sectionId };
+    expect(conversation).toEqual({
+      id,
+      botId: emulator.botId,
+      sessionName: "ada",
+      accountId: expect.stringMatching(/^\d+$/),
+      name: "plans",
+      metaData: { plan: "gold" },
+      connectorId: "999",
+      sectionId: said?.data.section_id,
+      messages: expect.any(Array),
+    });
+    const answer = { id: said?.data.id, role: "assistant", type: "answer", text: said?.data.content };
+    expect(conversation?.messages.filter(({ type }) => type !== "verbose")).toEqual([
+      { ...own, id: asked?.id, role: "user", type: "question", text: "look", files: ["a.txt"] },
+      { ...own, ...answer, files: [] },
+    ]);
+    expect([asked?.id, answer.text]).toEqual([
+      expect.stringMatching(/^\d+$/),
+      'Turn 1. You said: "look". You sent: "a.txt" (file, 3 bytes).',
+    ]);
+  });
+
   it("refuses what is not allowed, each with its code", async () => {
     const emulator = await start({ bots: [{}, { published: false }] });
     const [ada, other] = [await session(emulator, "ada"), await session(emulator, "ada")];
@@ -882,10 +920,13 @@ describe("A fault", () => {
 
   it("speaks as the token endpoint there, and as a gateway when it is told to", async () => {
     const emulator = await start();
-    emulator.fail({ path: "/api/permission/oauth2*", status: 500, code: "internal_error" });
+    emulator.fail({ path: "/api/permission/oauth2*", status: 503 });
+    const unnamed = await exchange(emulator, await signed(emulator));
+    expect([unnamed.status, unnamed.body.error_code]).toEqual([503, "internal_error"]);
+    emulator.fail({ path: "/api/permission/oauth2*", status: 500, code: "no_such_app" });
     emulator.fail({ method: "post", page: 502, body: "<h1>Bad Gateway</h1>" });
     const { status, body } = await exchange(emulator, await signed(emulator));
-    expect([status, body.error_code]).toEqual([500, "internal_error"]);
+    expect([status, body.error_code]).toEqual([500, "no_such_app"]);
     const gateway = await fetch(`${emulator.baseURL}/v3/chat`, { method: "POST" });
     expect([gateway.status, gateway.headers.get("content-type"), await gateway.text()]).toEqual([
       502,
