@@ -69,8 +69,9 @@ export class Question {
     } catch (error) {
       if (hasSpoken || !(error instanceof AparteError) || error.code !== "conversation-lost") throw error;
       dropConversation(this.#turn.session, this.#asked.agent);
-      const id = await this.#opened();
+      // Before one is opened: where that fails, the person's next turn opens it, and does not know of this.
       yield notice("new-conversation", this.#turn.texts);
+      const id = await this.#opened();
       yield* this.#backend.ask(this.#callOf(id));
     }
   }

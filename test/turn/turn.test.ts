@@ -936,6 +936,21 @@ describe("A turn that fails", () => {
     ]);
   });
 
+  it("says that the conversation is gone also where none can be opened: the next turn does not know of it", async () => {
+    const a = bot();
+    await a.receive("m1");
+    await settled();
+    a.agent.opening = Promise.reject(new AparteError("backend-unavailable", "Away."));
+    a.agent.last.fail(new AparteError("conversation-lost", "Gone."));
+    await settled();
+    a.agent.opening = Promise.resolve();
+    await a.receive("m2");
+    await settled();
+    a.agent.last.answer("two");
+    await settled();
+    expect(a.platform.shown).toEqual(["(new-conversation) failed: backend-unavailable", "two"]);
+  });
+
   it("opens none where something was said", async () => {
     const a = bot();
     await a.receive("m1");
