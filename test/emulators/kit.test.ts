@@ -92,9 +92,9 @@ describe("Faults", () => {
   });
 
   it.each([
-    ["Coze", coze, 24],
-    ["Dialogflow", dialogflow, 11],
-    ["Sonaops", sonaops, 14],
+    ["Coze", coze, 25],
+    ["Dialogflow", dialogflow, 12],
+    ["Sonaops", sonaops, 15],
   ])("that happen by themselves to %s are faults that there are, each another one", (_, rules, kinds) => {
     const faults = new Faults(rules as unknown as FaultRules<Fault, string>, undefined);
     const made = rules.hostile.map((kind) => kind(() => 0.5)) as readonly (Fault & { code?: unknown })[];
@@ -232,6 +232,17 @@ describe("The wire", () => {
     const torn = await throughWire(answer("abcde", "fg"), { pieces: 2 }, request);
     expect([torn.status, torn.headers.get("x-own")]).toEqual([201, "1"]);
     expect(await piecesOf(torn)).toEqual(["ab", "cd", "e", "fg"]);
+  });
+
+  it("ends after so many bytes as if that were all", async () => {
+    const text = async (closeAt: number) =>
+      (await piecesOf(await throughWire(answer("abc", "def"), { closeAt }, request))).join("");
+    expect([await text(0), await text(4), await text(6), await text(7)]).toEqual([
+      "",
+      "abcd",
+      "abcdef",
+      "abcdef",
+    ]);
   });
 
   it("leaves out the line ends that stand last, and no others", async () => {

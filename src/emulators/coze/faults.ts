@@ -50,6 +50,7 @@ export const faultRules: FaultRules<CozeFault, CozeRequest> = {
   // What a hostile network and a service at its limits do.
   hostile: [
     (random) => ({ resetAt: early(random, 3000) }),
+    (random) => ({ closeAt: early(random, 3000) }),
     (random) => ({ pieces: 1 + early(random, 40) }),
     () => ({ unterminated: true }),
     () => ({ contentType: "text/plain" }),

@@ -31,6 +31,7 @@ export const faultRules: FaultRules<DialogflowCxFault, DialogflowCxRequest> = {
   // What a hostile network and a service at its limits do.
   hostile: [
     (random) => ({ resetAt: early(random, 2000) }),
+    (random) => ({ closeAt: early(random, 2000) }),
     (random) => ({ pieces: 1 + early(random, 40) }),
     (random) => ({ endAt: early(random, 2000) }),
     () => ({ afterWork: 503 }),

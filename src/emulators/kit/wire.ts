@@ -15,6 +15,8 @@ export interface WireFault {
   readonly resetAt?: number;
   /** Ends the connection after this many bytes of the answer's body. */
   readonly endAt?: number;
+  /** Ends the answer after this many bytes of its body as if it were whole, as a proxy does that has lost the service. */
+  readonly closeAt?: number;
 }
 
 export const wireFaults: Readonly<Record<keyof WireFault, true>> = {
@@ -24,12 +26,13 @@ export const wireFaults: Readonly<Record<keyof WireFault, true>> = {
   unterminated: true,
   resetAt: true,
   endAt: true,
+  closeAt: true,
 };
 
 /** The answer as it comes through. */
 export async function throughWire(
   response: Response,
-  { afterWork, contentType, pieces, unterminated, resetAt, endAt }: WireFault,
+  { afterWork, contentType, pieces, unterminated, resetAt, endAt, closeAt }: WireFault,
   request: Request,
 ): Promise<Response> {
   if (afterWork !== undefined) {
@@ -38,14 +41,13 @@ export async function throughWire(
     return new Response(`<html><body>${afterWork}</body></html>`, { status: afterWork, headers });
   }
   if (contentType !== undefined) response.headers.set("content-type", contentType);
-  const stopAt = resetAt ?? endAt;
+  const stopAt = resetAt ?? endAt ?? closeAt;
   if ((pieces ?? stopAt) === undefined && unterminated !== true) return response;
   const { status, headers } = response;
   const source = unterminated === true ? withoutEnd(response.body) : bytesOf(response.body);
-  const stop = (): void => {
-    if (resetAt === undefined) breakOff(request);
-    else connectionOf(request)?.resetAndDestroy();
-  };
+  let stop: (() => void) | undefined;
+  if (resetAt !== undefined) stop = () => connectionOf(request)?.resetAndDestroy();
+  else if (endAt !== undefined) stop = () => breakOff(request);
   const torn = tear(source, pieces ?? 4096, stopAt ?? Number.POSITIVE_INFINITY, stop);
   return new Response(streamOf(torn), { status, headers });
 }
@@ -85,7 +87,8 @@ async function* tear(
   source: AsyncGenerator<Uint8Array>,
   size: number,
   stopAt: number,
-  stop: () => void,
+  /** Undefined where the answer just ends. */
+  stop: (() => void) | undefined,
 ): AsyncGenerator<Uint8Array> {
   let sent = 0;
   for await (const bytes of source) {
@@ -98,7 +101,7 @@ async function* tear(
     }
     if (sent >= stopAt) break;
   }
-  if (stopAt === Number.POSITIVE_INFINITY) return;
+  if (stop === undefined) return;
   await nextTurn();
   stop();
   // An end that comes from here would make the answer look whole.

@@ -33,6 +33,7 @@ export const faultRules: FaultRules<SonaopsFault, SonaopsRequest> = {
   // What a hostile network and a service at its limits do.
   hostile: [
     (random) => ({ resetAt: early(random, 1000) }),
+    (random) => ({ closeAt: early(random, 1000) }),
     (random) => ({ pieces: 1 + early(random, 40) }),
     () => ({ unterminated: true }),
     () => ({ contentType: "Text/Event-Stream; charset=UTF-8" }),
