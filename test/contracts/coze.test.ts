@@ -29,7 +29,7 @@ for (const stream of [true, false]) {
       slow: "slow: 30 one two three four five six seven eight nine ten",
       hostileSeed,
       async start(deadlineMs, seed) {
-        const hostile = seed === undefined ? undefined : { seed };
+        const hostile = seed === undefined ? undefined : { seed, share: 0.4 };
         const emulator = await startCozeEmulator({
           privateKey,
           ...(hostile === undefined ? {} : { hostile }),

@@ -20,7 +20,7 @@ for (const stream of [true, false]) {
       canLose: false,
       hostileSeed,
       async start(deadlineMs, seed) {
-        const hostile = seed === undefined ? undefined : { seed };
+        const hostile = seed === undefined ? undefined : { seed, share: 0.4 };
         const emulator = await startDialogflowCxEmulator({
           maxTextLength: 100_000,
           ...(hostile === undefined ? {} : { hostile }),

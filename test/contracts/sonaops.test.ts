@@ -24,9 +24,10 @@ for (const profile of ["A", "B"] as const) {
       remember: (name) => `my name is ${name}`,
       recall: "what is my name?",
       slow: "slow: 60000",
-      hostileSeed,
+      // The profiles differ in their signatures alone.
+      ...(profile === "A" ? { hostileSeed } : {}),
       async start(deadlineMs, seed) {
-        const hostile = seed === undefined ? undefined : { seed };
+        const hostile = seed === undefined ? undefined : { seed, share: 0.4 };
         const emulator = await startSonaopsEmulator({
           profile,
           ...(hostile === undefined ? {} : { hostile }),
