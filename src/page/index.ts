@@ -42,6 +42,7 @@ const known = [
  * `localhost` and `[::1]`.
  *
  * - `GET /?token=…`: the page, which gives the token to the browser as a cookie; then `GET /` is enough.
+ * - `GET /page.css`, `GET /page.js`, `GET /markdown.js`: what the page loads.
  * - `/messages?person=…`: the web handler, for that person.
  * - `GET /people`, `POST /people?name=…`, `PATCH /people?person=…&name=…`, `DELETE /people?person=…` (erases).
  * - `GET /history?person=…`: what was said, by agent.
@@ -101,11 +102,12 @@ export function playground(mapper: SessionMapper, options: PlaygroundOptions): W
     const { pathname, searchParams } = new URL(request.url);
     if (!anyHost) refuseOtherHosts(request);
     const file = pageFile(request);
-    if (file !== undefined) {
+    if (file !== undefined && pathname === "/") {
       for (const [name, value] of Object.entries(access.admit(request))) file.headers.set(name, value);
       return file;
     }
     access.check(request);
+    if (file !== undefined) return file;
     if (pathname === "/messages") return messages(request);
     if (isForeign(request)) throw new Refusal("foreign-origin", "Pages of other sites may not speak here.");
     const name = `${request.method} ${pathname}`;

@@ -42,6 +42,11 @@ describe("The page", () => {
       ["GET", "/?token=another-token-of-the-tests"],
       ["GET", "/page.js"],
       ["GET", "/page.css"],
+      ["GET", "/markdown.js"],
+      // The token in the address opens the page itself, and nothing else.
+      ["GET", "/page.js?token=a-token-of-the-tests"],
+      ["GET", "/page.css?token=a-token-of-the-tests"],
+      ["GET", "/markdown.js?token=a-token-of-the-tests"],
       ["GET", "/people"],
       ["GET", "/people?token=a-token-of-the-tests"],
       ["POST", "/people?name=Eve"],
@@ -74,6 +79,7 @@ describe("The page", () => {
     const cookie = `theme=dark; aparte_${port}=${token}`;
     expect((await ask("/people", { cookie })).status).toBe(200);
     expect((await ask("/", { cookie })).status).toBe(200);
+    expect((await ask("/page.js", { cookie })).status).toBe(200);
     expect((await ask("/people", { cookie: `aparte_${port} = ${token} ; theme=dark` })).status).toBe(200);
     expect((await ask("/people", { cookie: `aparte_1=${token}` })).status).toBe(401);
   });
