@@ -29,5 +29,7 @@ export default defineConfig({
     include: process.env.MUTATE_TESTS?.split(",") ?? ["test/**/*.test.ts"],
     exclude: processTests,
     setupFiles: ["test/mutation/setup.ts"],
+    // What a fault keeps from ever coming is not waited for as long as on a machine that runs all tests at once.
+    expect: { poll: { timeout: 5_000 } },
   },
 });
