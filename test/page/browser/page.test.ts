@@ -61,12 +61,15 @@ let answer: (request: Request, go: () => Promise<Response>) => Promise<Response>
 /** What the person answers when the page asks, and what it asked. */
 let confirms: boolean;
 let questions: string[];
+/** How often the page has paused for a second before it tried again. */
+let pauses: number;
 
 beforeEach(async () => {
   agent = new ScriptedAgent();
   sales = new ScriptedAgent();
   confirms = true;
   questions = [];
+  pauses = 0;
   asked = [];
   answer = (_, go) => go();
   await startServer(["helper", "sales"]);
@@ -110,7 +113,10 @@ function newWindow(kept: Readonly<Record<string, string>> = {}): void {
       return confirms;
     },
     // The page waits for a second where a connection is lost; no test does.
-    setTimeout: (run: () => void, ms = 0, ...more: []) => realSetTimeout(run, ms === 1_000 ? 0 : ms, ...more),
+    setTimeout: (run: () => void, ms = 0, ...more: []) => {
+      if (ms === 1_000) pauses += 1;
+      return realSetTimeout(run, ms === 1_000 ? 0 : ms, ...more);
+    },
     fetch: async (path: string, init: RequestInit = {}) => {
       const headers = new Headers(init.headers);
       headers.set("authorization", `Bearer ${token}`);
@@ -125,7 +131,7 @@ function newWindow(kept: Readonly<Record<string, string>> = {}): void {
 const realSetTimeout = setTimeout;
 
 /** Opens the page, and waits until its people are there. */
-async function open(people = 2): Promise<void> {
+async function open(people = 2, conversations = people): Promise<void> {
   const html = await (
     await browserFetch(server.url, { headers: { authorization: `Bearer ${token}` } })
   ).text();
@@ -134,7 +140,7 @@ async function open(people = 2): Promise<void> {
   vi.resetModules();
   await import("../../../src/page/browser/page.ts");
   await expect.poll(() => all(".person").length).toBe(people);
-  await expect.poll(() => all(".log > *").length).toBeGreaterThanOrEqual(people);
+  await expect.poll(() => all(".log > *").length).toBeGreaterThanOrEqual(conversations);
 }
 
 function all<E extends HTMLElement = HTMLElement>(selector: string, within?: HTMLElement): E[] {
@@ -210,13 +216,42 @@ function held(...events: readonly ReplyEvent[]) {
   return () => release();
 }
 
+/** A reply as the server sends it; its events have the ids that they are given. */
+function streamed(...events: readonly (readonly [id: string, data: object, name?: string])[]): Response {
+  const lines = events.map(([id, data, name]) => {
+    return `id: ${id}\n${name === undefined ? "" : `event: ${name}\n`}data: ${JSON.stringify(data)}\n\n`;
+  });
+  return new Response(`retry: 1000\n\n${lines.join("")}`);
+}
+
+const refusal = (code: string, status: number) =>
+  Response.json({ error: { code, message: `It is ${code}.` } }, { status });
+
+/** What Ada has said to the helper, and heard, as the server tells it. */
+const past = (...texts: readonly string[]) =>
+  Response.json({
+    helper: texts.map((text, index) => ({ role: index % 2 === 0 ? "user" : "agent", text })),
+  });
+
+/** Answers requests of a method and path in the server's place. */
+function answerTo(method: string, path: string, instead: (request: Request) => Response | Promise<Response>) {
+  answer = async (request, go) =>
+    request.method === method && request.url.startsWith(new URL(path, server.url).href)
+      ? instead(request)
+      : go();
+}
+
+const requests = (method: string, path: string) =>
+  asked.filter((each) => each.method === method && each.path.startsWith(path));
+
 describe("The page", () => {
   it("shows its people, and lets nobody read the token in the address", async () => {
     await open();
     expect(window.location.href).toBe(server.url);
     expect(all(".person").map((person) => aria(person, "ariaLabel"))).toEqual(["Ada", "Ben"]);
     for (const name of ["Ada", "Ben"]) {
-      expect(one(".session", column(name)).textContent).toBe("no session yet");
+      const session = one(".session", column(name));
+      expect([session.textContent, session.title]).toEqual(["no session yet", ""]);
       expect(one(".hello", column(name)).textContent).toBe(
         `${name} has not said anything yet.My name is ${name}.What is my name?Help`,
       );
@@ -224,15 +259,51 @@ describe("The page", () => {
       expect(one("select", column(name)).hidden).toBe(false);
       expect(button("Stop", column(name)).hidden).toBe(true);
     }
-    expect(column("Ada").style.getPropertyValue("--hue")).not.toBe(
-      column("Ben").style.getPropertyValue("--hue"),
-    );
+    // A color of the person's id, the same in each tab.
+    expect(["Ada", "Ben"].map((name) => column(name).style.getPropertyValue("--hue"))).toEqual(["142", "67"]);
     expect(problem()).toBeUndefined();
     expect(asked.map(({ method, path }) => `${method} ${path}`)).toEqual([
       "GET /people?",
       "GET /history?person=Ada",
       "GET /history?person=Ben",
     ]);
+  });
+
+  it("names its parts for those who hear it, and says what a button does", async () => {
+    await open();
+    const ada = column("Ada");
+    const name = one<HTMLInputElement>(".name", ada);
+    expect([aria(name, "ariaLabel"), name.maxLength, Reflect.get(name, "spellcheck")]).toEqual([
+      ...["Name", 40, false],
+    ]);
+    expect(aria(one("select", ada), "ariaLabel")).toBe("Agent");
+    const conversation = one(".log", ada);
+    expect([Reflect.get(conversation, "role"), conversation.tabIndex]).toEqual(["log", 0]);
+    expect(all("button", ada).map((each) => [each.textContent, each.title, aria(each, "ariaLabel")])).toEqual(
+      [
+        ["Stop", "", undefined],
+        ["Reset", "The agent forgets what was said here", undefined],
+        ["✕", "Remove this person", "Remove this person"],
+        ...["My name is Ada.", "What is my name?", "Help"].map((text) => [text, "", undefined]),
+        ["Send", "", undefined],
+      ],
+    );
+    const attach = one(".attach", ada);
+    expect([attach.title, attach.textContent]).toEqual(["Attach files", "+Attach files"]);
+    expect(one<HTMLInputElement>("input[type=file]", ada).multiple).toBe(true);
+    expect(one<HTMLTextAreaElement>("textarea", ada).placeholder).toBe("Say something…");
+    const end = held();
+    say("Ada", "hi");
+    const dots = one(".answer .dots", ada);
+    expect([aria(dots, "ariaLabel"), Reflect.get(dots, "role")]).toEqual(["The agent writes", "img"]);
+    end();
+    await expect.poll(() => log("Ada")).toEqual(["me: hi", "agent: done"]);
+  });
+
+  it("does not go on without an element that it needs", async () => {
+    window.document.body.innerHTML = '<main id="people"></main>';
+    vi.resetModules();
+    await expect(import("../../../src/page/browser/page.ts")).rejects.toThrow("The page has no #problem.");
   });
 
   it("offers no choice of agents where there is one", async () => {
@@ -261,6 +332,8 @@ describe("The page", () => {
       ...{ accept: "text/event-stream", "content-type": "application/json", "x-aparte": "1" },
     });
     expect(sent?.headers.has("last-event-id")).toBe(false);
+    // Once at the beginning, and once for the session that there is now.
+    expect(requests("GET", "/people")).toHaveLength(2);
     window.document.body.focus();
     say("Ada", "again ");
     await expect.poll(() => log("Ada").slice(2)).toEqual(["me: again", "agent: You said again ."]);
@@ -268,6 +341,8 @@ describe("The page", () => {
     expect(agent.calls.map(({ conversationId }) => conversationId)).toEqual(
       Array(2).fill(agent.calls[0]?.conversationId),
     );
+    await expect.poll(() => button("Stop", column("Ada")).hidden).toBe(true);
+    expect(requests("GET", "/people")).toHaveLength(2);
   });
 
   it("sends at Enter, unless a line is broken or a word composed, and sends no blanks", async () => {
@@ -293,6 +368,7 @@ describe("The page", () => {
     text.value = " \n";
     expect(press({})).toBe(true);
     expect(asked.filter(({ method }) => method === "POST")).toHaveLength(1);
+    expect(log("Ada")).toHaveLength(2);
   });
 
   it("sends files, and shows their names", async () => {
@@ -317,6 +393,15 @@ describe("The page", () => {
     say("Ada", "see");
     await expect.poll(() => log("Ada")).toEqual(["me: see\n📎 a.txt\n📎 b.txt", "agent: You said see."]);
     expect(names()).toBeUndefined();
+    // Files need no words; what is kept for a reload says that there were some.
+    files = [new File(["three"], "c.txt")];
+    const end = held({ type: "text", delta: "half" });
+    say("Ada", "");
+    await expect.poll(() => log("Ada").slice(2)).toEqual(["me: 📎 c.txt", "agent: half"]);
+    const kept = JSON.parse(window.sessionStorage.getItem("running:Ada") ?? "[]");
+    expect(kept).toMatchObject([{ text: "", hasFiles: true }]);
+    end();
+    await expect.poll(() => log("Ada").at(-1)).toBe("agent: done");
     const given = agent.calls[0]?.files ?? [];
     expect(given.map(({ name }) => name)).toEqual(["a.txt", "b.txt"]);
     expect(asked.find(({ method }) => method === "POST")?.headers.get("content-type")).not.toBe(
@@ -326,12 +411,25 @@ describe("The page", () => {
 
   it("shows a reply as it grows, and what comes beside words", async () => {
     await open();
-    const end = held(
-      { type: "status", text: "Looking" },
-      { type: "text", delta: "He" },
-      { type: "text", delta: "llo" },
-    );
+    let goOn = () => {};
+    const goesOn = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    let end = () => {};
+    const ends = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    agent.says = async function* (): AsyncGenerator<ReplyEvent> {
+      yield { type: "status", text: "Looking" };
+      yield { type: "text", delta: "He" };
+      await goesOn;
+      yield { type: "text", delta: "llo" };
+      await ends;
+      yield { type: "message", text: "done" };
+    };
     say("Ada", "hi");
+    await expect.poll(() => log("Ada")).toEqual(["me: hi", "agent: He"]);
+    goOn();
     await expect.poll(() => log("Ada")).toEqual(["me: hi", "agent: Hello"]);
     expect(aria(one(".answer", column("Ada")), "ariaBusy")).toBe("true");
     end();
@@ -378,6 +476,8 @@ describe("The page", () => {
     await expect.poll(() => agent.calls.map(({ text }) => text)).toEqual(["hi", "no"]);
     await expect.poll(() => log("Ada").filter((line) => line === "agent: one")).toHaveLength(2);
     expect(one<HTMLTextAreaElement>("textarea", column("Ada")).value).toBe("a draft");
+    // What was offered before is not offered any more.
+    await expect.poll(() => all(".choices", column("Ada")).length).toBe(1);
     button("Help", column("Ben")).click();
     await expect.poll(() => agent.calls.at(-1)?.text).toBe("Help");
   });
@@ -480,7 +580,8 @@ describe("The page", () => {
     await expect
       .poll(() => log("Ada"))
       .toEqual(["me: hi", "note: The playground does not answer. Does it still run?"]);
-    expect(statuses).toBe(29);
+    expect([statuses, pauses]).toEqual([29, 29]);
+    expect(all(".bad", column("Ada"))).toHaveLength(1);
     expect(asked.filter(({ method }) => method === "POST")).toHaveLength(30);
     button("Reset", column("Ada")).click();
     await expect.poll(problem).toBe("The playground does not answer. Does it still run?");
@@ -522,7 +623,8 @@ describe("The page", () => {
     const old = { id: "old", text: "old words", at: Date.now() - 600_000, hasFiles: false };
     vi.unstubAllGlobals();
     const before = window;
-    newWindow({ "running:Ada": JSON.stringify([old, ...kept]), "running:Ben": "no JSON" });
+    const young = { ...kept[0], at: Date.now() - 540_000 };
+    newWindow({ "running:Ada": JSON.stringify([old, young]), "running:Ben": "no JSON" });
     await open();
     await expect.poll(() => log("Ada")).toEqual(["me: hi", "agent: half"]);
     expect(log("Ben")).toEqual([]);
@@ -573,11 +675,15 @@ describe("The page", () => {
     await open();
     const input = one<HTMLInputElement>("#new-name");
     input.value = "Cy";
+    const scrolled: unknown[] = [];
+    window.HTMLElement.prototype.scrollIntoView = (how) => void scrolled.push(how);
     button("Add", one("#add")).click();
     await expect.poll(() => all(".person").length).toBe(3);
     expect(input.value).toBe("");
+    expect(all("option", column("Cy")).map(({ textContent }) => textContent)).toEqual(["helper", "sales"]);
     await expect.poll(() => all(".hello", column("Cy")).length).toBe(1);
     await expect.poll(() => window.document.activeElement).toBe(one("textarea", column("Cy")));
+    expect(scrolled).toEqual([{ inline: "center" }]);
     window.sessionStorage.setItem("running:Ben", "[]");
     confirms = false;
     button("✕", column("Ben")).click();
@@ -589,6 +695,13 @@ describe("The page", () => {
     expect(asked.filter(({ method }) => method === "DELETE").map(({ path }) => path)).toEqual([
       "/people?person=Ben",
     ]);
+    // Of the same name again, and there again.
+    input.value = "Ben";
+    button("Add", one("#add")).click();
+    await expect
+      .poll(() => all(".person").map((person) => aria(person, "ariaLabel")))
+      .toEqual(["Ada", "Cy", "Ben"]);
+    expect(problem()).toBeUndefined();
   });
 
   it("lets an agent forget, and shows from where on", async () => {
@@ -636,6 +749,215 @@ describe("The page", () => {
     await open(0);
     await expect.poll(problem).toBe("The store is away.");
     expect(all(".person")).toEqual([]);
+  });
+
+  it("says what is wrong where a conversation cannot be shown, and takes that back when something else goes well", async () => {
+    await open();
+    answerTo("GET", "/history?person=Ada", () => refusal("store-failed", 503));
+    change(one<HTMLSelectElement>("select", column("Ada")), "sales");
+    await expect.poll(problem).toBe("It is store-failed.");
+    change(one<HTMLInputElement>(".name", column("Ben")), "Benedict");
+    await expect.poll(problem).toBeUndefined();
+    expect(one("#problem").textContent).toBe("");
+    newWindow();
+    await open(2, 1);
+    await expect.poll(problem).toBe("It is store-failed.");
+    expect(all(".hello", column("Benedict"))).toHaveLength(1);
+  });
+
+  it("does in the page what forms and buttons would do by loading another one", async () => {
+    await open();
+    for (const form of all(".person form, #add")) {
+      const event = new window.Event("submit", { cancelable: true, bubbles: true });
+      form.dispatchEvent(event);
+      expect(event.defaultPrevented).toBe(true);
+    }
+    for (const each of all<HTMLButtonElement>(".person header button, .choices button"))
+      expect(each.type).toBe("button");
+  });
+
+  it("shows no line of a reply that says nothing, and of notices none that are the page's own doing", async () => {
+    await open();
+    answerTo("POST", "/messages", () =>
+      streamed(
+        ["a.1", { type: "notice", code: "duplicate", text: "twice" }],
+        ["a.2", { type: "notice", code: "merged", text: "merged" }],
+        ["a.3", { type: "usage" }],
+        ["a.4", {}, "done"],
+      ),
+    );
+    say("Ada", "hi");
+    await expect.poll(() => button("Stop", column("Ada")).hidden).toBe(true);
+    expect(log("Ada")).toEqual(["me: hi"]);
+    expect(all(".answer", column("Ada"))).toEqual([]);
+    answerTo("POST", "/messages", () => new Response(null, { status: 204 }));
+    say("Ada", "again");
+    await expect.poll(() => button("Stop", column("Ada")).hidden).toBe(true);
+    expect([log("Ada"), all(".bad")]).toEqual([["me: hi", "me: again"], []]);
+    answerTo("POST", "/messages", () =>
+      streamed(["b.1", { type: "notice", code: "slow", text: "Slow." }], ["b.2", {}, "done"]),
+    );
+    say("Ada", "more");
+    await expect.poll(() => log("Ada").slice(2)).toEqual(["me: more", "note: Slow."]);
+    expect(all(".bad")).toEqual([]);
+    expect(requests("POST", "/messages")).toHaveLength(3);
+  });
+
+  it("shows each message by itself, and that the agent goes on after one", async () => {
+    await open();
+    let end = () => {};
+    const ends = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    agent.says = async function* (): AsyncGenerator<ReplyEvent> {
+      yield { type: "text", delta: "on" };
+      yield { type: "message", text: "one" };
+      yield { type: "text", delta: "tw" };
+      yield { type: "message", text: "two" };
+      await ends;
+    };
+    say("Ada", "hi");
+    await expect.poll(() => log("Ada")).toEqual(["me: hi", "agent: one", "agent: two", "agent: …"]);
+    end();
+    await expect.poll(() => log("Ada")).toEqual(["me: hi", "agent: one", "agent: two"]);
+  });
+
+  it("drops what another reading of the message had begun", async () => {
+    await open();
+    const replies = [
+      streamed(
+        ["aaaaaaaa.1", { type: "message", text: "one" }],
+        ["aaaaaaaa.2", { type: "text", delta: "tw" }],
+      ),
+      streamed(["bbbbbbbb.1", { type: "text", delta: "th" }], ["bbbbbbbb.2", { type: "text", delta: "ree" }]),
+      streamed(["bbbbbbbb.3", { type: "text", delta: "!" }], ["bbbbbbbb.4", {}, "done"]),
+    ];
+    answerTo("POST", "/messages", () => replies.shift() ?? new Response(null, { status: 204 }));
+    say("Ada", "hi");
+    await expect.poll(() => button("Stop", column("Ada")).hidden).toBe(true);
+    expect(log("Ada")).toEqual(["me: hi", "agent: three!"]);
+    expect(requests("POST", "/messages").map(({ headers }) => headers.get("last-event-id"))).toEqual([
+      ...[null, "aaaaaaaa.2", "bbbbbbbb.2"],
+    ]);
+  });
+
+  it("does not give up on a reply that goes on, however often its connection breaks", async () => {
+    await open();
+    let count = 0;
+    answerTo("POST", "/messages", () => {
+      count += 1;
+      return streamed(
+        [`a.${count}`, { type: "text", delta: `${count} ` }],
+        ...(count < 40 ? [] : [["a.41", {}, "done"] as const]),
+      );
+    });
+    say("Ada", "hi");
+    await expect.poll(() => button("Stop", column("Ada")).hidden).toBe(true);
+    expect(log("Ada")).toEqual([
+      "me: hi",
+      `agent: ${Array.from({ length: 40 }, (_, index) => `${index + 1} `).join("")}`,
+    ]);
+  });
+
+  it("waits a while for a message that another process has, and then looks into the history", async () => {
+    await open();
+    answerTo("POST", "/messages", () => refusal("duplicate", 409));
+    say("Ada", "hi");
+    await expect.poll(() => all(".hello", column("Ada")).length).toBe(1);
+    expect(requests("POST", "/messages")).toHaveLength(21);
+    expect(window.sessionStorage.getItem("running:Ada")).toBe("[]");
+    // What stands below it would be lost by that.
+    const end = held({ type: "text", delta: "half" });
+    answer = (_, go) => go();
+    say("Ada", "first");
+    await expect.poll(() => log("Ada").at(-1)).toBe("agent: half");
+    answerTo("POST", "/messages", () => refusal("not-found", 404));
+    say("Ada", "second");
+    await expect.poll(() => log("Ada").at(-1)).toBe("note: Reload the page to see this answer.");
+    expect(log("Ada")).toEqual([
+      "me: first",
+      "agent: half",
+      "me: second",
+      "note: Reload the page to see this answer.",
+    ]);
+    end();
+    await expect.poll(() => log("Ada")[1]).toBe("agent: done");
+  });
+
+  it("stops all that runs, the last first, before it lets an agent forget or a person go", async () => {
+    await open();
+    let taken = 0;
+    answer = async (request, go) => {
+      const response = await go();
+      if (request.method === "POST" && request.url.includes("/messages")) taken += 1;
+      return response;
+    };
+    for (const name of ["Reset", "✕"]) {
+      held({ type: "text", delta: "half" });
+      say("Ada", "one");
+      await expect.poll(() => log("Ada").at(-1)).toBe("agent: half");
+      say("Ada", "two");
+      await expect.poll(() => taken).toBe(name === "Reset" ? 2 : 4);
+      expect(button("Stop", column("Ada")).hidden).toBe(false);
+      const [one, two] = JSON.parse(window.sessionStorage.getItem("running:Ada") ?? "[]");
+      const before = asked.length;
+      button(name, column("Ada")).click();
+      await expect
+        .poll(() =>
+          asked.slice(before).flatMap(({ method, path }) => (method === "GET" ? [] : [`${method} ${path}`])),
+        )
+        .toEqual([
+          `DELETE /messages?person=Ada&id=${two.id}`,
+          `DELETE /messages?person=Ada&id=${one.id}`,
+          name === "Reset" ? "POST /reset?person=Ada&agent=helper" : "DELETE /people?person=Ada",
+        ]);
+      if (name === "Reset") await expect.poll(() => log("Ada").join()).toContain("The agent has forgotten");
+    }
+    await expect.poll(() => all(".person").length).toBe(1);
+    expect(problem()).toBeUndefined();
+  });
+
+  it("comes back to all that runs, each with its own reply", async () => {
+    const running = ["one", "two"].map((text) => ({ id: text, text, at: Date.now(), hasFiles: false }));
+    newWindow({ "running:Ada": JSON.stringify(running) });
+    answer = async (request, go) => {
+      if (request.method !== "POST") return go();
+      const { id, text } = (await request.json()) as { id: string; text: string };
+      return streamed([`${id}.1`, { type: "message", text: `You said ${text}.` }], [`${id}.2`, {}, "done"]);
+    };
+    await open();
+    await expect
+      .poll(() => log("Ada"))
+      .toEqual(["me: one", "agent: You said one.", "me: two", "agent: You said two."]);
+    expect(all(".hello", column("Ada"))).toEqual([]);
+    expect(requests("POST", "/messages").map(({ path }) => path)).toEqual(
+      Array(2).fill("/messages?person=Ada"),
+    );
+    await expect.poll(() => window.sessionStorage.getItem("running:Ada")).toBe("[]");
+  });
+
+  it.each([
+    ["asked last", ["a", "b", "again"], ["me: a", "agent: b", "me: again", "agent: new"]],
+    ["answered there already", ["again", "old"], ["me: again", "agent: new"]],
+    ["answered after others", ["a", "b", "again", "old"], ["me: a", "agent: b", "me: again", "agent: new"]],
+    [
+      "asked long ago, and now once more",
+      ["again", "old", "c", "d"],
+      ["me: again", "agent: old", "me: c", "agent: d", "me: again", "agent: new"],
+    ],
+    ["said by the agent alone", ["a", "again"], ["me: a", "agent: again", "me: again", "agent: new"]],
+    ["not there yet", [], ["me: again", "agent: new"]],
+  ])("shows once what runs and is in the history: %s", async (_, texts, shown) => {
+    const running = [{ id: "m", text: "again", at: Date.now(), hasFiles: false }];
+    newWindow({ "running:Ada": JSON.stringify(running) });
+    answer = async (request, go) => {
+      if (request.url.includes("/history?person=Ada")) return past(...texts);
+      if (request.method !== "POST") return go();
+      return streamed(["a.1", { type: "message", text: "new" }], ["a.2", {}, "done"]);
+    };
+    await open();
+    await expect.poll(() => log("Ada")).toEqual(shown);
+    expect(all(".hello", column("Ada"))).toEqual([]);
   });
 
   it("follows a reply's end, unless somebody has scrolled up", async () => {
