@@ -110,8 +110,7 @@ export function playground(mapper: SessionMapper, options: PlaygroundOptions): W
     if (file !== undefined) return file;
     if (pathname === "/messages") return messages(request);
     if (isForeign(request)) throw new Refusal("foreign-origin", "Pages of other sites may not speak here.");
-    const name = `${request.method} ${pathname}`;
-    const route = Object.hasOwn(routes, name) ? routes[name] : undefined;
+    const route = routes[`${request.method} ${pathname}`];
     if (route === undefined) throw new Refusal("not-found", "There is nothing here.");
     if (request.method !== "GET" && !request.headers.has(ownHeader)) {
       throw new Refusal("forbidden", `A change needs the header "${ownHeader}: 1".`);

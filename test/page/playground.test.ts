@@ -177,11 +177,20 @@ describe("playground", () => {
     expect((await call(server, "PATCH", "/people?person=Ada&name=Zoe")).status).toBe(204);
     expect(await namesOf(server)).toEqual(["Zoe", "Ben", "Ada"]);
     expect(await say(server, "Ada", "what is my name?")).toContain("Your name is Ada.");
-    for (const name of ["", "%20", "x".repeat(41)]) {
-      const response = await call(server, "POST", `/people?name=${name}`);
-      expect(response.status).toBe(400);
-      expect(await errorOf(response)).toMatchObject({ code: "input-invalid", field: "name" });
+    const third = (await (await call(server, "POST", "/people?name=Ada")).json()) as { id: string };
+    expect(third.id).toBe("Ada 3");
+    for (const name of ["", "%20", "%E2%80%8B", "x".repeat(41)]) {
+      for (const [method, path] of [
+        ["POST", "/people?"],
+        ["PATCH", "/people?person=Ben&"],
+      ] as const) {
+        const response = await call(server, method, `${path}name=${name}`);
+        expect(response.status).toBe(400);
+        expect(await errorOf(response)).toMatchObject({ code: "input-invalid", field: "name" });
+      }
     }
+    expect((await call(server, "PATCH", `/people?person=Ben&name=${"x".repeat(40)}`)).status).toBe(204);
+    expect(await namesOf(server)).toEqual(["Zoe", "x".repeat(40), "Ada", "Ada"]);
   });
 
   it("loses no change when several come at once", async () => {
@@ -240,6 +249,20 @@ describe("playground", () => {
     const said = (await historyOf(server, "Ada")).helper?.slice(0, -2) ?? [];
     expect(ada?.forgotten).toEqual({ helper: said.length });
     expect(ben?.forgotten).toBeUndefined();
+    // Also where nothing was said; and what another agent has forgotten stays so.
+    for (const [person, agent] of [
+      ["Ada", "sales"],
+      ["Ben", "helper"],
+    ])
+      expect((await call(server, "POST", `/reset?person=${person}&agent=${agent}`)).status).toBe(204);
+    await call(server, "POST", "/people?name=Cleo");
+    expect((await call(server, "POST", "/reset?person=Cleo&agent=helper")).status).toBe(204);
+    const { people } = await peopleOf(server);
+    expect(people.map(({ forgotten }) => forgotten)).toEqual([
+      { helper: said.length, sales: 0 },
+      { helper: 4 },
+      { helper: 0 },
+    ]);
   });
 
   it("lets each person choose an agent, each with a conversation of its own", async () => {
@@ -250,7 +273,8 @@ describe("playground", () => {
     expect(Object.keys(await historyOf(server, "Ada")).sort()).toEqual(agents);
     const unknown = await call(server, "POST", "/select?person=Ada&agent=nobody");
     expect(unknown.status).toBe(400);
-    expect((await errorOf(unknown)).code).toBe("agent-unknown");
+    expect(await errorOf(unknown)).toMatchObject({ code: "agent-unknown", field: "agent" });
+    expect(await historyOf(server, "Ben")).toEqual({});
   });
 
   it("serves its page, which loads nothing from elsewhere and runs nothing but its own script", async () => {
@@ -289,6 +313,9 @@ describe("playground", () => {
     expect(html.trim()).toMatch(/^<!doctype html>.*<\/html>$/is);
     expect(html.match(/\b(?:src|href)="(?!data:)[^"]*"/g)).toEqual(['href="page.css"', 'src="page.js"']);
     expect((await call(server, "POST", "/")).status).toBe(404);
+    expect((await call(server, "GET", "/people")).headers.get("cache-control")).toBe(
+      "no-store, no-transform",
+    );
   });
 
   it("shows nobody of other platforms and tenants, and names without needless blanks", async () => {
@@ -299,7 +326,7 @@ describe("playground", () => {
     ]) {
       await mapper.handle({ ...other, user: "Zoe", id: "1", text: "hello" }).text();
     }
-    await call(server, "POST", "/people?name=%20Cleo%20%20%09of%20%20Rome%20");
+    await call(server, "POST", "/people?name=%20Cleo%20%20%09of%E2%80%8B%00%20Rome%20");
     expect(await namesOf(server)).toEqual(["Ada", "Ben", "Cleo of Rome"]);
   });
 
@@ -327,7 +354,7 @@ describe("playground", () => {
   });
 
   it("says what is wrong, in words that a person can read", async () => {
-    const { server } = await start(new Map());
+    const { server, handler } = await start(new Map());
     const told = async (response: Response) =>
       ((await response.json()) as { error: { message: string } }).error.message;
     expect(await told(await call(server, "GET", "/history?person=Zoe"))).toBe(
@@ -335,6 +362,15 @@ describe("playground", () => {
     );
     const foreign = await call(server, "GET", "/people", { origin: "https://evil.example" });
     expect(await told(foreign)).toBe("Pages of other sites may not speak here.");
+    expect(await told(await call(server, "DELETE", "/people?person=Ada", {}))).toBe(
+      'A change needs the header "x-aparte: 1".',
+    );
+    expect(await told(await call(server, "GET", "/constructor"))).toBe("There is nothing here.");
+    const { port } = new URL(server.url);
+    const elsewhere = new Request(`http://elsewhere.example:${port}/`, { headers: { authorization } });
+    expect(await told(await handler(elsewhere))).toBe(
+      "The playground is for this machine alone: open it as http://127.0.0.1.",
+    );
     expect(await told(await call(server, "POST", "/reset?person=Ada&agent=none"))).toContain("that agent");
     const refused = await fetch(server.url);
     expect(refused.headers.get("www-authenticate")).toBe("Bearer");
@@ -354,6 +390,8 @@ describe("playground", () => {
       try {
         playground(mapper, options as PlaygroundOptions);
       } catch (error) {
+        // What is to be done is told in words.
+        expect((error as AparteError).message).toMatch(/must (be|have) |does not exist/);
         return (error as AparteError).field;
       }
       return undefined;
@@ -363,9 +401,12 @@ describe("playground", () => {
     expect(fieldOf({ token: "fifteen-letters", agents })).toBe("playground.token");
     expect(fieldOf({ token: "sixteen-letters-", agents })).toBeUndefined();
     expect(fieldOf({ token: "a token with blanks", agents })).toBe("playground.token");
+    expect(fieldOf({ token: 1_234_567_890_123_456, agents })).toBe("playground.token");
     expect(fieldOf({ token, agents: [7] })).toBe("playground.agents");
     expect(fieldOf({ token })).toBe("playground.agents");
     expect(fieldOf({ token, agents: [] })).toBe("playground.agents");
+    expect(fieldOf({ token, agents: "helper" })).toBe("playground.agents");
+    expect(fieldOf({ token, agents: ["helper", ""] })).toBe("playground.agents");
     expect(fieldOf({ token, agents, people: [""] })).toBe("playground.people");
     expect(fieldOf({ token, agents, port: 1 })).toBe("playground.port");
     expect(fieldOf({ token, agents })).toBeUndefined();

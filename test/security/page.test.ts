@@ -1,5 +1,6 @@
 import { SessionMapper } from "aparte";
 import { afterEach, describe, expect, it } from "vitest";
+import { newPageToken } from "../../src/page/access.ts";
 import { type PlaygroundOptions, playground } from "../../src/page/index.ts";
 import { pageFile } from "../../src/page/page.ts";
 import { memoryStore } from "../../src/stores/memory.ts";
@@ -82,6 +83,16 @@ describe("The page", () => {
     expect((await ask("/page.js", { cookie })).status).toBe(200);
     expect((await ask("/people", { cookie: `aparte_${port} = ${token} ; theme=dark` })).status).toBe(200);
     expect((await ask("/people", { cookie: `aparte_1=${token}` })).status).toBe(401);
+    expect((await ask("/people", { cookie: `aparte_${port}` })).status).toBe(401);
+    expect((await ask("/people", { authorization: `bearer  ${token} ` })).status).toBe(200);
+    for (const wrong of [`X${authorization}`, `${authorization} x`, `Bearer${token}`, token])
+      expect((await ask("/people", { authorization: wrong })).status, wrong).toBe(401);
+  });
+
+  it("has a token that nobody can guess", () => {
+    const tokens = [newPageToken(), newPageToken()];
+    for (const each of tokens) expect(each).toMatch(/^[\w-]{32}$/);
+    expect(tokens[0]).not.toBe(tokens[1]);
   });
 
   it("answers under other names only where that was asked for", async () => {
