@@ -100,7 +100,7 @@ export const english = {
   "kept-channels": "in channels",
   "kept-channel": "in {channel}",
   "kept-conversation": "a conversation with {agent}",
-  "kept-messages": "a conversation with {agent} ({count} messages)",
+  "kept-messages": "a conversation with {agent} (messages: {count})",
   "kept-choice": "you chose {agent}",
   "kept-line": "your place in line",
   "kept-where":

@@ -207,8 +207,8 @@ describe("slack's commands", () => {
     const lines = String((await told(server)).text).split("\n");
     expect(lines[0]).toBe("This is kept of you:");
     expect(lines.slice(1, 3).sort()).toEqual([
-      "- in <#C1>: a conversation with helper (2 messages); you chose writer",
-      "- in private: a conversation with helper (2 messages)",
+      "- in <#C1>: a conversation with helper (messages: 2); you chose writer",
+      "- in private: a conversation with helper (messages: 2)",
     ]);
     expect(lines[3]).toBe("");
     expect(lines.at(-1)).toMatch(/`\/agent forget` erases all of it/);
