@@ -1,5 +1,6 @@
 import { purposeOf, shortcuts, usageHint } from "./commands.ts";
 import { checkOptions, type SlackOptions } from "./options.ts";
+import { promptOf } from "./prompts.ts";
 
 /** What an app's manifest says besides what the adapter's options tell. */
 export interface ManifestOptions
@@ -90,10 +91,6 @@ const allShortcuts = shortcuts.map(({ callback_id, name, command }) => {
     description: purpose[0]?.toUpperCase() + purpose.slice(1),
   };
 });
-
-function promptOf(message: string): object {
-  return { title: message, message };
-}
 
 /** What the bot cannot do for want of scopes: one line each. */
 export function missingScopes(given: readonly string[], command: SlackOptions["command"]): string[] {

@@ -54,7 +54,7 @@ export interface SlackOptions {
    * one conversation. @default true
    */
   readonly agentView?: boolean;
-  /** What somebody may ask who opens the agent's messages: Slack shows four at most. @default none */
+  /** What somebody may ask who opens the agent's messages: four at most. @default none */
   readonly prompts?: readonly string[];
   /** What Slack shows in turn while the agent thinks and tells of nothing that it does: ten at most. @default none */
   readonly loadingMessages?: readonly string[];
@@ -70,9 +70,10 @@ export interface SlackOptions {
    */
   readonly command?: string | false;
   /**
-   * The buttons of answers: `"stop"` while one grows by edits, `"questions"` for follow-up questions, `"new"` for a new
-   * conversation, `"feedback"` where the agent's service takes it or `onFeedback` is given. The app needs interactivity;
-   * `[]` for one without. @default ["stop", "questions"]
+   * The buttons of answers: `"stop"` while one grows by edits, `"questions"` for follow-up questions (where there are more
+   * than 25, or one over 2,000 characters, they stand among the words), `"new"` for a new conversation, `"feedback"` where
+   * the agent's service takes it or `onFeedback` is given. The app needs interactivity; `[]` for one without.
+   * @default ["stop", "questions"]
    */
   readonly buttons?: readonly SlackButton[];
   /** Told what people think of answers, by the button `"feedback"`; what whoever asked thinks, the service is told as well. */
@@ -127,9 +128,9 @@ const isRespond: OptionCheck = [
 ];
 
 const [areTexts] = isListOf(isText);
-const areAtMostTen: OptionCheck = [
-  (value) => areTexts(value) && (value as readonly string[]).length <= 10,
-  "must be a list of at most ten texts that are not empty",
+const areAtMost = (most: number): OptionCheck => [
+  (value) => areTexts(value) && (value as readonly string[]).length <= most,
+  `must be a list of at most ${most} texts that are not empty`,
 ];
 
 const isCommand: OptionCheck = [
@@ -149,8 +150,8 @@ export function checkOptions(options: SlackOptions): SlackSettings {
     respond: [isRespond, "called"],
     threadTime: [isAboveZero, 86_400_000],
     agentView: [isFlag, true],
-    prompts: [isListOf(isText), []],
-    loadingMessages: [areAtMostTen, []],
+    prompts: [areAtMost(4), []],
+    loadingMessages: [areAtMost(10), []],
     answer: [isOneOf("all", "unheard", "none"), "all"],
     command: [isCommand, "/agent"],
     buttons: [isListOf(isOneOf("stop", "questions", "new", "feedback")), ["stop", "questions"]],

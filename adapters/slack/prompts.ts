@@ -1,13 +1,16 @@
 import type { App } from "@slack/bolt";
 import { oneLine } from "aparte/adapter";
 
-/** Slack shows no more of them, and no longer titles, in characters. */
-const most = 4;
+/** Slack shows no longer titles, in characters. */
 const titleLength = 75;
+
+export function promptOf(message: string): { readonly title: string; readonly message: string } {
+  return { title: oneLine(message, titleLength), message };
+}
 
 /** Offers what to ask to somebody who opens the agent's messages, or a thread of the older Assistant container. */
 export function offerPrompts(app: App, texts: readonly string[]): void {
-  const prompts = texts.slice(0, most).map((message) => ({ title: oneLine(message, titleLength), message }));
+  const prompts = texts.map(promptOf);
   app.event("app_home_opened", async ({ event, client }) => {
     if (event.tab !== "messages") return;
     await client

@@ -66,14 +66,19 @@ describe("slackManifest", () => {
     const options = {
       respond: "threads",
       agentView: true,
-      prompts: ["Hello?"],
+      prompts: ["Hello?", `H${"e".repeat(75)}`],
       ...{ buttons: [], command: "/ask-us" },
       requestUrl,
     } as const;
     expect(slackManifest(options)).toMatchObject({
       features: {
         slash_commands: [{ command: "/ask-us", url: requestUrl }],
-        agent_view: { suggested_prompts: [{ title: "Hello?", message: "Hello?" }] },
+        agent_view: {
+          suggested_prompts: [
+            { title: "Hello?", message: "Hello?" },
+            { title: `H${"e".repeat(73)}…`, message: `H${"e".repeat(75)}` },
+          ],
+        },
       },
       settings: {
         event_subscriptions: {

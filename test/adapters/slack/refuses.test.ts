@@ -33,6 +33,7 @@ describe("slack refuses", () => {
     ["loadingMessages", { loadingMessages: [""] }],
     ["loadingMessages", { loadingMessages: Array(11).fill("…") }],
     ["prompts", { prompts: [""] }],
+    ["prompts", { prompts: Array(5).fill("?") }],
     ["streams", { streams: "native" }],
   ])("a wrong option: %s", async (field, options) => {
     const one = mapper();
@@ -46,7 +47,14 @@ describe("slack refuses", () => {
     const one = mapper();
     endings.push(() => one.close());
     const right: SlackOptions = {
-      ...{ bot: "A1", respond: () => true, threadTime: 0.5, prompts: [], buttons: [], answer: "none" },
+      ...{
+        bot: "A1",
+        respond: () => true,
+        threadTime: 0.5,
+        prompts: Array(4).fill("?"),
+        buttons: [],
+        answer: "none",
+      },
       ...{ command: `/${"a".repeat(31)}`, loadingMessages: Array(10).fill("…"), stream: "edit" },
       fileHosts: ["127.0.0.1:8080"],
     };
