@@ -8,10 +8,10 @@ export type SlackButton = "stop" | "questions" | "new" | "feedback";
 export const actions = { stop: "aparte_stop", new: "aparte_new", feedback: "aparte_feedback" } as const;
 
 /** Several of one kind in a block need names of their own. */
-export const questionAction: RegExp = /^aparte_question_\d$/;
+export const questionAction: RegExp = /^aparte_question_\d+$/;
 
 /** Slack's bounds: buttons of a row, characters on a button and behind it. */
-const rowLength = 5;
+const rowLength = 25;
 const labelLength = 75;
 const valueLength = 2_000;
 
@@ -37,15 +37,23 @@ export function answerBlocks(
 ): object[] {
   const name = answer !== undefined && answer.length <= nameLength ? answer : undefined;
   const isRated = buttons.includes("feedback") && (name !== undefined || onFeedback !== undefined);
-  const asked = questions
-    .filter((question) => question !== "" && question.length <= valueLength)
-    .slice(0, rowLength)
-    .map((question, index) => button(`aparte_question_${index}`, oneLine(question, labelLength), question));
+  const asked = questions.map((question, index) =>
+    button(`aparte_question_${index}`, oneLine(question, labelLength), question),
+  );
   return [
     ...(asked.length > 0 ? [row(asked)] : []),
     ...(buttons.includes("new") ? [row([button(actions.new, texts("button-new"), "new")])] : []),
     ...(isRated ? [feedback({ user, answer: name }, texts)] : []),
   ];
+}
+
+/** Whether all questions can be buttons; one that is cut would ask something else. */
+export function fitButtons(buttons: readonly SlackButton[], questions: readonly string[]): boolean {
+  return (
+    buttons.includes("questions") &&
+    questions.length <= rowLength &&
+    questions.every(({ length }) => length > 0 && length <= valueLength)
+  );
 }
 
 /** Whose answer it is that feedback is asked for. */

@@ -2,7 +2,7 @@ import { AparteError, type Message } from "aparte";
 import { type Delivery, ReplyText, silentNotices } from "aparte/adapter";
 import type { ReplyAddress } from "./address.ts";
 import { SlackApi } from "./api.ts";
-import { answerBlocks, draftBlocks } from "./buttons.ts";
+import { answerBlocks, draftBlocks, fitButtons } from "./buttons.ts";
 import type { Clients } from "./clients.ts";
 import { Images } from "./images.ts";
 import type { SlackSettings } from "./options.ts";
@@ -50,7 +50,8 @@ export async function deliver(options: DeliverOptions): Promise<void> {
   try {
     for await (const event of delivery) {
       if (event.type === "notice" && silentNotices.has(event.code)) isSilent = true;
-      if (event.type === "suggestions" && buttons.includes("questions")) questions.push(...event.items);
+      if (event.type === "suggestions" && fitButtons(buttons, [...questions, ...event.items]))
+        questions.push(...event.items);
       else if (!images.add(event)) text.add(event);
       // What feedback is given on.
       if (event.type === "message") answer = event.id;

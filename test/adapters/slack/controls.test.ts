@@ -68,26 +68,44 @@ describe("slack's buttons", () => {
     expect(actionsOf(post.blocks)).toEqual([]);
   });
 
-  it("are for five questions at most, and for none that is empty or longer than a button can carry", async () => {
+  it("are for as many and as long questions as Slack takes, in the order in which they come", async () => {
     const server = await startServer();
     const long = "x".repeat(2_000);
-    const items = ["", `${long}x`, long, "a", "b", "c", "d", "e"];
+    const short = Array.from({ length: 24 }, (_, index) => `${index}?`);
     const bot = await startBot(server, {
       answer: async function* () {
+        yield { type: "suggestions", items: [long, ...short.slice(0, 9)] };
+        yield { type: "suggestions", items: short.slice(9) };
+      },
+    });
+    await server.say("U1", `${mention(server)} hi`);
+    // An agent that only asks back has said something, all the same.
+    const post = await shows(server, "You could ask:");
+    const buttons = [[`${"x".repeat(74)}…`, long], ...short.map((question) => [question, question])];
+    const elements = buttons.map(([text, value]) => ({ text: { type: "plain_text", text }, value }));
+    expect(post.blocks).toMatchObject([{ type: "markdown" }, { type: "actions", elements }]);
+    await server.press("U1", post, "aparte_question_24", "23?");
+    await settled(bot);
+    expect(bot.messages.map(({ text }) => text)).toEqual(["hi", "23?"]);
+  });
+
+  it.each([
+    ["too many", Array.from({ length: 26 }, (_, index) => `${index}?`)],
+    ["one too long", ["x".repeat(2_001), "a?"]],
+    ["an empty one", ["", "a?"]],
+  ])("leave questions in words where a button would lose some of them: %s", async (_, items) => {
+    const server = await startServer();
+    const bot = await startBot(server, {
+      answer: async function* () {
+        yield { type: "message", text: "one" };
         yield { type: "suggestions", items };
       },
     });
     await server.say("U1", `${mention(server)} hi`);
     await settled(bot);
-    const buttons = [
-      [`${"x".repeat(74)}…`, long],
-      ...["a", "b", "c", "d"].map((question) => [question, question]),
-    ];
-    const elements = buttons.map(([text, value]) => ({ text: { type: "plain_text", text }, value }));
-    // An agent that only asks back has said something, all the same.
-    expect(server.shown()).toMatchObject([
-      { shown: "You could ask:", blocks: [{ type: "markdown" }, { type: "actions", elements }] },
-    ]);
+    const [post] = server.shown();
+    expect(post?.shown).toBe(`one\n\nYou could ask:\n${items.map((item) => `- ${item}`).join("\n")}`);
+    expect(actionsOf(post?.blocks)).toEqual([]);
   });
 
   it("stop the answer of the person who asked, and of nobody else", async () => {
@@ -368,14 +386,15 @@ describe("slack's agent view", () => {
 
   it("offers what to ask, also in the older Assistant container", async () => {
     const server = await startServer();
-    const bot = await startBot(server, { slack: { prompts: ["One?", "Two?"] } });
+    const long = `Two ${"o".repeat(71)}?`;
+    const bot = await startBot(server, { slack: { prompts: ["One?", long] } });
     await server.happen({ type: "app_home_opened", user: "U1", channel: "D1", tab: "home" });
     await server.happen({ type: "app_home_opened", user: "U1", channel: "D1", tab: "messages" });
     const thread = { user_id: "U1", channel_id: "D2", thread_ts: "1.1", context: {} };
     await server.happen({ type: "assistant_thread_started", assistant_thread: thread });
     const prompts = [
       { title: "One?", message: "One?" },
-      { title: "Two?", message: "Two?" },
+      { title: `Two ${"o".repeat(70)}…`, message: long },
     ];
     const first = await server.next("assistant.threads.setSuggestedPrompts");
     const second = await server.next("assistant.threads.setSuggestedPrompts");
