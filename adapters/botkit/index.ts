@@ -1,4 +1,4 @@
-import { AparteError, type Message, type SessionMapper } from "aparte";
+import { AparteError, type Message, type SessionMapper, type Speaker } from "aparte";
 import { type Adapter, cut, deliverPosts, failureText, optionInvalid } from "aparte/adapter";
 import type { Botkit, BotkitMessage, BotkitPlugin, BotWorker } from "botkit";
 import { type Controller, isWebAdapter } from "./controller.ts";
@@ -87,6 +87,16 @@ function plugin(mapper: SessionMapper, settings: BotkitSettings, controller: Con
     loadFile: (ref, signal) => loadFile(ref, settings, signal),
   };
 
+  /** @throws {AparteError} `input-invalid` where this controller could not deliver what the speaker is answered */
+  function named(who: Speaker): Speaker {
+    const speaker = settings.bot === undefined ? who : { bot: settings.bot, ...who };
+    const isOwn = speaker.platform === platform && speaker.bot === settings.bot;
+    if (isOwn || answer === "none") return speaker;
+    throw new AparteError("input-invalid", "The option `speaker` names another platform or bot than this.", {
+      field: "speaker",
+    });
+  }
+
   async function ask(bot: BotWorker, message: BotkitMessage): Promise<void> {
     if (!hasSession(message)) return;
     const { speaker: who } = getSession(message);
@@ -129,7 +139,6 @@ function plugin(mapper: SessionMapper, settings: BotkitSettings, controller: Con
   }
   controller.ready(() => {
     gate?.guardSockets(adapter);
-    if (answer === "none") return;
     mapper.connect(aparte);
   });
   controller.addPluginExtension("aparte", { mapper, getSession } satisfies BotkitExtension);
@@ -144,14 +153,7 @@ function plugin(mapper: SessionMapper, settings: BotkitSettings, controller: Con
           const words = withoutMentions(message.incoming_message);
           if (words !== undefined) message.text = words;
           const who = speaker?.(message) ?? speakerOf(message, gate?.user, settings.trustedChannels);
-          const { bot: name } = settings;
-          if (who !== undefined)
-            giveSession(
-              message,
-              name === undefined ? who : { bot: name, ...who },
-              mapper,
-              filesOf(message, settings),
-            );
+          if (who !== undefined) giveSession(message, named(who), mapper, filesOf(message, settings));
           guardDialog(bot, message, failed);
         },
       ],

@@ -33,7 +33,7 @@ export interface BotkitOptions {
   ) => string | undefined | Promise<string | undefined>;
   /**
    * Who spoke, for adapters that need more than the activity's channel, team, user and conversation. Undefined
-   * leaves it to these.
+   * leaves it to these. The platform is `"botkit"`, and the bot this one, but where handlers alone ask (`answer: "none"`).
    */
   readonly speaker?: (message: BotkitMessage) => Speaker | undefined;
   /** Names this bot, where several share a mapper or a store: each has sessions of its own. */

@@ -182,6 +182,64 @@ describe("Botkit offers", () => {
     expect([told, errors]).toEqual([[undefined], []]);
   });
 
+  it("handlers an event of their own with a message that they took, which the agent does not get", async () => {
+    const { connector, controller, mapper, messages, says } = await teamsBot();
+    controller.hears("tell", "message", async (bot, message) => {
+      await controller.trigger("told", bot, message);
+      await bot.reply(message, "Told.");
+    });
+    await says("tell");
+    await mapper.close();
+    expect([connector.shown, messages]).toEqual([["Told."], []]);
+  });
+
+  it("to say something of the application's own accord, also where handlers ask the agent", async () => {
+    const { connector, controller, mapper, says } = await teamsBot({ answer: "none" });
+    controller.hears("later", "message", async (bot, message) => {
+      const replyTo = { reference: JSON.parse(JSON.stringify(message.reference)) };
+      await mapper.send({ ...getSession(message).speaker, replyTo }, "Your report is ready.");
+      await bot.reply(message, "Soon.");
+    });
+    await says("later");
+    await mapper.close();
+    expect(connector.shown.toSorted()).toEqual(["Soon.", "Your report is ready."]);
+  });
+
+  it.each([
+    ["the controller's own bot", { bot: "sales" }, { bot: "sales" }],
+    ["no bot, which is the controller's", { bot: "sales" }, {}],
+  ])("answers to whom the option says who spoke, of %s", async (_, options, named) => {
+    const speaker = () => ({ platform: "botkit", user: "ada", ...named });
+    const { connector, mapper, messages, says } = await teamsBot({ ...options, speaker });
+    await says("hello");
+    await mapper.close();
+    expect(connector.shown).toEqual(['You say "hello" after nothing.']);
+    expect(messages).toMatchObject([{ bot: "sales", user: "ada" }]);
+  });
+
+  it.each([
+    ["another bot", { bot: "sales" }, { bot: "support" }],
+    ["a bot where the controller has no name", {}, { bot: "sales" }],
+    ["another platform", {}, { platform: "teams" }],
+  ])("no answer that could not be delivered, and says so: to a speaker of %s", async (_, options, named) => {
+    const speaker = () => ({ platform: "botkit", user: "ada", ...named });
+    const { connector, errors, mapper, says } = await teamsBot({ ...options, speaker });
+    await says("hello");
+    await mapper.close();
+    expect(connector.shown).toEqual([]);
+    expect(errors.map(String)).toEqual([expect.stringContaining("names another platform or bot")]);
+  });
+
+  it("handlers a session of any platform where they alone ask the agent", async () => {
+    const speaker = () => ({ platform: "teams", user: "ada" });
+    const { connector, controller, errors, says } = await teamsBot({ answer: "none", speaker });
+    controller.hears("hello", "message", async (bot, message) => {
+      await bot.reply(message, await getSession(message).ask().text());
+    });
+    await says("hello");
+    expect([connector.shown, errors]).toEqual([['You say "hello" after nothing.'], []]);
+  });
+
   it("what throws to its log alone, where there is nobody or no bot to tell it by", async () => {
     const { connector, controller, errors, says } = await teamsBot();
     const fail = async () => {
