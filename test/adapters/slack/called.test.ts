@@ -16,6 +16,7 @@ describe("slack answers in shared places", () => {
     ["in a code block", rich({ type: "rich_text_preformatted", elements: [bot] }), false],
     ["in a code span", rich(section({ ...bot, style: { code: true } })), false],
     ["of which there is none", rich(section(words("hello"))), false],
+    ["where a program's blocks are none of rich text", [{ type: "section", text: words("hello") }], true],
   ])("who calls it: a mention %s", async (_, blocks, isCalled) => {
     const server = await startServer();
     const { messages, ...one } = await startBot(server);

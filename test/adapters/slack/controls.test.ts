@@ -226,6 +226,21 @@ describe("slack's buttons", () => {
     ]);
   });
 
+  it("tell whoever thinks something of an answer that the application could not take it", async () => {
+    const server = await startServer();
+    const onFeedback = async () => {
+      throw new Error("no database");
+    };
+    const bot = await startBot(server, { slack: { buttons: ["feedback"], onFeedback } });
+    await server.say("U1", `${mention(server)} one`);
+    const post = await shows(server, 'You say "one" after nothing.');
+    await server.until(() => actionsOf(post.blocks).length > 0);
+    await server.press("U1", post, "aparte_feedback", "good U1");
+    expect((await server.next("respond")).body.text).toMatch(/went wrong|failed/i);
+    await settled(bot);
+    expect(bot.log.filter((line) => line.startsWith("a command failed"))).toHaveLength(1);
+  });
+
   it.each(["the application, too,", "the service alone"])(
     "pass on to the agent's service what whoever asked thinks of its answer; told is %s",
     async (who) => {

@@ -29,6 +29,20 @@ describe("when something fails on Slack", () => {
     expect(server.shown()).toHaveLength(1);
   });
 
+  it("finds a post whose answer was lost while the rest of it comes", async () => {
+    const server = await startServer();
+    const speech = new Speech();
+    const bot = await startBot(server, { answer: speech.answer, slack: { stream: "edit" } });
+    server.fail({ method: "chat.postMessage", lost: "dropped" });
+    await server.say("U1", "hi", { channel: server.direct });
+    speech.say("One. ");
+    await shows(server, "One. ");
+    speech.say("Two.");
+    speech.end();
+    await settled(bot);
+    expect(server.shown()).toMatchObject([{ shown: "One. Two." }]);
+  });
+
   it.each([undefined, "1789.1"])(
     "finds what the application said of its own accord, and shows the bot at work only in threads (%s)",
     async (thread) => {

@@ -45,6 +45,30 @@ describe("slackInstallations", () => {
     });
   });
 
+  it("takes what does not say that it is an organization's for a workspace's", async () => {
+    const installations = slackInstallations(memoryStore(), secret);
+    const { isEnterpriseInstall: _, ...older } = { ...installation("xoxb-T1"), enterprise: { id: "E1" } };
+    await installations.storeInstallation(older as Installation);
+    expect(await installations.fetchInstallation(query)).toMatchObject({ bot: { token: "xoxb-T1" } });
+    await expect(installations.fetchInstallation(organisation)).rejects.toThrow("not installed");
+  });
+
+  it("has stored a renewed token when the next process may renew it", async () => {
+    const store = memoryStore();
+    const { records } = store;
+    const done: string[] = [];
+    const slow =
+      (name: "set" | "delete") =>
+      async (...call: unknown[]) => {
+        await new Promise(setImmediate);
+        await (records[name] as (...call: unknown[]) => Promise<unknown>)(...call);
+        done.push(name);
+      };
+    const slowly = { ...records, set: slow("set"), delete: slow("delete") } as typeof records;
+    await slackInstallations({ records: slowly }, secret).storeInstallation(installation("xoxb-1"));
+    expect(done).toEqual(["set", "delete"]);
+  });
+
   it("reads nothing with another secret, and takes no short one", async () => {
     const store = memoryStore();
     await slackInstallations(store, secret).storeInstallation(installation("xoxb-1"));
@@ -73,6 +97,7 @@ describe("slackInstallations", () => {
   });
 
   it.each([
+    [1, 1],
     [7_200, 1],
     [7_201, 2],
   ])("lets one renew a token that has %i s left, as Bolt does, and no longer", async (left, renewing) => {
@@ -115,8 +140,12 @@ describe("slackInstallations", () => {
     const bot = await startBot(server, { app, slack: { installations } });
     await server.say("U1", `${mention(server)} hi`);
     await shows(server, 'You say "hi" after nothing.');
-    await server.happen({ type: "tokens_revoked", tokens: { oauth: ["U1"] } });
+    for (const tokens of [{ oauth: ["U1"] }, { oauth: ["U1"], bot: [] }])
+      await server.happen({ type: "tokens_revoked", tokens });
     expect(await installations.fetchInstallation(query)).toMatchObject({ bot: { token: server.token } });
+    await server.happen({ type: "tokens_revoked", tokens: { bot: ["UBOT"] } });
+    await expect(installations.fetchInstallation(query)).rejects.toThrow("not installed");
+    await installations.storeInstallation(installation(server.token));
     await server.happen({ type: "app_uninstalled" });
     await expect(installations.fetchInstallation(query)).rejects.toThrow("not installed");
     await settled(bot);

@@ -62,6 +62,15 @@ describe("slack refuses", () => {
       expect(slack(one, options).platform).toBe("slack");
   });
 
+  it("to deliver before it has an app", async () => {
+    const one = mapper();
+    endings.push(() => one.close());
+    const message = { platform: "slack", tenant: "T1", user: "U1", id: "x", text: "hi" };
+    await expect(slack(one).deliver(message, deliveryOf().delivery)).rejects.toMatchObject({
+      ...{ code: "option-invalid", field: "app" },
+    });
+  });
+
   it("a second app, and to deliver what it did not take", async () => {
     const server = await startServer();
     const { adapter, app, mapper: taken } = await startBot(server);
