@@ -16,6 +16,7 @@ export async function readWords(
     replied === undefined ? "" : quoteOf(replied),
     ...forwarded.map(({ content = "" }) => quote("Forwarded:", withNames(content ?? "", event))),
     withNames(withoutOwnMention(event), event),
+    pollOf(event),
     ...event.stickers.map(({ name }) => `[sticker: ${name}]`),
   ];
   const attached = [
@@ -26,18 +27,18 @@ export async function readWords(
     ),
     ...files.of(event),
   ];
-  const text = blocks.filter((block) => block !== "").join("\n\n");
-  return { text, files: attached };
+  return { text: joined(blocks), files: attached };
 }
 
 /** Another message, as the agent is told of it; "" where it has no words. */
 export function quoteOf(message: DiscordMessage): string {
-  return quote(`${authorOf(message)} wrote:`, withNames(message.content, message));
+  return quote(`${authorOf(message)} wrote:`, joined([withNames(message.content, message), pollOf(message)]));
 }
 
 /** Whether there is nothing to read where something was sent: Discord leaves it out without the intent Message Content. */
-export function isUnreadable({ content, attachments, stickers, messageSnapshots }: DiscordMessage): boolean {
-  return content === "" && attachments.size + stickers.size + messageSnapshots.size === 0;
+export function isUnreadable(event: DiscordMessage): boolean {
+  const { content, attachments, stickers, messageSnapshots, poll } = event;
+  return content === "" && poll === null && attachments.size + stickers.size + messageSnapshots.size === 0;
 }
 
 /** The role that Discord makes for each bot: people pick it from the list in place of the bot. */
@@ -57,6 +58,16 @@ async function repliedTo(event: DiscordMessage): Promise<DiscordMessage | undefi
 
 function quote(heading: string, text: string): string {
   return text === "" ? "" : `${heading}\n${text.replace(/^/gm, "> ")}`;
+}
+
+function joined(blocks: readonly string[]): string {
+  return blocks.filter((block) => block !== "").join("\n\n");
+}
+
+/** What is asked in a poll, and what there is to choose. */
+function pollOf({ poll }: DiscordMessage): string {
+  if (poll === null) return "";
+  return [`[poll: ${poll.question.text}]`, ...poll.answers.map(({ text }) => `- ${text}`)].join("\n");
 }
 
 /** The mention that calls the bot is no part of the question; one in its midst is. */

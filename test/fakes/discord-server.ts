@@ -113,6 +113,7 @@ export interface SendOptions {
   /** Discord's message type; 7 is "joined the server". @default 0, or 19 for a reply */
   readonly type?: number;
   readonly stickers?: readonly string[];
+  readonly poll?: { readonly question: string; readonly answers: readonly string[] };
   /** The id of the message that is forwarded; it may be one that the bot cannot see. */
   readonly forwarded?: string;
 }
@@ -617,7 +618,7 @@ export class DiscordServer {
   }
 
   #payload(message: StoredMessage, to: { readonly intents: number; readonly bot: Person }): object {
-    const { pings, author, attachments, message_snapshots, ...rest } = message;
+    const { pings, author, attachments, message_snapshots, poll, ...rest } = message;
     const { guild_id, type } = this.#channel(message.channel_id);
     const mentioned = pings.includes(to.bot.id) || author.id === to.bot.id;
     const readable = guild_id === undefined || mentioned || (to.intents & intent.messageContent) !== 0;
@@ -629,6 +630,7 @@ export class DiscordServer {
       content: readable ? message.content : "",
       attachments: readable ? attachments.map((attachment) => this.#attachment(attachment)) : [],
       ...(readable && message_snapshots !== undefined ? { message_snapshots } : {}),
+      ...(readable && poll !== undefined ? { poll } : {}),
       ...(referenced === undefined || kind === forward
         ? {}
         : { referenced_message: this.#payload(referenced, to) }),
@@ -646,7 +648,7 @@ export class DiscordServer {
   // Messages
 
   #arrive(author: Person, content: string, channelId: string, options: SendOptions): string {
-    const { replyTo, replyPings = true, webhookId, type, stickers = [], forwarded } = options;
+    const { replyTo, replyPings = true, webhookId, type, stickers = [], poll, forwarded } = options;
     const replied = replyTo === undefined ? undefined : this.#stored(replyTo);
     const message = this.#store({
       channelId,
@@ -660,6 +662,7 @@ export class DiscordServer {
       fields: {
         type: type ?? (replied === undefined ? 0 : 19),
         sticker_items: stickers.map((name) => ({ id: this.#newId(), name, format_type: 1 })),
+        ...(poll === undefined ? {} : { poll: pollOf(poll) }),
         ...(webhookId === undefined ? {} : { webhook_id: webhookId }),
         ...(forwarded === undefined ? {} : this.#forward(this.#stored(forwarded))),
       },
@@ -1078,6 +1081,15 @@ function isFailure(fault: Fault | undefined): boolean {
 }
 
 /** Whom a bot's message notifies: everybody named in it, unless `allowed_mentions` says otherwise. */
+/** https://discord.com/developers/docs/resources/poll#poll-object */
+function pollOf({ question, answers }: NonNullable<SendOptions["poll"]>): object {
+  return {
+    question: { text: question },
+    answers: answers.map((text, index) => ({ answer_id: index + 1, poll_media: { text } })),
+    ...{ expiry: null, allow_multiselect: false, layout_type: 1 },
+  };
+}
+
 function pinged(content: string, { allowed_mentions }: RestBody): string[] {
   const { parse = ["everyone", "users", "roles"] } = allowed_mentions ?? {};
   const found = {

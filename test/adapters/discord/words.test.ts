@@ -74,6 +74,19 @@ describe("discord reads", () => {
     expect((await server.until(() => bot.messages[0])).text).toBe("[sticker: Wave]");
   });
 
+  it("a poll by its question and its answers, also where it is replied to", async () => {
+    const server = await startServer();
+    const bot = await startBot(server);
+    const ann = server.person("ann");
+    const poll = { question: "Where do we eat?", answers: ["At Luigi's", "Here"] };
+    server.sayDirectly(ann, "", { poll });
+    const words = "[poll: Where do we eat?]\n- At Luigi's\n- Here";
+    expect((await server.until(() => bot.messages[0])).text).toBe(words);
+    const asking = server.say(server.person("bob"), "Well?", { poll });
+    const { text } = await asked(server, bot, ann, `${mention(server)} choose`, { replyTo: asking });
+    expect(text).toBe(`bob wrote:\n> Well?\n> \n> ${words.replace(/\n/g, "\n> ")}\n\nchoose`);
+  });
+
   it("names in place of ids, its own mention only where it stands within the words", async () => {
     const server = await startServer();
     const bot = await startBot(server);
@@ -106,7 +119,8 @@ describe("discord reads", () => {
     const { id } = await shows(server, 'You say "one" after nothing.');
     server.say(ann, "two", { replyTo: id });
     await shows(server, 'You say "two" after one.');
-    const unread = server.say(ann, "three", { replyTo: id, replyPings: false });
+    const poll = { question: "Where do we eat?", answers: ["Here"] };
+    const unread = server.say(ann, "three", { replyTo: id, replyPings: false, poll });
     const told = await shows(server, "I cannot read this message. Please mention me in it.");
     expect(told.message_reference?.message_id).toBe(unread);
     expect(bot.messages.map(({ text }) => text)).toEqual(["one", "two"]);
