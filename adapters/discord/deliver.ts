@@ -64,7 +64,7 @@ export async function deliver(options: DeliverOptions): Promise<void> {
       if (event.type === "suggestions" && fitButtons(buttons, event.items)) questions = event.items;
       else text.add(event);
       if (event.type === "message") answer = event.id;
-      if (!isLate()) posts.changed();
+      posts.changed();
     }
   } catch (error) {
     text.fail(error);

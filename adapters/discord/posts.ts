@@ -174,7 +174,7 @@ function shows({ content, attachments, components = [] }: APIMessage, text: Post
 /** Of the same reply: a file's name says which it is. */
 function isSame(shown: PostText | undefined, text: PostText): boolean {
   const [one, other] = [shown, text].map(
-    (of) => of && JSON.stringify([of.content, of.files?.map(({ name }) => name) ?? [], of.rows ?? []]),
+    (of) => of && JSON.stringify([of.content, of.files?.map(({ name }) => name), of.rows ?? []]),
   );
   return one === other;
 }
