@@ -222,6 +222,7 @@ export class DiscordServer {
   #signature = 1;
   /** How a link is answered that does not work any more. */
   #expired = 404;
+  #hasFiles = true;
 
   static async start(): Promise<DiscordServer> {
     const server = new DiscordServer();
@@ -362,6 +363,14 @@ export class DiscordServer {
     this.#signature += 1;
     this.#expired = status;
   }
+
+  /** Files are gone, whoever asks for them. */
+  loseFiles(): void {
+    this.#hasFiles = false;
+  }
+
+  /** How many answers to downloads have not ended, and are still read. */
+  downloads = 0;
 
   /** As some minutes after a post: the same nonce makes a new message. */
   forgetNonces(): void {
@@ -1048,9 +1057,15 @@ export class DiscordServer {
     const [, , id] = pathname.split("/");
     const attachments = [...this.messages.values()].flatMap((message) => message.attachments);
     const found = attachments.find((attachment) => attachment.id === id);
-    if (found === undefined || query.get("sig") !== String(this.#signature))
-      response.writeHead(this.#expired).end();
-    else response.writeHead(200, { "content-type": "application/octet-stream" }).end(found.bytes);
+    if (found === undefined || query.get("sig") !== String(this.#signature) || !this.#hasFiles) {
+      // Whoever does not want it need not wait for its end.
+      this.downloads += 1;
+      response.once("close", () => {
+        this.downloads -= 1;
+        this.#watch.happened();
+      });
+      response.writeHead(this.#expired).write("This content is no longer available.");
+    } else response.writeHead(200, { "content-type": "application/octet-stream" }).end(found.bytes);
   }
 }
 
@@ -1080,7 +1095,6 @@ function isFailure(fault: Fault | undefined): boolean {
   return fault?.retryAfter !== undefined || fault?.status !== undefined || fault?.drop === true;
 }
 
-/** Whom a bot's message notifies: everybody named in it, unless `allowed_mentions` says otherwise. */
 /** https://discord.com/developers/docs/resources/poll#poll-object */
 function pollOf({ question, answers }: NonNullable<SendOptions["poll"]>): object {
   return {
@@ -1090,6 +1104,7 @@ function pollOf({ question, answers }: NonNullable<SendOptions["poll"]>): object
   };
 }
 
+/** Whom a bot's message notifies: everybody named in it, unless `allowed_mentions` says otherwise. */
 function pinged(content: string, { allowed_mentions }: RestBody): string[] {
   const { parse = ["everyone", "users", "roles"] } = allowed_mentions ?? {};
   const found = {
@@ -1097,5 +1112,6 @@ function pinged(content: string, { allowed_mentions }: RestBody): string[] {
     users: content.match(/<@!?\d+>/g) ?? [],
     roles: content.match(/<@&\d+>/g) ?? [],
   };
+  if (parse.some((kind) => !Object.hasOwn(found, kind))) throw new Refusal(400, 50_035, "Invalid parse");
   return Object.entries(found).flatMap(([kind, names]) => (parse.includes(kind) ? names : []));
 }

@@ -27,6 +27,30 @@ describe("Channels", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  it("keeps nothing of a channel that all replies have left, and all while one is there", async () => {
+    vi.useFakeTimers();
+    endings.push(() => vi.useRealTimers());
+    const channels = new Channels(async () => {}, 1_200);
+    const editedAt: number[] = [];
+    const begun = performance.now();
+    const edit = async () => {
+      const stay = channels.enter("c1", async () => {});
+      const turn = stay.editTurn().then(() => editedAt.push(performance.now() - begun));
+      await vi.advanceTimersByTimeAsync(0);
+      return { stay, turn };
+    };
+    const [one, two] = [await edit(), await edit()];
+    one.stay.leave();
+    const three = await edit();
+    await vi.advanceTimersByTimeAsync(2_400);
+    await Promise.all([two.turn, three.turn]);
+    expect(editedAt).toEqual([0, 1_200, 2_400]);
+    two.stay.leave();
+    three.stay.leave();
+    await edit();
+    expect(editedAt).toEqual([0, 1_200, 2_400, 2_400]);
+  });
+
   it("lets the replies of a channel edit in turn, less often than five times in five seconds", async () => {
     vi.useFakeTimers();
     endings.push(() => vi.useRealTimers());

@@ -56,6 +56,7 @@ describe("discord takes files", () => {
       server.expireLinks(status);
       speech.end();
       await shows(server, "photo.png (image/png): 3, 3", server.directChannel(ann));
+      await server.until(() => server.downloads === 0);
       const ref = bot.messages[0]?.files?.[0]?.ref ?? null;
       const other = await startBot(server);
       const bytes = await other.adapter.loadFile(JSON.parse(JSON.stringify(ref)), AbortSignal.timeout(5_000));
@@ -82,8 +83,12 @@ describe("discord takes files", () => {
   it("that are gone: the error says so", async () => {
     const server = await startServer();
     const bot = await startBot(server);
+    server.sayDirectly(server.person("ann"), "look", { attachments: [photo] });
+    await server.until(() => bot.messages.length === 1);
+    server.loseFiles();
     const gone = { channelId: server.channelId, messageId: "1", attachmentId: "2" };
     const refs: [JsonValue, string][] = [
+      [bot.messages[0]?.files?.[0]?.ref ?? null, "is no longer there"],
       [gone, "could not be found"],
       [{ ...gone, messageId: "../users" }, "is no attachment"],
       [null, "is no attachment"],

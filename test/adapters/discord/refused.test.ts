@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { memoryStore } from "../../../src/stores/memory.ts";
 import { MortalStore } from "../../../src/testing/mortal-store.ts";
 import { Speech } from "../agent.ts";
-import { ended, endings, gate, mention, posts, settled, shows, startBot, startServer } from "./bot.ts";
+import { edits, ended, endings, gate, mention, posts, settled, shows, startBot, startServer } from "./bot.ts";
 
 describe("discord, where something is in the way", () => {
   it("opens a thread again that was archived in the middle of an answer", async () => {
@@ -17,6 +17,22 @@ describe("discord, where something is in the way", () => {
     speech.end();
     await shows(server, "one two", server.threadId);
     expect(server.isArchived(server.threadId)).toBe(false);
+  });
+
+  it("opens no thread twice that is archived again and again", async () => {
+    const server = await startServer();
+    const speech = new Speech();
+    const bot = await startBot(server, { answer: speech.answer });
+    server.say(server.person("ann"), `${mention(server)} tell me`, {}, server.threadId);
+    speech.say("one ");
+    await server.next("POST", posts);
+    server.fail({ method: "PATCH", path: edits, status: 400, code: 50_083, times: 9 });
+    speech.say("two");
+    speech.end();
+    await settled(bot);
+    const opened = server.calls.filter(({ path, method }) => method === "PATCH" && !edits.test(path));
+    expect(opened.map(({ path }) => path)).toEqual([`/channels/${server.threadId}`]);
+    expect(bot.log.join("\n")).toContain("DiscordAPIError[50083]");
   });
 
   it("keeps the answer for later where the thread is locked, and logs why", async () => {

@@ -45,6 +45,12 @@ describe("discord refuses", () => {
     }
   });
 
+  it("what is no function, and says which it should be", () => {
+    expect(() => discord(mapper(), { onFeedback: "log" } as unknown as DiscordOptions)).toThrow(
+      "must be a function: (feedback) => …",
+    );
+  });
+
   it("a client that would not hear its people, and says what to add", () => {
     const attach = (client: Partial<ClientOptions>, options?: DiscordOptions) => () =>
       discord(mapper(), options).attach(

@@ -12,7 +12,12 @@ async function twoShards(options: { discord?: DiscordOptions; mapper?: Partial<M
   const other = server.addGuild();
   const store = { ...memoryStore(), durable: true, close: async () => {} };
   const start = (shard: number, more: Parameters<typeof startBot>[1] = {}) =>
-    startBot(server, { store, ...options, ...more, client: { shards: [shard], shardCount: 2 } });
+    startBot(server, {
+      store,
+      ...options,
+      ...more,
+      client: { ...more.client, shards: [shard], shardCount: 2 },
+    });
   return { server, other, store, start, here: 1 - other.shard, there: other.shard };
 }
 
@@ -31,6 +36,28 @@ describe("discord in two shards of two processes", () => {
     await settled(second);
     const heard = [first, second].map(({ messages }) => messages.map(({ text }) => text).sort());
     expect(heard).toEqual(here === 0 ? [["one", "three"], ["two"]] : [["one"], ["three", "two"]]);
+  });
+
+  it("looks for what it missed in direct messages by the first alone", async () => {
+    const { server, other, start } = await twoShards();
+    const ws = { buildIdentifyThrottler: () => ({ waitForIdentify: async () => {} }) };
+    const ann = server.person("ann");
+    const asked = server.directChannel(ann);
+    for (const shard of [0, 1]) {
+      const bot = await start(shard, { client: { ws } });
+      await bot.client.users.createDM(ann.id);
+      server.endSessions();
+      await server.until(() => server.connected === 0);
+      const channelId = shard === other.shard ? other.channelId : server.channelId;
+      server.say(ann, `${mention(server)} ${shard}`, {}, channelId);
+      await shows(server, new RegExp(`^You say "${shard}"`), channelId);
+      // What it would ask next is asked by then.
+      for (let trip = 0; trip < 5; trip += 1) await fetch(`http://${server.host}/attachments/none`);
+      const looked = server.calls.filter(({ method, path }) => method === "GET" && path.includes(asked));
+      expect(looked, `shard ${shard}`).toHaveLength(1);
+      await settled(bot);
+      await bot.client.destroy();
+    }
   });
 
   it("runs one person's turns of both guilds in one line, where people are the same in all of them", async () => {

@@ -1,7 +1,7 @@
 import { AparteError, type Message, type ReplyEvent, SessionMapper } from "aparte";
 import { discord } from "aparte/discord";
 import { Client, Partials } from "discord.js";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { memoryStore } from "../../../src/stores/memory.ts";
 import type { DiscordServer } from "../../fakes/discord-server.ts";
 import { deliveryOf } from "../../support/delivery.ts";
@@ -221,6 +221,44 @@ describe("discord delivers for another process", () => {
       "word ".repeat(6).trim(),
       "Half of it, and the rest.",
     ]);
+  });
+
+  it("and finds what it posted last, behind another answer's words that are the same", async () => {
+    const server = await startServer();
+    const bot = await startBot(server);
+    const [other, message] = [question(server), question(server)];
+    const words = "word ".repeat(500).trim();
+    const said = async (to: Message, text: string) => {
+      const made = reply({ type: "message", text });
+      made.log.end();
+      await bot.adapter.deliver(to, made.delivery);
+      return made.posted() as { readonly posts: readonly string[] };
+    };
+    await said(other, `Two. ${words}`);
+    const { posts: made } = await said(message, `One. ${words}`);
+    server.forgetNonces();
+    // Discord's ids tell by the wall clock how old a post is.
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 600_000 });
+    endings.push(() => vi.useRealTimers());
+    const second = deliveryOf({ posts: { posts: made.slice(0, 1) } });
+    second.log.push({ type: "message", text: `One. ${words}` });
+    second.log.end();
+    await bot.adapter.deliver(message, second.delivery);
+    expect(second.posted()).toEqual({ posts: made });
+    expect(server.shown()).toHaveLength(4);
+  });
+
+  it("and takes nobody's reply to the same message for its own", async () => {
+    const server = await startServer();
+    const bot = await startBot(server);
+    const message = question(server);
+    server.say(server.person("bob"), "The answer.", { replyTo: message.id });
+    server.say(server.person("bob"), "The answer.");
+    const { delivery, log } = deliveryOf({ isRepeated: true });
+    log.push({ type: "message", text: "The answer." });
+    log.end();
+    await bot.adapter.deliver(message, delivery);
+    expect(server.shown().map(({ content }) => content)).toEqual(["The answer."]);
   });
 
   it("that has died in the middle of a turn, and tells the person in the message that is there", async () => {

@@ -1,8 +1,9 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { DiscordServer, Person, SendOptions } from "../../fakes/discord-server.ts";
 import {
   type Bot,
   DirectMessages,
+  endings,
   GuildMessages,
   Guilds,
   mention,
@@ -108,6 +109,24 @@ describe("discord reads", () => {
     await shows(server, 'You say "the last one" after nothing.');
     await settled(bot);
     expect(bot.messages.map(({ text }) => text)).toEqual(["what is this?", "the last one"]);
+  });
+
+  it.each([
+    [59, "hello"],
+    [61, "nothing"],
+  ])("a mention that is added by an edit %i minutes later, for an hour: %s", async (minutes, asked) => {
+    const server = await startServer();
+    const bot = await startBot(server);
+    const ann = server.person("ann");
+    // Discord's ids tell by the wall clock when a message was sent.
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() - minutes * 60_000 });
+    endings.push(() => vi.useRealTimers());
+    const id = server.say(ann, "hello");
+    vi.useRealTimers();
+    server.edit(id, `${mention(server)} hello`);
+    server.say(ann, `${mention(server)} and now?`);
+    await shows(server, `You say "and now?" after ${asked}.`);
+    await settled(bot);
   });
 
   it("what it can without the intent Message Content, and tells what it cannot", async () => {
