@@ -27,12 +27,13 @@ export class Listeners {
   /** Soon. Whoever ended listening meanwhile hears nothing more. @returns false if the owner is none of this process */
   tell(owner: string, lane: string): boolean {
     const wakes = this.#wakes.get(owner);
-    for (const listener of wakes ?? []) {
+    if (wakes === undefined) return false;
+    for (const listener of wakes) {
       queueMicrotask(() => {
-        if (wakes?.has(listener)) listener.wake(lane);
+        if (wakes.has(listener)) listener.wake(lane);
       });
     }
-    return wakes !== undefined;
+    return true;
   }
 
   clear(): void {

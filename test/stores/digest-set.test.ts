@@ -1,13 +1,26 @@
 import { describe, expect, it } from "vitest";
-import { type Digest, DigestSet } from "../../src/stores/digest-set.ts";
+import { type Digest, DigestSet, digestOf } from "../../src/stores/digest-set.ts";
 
 /** Digests that stand side by side, and two that want the same place. */
 const [before, one, same, after]: Digest[] = [
-  [1, 11, 12, 13],
-  [2, 21, 22, 23],
-  [2, 31, 32, 33],
-  [4, 41, 42, 43],
+  [1, 1, 12, 13],
+  [1, 2, 22, 23],
+  [1, 66, 32, 33],
+  [1, 4, 42, 43],
 ];
+
+it("A digest is the beginning of SHA-256, in which no first word is 0", () => {
+  // FIPS 180-2, appendix B.1 and B.2.
+  const known = {
+    abc: "ba7816bf8f01cfea414140de5dae2223",
+    abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq: "248d6a61d20638b8e5c026930c3e6039",
+  };
+  for (const [text, beginning] of Object.entries(known)) {
+    const bytes = Buffer.from(beginning, "hex");
+    const [first = 0, ...rest] = [0, 4, 8, 12].map((at) => bytes.readInt32LE(at));
+    expect(digestOf(text)).toEqual([first % 2 === 0 ? first + 1 : first, ...rest]);
+  }
+});
 
 describe("A set of digests", () => {
   it("loses nothing but what is deleted", () => {
@@ -29,7 +42,7 @@ describe("A set of digests", () => {
 
   it("keeps all while it grows", () => {
     const set = new DigestSet();
-    const digests = Array.from({ length: 1_000 }, (_, n): Digest => [(n % 7) + 1, n, n, n]);
+    const digests = Array.from({ length: 1_000 }, (_, n): Digest => [n + 1, n % 7, n, n]);
     for (const digest of digests) set.add(digest);
     expect(set.size).toBe(1_000);
     expect(digests.every((digest) => set.has(digest))).toBe(true);

@@ -37,7 +37,7 @@ export async function probe(
       async () => {
         const { now } = await store.read(lane);
         const until = now + 5_000;
-        const begun = { lane, version: 0, document: { v: 0 }, until, ttlMs: 5_000 };
+        const begun = { lane, version: 0, document: {}, until, ttlMs: 5_000 };
         const { version } = await store.commit({ ...begun, wakes: [owner], marks: ["probe"] });
         await store.commit({ lane, version, document: undefined, until, removedMarks: ["probe"] });
       },

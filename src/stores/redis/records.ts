@@ -57,11 +57,8 @@ export class RedisRecords {
   /** @param text as Redis has it. @returns undefined where it cannot be understood, null where there is none */
   async parse(text: string | null): Promise<JsonValue | null | undefined> {
     if (text === null) return null;
-    try {
-      return (await this.#keyv.deserializeData<JsonValue>(text))?.value ?? undefined;
-    } catch {
-      return undefined;
-    }
+    const envelope = await this.#keyv.deserializeData<JsonValue>(text).catch(() => undefined);
+    return envelope?.value ?? undefined;
   }
 
   #key(key: string): string {

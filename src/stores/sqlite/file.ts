@@ -8,7 +8,7 @@ import { Query, type Row, type SqlValue } from "./query.ts";
 
 /** The statements of statements.sql, by name. */
 const texts = new Map(
-  [...sqlOf("statements").matchAll(/^-- name: (\w+)\n([^;]+;)/gm)].map(([, name, text]) => [name, text]),
+  [...sqlOf("statements").matchAll(/-- name: (\w+)\n([^;]+;)/g)].map(([, name, text]) => [name, text]),
 );
 
 /** How long an opening file may be locked, in milliseconds: processes that start together make its tables one by one. */

@@ -65,6 +65,11 @@ describeWithRedis("Lanes on Redis", () => {
     expect(await store.read("lane")).toMatchObject({ document: 2 });
   });
 
+  it("are kept for a moment at least, however short they are to live", async () => {
+    expect(await store.commit({ ...base, ttlMs: 0 })).toMatchObject({ is: "done" });
+    await vi.waitUntil(async () => (await store.read("lane")).document === null, { interval: 5 });
+  });
+
   it("say which of the owners did not hear, and which events were taken before", async () => {
     await store.listen("bob", () => {});
     const wakes = ["ada", "bob", "cid"];

@@ -181,7 +181,10 @@ describe("A SQLite file", () => {
       });
       const { version, document, record } = await store.read("bad");
       expect({ document, record }).toEqual({ document: null, record: undefined });
-      await expect(store.records.get(sessionKey("bad"))).rejects.toMatchObject({ code: "store-failed" });
+      await expect(store.records.get(sessionKey("bad"))).rejects.toMatchObject({
+        code: "store-failed",
+        message: "A record in the SQLite file is damaged.",
+      });
       expect(await store.records.setIfAbsent(sessionKey("bad"), 1)).toBe(false);
       const listed: unknown[] = [];
       for await (const entry of store.records.entries(sessionKey(""))) listed.push(entry);
