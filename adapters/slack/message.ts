@@ -18,8 +18,10 @@ export interface SlackEvent extends Said {
   readonly thread_ts?: string;
   readonly attachments?: readonly (Attachment & { readonly files?: readonly SlackFile[] })[];
   readonly files?: readonly SlackFile[];
+  /** Of a message as an edit tells of it. */
+  readonly edited?: object;
   /** Of an edit: the message as it is now, and as it was. */
-  readonly message?: SlackEvent & { readonly edited?: object };
+  readonly message?: SlackEvent;
   readonly previous_message?: SlackEvent;
 }
 
@@ -50,9 +52,9 @@ export function hear(body: object, botUserId: string | undefined, agentView: boo
   return { event: { ...event, channel, ts }, place, isCalled };
 }
 
-/** A mention comes as two events: this one is not the one that is told of mentions alone. */
+/** A mention comes as two events: this one is not the one that is told of mentions alone. An edit comes as one. */
 export function isEcho({ event, place, isCalled }: Heard): boolean {
-  return isCalled && !place.isDirect && event.type !== "app_mention";
+  return isCalled && !place.isDirect && event.type !== "app_mention" && event.edited === undefined;
 }
 
 function calledByEdit(event: SlackEvent, botUserId: string | undefined): SlackEvent | undefined {

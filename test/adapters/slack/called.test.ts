@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Speech } from "../agent.ts";
-import { mention, settled, shows, startBot, startServer } from "./bot.ts";
+import { count, mention, settled, shows, startBot, startServer } from "./bot.ts";
 
 const section = (...elements: object[]) => ({ type: "rich_text_section", elements });
 const rich = (...elements: object[]) => [{ type: "rich_text", elements }];
@@ -41,7 +41,7 @@ describe("slack answers in shared places", () => {
     expect(one.messages).toHaveLength(isCalled ? 1 : 0);
   });
 
-  it("an edit that calls it, and no other edit", async () => {
+  it("an edit that calls it, also for a command, and no other edit", async () => {
     const server = await startServer();
     const one = await startBot(server);
     const edit = (before: string, after: string) => {
@@ -61,7 +61,9 @@ describe("slack answers in shared places", () => {
     await edit("hello", `${mention(server)} hello`);
     await edit(`${mention(server)} helo`, `${mention(server)} hello again`);
     await edit("hello", "hello there");
+    await edit("new", `${mention(server)} !new`);
     await settled(one);
+    expect(count(server, "chat.postEphemeral")).toBe(1);
     expect(one.messages.map(({ text }) => text)).toEqual(["hello"]);
   });
 

@@ -107,6 +107,27 @@ describe("slack, for bots of one's own,", () => {
     },
   );
 
+  it("answers an edit that calls it, also of what one of its own listeners took", async () => {
+    const server = await startServer();
+    const bot = await startBot(server, { slack: { answer: "unheard" } });
+    const own: string[] = [];
+    bot.app.message(/^mine$/, async ({ message }) => void own.push(String(Reflect.get(message, "text"))));
+    const ts = await server.say("U1", "mine");
+    const message = {
+      user: "U1",
+      text: `${mention(server)} mine`,
+      ts,
+      edited: { user: "U1", ts: server.ts() },
+    };
+    const event = { subtype: "message_changed", hidden: true, user: undefined, blocks: undefined };
+    await server.say("U1", "", {
+      event: { ...event, message, previous_message: { ...message, text: "mine" } },
+    });
+    await settled(bot);
+    expect(own).toEqual(["mine"]);
+    expect(bot.messages.map(({ text }) => text)).toEqual(["mine"]);
+  });
+
   it("gives Slack's event to the route and to middlewares", async () => {
     const server = await startServer();
     const routed: unknown[] = [];
