@@ -59,7 +59,6 @@ export class Responding {
       const range = { channel, ts: thread_ts, latest: ts, limit: lookedAt };
       const { messages = [] } = (await side.apiCall("conversations.replies", range)) as Thread;
       return messages.reduce((last, said) => {
-        if (said.ts === ts) return last;
         if (said.user === botUserId || mentions(said, botUserId)) return Number(said.ts) * 1_000;
         return isStop(said.text ?? "") ? 0 : last;
       }, 0);
