@@ -1,6 +1,8 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { AparteError } from "aparte";
+import type { Adapter } from "aparte/adapter";
 import { agentSays, getSession } from "aparte/botkit";
 import { describe, expect, it } from "vitest";
 import { endings, newMapper, teamsBot } from "./teams.ts";
@@ -238,6 +240,24 @@ describe("Botkit offers", () => {
     });
     await says("hello");
     expect([connector.shown, errors]).toEqual([['You say "hello" after nothing.'], []]);
+  });
+
+  it("the mapper what another process needs: files by what names them, and whether Botkit takes an answer later", async () => {
+    const made = newMapper();
+    const adapters: Adapter[] = [];
+    const connect = made.mapper.connect.bind(made.mapper);
+    made.mapper.connect = (adapter) => {
+      adapters.push(adapter as Adapter);
+      connect(adapter);
+    };
+    await teamsBot({ maxFileBytes: 3 }, made);
+    const [{ failure, loadFile } = {}] = adapters;
+    const signal = AbortSignal.timeout(5_000);
+    const ref = (words: string) => ({ channelId: "webex", link: `data:,${words}` });
+    expect(Buffer.from((await loadFile?.(ref("abc"), signal)) ?? []).toString()).toBe("abc");
+    await expect(loadFile?.(ref("abcd"), signal)).rejects.toMatchObject({ code: "file-too-large" });
+    const errors = [new Error("away"), new AparteError("answer-lost", "x"), new AparteError("closed", "x")];
+    expect(errors.map((error) => failure?.(error).passes)).toEqual([true, false, true]);
   });
 
   it("what throws to its log alone, where there is nobody or no bot to tell it by", async () => {

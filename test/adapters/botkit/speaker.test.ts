@@ -67,7 +67,13 @@ describe("Botkit tells by an activity", () => {
       const activity = { channelId: "slack", from, conversation };
       const message = { incoming_message: activity } as unknown as BotkitMessage;
       expect(() => speakerOf(message, undefined, [])).toThrow(
-        expect.objectContaining({ code: "input-invalid", field: "tenant" }),
+        expect.objectContaining({
+          ...{
+            code: "input-invalid",
+            field: "tenant",
+            message: expect.stringContaining("names no workspace"),
+          },
+        }),
       );
     },
   );

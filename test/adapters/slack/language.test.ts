@@ -52,6 +52,25 @@ describe("slack speaks a person's language", () => {
     expect(count(server, "users.info")).toBe(2);
   });
 
+  it("and asks anew after a minute where Slack did not tell it", async () => {
+    vi.useFakeTimers({ toFake: ["performance"] });
+    endings.push(() => vi.useRealTimers());
+    const server = await startServer();
+    server.people.set("U1", { name: "li", locale: "zh-CN" });
+    server.fail({ method: "users.info", error: "internal_error" });
+    await startBot(server);
+    const saysAnew = async () => {
+      await server.command("U1", "/agent", "new");
+      return (await server.next("respond")).body.text;
+    };
+    expect(await saysAnew()).toBe("I have forgotten what we talked about.");
+    vi.advanceTimersByTime(59_000);
+    expect(await saysAnew()).toBe("I have forgotten what we talked about.");
+    expect(count(server, "users.info")).toBe(1);
+    vi.advanceTimersByTime(2_000);
+    expect(await saysAnew()).toBe(begunAnew);
+  });
+
   it("for the app's own listeners", async () => {
     const server = await startServer();
     server.people.set("U1", { name: "li", locale: "zh-CN" });

@@ -225,6 +225,30 @@ describe("slack shows replies", () => {
     );
   });
 
+  it("with a status that Slack is told once, however often the agent tells it", async () => {
+    const { server, speech, bot } = await conversation();
+    const told = (status: string) =>
+      server.next("assistant.threads.setStatus", ({ body }) => body.status === status);
+    await told("is thinking…");
+    for (let time = 0; time < 5; time += 1) speech.event({ type: "status", text: "Searching" });
+    await told("Searching");
+    speech.event({ type: "status", text: "Searching" });
+    speech.event({ type: "message", text: "Found it." });
+    speech.end();
+    await settled(bot);
+    const statuses = server.calls.filter(({ method }) => method === "assistant.threads.setStatus");
+    expect(statuses.map(({ body }) => body.status)).toEqual(["is thinking…", "Searching", ""]);
+  });
+
+  it("with words beside the blocks of which nothing is a link: a notification shows them", async () => {
+    const { server, speech, bot } = await conversation({ slack: { stream: "edit" } });
+    speech.event({ type: "message", text: "1 < 2 & <https://thief.example|bank>" });
+    speech.end();
+    await settled(bot);
+    const posted = server.calls.find(({ method }) => method === "chat.postMessage");
+    expect(posted?.body.text).toBe("1 &lt; 2 &amp; &lt;https://thief.example|bank&gt;");
+  });
+
   it("with what the agent does as the status, and with all that is told besides", async () => {
     const { server, speech, bot } = await conversation({ slack: { buttons: [] } });
     await server.next("assistant.threads.setStatus", ({ body }) => body.status === "is thinking…");

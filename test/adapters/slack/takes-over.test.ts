@@ -226,6 +226,17 @@ describe("slack delivers for a process that died", () => {
     expect(server.shown()).toMatchObject([{ shown: "The answer." }]);
   });
 
+  it("with the token that the app gives by then", async () => {
+    const server = await startServer();
+    let botToken = "xoxb-of-yesterday";
+    const authorize = async () => ({ botToken, botUserId: server.botUserId, botId: "B1" });
+    const bot = await startBot(server, { app: { token: undefined, authorize } as unknown as AppOptions });
+    await expect(bot.adapter.deliver(question, answered())).rejects.toThrow("invalid_auth");
+    botToken = server.token;
+    await bot.adapter.deliver(question, answered());
+    expect(server.shown()).toMatchObject([{ shown: "The answer." }]);
+  });
+
   it("not at all, and says so, where the app itself gives no token, or the message no place", async () => {
     const server = await startServer();
     const authorize = async () => ({ botUserId: server.botUserId, botId: "B1" });

@@ -154,7 +154,8 @@ describe("slack takes messages", () => {
       mimetype: "image/png",
       url_private: `http://${server.host}/files/F8`,
     };
-    const files = [elsewhere, large, unread];
+    const absent = ["external", "hidden_by_limit", "tombstone"].map((mode) => ({ ...large, mode }));
+    const files = [elsewhere, large, unread, ...absent, { name: "no id" }];
     await server.say("U1", "see", { channel: server.direct, event: { subtype: "file_share", files } });
     await shows(server, 'You say "see" after nothing.');
     const problems = await Promise.all(
@@ -251,6 +252,33 @@ describe("slack takes messages", () => {
     await Promise.all([first, second]);
     await settled(bot);
     expect(bot.messages.map(({ text }) => text)).toEqual(["Ask @bob", "now"]);
+  });
+
+  it("also behind one that the bot's own code could not judge", async () => {
+    const server = await startServer();
+    let open = () => {};
+    const opened = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    let judged = 0;
+    const respond = async (event: object) => {
+      judged += 1;
+      await opened;
+      if (Reflect.get(event, "text") === "broken") throw new TypeError("word-canary");
+      return true;
+    };
+    const bot = await startBot(server, { slack: { respond } });
+    const first = server.say("U1", "broken");
+    await vi.waitUntil(() => judged === 1);
+    const arrived = new Promise<void>((resolve) => {
+      bot.app.message("whole", async () => resolve());
+    });
+    const second = server.say("U1", "whole");
+    await arrived;
+    open();
+    await Promise.allSettled([first, second]);
+    await settled(bot);
+    expect(bot.messages.map(({ text }) => text)).toEqual(["whole"]);
   });
 
   it("with what they forward, and with tables as markdown", async () => {
