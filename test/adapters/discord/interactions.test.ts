@@ -225,6 +225,17 @@ describe("discord's commands", () => {
     expect(paths.slice(0, lastAcknowledged).filter((path) => path.startsWith("/webhooks/"))).toEqual([]);
   });
 
+  it("offer no more agents than Discord shows, of those that somebody may mean", async () => {
+    const server = await startServer();
+    const names = Array.from({ length: 27 }, (_, index) => `agent ${index}`);
+    const agents = Object.fromEntries(names.map((name) => [name, backend(remembering)]));
+    await startBot(server, { discord, mapper: { agents } });
+    const typed = type(server, server.person("ann"), "AGENT");
+    await server.until(() => server.interaction(typed.token).choices !== undefined);
+    const offered = server.interaction(typed.token).choices?.map(({ value }) => value);
+    expect(offered).toEqual(names.slice(0, 25));
+  });
+
   it("begin anew, name, choose, tell of privacy and forget", async () => {
     const server = await startServer();
     const bot = await startBot(server, {

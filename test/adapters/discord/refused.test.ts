@@ -75,6 +75,19 @@ describe("discord, where something is in the way", () => {
     expect(content).toMatch(/: View Channel, Send Messages, Read Message History\.$/);
   });
 
+  it("logs why it may not answer also where the person takes no direct messages", async () => {
+    const server = await startServer();
+    const bot = await startBot(server);
+    server.fail({ method: "POST", path: posts, status: 403, code: 50_013 });
+    server.fail({ method: "POST", path: /^\/users\/@me\/channels$/, status: 403, code: 50_007 });
+    server.say(server.person("ann"), `${mention(server)} hello`);
+    await server.next("POST", /^\/users\/@me\/channels$/);
+    await settled(bot);
+    const log = bot.log.join("\n");
+    expect(log).toContain("DiscordAPIError[50013]");
+    expect(log).not.toContain("DiscordAPIError[50007]");
+  });
+
   it("does not put an apology over an answer that was given elsewhere", async () => {
     const server = await startServer();
     const ann = server.person("ann");
