@@ -132,7 +132,10 @@ export interface CozeOptions {
    * the count; those above it wait. Needs the package `rate-limiter-flexible`. @default as many as come
    */
   readonly qps?: number;
-  /** Used in place of the global `fetch`. The body of a turn is a stream, so that it is written at the last moment. */
+  /**
+   * Used in place of the global `fetch`. The body of a turn is a stream, so that it is written at the last moment: what
+   * repeats requests by itself cannot repeat it, and need not.
+   */
   readonly fetch?: typeof fetch;
 }
 

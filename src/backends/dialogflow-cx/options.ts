@@ -71,7 +71,10 @@ export interface DialogflowCxOptions {
   readonly maxRetries?: number;
   /** The first pause before that, in milliseconds; doubled each time up to 32 s. @default 1000 */
   readonly retryDelay?: number;
-  /** Used in place of the global `fetch`. The body of a turn is a stream, so that it is written at the last moment. */
+  /**
+   * Used in place of the global `fetch`. The body of a turn is a stream, so that it is written at the last moment: what
+   * repeats requests by itself cannot repeat it, and need not.
+   */
   readonly fetch?: typeof fetch;
   /** The clock, in Unix milliseconds. @default Date.now */
   readonly now?: () => number;

@@ -19,14 +19,15 @@ export async function send(
   { url, permit, ...request }: OutgoingRequest,
 ): Promise<Response> {
   if (permit === undefined || typeof request.body !== "string") return await fetch(url, request);
-  const bytes = new TextEncoder().encode(request.body);
+  const text = request.body;
+  const bytes = new TextEncoder().encode(text);
   const headers = new Headers(request.headers);
   headers.set("content-length", String(bytes.byteLength));
   let isAsked = false;
   let refused: unknown;
-  const body = new ReadableStream({
+  const stream = new ReadableStream({
     type: "bytes",
-    async pull(stream) {
+    async pull(controller) {
       try {
         await permit();
       } catch (error) {
@@ -34,12 +35,21 @@ export async function send(
         throw error;
       }
       isAsked = true;
-      stream.enqueue(bytes);
-      stream.close();
+      controller.enqueue(bytes);
+      controller.close();
+    },
+  });
+  // What knows no such streams makes text of the body, as node-fetch does: it is the right one.
+  const body = Object.assign(stream, {
+    toString() {
+      isAsked = true;
+      return text;
     },
   });
   try {
-    return await fetch(url, { ...request, headers, body, duplex: "half" });
+    // With a browser's credentials, which our own headers are no part of, a 401 would mean that it is sent again with
+    // others: with a stream, fetch fails instead, as some versions of Node.js do.
+    return await fetch(url, { ...request, headers, body, duplex: "half", credentials: "omit" });
   } catch (error) {
     if (refused !== undefined) throw refused;
     if (!isAsked && error instanceof Error) neverSent.add(error);

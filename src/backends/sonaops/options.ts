@@ -55,7 +55,10 @@ export interface SonaopsOptions {
   readonly logger?: Logger;
   /** The clock, in Unix milliseconds. @default Date.now */
   readonly now?: () => number;
-  /** Used in place of the global `fetch`. The body of a turn is a stream, so that it is written at the last moment. */
+  /**
+   * Used in place of the global `fetch`. The body of a turn is a stream, so that it is written at the last moment: what
+   * repeats requests by itself cannot repeat it, and need not.
+   */
   readonly fetch?: typeof fetch;
 }
 

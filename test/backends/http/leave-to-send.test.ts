@@ -99,6 +99,29 @@ describe("A request with leave to be sent", () => {
     expect(lost(error, signal, deadline, "Parrot")).toMatchObject(inDoubt);
   });
 
+  it("is answered with 401 as with any other status, also by a fetch that holds to the standard", async () => {
+    // "If request's body's source is null, then return a network error." undici 7.18 to 7.24 does so.
+    const standard = async (_: unknown, { body, credentials }: RequestInit = {}) => {
+      await text(body as ReadableStream);
+      if (credentials !== "omit") throw new TypeError("fetch failed");
+      return new Response("", { status: 401 });
+    };
+    const url = "https://example.com";
+    expect(await send(standard, { ...request, url, permit: async () => {} })).toMatchObject({ status: 401 });
+  });
+
+  it("has its text for a client that knows no streams, and may have run by then", async () => {
+    const said: unknown[] = [];
+    const old = async (_: unknown, init?: RequestInit) => {
+      said.push(String(init?.body));
+      throw new TypeError("socket hang up");
+    };
+    const sending = send(old, { ...request, url: "https://example.com", permit: async () => {} });
+    const error = await sending.catch((thrown: unknown) => thrown);
+    expect(said).toEqual([request.body]);
+    expect(lost(error, signal, deadline, "Parrot")).toMatchObject(inDoubt);
+  });
+
   it("goes as it is where none is asked for, and where it has no text", async () => {
     const inits: (RequestInit | undefined)[] = [];
     const recording = async (_: unknown, init?: RequestInit) => {
