@@ -193,7 +193,7 @@ export class Deliverer {
 
   async #deliver(adapter: Adapter): Promise<Delivered> {
     const { message, closing, settings, taken } = this.#options;
-    const { clock, logger, onError } = settings;
+    const { clock, logger, onError, undeliveredTime } = settings;
     for (let tries = 0; ; tries += 1) {
       const delivery = new Delivery(this, taken, tries === 0);
       const error = await this.#try(adapter, delivery);
@@ -201,6 +201,8 @@ export class Deliverer {
       delivery.revoke();
       // There is nothing to try again before the answer is whole.
       await this.log.ended();
+      // Of what is no turn's answer, nobody else says so.
+      this.#giveUpAt ??= clock.now() + undeliveredTime;
       if (this.place?.isLost) return "lost";
       const { passes = true, retryAfterMs, reason } = this.#meaningOf(adapter, error);
       if (tries === 0 || !passes) {
@@ -216,7 +218,7 @@ export class Deliverer {
       if (!passes) return "refused";
       const backoff = Math.min(firstPauseMs * 2 ** tries, longestPauseMs) * (0.75 + clock.random() / 4);
       const waitMs = retryAfterMs ?? backoff;
-      if (this.#giveUpAt !== undefined && clock.now() + waitMs > this.#giveUpAt) return "late";
+      if (clock.now() + waitMs > this.#giveUpAt) return "late";
       this.#fail();
       const wait = timer(clock, waitMs);
       const unwatch = closing.watch(wait.end);

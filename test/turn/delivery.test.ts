@@ -273,6 +273,17 @@ describe("An answer that is given up", () => {
     expect(a.log.lines.map(({ fields }) => fields)).toContainEqual(expect.objectContaining({ why: "late" }));
   });
 
+  it("when its time is over, also where it says that the message was not taken", async () => {
+    failing(1_000, { passes: true, retryAfterMs: 200_000 });
+    a.view.intercept = cut;
+    const received = expect(a.receive("m1")).rejects.toMatchObject({ code: "store-failed" });
+    await clock.pass(storeTimeout + undeliveredTime);
+    await received;
+    expect(tried.map((at) => at - storeTimeout)).toEqual([0, 200_000, 400_000, 600_000]);
+    await clock.pass(undeliveredTime);
+    expect(tried.length).toBe(4);
+  });
+
   it("has its time from when it was whole, also with a successor", async () => {
     failing(1_000, { passes: true, retryAfterMs: 250_000 });
     const b = bot();
