@@ -191,13 +191,20 @@ export class Owner {
     await this.#release(waiting);
   }
 
-  /** Leaves some turns for whoever looks first. Tried until the store has done it: nobody runs them before. */
+  /**
+   * Leaves some turns for whoever looks first. Tried until the store has done it, or this owner leaves itself: nobody runs
+   * them before.
+   */
   async release(places: readonly Place[]): Promise<void> {
     for (;;) {
       try {
         return await this.#release(() => places.filter(({ isLost }) => !isLost));
       } catch (error) {
-        if (this.#isLeaving) throw error;
+        if (this.#isLeaving) {
+          // This owner ends soon, and with it they are others': until then nobody is told anything of them.
+          for (const place of places) place.lose();
+          return this.failed("a turn could not be left", error);
+        }
         await this.pause(this.#retryPause());
       }
     }

@@ -1449,6 +1449,23 @@ describe("A successor", () => {
 });
 
 describe("A process that closes", () => {
+  it("tells nobody that a message failed which it could not leave at once, and others go on with it", async () => {
+    const a = bot();
+    const b = bot();
+    a.agent.reply = (text) => `re ${text}`;
+    b.agent.reply = (text) => `re ${text}`;
+    await a.receive("m1");
+    await clock.pass(1_000);
+    a.view.intercept = (call, run) => (call.name === "beat" ? Promise.reject(storeAway()) : run());
+    const closed = a.mapper.close();
+    expect(await a.receive("m2")).toBe(true);
+    await clock.pass(100);
+    a.view.intercept = (_, run) => run();
+    await closed;
+    await clock.pass(leaseTime * 2);
+    expect([a.platform.shown, b.platform.shown]).toEqual([["re m1"], ["re m2"]]);
+  });
+
   it("tells those who read here that it does", async () => {
     const { mapper, agent } = bot();
     mapper.handle(messageOf("m1"));
