@@ -97,7 +97,7 @@ export interface MapperOptions<Agent extends string = string> {
    * taken. What runs already waits as long as it must. @default 5000
    */
   readonly storeTimeout?: number;
-  /** How long a process that has died keeps its turns from others, in milliseconds. @default 10000 */
+  /** How long a process that has died keeps its turns from others, in milliseconds; the same in all. @default 10000 */
   readonly leaseTime?: number;
   /** How long a turn may wait in its lane, in milliseconds. @default 900000 */
   readonly waitTimeout?: number;

@@ -60,8 +60,8 @@ export class Owner {
   #trustedUntil = Number.NEGATIVE_INFINITY;
   /** Until when the store takes it for alive, by the store's time, as far as was heard. */
   #until: number | undefined;
-  /** The store's time less this process's own. */
-  #storeOffset = 0;
+  /** The store's time less this process's own; undefined before it was heard. */
+  #storeOffset: number | undefined;
   #beating: Promise<void> | undefined;
   #cancelBeat = () => {};
   #cancelLapse = () => {};
@@ -130,12 +130,18 @@ export class Owner {
 
   /** The store's time as far as this process knows it, in milliseconds. */
   storeNow(): number {
-    return this.clock.now() + this.#storeOffset;
+    return this.clock.now() + (this.#storeOffset ?? 0);
   }
 
   /** The store told its time. */
   heard(now: number): void {
-    this.#storeOffset = now - this.clock.now();
+    const ownNow = this.clock.now();
+    const offset = now - ownNow;
+    // Its clock was set, or it is another server's: leases seem to be over that are not. They get one more.
+    if (offset - (this.#storeOffset ?? offset) > this.leaseTime * missedShare) {
+      this.#buriesFrom = ownNow + this.leaseTime;
+    }
+    this.#storeOffset = offset;
   }
 
   /** An event's mark was written a moment ago: should the store lose it, it is put back. */

@@ -223,6 +223,30 @@ describe("An owner that is late", () => {
     expect(b.adopted.map(({ key }) => key)).toEqual(["q1"]);
   });
 
+  it.each([leaseTime, leaseTime * 100])(
+    "is not buried because the store's clock jumps by %i ms",
+    async (ms) => {
+      await clock.pass(third / 2);
+      // Its next sign of life, from which it learns of the jump, comes before the other one's.
+      const b = await started();
+      const [place, id] = [await take(a, "q1"), a.owner.id];
+      await clock.pass(third * 0.75);
+      store.jump(ms);
+      await clock.pass(leaseTime * 2);
+      expect(a.owner.id).toBe(id);
+      expect([place.isLost, b.adopted]).toEqual([false, []]);
+    },
+  );
+
+  it("is buried a lease after the store's clock has jumped, when it does not come back", async () => {
+    const b = await started();
+    await take(a, "q1");
+    a.view.intercept = cut;
+    store.jump(leaseTime * 100);
+    await clock.pass(leaseTime + third * 2);
+    expect(b.adopted.map(({ key }) => key)).toEqual(["q1"]);
+  });
+
   it("is not buried before its lease is over", async () => {
     const b = await started();
     await take(a, "q1");

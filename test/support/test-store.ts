@@ -37,6 +37,7 @@ export class TestStore {
   readonly #clock: TestClock;
   readonly #listening: [owner: string, wake: (lane: string | undefined) => void][] = [];
   #now: number | undefined;
+  #ahead = 0;
   #inner: Store;
   /** With the owner whose sign of life it was. */
   #done: { readonly at: number; readonly again: () => Promise<unknown>; readonly owner?: string }[] = [];
@@ -48,7 +49,12 @@ export class TestStore {
   }
 
   now(): number {
-    return this.#now ?? storeEpoch + this.#clock.now();
+    return this.#now ?? storeEpoch + this.#clock.now() + this.#ahead;
+  }
+
+  /** The store's clock is set forward, or the store is another server, whose clock is ahead. */
+  jump(ms: number): void {
+    this.#ahead += ms;
   }
 
   /** The store itself, for what the test does and looks at. */
