@@ -4,6 +4,8 @@ import { LogLines } from "../../support/log-lines.ts";
 import { describeWithRedis, RedisServer } from "../../support/redis.ts";
 
 const evicts = "warn: Redis drops conversations when its memory is full; set maxmemory-policy to noeviction";
+const drops =
+  "warn: Redis forgets which messages it had when its memory is full, and they may run twice; set maxmemory-policy to noeviction";
 const forgets = "warn: Redis may forget conversations and messages when it restarts; set appendonly to yes";
 
 describeWithRedis("A Redis server that is looked at when the store is opened", () => {
@@ -29,18 +31,22 @@ describeWithRedis("A Redis server that is looked at when the store is opened", (
 
   it.each([
     [["--maxmemory-policy", "noeviction"], []],
-    [["--maxmemory-policy", "volatile-lru"], []],
+    [["--maxmemory-policy", "volatile-lru"], [drops]],
+    [["--maxmemory-policy", "volatile-ttl"], [drops]],
     [["--maxmemory-policy", "allkeys-lfu"], [evicts]],
     [["--appendonly", "no"], [forgets]],
     [
       ["--maxmemory-policy", "allkeys-random", "--appendonly", "no"],
       [evicts, forgets],
     ],
-  ] as const)("is warned of where it would forget conversations: %j", async (options, warnings) => {
-    server = await RedisServer.start(...options);
-    await open();
-    expect(log.said).toEqual(warnings);
-  });
+  ] as const)(
+    "is warned of where it would forget conversations or messages: %j",
+    async (options, warnings) => {
+      server = await RedisServer.start(...options);
+      await open();
+      expect(log.said).toEqual(warnings);
+    },
+  );
 
   it("has nothing of it afterwards, and is looked at alike by who comes next", async () => {
     server = await RedisServer.start();
