@@ -36,8 +36,10 @@ end
 local version = string.format('%d%06d', time[1], time[2])
 if version <= seen then version = string.format('%.0f', tonumber(seen) + 1) end
 local known = redis.call('GET', record)
+-- What takes no more room than before is written also where the server's memory is full: a script that has removed
+-- something may. So turns can end, and make room.
+if seen ~= '' and redis.call('STRLEN', document) >= #version + #ARGV[4] then redis.call('DEL', document) end
 if ARGV[4] == '' then
-  if seen ~= '' then redis.call('DEL', document) end
   version = '0'
 elseif ARGV[5] == '' then
   redis.call('SET', document, version .. ARGV[4])

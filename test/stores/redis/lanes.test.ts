@@ -79,6 +79,24 @@ describeWithRedis("Lanes on Redis", () => {
     expect(again).toMatchObject({ is: "duplicate", duplicates: ["b", "c"], document: 1 });
   });
 
+  it("can be left while the memory is full, by those who live, and nothing new is taken", async () => {
+    await store.beat("ada", 1_000);
+    const found = await store.commit({ ...base, document: ["runs", "waits"], entering: ["ada"] });
+    await server.command("CONFIG", "SET", "maxmemory", "1");
+    await expect(store.commit({ ...base, lane: "other" })).rejects.toThrow("OOM");
+    await expect(store.beat("bob", 1_000)).rejects.toThrow("OOM");
+    const { now, ...beat } = await store.beat("ada", 9_000);
+    expect(beat).toMatchObject({ isBuried: false, until: expect.any(Number) });
+    expect((await store.beat("ada", 9_000)).until).toBeGreaterThanOrEqual(now + 9_000);
+    const longer = { ...base, version: found.version, document: ["runs", "waits", "waits"] };
+    await expect(store.commit(longer)).rejects.toThrow("OOM");
+    const next = await store.commit({ ...base, version: found.version, document: ["other"], record: "new" });
+    expect(next).toMatchObject({ is: "done" });
+    const end = { ...base, version: (next as typeof found).version, document: undefined, leaving: ["ada"] };
+    expect(await store.commit(end)).toMatchObject({ is: "done", record: "new", version: 0 });
+    expect(await server.command("KEYS", "bot-lane:*")).toEqual([]);
+  });
+
   it("say which call failed", async () => {
     await store.beat("ada", 0);
     await server.command("SET", "bot-own:ada", "no set");
