@@ -7,6 +7,24 @@ import { consoleLogger, describeError } from "../logger.ts";
 import { lockFolder } from "./folder-lock.ts";
 import type { ProgramSettings } from "./settings.ts";
 import { hasSqlite } from "./sqlite.ts";
+import { rethrowOf } from "./variables.ts";
+
+/** The variables of each agent's options. */
+const variablesOf: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  helper: {
+    ...{ appId: "COZE_APP_ID", keyId: "COZE_KEY_ID", botId: "COZE_BOT_ID", baseURL: "COZE_BASE_URL" },
+    privateKey: "COZE_PRIVATE_KEY or COZE_PRIVATE_KEY_FILE",
+    ...{ accountId: "COZE_ACCOUNT_ID", enterpriseId: "COZE_ENTERPRISE_ID", connectorId: "COZE_CONNECTOR_ID" },
+  },
+  sonaops: {
+    ...{ baseURL: "SONAOPS_BASE_URL", apiKey: "SONAOPS_API_KEY", apiSecret: "SONAOPS_API_SECRET" },
+    ...{ agentId: "SONAOPS_AGENT_ID", agentName: "SONAOPS_AGENT_NAME" },
+  },
+  dialogflow: {
+    ...{ agent: "DIALOGFLOW_AGENT", baseURL: "DIALOGFLOW_BASE_URL", environment: "DIALOGFLOW_ENVIRONMENT" },
+    ...{ languageCode: "DIALOGFLOW_LANGUAGE", credentials: "DIALOGFLOW_CREDENTIALS_FILE" },
+  },
+};
 
 /** How long a key is tried at start, in milliseconds. */
 const probeTimeout = 15_000;
@@ -26,21 +44,27 @@ export interface Agents {
 export async function startAgents(settings: ProgramSettings): Promise<Agents> {
   const backends = await backendsOf(settings);
   if (Object.keys(backends).length === 0) return standIn(settings.folder);
-  await Promise.all(Object.values(backends).map(probe));
+  const probes = Object.entries(backends).map(([name, backend]) =>
+    probe(backend).catch(rethrowOf(variablesOf[name])),
+  );
+  await Promise.all(probes);
   return { backends, isStandIn: false, close: async () => {} };
 }
 
 /** The agents that the settings name, by name; no service is asked yet. */
 export async function backendsOf(settings: ProgramSettings): Promise<Agents["backends"]> {
   const backends: Record<string, Backend> = {};
-  if (settings.coze !== undefined) backends.helper = coze(settings.coze);
-  if (settings.sonaops !== undefined) {
-    const { sonaops } = await import("../backends/sonaops/index.ts");
-    backends.sonaops = sonaops(settings.sonaops);
+  const add = async (name: string, make: () => Promise<Backend>) => {
+    backends[name] = await make().catch(rethrowOf(variablesOf[name]));
+  };
+  const { coze: ofCoze, sonaops: ofSonaops, dialogflow: ofDialogflow } = settings;
+  if (ofCoze !== undefined) await add("helper", async () => coze(ofCoze));
+  if (ofSonaops !== undefined) {
+    await add("sonaops", async () => (await import("../backends/sonaops/index.ts")).sonaops(ofSonaops));
   }
-  if (settings.dialogflow !== undefined) {
-    const { dialogflowCx } = await import("../backends/dialogflow-cx/index.ts");
-    backends.dialogflow = dialogflowCx(settings.dialogflow);
+  if (ofDialogflow !== undefined) {
+    const load = () => import("../backends/dialogflow-cx/index.ts");
+    await add("dialogflow", async () => (await load()).dialogflowCx(ofDialogflow));
   }
   return backends;
 }

@@ -46,6 +46,8 @@ export function readArguments(args: readonly string[]): Arguments {
       if (command === "start") command = "rekey";
       continue;
     }
+    if (token.kind === "positional" && token.value === "slack")
+      throw wrong("slack", "has one command, which takes no arguments: aparte slack manifest");
     if (token.kind === "positional") throw unknown(token.value, ["emulator", "rekey"], "command");
     const name = short[token.name] ?? token.name;
     const variable = Object.hasOwn(variables, name) ? variables[name] : undefined;

@@ -34,7 +34,7 @@ export async function main(host: Host): Promise<number> {
       const { emulate } = await import("./emulator.ts");
       return await emulate({ ...host, args: args.slice(1) });
     }
-    if (args[0] === "slack" && args[1] === "manifest") {
+    if (args.join(" ") === "slack manifest") {
       const { slackManifestText } = await import("./slack-manifest.ts");
       out(await slackManifestText({ ...readEnvFile(join(host.folder, ".env")), ...env }));
     } else await run(host);

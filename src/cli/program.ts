@@ -15,6 +15,7 @@ import { commands } from "./commands.ts";
 import { type RunningBot, startDiscord, startSlack } from "./platforms.ts";
 import type { ProgramSettings } from "./settings.ts";
 import { hasSqlite } from "./sqlite.ts";
+import { rethrowOf } from "./variables.ts";
 import { version } from "./version.ts";
 
 /** How long connections may take to send what is left of their replies, in milliseconds. */
@@ -52,7 +53,7 @@ export async function startProgram(settings: ProgramSettings): Promise<Program> 
     const agents = await startAgents(settings);
     closers.push(agents.close);
     const kept = await storeOf(settings);
-    const store = await openStore(kept.url);
+    const store = await openStore(kept.url).catch(rethrowOf({ store: "APARTE_STORE" }));
     const mapper = new SessionMapper({
       agents: agents.backends,
       store,

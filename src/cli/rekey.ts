@@ -4,7 +4,7 @@ import { openStore } from "../stores/open.ts";
 import { backendsOf } from "./agents.ts";
 import { storeOf } from "./program.ts";
 import type { ProgramSettings } from "./settings.ts";
-import { wrong } from "./variables.ts";
+import { rethrowOf, wrong } from "./variables.ts";
 
 /**
  * Ends a rotation of secrets, with the variables that the program itself is started with. It may run beside it.
@@ -25,7 +25,7 @@ export async function rekey(settings: ProgramSettings): Promise<string> {
   const mapper = new SessionMapper({
     agents,
     secret,
-    store: await openStore(url),
+    store: await openStore(url).catch(rethrowOf({ store: "APARTE_STORE" })),
     // How far the rotation was is told at the program's own start.
     logger: { info() {}, warn() {}, error: consoleLogger.error },
     ...(encrypt === undefined ? {} : { encrypt }),

@@ -144,3 +144,13 @@ export class Variables {
 export function wrong(name: string, problem: string, cause?: unknown): AparteError {
   return new AparteError("option-invalid", `${name} ${problem}`, { field: name, cause });
 }
+
+/** Tells of an option that is wrong by the variable that has set it: two services have a `baseURL`. */
+export function rethrowOf(variables: Readonly<Record<string, string>> = {}): (error: unknown) => never {
+  return (error) => {
+    if (!(error instanceof AparteError) || error.code !== "option-invalid") throw error;
+    const variable = Object.entries(variables).find(([option]) => option === error.field)?.[1];
+    if (variable === undefined) throw error;
+    throw wrong(variable, error.message.replace(`Option "${error.field}" `, ""), error.cause);
+  };
+}

@@ -27,6 +27,11 @@ describe("The program's arguments", () => {
     [["emulater"], "emulater is no command. Did you mean emulator?"],
     [["rekeey"], "rekeey is no command. Did you mean rekey?"],
     [["start"], "start is no command. See: aparte --help"],
+    [["slack", "manfest"], "slack has one command, which takes no arguments: aparte slack manifest"],
+    [
+      ["--port", "0", "slack", "manifest"],
+      "slack has one command, which takes no arguments: aparte slack manifest",
+    ],
     [["--port"], "--port needs a value: --port=…"],
     [["--port", "--page"], "--port needs a value: --port=…"],
     [["--page=no"], "--page takes no value."],

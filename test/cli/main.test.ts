@@ -129,8 +129,11 @@ describe("aparte", () => {
     const wrong: [RegExp, Record<string, string>, ...string[]][] = [
       [/^aparte: SLACK_APP_TOKEN is missing/, { SLACK_BOT_TOKEN: "xoxb-secret" }],
       [/^aparte: COZE_PRIVATE_KEY_FILE.*cannot be read/, { COZE_PRIVATE_KEY_FILE: join(folder, "nowhere") }],
-      [/privateKey/, { COZE_PRIVATE_KEY_FILE: noKey }],
-      [/botId.*does not exist/, { COZE_BOT_ID: "7399999999999999999" }],
+      [
+        /^aparte: COZE_PRIVATE_KEY or COZE_PRIVATE_KEY_FILE is no private key/,
+        { COZE_PRIVATE_KEY_FILE: noKey },
+      ],
+      [/^aparte: COZE_BOT_ID .* does not exist .*\(code 4006\)\.\n$/, { COZE_BOT_ID: "7399999999999999999" }],
       [/coze\.com.*coze\.cn/, { COZE_KEY_ID: "a-key-of-the-other-region" }],
       [
         /PORT .* cannot be used on 127\.0\.0\.1: another program has it\. Set PORT to another/,

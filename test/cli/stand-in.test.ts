@@ -181,6 +181,14 @@ describe("The program's store", () => {
     expect(told).toBe("redis://db.example:6379/1");
   });
 
+  it("is told by its variable where its address is none", async () => {
+    await expect(start({ APARTE_STORE: "mysql://db.example" })).rejects.toMatchObject({
+      code: "option-invalid",
+      field: "APARTE_STORE",
+      message: 'APARTE_STORE must be a URL with "memory:", "sqlite:", "redis:" or "rediss:".',
+    });
+  });
+
   it("cannot be a SQLite file where the package for those is missing", async () => {
     vi.doMock("libsql", () => {
       throw new Error("Cannot find package");

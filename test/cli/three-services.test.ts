@@ -82,3 +82,27 @@ it("One program serves agents of three services; people switch, and keep a conve
     expect(await say("Ben", "what is my name?")).not.toMatch(/Ada|Bea|Cleo/);
   }
 });
+
+const services = {
+  ...{ PORT: "0", APARTE_SECRET: "a secret of the tests, long enough", APARTE_STORE: "memory:" },
+  ...{ COZE_APP_ID: "1", COZE_KEY_ID: "k", COZE_BOT_ID: "1", COZE_PRIVATE_KEY: "no key" },
+  ...{ SONAOPS_BASE_URL: "sonaops.example", SONAOPS_API_KEY: "k", SONAOPS_API_SECRET: "s" },
+  ...{ SONAOPS_AGENT_ID: "1", DIALOGFLOW_AGENT: "my agent" },
+};
+
+it.each([
+  ["COZE_BASE_URL", { COZE_BASE_URL: "coze.example" }, /^COZE_BASE_URL must be an http or https address /],
+  ["COZE_PRIVATE_KEY or COZE_PRIVATE_KEY_FILE", {}, / is no private key: /],
+  [
+    "SONAOPS_BASE_URL",
+    { COZE_APP_ID: "", COZE_KEY_ID: "", COZE_BOT_ID: "", COZE_PRIVATE_KEY: "" },
+    /^SONAOPS_BASE_URL must /,
+  ],
+])(
+  "A wrong value is told by its variable, since two services have a base URL: %s",
+  async (field, variables, message) => {
+    await expect(startProgram(readSettings({ ...services, ...variables }))).rejects.toMatchObject({
+      ...{ code: "option-invalid", field, message: expect.stringMatching(message) },
+    });
+  },
+);

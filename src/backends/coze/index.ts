@@ -101,7 +101,11 @@ async function probe(client: CozeClient, options: CozeOptions, signal: AbortSign
     await find(client, { sessionName: probeSession, agent: "", signal });
   } catch (error) {
     if (!(error instanceof AparteError) || error.code !== "backend-rejected") throw error;
-    throw optionInvalid("botId", `names no agent that can be asked. ${error.message}`, error);
+    throw optionInvalid(
+      "botId",
+      `names no agent that can be asked. ${error.message.replace(/\.$/, "")}`,
+      error,
+    );
   }
 }
 
