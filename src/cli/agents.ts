@@ -4,7 +4,7 @@ import type { Backend } from "../backends/backend.ts";
 import { coze } from "../backends/coze/index.ts";
 import { AparteError } from "../errors.ts";
 import { consoleLogger, describeError } from "../logger.ts";
-import { lockFolder } from "./folder-lock.ts";
+import { inFolder, lockFolder } from "./folder-lock.ts";
 import type { ProgramSettings } from "./settings.ts";
 import { hasSqlite } from "./sqlite.ts";
 import { rethrowOf } from "./variables.ts";
@@ -71,7 +71,7 @@ export async function backendsOf(settings: ProgramSettings): Promise<Agents["bac
 
 async function standIn(folder: string): Promise<Agents> {
   const { startCozeEmulator } = await import("../emulators/coze/index.ts");
-  await mkdir(folder, { recursive: true });
+  await inFolder(folder, mkdir(folder, { recursive: true }));
   // What a stand-in in memory was told is nobody else's to see.
   const canKeep = await hasSqlite();
   const unlock = canKeep ? await lockFolder(join(folder, "stand-in.lock")) : () => {};

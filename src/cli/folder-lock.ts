@@ -1,4 +1,6 @@
 import { AparteError } from "../errors.ts";
+import { describeError } from "../logger.ts";
+import { wrong } from "./variables.ts";
 
 /**
  * Keeps other programs from the stand-in agent of a folder: its memory is one program's, and another would not see
@@ -24,4 +26,11 @@ export async function lockFolder(path: string): Promise<() => void> {
     file.exec("ROLLBACK");
     file.close();
   };
+}
+
+/** @throws {AparteError} `option-invalid` when the files of the folder cannot be used */
+export function inFolder<Result>(folder: string, work: Promise<Result>): Promise<Result> {
+  return work.catch((cause: unknown) => {
+    throw wrong("APARTE_FOLDER", `cannot be used (${describeError(cause).code}): ${folder}`, cause);
+  });
 }

@@ -12,6 +12,7 @@ import { loadLimiter } from "../stores/rates.ts";
 import type { Store } from "../stores/store.ts";
 import { startAgents } from "./agents.ts";
 import { commands } from "./commands.ts";
+import { inFolder } from "./folder-lock.ts";
 import { type RunningBot, startDiscord, startSlack } from "./platforms.ts";
 import type { ProgramSettings } from "./settings.ts";
 import { hasSqlite } from "./sqlite.ts";
@@ -57,7 +58,7 @@ export async function startProgram(settings: ProgramSettings): Promise<Program> 
     const mapper = new SessionMapper({
       agents: agents.backends,
       store,
-      secret: settings.secret ?? [await ownSecret(settings.folder)],
+      secret: settings.secret ?? [await inFolder(settings.folder, ownSecret(settings.folder))],
       // The page's people have no channels.
       scope: hasBots ? settings.scope : "user",
       overlap: settings.overlap,

@@ -3,6 +3,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { type CozeEmulator, startCozeEmulator } from "aparte/testing";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { main } from "../../src/cli/main.ts";
 import { nodeProblem } from "../../src/cli/node-version.ts";
 import { slackManifestText } from "../../src/cli/slack-manifest.ts";
 import { aparte, type Command, folder } from "../support/command.ts";
@@ -164,10 +165,18 @@ describe("aparte", () => {
 
   it("ends with 1 and the code of what it did not expect", async () => {
     const told = vi.spyOn(console, "error").mockReturnValue();
-    writeFileSync(join(folder, "file"), "");
-    const { ended, err } = aparte([], { PORT: "0", APARTE_FOLDER: join(folder, "file") });
-    expect([await ended, err()]).toEqual([1, ""]);
-    expect(told.mock.calls).toEqual([["aparte: the program ended { error: 'Error', code: 'EEXIST' }"]]);
+    let err = "";
+    const ended = main({
+      ...{ args: ["--version"], env: {}, folder, stopped: async () => {} },
+      out: () => {
+        throw Object.assign(new Error("broken pipe"), { code: "EPIPE" });
+      },
+      err: (text) => {
+        err += text;
+      },
+    });
+    expect([await ended, err]).toEqual([1, ""]);
+    expect(told.mock.calls).toEqual([["aparte: the program ended { error: 'Error', code: 'EPIPE' }"]]);
   });
 });
 

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -103,6 +103,19 @@ describe("The program with nothing set", () => {
       await expect(startProgram(settings)).rejects.toMatchObject({ field });
       // It has given back all that it had by then.
       await start();
+    },
+  );
+
+  it.each(["", "/secret"])(
+    "says that its folder cannot be used: a file stands in the place of %j",
+    async (end) => {
+      const file = join(folder, "other");
+      if (end === "") writeFileSync(file, "");
+      else mkdirSync(file + end, { recursive: true });
+      await expect(start({ APARTE_FOLDER: file })).rejects.toMatchObject({
+        ...{ code: "option-invalid", field: "APARTE_FOLDER" },
+        message: expect.stringMatching(/^APARTE_FOLDER cannot be used \(E\w+\): \/.*other$/),
+      });
     },
   );
 
