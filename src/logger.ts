@@ -25,9 +25,9 @@ export function messageFirst(logger: Logger | FieldsFirstLogger): Logger {
   };
 }
 
-/** The default: warnings and errors to the console. */
+/** The default: the console. */
 export const consoleLogger: Logger = {
-  info: () => {},
+  info: (message, fields) => console.info(lineOf(message, fields)),
   warn: (message, fields) => console.warn(lineOf(message, fields)),
   error: (message, fields) => console.error(lineOf(message, fields)),
 };

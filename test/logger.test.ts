@@ -1,5 +1,5 @@
 import { AparteError } from "aparte";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { consoleLogger, describeError, messageFirst } from "../src/logger.ts";
 
 describe("A logger", () => {
@@ -18,6 +18,13 @@ describe("A logger", () => {
       ["warn", {}, "two"],
       ["error", { b: 2 }, "three"],
     ]);
+  });
+
+  it.each(["info", "warn", "error"] as const)("writes to the console where none is given: %s", (level) => {
+    const said = vi.spyOn(console, level).mockReturnValue();
+    consoleLogger[level]("one", { a: 1 });
+    expect(said.mock.calls).toEqual([["aparte: one { a: 1 }"]]);
+    said.mockRestore();
   });
 
   it("that takes the message first stays what it is", () => {
