@@ -393,10 +393,16 @@ export class SlackServer {
       );
       const id = `envelope-${++this.#count}`;
       const acked = new Promise<boolean>((resolve) => this.#acks.set(id, () => resolve(true)));
-      const closed = new Promise<boolean>((resolve) => socket.once("close", () => resolve(false)));
+      let closed = () => {};
+      const unacked = new Promise<boolean>((resolve) => {
+        closed = () => resolve(false);
+        socket.once("close", closed);
+      });
       const retried = attempt === undefined ? {} : { retry_attempt: attempt, retry_reason: "timeout" };
       socket.send(JSON.stringify({ type, envelope_id: id, payload, ...retried }));
-      if (await Promise.race([acked, closed])) return;
+      const isAcked = await Promise.race([acked, unacked]);
+      socket.off("close", closed);
+      if (isAcked) return;
       attempt = (attempt ?? 0) + 1;
     }
   }
