@@ -1,7 +1,12 @@
-import { AparteError, type AparteErrorCode, SessionMapper } from "aparte";
+import { AparteError, type AparteErrorCode, type Reply, type ReplyEvent, SessionMapper } from "aparte";
 import { coze } from "aparte/coze";
 import { failureResponse, type WebOptions, type WebSpeaker, web } from "aparte/web";
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { readSaid } from "../../adapters/web/body.ts";
+import { KeptReply, type ReplyName } from "../../adapters/web/kept-reply.ts";
+import { readOptions } from "../../adapters/web/options.ts";
+import { Replies } from "../../adapters/web/replies.ts";
+import { WaitingBytes } from "../../adapters/web/waiting-bytes.ts";
 import { type CozeEmulator, startCozeEmulator } from "../../src/emulators/coze/index.ts";
 import { memoryStore } from "../../src/stores/memory.ts";
 import { type Loopback, listen } from "../fakes/loopback.ts";
@@ -130,7 +135,11 @@ describe("web", () => {
     const server = await start();
     const response = await post(server, { id: newId(), text: "my name is Ada" });
     expect(response.status).toBe(200);
-    expect(response.headers.get("content-type")).toBe("text/event-stream");
+    expect(Object.fromEntries(response.headers)).toMatchObject({
+      ...{ "content-type": "text/event-stream", "x-accel-buffering": "no" },
+      ...{ "cache-control": "no-store, no-transform", "x-content-type-options": "nosniff" },
+    });
+    expect(response.headers.has("vary")).toBe(false);
     const events = await read(response);
     expect(answerOf(events)).toContain("I will remember that your name is Ada.");
     expect(draftOf(events)).toBe(answerOf(events));
@@ -143,6 +152,12 @@ describe("web", () => {
   it("answers whole where JSON is wanted", async () => {
     const server = await start();
     const id = newId();
+    const both = await post(
+      server,
+      { id, text: "suggest something" },
+      { headers: { accept: "application/json, text/event-stream" } },
+    );
+    expect(both.headers.get("content-type")).toBe("text/event-stream");
     const response = await post(server, { id, text: "suggest something" }, whole);
     expect(response.status).toBe(200);
     const body = await json(response);
@@ -270,7 +285,10 @@ describe("web", () => {
     expect(await errorOf(await again(server, "x".repeat(257)))).toMatchObject({ field: "id" });
     expect((await post(server, { id: "x".repeat(256), text: "hello" }, whole)).status).toBe(200);
     expect((await again(server, "unheard-of")).status).toBe(404);
-    expect((await again(server, "x", {}, "PUT")).status).toBe(405);
+    const put = await again(server, "x", {}, "PUT");
+    expect([put.status, put.headers.get("allow")]).toEqual([405, "GET, POST, DELETE, OPTIONS"]);
+    const nobody = await fetch(server.url, { method: "POST" });
+    expect([nobody.status, nobody.headers.get("www-authenticate")]).toEqual([401, "Bearer"]);
   });
 
   it("names the part of a form that is wrong", async () => {
@@ -329,9 +347,13 @@ describe("web", () => {
     const authenticate = () => {
       throw new Error("the password is hunter2");
     };
+    const told = vi.spyOn(console, "error").mockReturnValue();
     const response = await post(await start({ authenticate }), { id: newId(), text: "x" });
     expect(response.status).toBe(503);
     const error = await errorOf(response);
+    const { reference } = error;
+    expect(told.mock.calls).toEqual([["aparte: authenticate failed", { error: "Error", reference }]]);
+    told.mockRestore();
     expect(error).toMatchObject({
       code: "authentication-unavailable",
       message: expect.stringMatching(/^\p{Lu}.+\.$/u),
@@ -343,7 +365,9 @@ describe("web", () => {
     const server = await start({ maxBodySize: 1_000, maxUploadSize: 2_000, maxFiles: 1 });
     const large = await post(server, { id: newId(), text: "x".repeat(1_000) });
     expect(large.status).toBe(413);
-    expect((await errorOf(large)).code).toBe("too-large");
+    expect(await errorOf(large)).toMatchObject({
+      ...{ code: "too-large", message: "The message is larger than 1000 bytes." },
+    });
     const endless = new ReadableStream({
       pull: (controller) => controller.enqueue(new Uint8Array(100).fill(32)),
     });
@@ -473,6 +497,7 @@ describe("web", () => {
     const busy = await post(server, { id: newId(), text: "hello" });
     expect(busy.status).toBe(409);
     expect((await errorOf(busy)).code).toBe("busy");
+    expect(busy.headers.get("retry-after")).toBe("2");
     await running.body?.cancel();
     const full = await start({ graceTime: 0 }, newMapper({ queueLimit: 1 }));
     const streams = [
@@ -481,7 +506,7 @@ describe("web", () => {
     ];
     const refused = await post(full, { id: newId(), text: "hello" });
     expect(refused.status).toBe(429);
-    expect(refused.headers.get("retry-after")).not.toBeNull();
+    expect(refused.headers.get("retry-after")).toBe("10");
     for (const stream of streams) await stream.body?.cancel();
   });
 
@@ -510,6 +535,11 @@ describe("web", () => {
     // Their bytes are free when the turns have ended.
     const later = { id: newId(), text: "hello" };
     await vi.waitFor(async () => expect((await post(server, later, whole)).status).toBe(200), 5_000);
+    // So are at once those of what is refused.
+    for (let time = 0; time < 4; time++) {
+      const refused = { id: "", text: "x".repeat(2_000) };
+      expect((await post(server, refused, { user: "dora" })).status).toBe(400);
+    }
     const long = { id: newId(), text: "x".repeat(6_000) };
     expect((await post(server, long, { user: "dora" })).status).toBe(429);
     // What one message frees is its own room.
@@ -533,6 +563,7 @@ describe("web", () => {
     const over = await post(server, { id: newId(), text: "hello" });
     expect(over.status).toBe(429);
     expect((await errorOf(over)).code).toBe("full");
+    expect(over.headers.get("retry-after")).toBe("10");
     expect((await post(server, { id: newId(), text: "hello" }, { user: "ben", ...whole })).status).toBe(200);
     for (const stream of streams) await stream.body?.cancel();
   });
@@ -546,6 +577,7 @@ describe("web", () => {
     const refused = await post(server, { id: newId(), text: "hello" }, { user: "ben" });
     expect(refused.status).toBe(503);
     expect((await errorOf(refused)).code).toBe("overloaded");
+    expect(refused.headers.get("retry-after")).toBe("5");
     await running.body?.cancel();
   });
 
@@ -555,12 +587,31 @@ describe("web", () => {
       try {
         web(mapper, options as WebOptions);
       } catch (error) {
+        // What is to be done is told in words.
+        expect((error as AparteError).message).toMatch(/ must (be|have) | does not exist/);
         return (error as AparteError).field;
       }
       return undefined;
     };
     const authenticate = byHeader;
+    expect(fieldOf(null as never)).toBe("options");
     expect(fieldOf({})).toBe("authenticate");
+    expect(fieldOf({ authenticate, logger: {} })).toBe("logger");
+    expect(fieldOf({ authenticate, platform: 7 })).toBe("platform");
+    expect(fieldOf({ authenticate, origins: "https://app.example" })).toBe("origins");
+    for (const name of [
+      "keepTime",
+      "maxReplies",
+      "maxPersonReplies",
+      "maxPersonBytes",
+      "maxBytes",
+      "heartbeat",
+    ])
+      for (const wrong of [-1, 1.5, "7"]) expect(fieldOf({ authenticate, [name]: wrong })).toBe(name);
+    for (const name of ["maxBodySize", "maxUploadSize"])
+      expect(fieldOf({ authenticate, [name]: 0 })).toBe(name);
+    expect(fieldOf({ authenticate, maxFiles: -1 })).toBe("maxFiles");
+    expect(fieldOf({ authenticate, maxFiles: 0, maxReplies: 1 })).toBeUndefined();
     expect(fieldOf({ authenticate, graceTimes: 1 })).toBe("graceTimes");
     expect(fieldOf({ authenticate, graceTime: -1 })).toBe("graceTime");
     expect(fieldOf({ authenticate, graceTime: "5s" })).toBe("graceTime");
@@ -610,6 +661,11 @@ describe("web, leaving and coming back", () => {
     const all = await read(await post(server, message));
     const other = await read(await again(server, message.id, { headers: { "last-event-id": "00000000.3" } }));
     expect(other).toEqual(all);
+    // What it has is all that there is, or nothing.
+    const epoch = all[0]?.id.split(".")[0];
+    const beyond = await again(server, message.id, { headers: { "last-event-id": `${epoch}.99999` } });
+    expect(beyond.status).toBe(204);
+    expect(await read(await again(server, message.id, { headers: { "last-event-id": "" } }))).toEqual(all);
     for (const wrong of ["x", "x00000000.3", "00000000.3x", "00000000", "0000000g.3"]) {
       const response = await again(server, message.id, { headers: { "last-event-id": wrong } });
       expect([wrong, response.status]).toEqual([wrong, 400]);
@@ -773,6 +829,290 @@ describe("A failure as the web handler tells it", () => {
   );
 });
 
+describe("A failure that nobody expected", () => {
+  it("is told by its class in the log, and by its reference alone to the person", async () => {
+    for (const [thrown, error] of [
+      [new TypeError("the password is hunter2"), "TypeError"],
+      ["hunter2", "string"],
+    ]) {
+      const log: unknown[] = [];
+      const logger = { error: (...line: unknown[]) => log.push(line) };
+      const response = failureResponse(thrown, logger, newMapper().texts({}));
+      expect(response.status).toBe(500);
+      const told = await errorOf(response);
+      const { reference } = told;
+      expect(told).toEqual({ code: "internal", reference, message: expect.stringMatching(/^\p{Lu}.+\.$/u) });
+      expect(reference).toMatch(/^\w{8}$/);
+      expect(log).toEqual([["a web request failed", { error, reference }]]);
+      expect(JSON.stringify(told)).not.toContain("hunter2");
+    }
+  });
+
+  it("says in seconds when it may be tried again, where that is known", () => {
+    const logger = { error: () => expect.unreachable() };
+    const secondsOf = (retryAfterMs?: number) => {
+      const error = new AparteError(
+        "backend-rate-limited",
+        "",
+        retryAfterMs === undefined ? {} : { retryAfterMs },
+      );
+      return failureResponse(error, logger, newMapper().texts({})).headers.get("retry-after");
+    };
+    expect([secondsOf(1_001), secondsOf(2_000), secondsOf()]).toEqual(["2", "2", null]);
+  });
+});
+
+describe("What the web handler keeps", () => {
+  const graceTime = 5_000;
+  const name: ReplyName = { tenant: "acme", user: "ada", id: "1" };
+  const texts = (key: string) => key;
+
+  /** A reply that the test speaks. */
+  function speech() {
+    const events: ReplyEvent[] = [];
+    let wake = () => {};
+    let isOver = false;
+    const counts = { cancelled: 0 };
+    const reply = {
+      taken: Promise.resolve(true),
+      cancel: () => {
+        counts.cancelled += 1;
+      },
+      async *[Symbol.asyncIterator]() {
+        for (;;) {
+          yield* events.splice(0);
+          if (isOver) return;
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        }
+      },
+    } as unknown as Reply;
+    const end = () => {
+      isOver = true;
+      wake();
+    };
+    return { reply, counts, end };
+  }
+
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    return () => vi.useRealTimers();
+  });
+
+  it("is stopped when its last reader stays away for the grace time, and not when one comes back in time", () => {
+    const { reply, counts } = speech();
+    const kept = new KeptReply(name, reply, texts as never, graceTime);
+    const first = kept.attach();
+    const second = kept.attach();
+    first();
+    // A reader leaves once, however often that is told.
+    first();
+    expect(vi.getTimerCount()).toBe(0);
+    second();
+    vi.advanceTimersByTime(graceTime - 1);
+    const back = kept.attach();
+    vi.advanceTimersByTime(graceTime);
+    expect(counts.cancelled).toBe(0);
+    back();
+    vi.advanceTimersByTime(graceTime - 1);
+    expect(counts.cancelled).toBe(0);
+    vi.advanceTimersByTime(1);
+    expect(counts.cancelled).toBe(1);
+  });
+
+  it("is left alone once it has ended", async () => {
+    const { reply, end } = speech();
+    const kept = new KeptReply(name, reply, texts as never, graceTime);
+    kept.attach()();
+    expect(vi.getTimerCount()).toBe(1);
+    end();
+    await kept.ended;
+    expect(vi.getTimerCount()).toBe(0);
+    kept.attach()();
+    expect(vi.getTimerCount()).toBe(0);
+    expect([kept.hasEnded, kept.events]).toEqual([true, [{ name: "done", data: {} }]]);
+  });
+
+  const limits = { graceTime, keepTime: 60_000, maxReplies: 3, maxPersonReplies: 2 };
+  const texted = texts as never;
+
+  it("is found by nobody else, also of the same name elsewhere, and for so long after its end", async () => {
+    const replies = new Replies(limits);
+    const { reply, end } = speech();
+    const kept = replies.add(name, () => reply, texted);
+    expect(replies.find({ ...name })).toBe(kept);
+    for (const other of [{ tenant: "globex" }, { user: "ben" }, { id: "2" }])
+      expect(replies.find({ ...name, ...other })).toBeUndefined();
+    expect(replies.find({ user: "ada", id: "1" })).toBeUndefined();
+    end();
+    await kept.ended;
+    vi.advanceTimersByTime(59_999);
+    expect(replies.find(name)).toBe(kept);
+    vi.advanceTimersByTime(1);
+    expect(replies.find(name)).toBeUndefined();
+  });
+
+  it("makes room by what has ended, the oldest first, and by nobody else's for one person", async () => {
+    const replies = new Replies(limits);
+    const add = (more: Partial<ReplyName>) => {
+      const { reply, end } = speech();
+      const kept = replies.add({ ...name, ...more }, () => reply, texted);
+      return { kept, end };
+    };
+    const full = expect.objectContaining({ code: "full", status: 429 });
+    const runs = add({ id: "1" });
+    const ended = add({ id: "2" });
+    ended.end();
+    await ended.kept.ended;
+    const other = add({ tenant: "globex", id: "2" });
+    other.end();
+    await other.kept.ended;
+    const next = add({ id: "3" });
+    expect(["1", "2", "3"].map((id) => replies.find({ ...name, id }))).toEqual([
+      runs.kept,
+      undefined,
+      next.kept,
+    ]);
+    // Another customer's is not this person's room.
+    expect(() => add({ id: "4" })).toThrow(full);
+    expect(replies.find({ ...name, tenant: "globex", id: "2" })).toBe(other.kept);
+    // It is that of everybody.
+    const third = add({ user: "ben" });
+    expect(replies.find({ ...name, tenant: "globex", id: "2" })).toBeUndefined();
+    expect(() => add({ user: "cleo" })).toThrow(expect.objectContaining({ code: "overloaded", status: 503 }));
+    replies.remove({ ...name, user: "ben" }, third.kept);
+    add({ user: "cleo" });
+  });
+
+  it("does not lose a message that was sent again for the end of its first reply", async () => {
+    const replies = new Replies(limits);
+    const first = speech();
+    const old = replies.add(name, () => first.reply, texted);
+    first.end();
+    await old.ended;
+    vi.advanceTimersByTime(30_000);
+    replies.remove(name, old);
+    const second = speech();
+    const kept = replies.add(name, () => second.reply, texted);
+    vi.advanceTimersByTime(60_000);
+    expect(replies.find(name)).toBe(kept);
+    replies.remove(name, old);
+    expect(replies.find(name)).toBe(kept);
+  });
+
+  it("counts bytes that wait by person and in all, up to their bounds", () => {
+    const waiting = new WaitingBytes({ maxPersonBytes: 5, maxBytes: 8 });
+    const room = (person: string, bytes: number) => {
+      const own = waiting.room(person);
+      own.add(bytes);
+      return own;
+    };
+    const full = expect.objectContaining({ code: "full", headers: { "retry-after": "10" } });
+    const overloaded = expect.objectContaining({ code: "overloaded", headers: { "retry-after": "5" } });
+    const [two, three] = [room("ada", 2), room("ada", 3)];
+    expect(() => room("ada", 1)).toThrow(full);
+    room("ben", 3);
+    expect(() => room("cleo", 1)).toThrow(overloaded);
+    two.free();
+    // What is freed twice, or was refused, counts once.
+    two.free();
+    expect(() => room("ada", 3)).toThrow(full);
+    expect(() => room("cleo", 3)).toThrow(overloaded);
+    room("ada", 2);
+    expect(() => room("cleo", 1)).toThrow(overloaded);
+    three.free();
+    room("ada", 3);
+  });
+});
+
+describe("What the web handler takes", () => {
+  it("has these bounds and times, unless it is told otherwise", () => {
+    const authenticate = byHeader;
+    const { authorize, logger, ...others } = readOptions({ authenticate });
+    expect(others).toEqual({
+      ...{ authenticate, origins: [], platform: "web", graceTime: 5_000, keepTime: 60_000 },
+      ...{ maxReplies: 2_000, maxPersonReplies: 50, maxPersonBytes: 41_943_040, maxBytes: 104_857_600 },
+      ...{ heartbeat: 15_000, maxBodySize: 1_048_576, maxUploadSize: 20_971_520, maxFiles: 10 },
+    });
+    const speaker = { tenant: "acme", user: "ada" };
+    const isAllowed = [{}, { agent: "helper" }, { channel: "c" }, { thread: "1" }].map((named) =>
+      authorize({ speaker, ...named }),
+    );
+    expect(isAllowed).toEqual([true, true, false, false]);
+  });
+
+  const settings = { maxBodySize: 100, maxUploadSize: 1_000, maxFiles: 1 };
+  const room = { add() {}, free() {} };
+  const said = (body: string | FormData | Uint8Array<ArrayBuffer>, headers: Record<string, string>) =>
+    readSaid(new Request("http://app.test/", { method: "POST", body, headers }), settings, room);
+  const json = { "content-type": " Application/JSON ; charset=utf-8" };
+
+  it("is read in whatever letters its type is written, and up to its bound", async () => {
+    const body = (length: number) => JSON.stringify({ id: "1", text: "é".padEnd(length - 20, "x") });
+    expect(body(99).length).toBe(99);
+    expect(await said(body(99), json)).toEqual({ id: "1", text: "é".padEnd(79, "x"), files: [] });
+    await expect(said(body(100), json)).rejects.toMatchObject({ code: "too-large", status: 413 });
+    const named = { agent: "a", channel: "c", thread: "t" };
+    expect(await said(JSON.stringify({ id: "1", text: "", ...named }), json)).toEqual({
+      ...{ id: "1", text: "", files: [], ...named },
+    });
+  });
+
+  it.each([
+    ["body", "must be JSON", '{"id":"1","text":"\xff"}', json],
+    [
+      "body",
+      "must be multipart/form-data",
+      "--x",
+      { "content-type": "multipart/form-data", "x-aparte": "1" },
+    ],
+    ["body", "must be an object { id, text, agent?, channel?, thread? }", "[]", json],
+    ["user", "does not exist here", '{"id":"1","text":"","user":"ben"}', json],
+    ["text", "must be a text", '{"id":"1","text":7}', json],
+    ["id", "must be a text of 1 to 256 characters", '{"text":""}', json],
+  ])(
+    'is refused with the field and what is wrong with it: "%s" %s',
+    async (field, problem, body, headers) => {
+      const bytes = Uint8Array.from(body, (character) => character.charCodeAt(0));
+      await expect(said(bytes, headers as Record<string, string>)).rejects.toMatchObject({
+        ...{ code: "input-invalid", field, message: `Field "${field}" ${problem}.` },
+      });
+    },
+  );
+
+  it("is refused with the part of a form that is wrong, and what is wrong with it", async () => {
+    const file = new File(["x"], "x");
+    const parts: [string, string, [string, string | File][]][] = [
+      [
+        "text",
+        "is there twice",
+        [
+          ["text", "a"],
+          ["text", "b"],
+        ],
+      ],
+      ["picture", 'must be a text; files are called "files"', [["picture", file]]],
+      [
+        "files",
+        "must be at most 1",
+        [
+          ["files", file],
+          ["files", file],
+        ],
+      ],
+    ];
+    for (const [field, problem, entries] of parts) {
+      const form = new FormData();
+      for (const [name, value] of entries) form.append(name, value);
+      const message = `Field "${field}" ${problem}.`;
+      await expect(said(form, { "x-aparte": "1" })).rejects.toMatchObject({ field, message });
+    }
+    await expect(said(new FormData(), {})).rejects.toMatchObject({ code: "forbidden" });
+    await expect(said(new Uint8Array([1]), {})).rejects.toMatchObject({ code: "type-unsupported" });
+  });
+});
+
 describe("web, other sites", () => {
   const ours = "https://app.example";
   const say = (server: Loopback, headers: Record<string, string>) =>
@@ -813,6 +1153,10 @@ describe("web, other sites", () => {
     const own = await say(server, { origin: new URL(server.url).origin, "sec-fetch-site": "same-origin" });
     expect(own.status).toBe(200);
     await own.body?.cancel();
+    // Opened by the person, who typed its address.
+    const typed = await say(server, { "sec-fetch-site": "none" });
+    expect([typed.status, typed.headers.get("access-control-allow-origin")]).toEqual([200, null]);
+    await typed.body?.cancel();
     const allowed = await say(server, { origin: ours, "sec-fetch-site": "cross-site" });
     expect(allowed.status).toBe(200);
     expect(allowed.headers.get("access-control-allow-origin")).toBe(ours);
@@ -825,8 +1169,10 @@ describe("web, other sites", () => {
     expect(failed.headers.get("access-control-allow-origin")).toBe(ours);
     const preflight = await again(server, "x", { headers: { origin: ours } }, "OPTIONS");
     expect(preflight.status).toBe(204);
-    expect(preflight.headers.get("access-control-allow-methods")).toContain("DELETE");
-    expect(preflight.headers.get("access-control-allow-headers")).toContain("content-type");
+    expect(preflight.headers.get("access-control-allow-methods")).toBe("GET, POST, DELETE");
+    expect(preflight.headers.get("access-control-allow-headers")).toBe(
+      "authorization, content-type, last-event-id, x-aparte",
+    );
     expect(preflight.headers.get("access-control-max-age")).toBe("600");
     expect(preflight.headers.get("access-control-allow-origin")).toBe(ours);
   });
