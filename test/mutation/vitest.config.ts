@@ -30,6 +30,6 @@ export default defineConfig({
     exclude: processTests,
     setupFiles: ["test/mutation/setup.ts"],
     // What a fault keeps from ever coming is not waited for as long as on a machine that runs all tests at once.
-    expect: { poll: { timeout: 5_000 } },
+    expect: { poll: { timeout: 10_000 } },
   },
 });

@@ -149,7 +149,7 @@ describe("discord answers what came in a gap", () => {
     };
     const bot = await startBot(server, { discord: { respond } });
     server.say(server.person("ann"), `${mention(server)} word-canary`);
-    await vi.waitUntil(() => bot.log.length > 0);
+    await vi.waitUntil(() => bot.log.length > 0, 30_000);
     expect(bot.log).toEqual(['a message could not be read {"error":"TypeError"}']);
     expect(bot.messages).toEqual([]);
   });

@@ -116,7 +116,7 @@ describe("discord in two shards of two processes", () => {
     await shows(server, "Half of", other.channelId);
     const changed = server.say(ann, `${mention(server)} two`, {}, other.channelId);
     const gone = server.say(ann, `${mention(server)} three`, {}, other.channelId);
-    await vi.waitUntil(() => written.includes(gone));
+    await vi.waitUntil(() => written.includes(gone), 30_000);
     mortal.die();
     await dying.client.destroy();
     await dying.mapper.close({ drainTimeout: 1 });

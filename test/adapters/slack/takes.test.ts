@@ -269,7 +269,7 @@ describe("slack takes messages", () => {
     };
     const bot = await startBot(server, { slack: { respond } });
     const first = server.say("U1", "broken");
-    await vi.waitUntil(() => judged === 1);
+    await vi.waitUntil(() => judged === 1, 30_000);
     const arrived = new Promise<void>((resolve) => {
       bot.app.message("whole", async () => resolve());
     });

@@ -63,7 +63,7 @@ describe("A service's rate", () => {
     void pace.turn({ key: "other", perSecond: 1, tenant: "a", signal }).then(() => order.push("other"));
     grants[1]?.(0);
     for (let turn = 0; turn < 6; turn += 1) {
-      await vi.waitUntil(() => grants.length > turn + (turn === 0 ? 0 : 1));
+      await vi.waitUntil(() => grants.length > turn + (turn === 0 ? 0 : 1), 30_000);
       grants[turn === 0 ? 0 : turn + 1]?.(0);
     }
     await Promise.all(waiting);
@@ -82,9 +82,9 @@ describe("A service's rate", () => {
     const waiting = ["a1", "a2", "a3"].map((name) => wait("a", name));
     waiting.push(wait("b", "b1"));
     for (let turn = 0; turn < 7; turn += 1) {
-      await vi.waitUntil(() => grants.length > turn);
+      await vi.waitUntil(() => grants.length > turn, 30_000);
       grants[turn]?.(0);
-      await vi.waitUntil(() => order.length > turn);
+      await vi.waitUntil(() => order.length > turn, 30_000);
       const asksAgain = order.at(-1)?.startsWith("b") && waiting.length < 7;
       if (asksAgain) waiting.push(wait("b", `b${waiting.length - 2}`));
     }

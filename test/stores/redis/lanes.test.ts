@@ -67,7 +67,7 @@ describeWithRedis("Lanes on Redis", () => {
 
   it("are kept for a moment at least, however short they are to live", async () => {
     expect(await store.commit({ ...base, ttlMs: 0 })).toMatchObject({ is: "done" });
-    await vi.waitUntil(async () => (await store.read("lane")).document === null, { interval: 5 });
+    await expect.poll(async () => (await store.read("lane")).document).toBeUndefined();
   });
 
   it("say which of the owners did not hear, and which events were taken before", async () => {

@@ -19,7 +19,7 @@ function stopTime() {
   /** Resolves when the log was tried some times more: each time asks how late it is. */
   const tried = async () => {
     const from = time.asked;
-    await vi.waitUntil(() => time.asked > from + 3, { interval: 5 });
+    await vi.waitUntil(() => time.asked > from + 3, { interval: 5, timeout: 30_000 });
   };
   return { time, tried };
 }

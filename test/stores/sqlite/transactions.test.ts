@@ -78,7 +78,7 @@ function watched(call: Promise<unknown>): { is: string } {
 /** Resolves when the file was tried some times more: each time asks how late it is. */
 async function tried(time: { readonly asked: number }): Promise<void> {
   const from = time.asked;
-  await vi.waitUntil(() => time.asked > from + 3, { interval: 5 });
+  await vi.waitUntil(() => time.asked > from + 3, { interval: 5, timeout: 30_000 });
 }
 
 describe("Transactions of SQLite", () => {
