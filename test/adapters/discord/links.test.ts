@@ -53,6 +53,7 @@ describe("discord shows the address of a link", () => {
   it.each([
     "[https://bank.example/a](https://bank.example/b)",
     "[www.bank.example](https://bank.example)",
+    "[my.docs.bank.example](https://my.docs.bank.example)",
     "[the docs](https://docs.example)",
     "[version 1.2 of Node.js](https://docs.example)",
     "[version 1.2](https://docs.example)",
