@@ -52,6 +52,7 @@ describe("A .env file", () => {
       L: "https://x.example/?a=b&c=d$e",
     });
     expect(readEnvFile(join(folder, "nowhere"))).toBeUndefined();
+    expect(() => readEnvFile(folder)).toThrow(`The file ${folder} cannot be read (EISDIR).`);
   });
 
   it("may begin with a mark of UTF-8 and end its lines as Windows does", () => {
