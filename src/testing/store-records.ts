@@ -45,6 +45,8 @@ export function recordContract({ it, itSpoilt }: StoreSuite): void {
     expectAnswer('records.setIfAbsent("lock", 0)', await store.records.setIfAbsent("lock", 0), true);
     expectAnswer('records.setIfAbsent("lock", 1)', await other.records.setIfAbsent("lock", 1), false);
     expectAnswer('records.get("lock")', await other.records.get("lock"), 0);
+    await store.records.setIfAbsent("short", "of its own", 60_000);
+    expectAnswer('records.get("short")', await other.records.get("short"), "of its own");
   });
 
   it("lists the records whose key begins with a text, and no others", async ({ store, other }) => {

@@ -65,15 +65,15 @@ export async function probe(
 async function lookAtSettings(client: RedisClient, logger: Logger): Promise<void> {
   try {
     const text = `${await client.info?.("memory")}${await client.info?.("persistence")}`;
-    if (/^maxmemory_policy:allkeys/m.test(text)) {
+    if (text.includes("maxmemory_policy:allkeys")) {
       logger.warn("Redis drops conversations when its memory is full; set maxmemory-policy to noeviction");
     }
-    if (/^maxmemory_policy:volatile/m.test(text)) {
+    if (text.includes("maxmemory_policy:volatile")) {
       logger.warn(
         "Redis forgets which messages it had when its memory is full, and they may run twice; set maxmemory-policy to noeviction",
       );
     }
-    if (/^aof_enabled:0/m.test(text)) {
+    if (text.includes("aof_enabled:0")) {
       logger.warn("Redis may forget conversations and messages when it restarts; set appendonly to yes");
     }
   } catch (error) {

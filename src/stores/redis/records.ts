@@ -32,8 +32,8 @@ export class RedisRecords {
     const setIfAbsent = async (key: string, value: unknown, ttlMs?: number) => {
       const ttl = ttlMs === undefined ? undefined : Math.max(1, Math.floor(ttlMs));
       const text = await this.stringify(value, ttl);
-      const options = { NX: true, ...(ttl === undefined ? {} : { PX: ttl }) };
-      return (await (client as SettingClient).set(this.#key(key), text, options)) === "OK";
+      const set = await (client as SettingClient).set(this.#key(key), text, { NX: true, PX: ttl });
+      return set === "OK";
     };
     const run: Commands["run"] = (what, call) => commands.run(what, call);
     this.records = boundedRecords({ ...keyvRecords(keyv), setIfAbsent }, run);

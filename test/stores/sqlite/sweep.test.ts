@@ -72,11 +72,15 @@ describe("What is out of date in a SQLite file", () => {
     }));
 
   it("is taken out of the log where it had words, once", () =>
-    onSweeper(0, async ({ sweep, emptied }) => {
+    onSweeper(0, async ({ file, sweep, emptied }) => {
       await sweep();
       expect(emptied()).toBe(1);
       await sweep();
       expect(emptied()).toBe(1);
+      file.inFile((database) => database.exec(`INSERT INTO keyv VALUES ('key', '{"value":1,"expires":1}')`));
+      await sweep();
+      expect(file.count("keyv")).toBe(0);
+      expect(emptied()).toBe(2);
     }));
 
   it("stays where the file fails, and is tried again", () =>
