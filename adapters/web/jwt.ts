@@ -95,8 +95,6 @@ interface Settings {
 }
 
 function readOptions(options: JwtSpeakerOptions): Settings {
-  if (typeof options !== "object" || options === null)
-    throw optionInvalid("jwtSpeaker", "needs an object of options");
   refuseUnknown(options, known, "jwtSpeaker.");
   const { secret, key, jwksUrl, audience, issuer, cookie, speaker = subject } = options;
   if ([secret, key, jwksUrl].filter((source) => source !== undefined).length !== 1) {

@@ -172,6 +172,73 @@ describe("jwtSpeaker", () => {
     }
   });
 
+  /** Who speaks by a token, without a server. */
+  const speaks = (speaker: ReturnType<typeof jwtSpeaker>, token: string) =>
+    speaker(new Request("http://host.example", { headers: { authorization: `Bearer ${token}` } }));
+  const ada = { tenant: "", user: "ada" };
+
+  it.each([
+    ["RS256", rsa],
+    ["PS256", rsa],
+    ["ES256", generateKeyPairSync("ec", { namedCurve: "P-256" })],
+    ["EdDSA", generateKeyPairSync("ed25519")],
+  ])("takes %s with a public key, unless it is told otherwise", async (alg, { publicKey, privateKey }) => {
+    const token = await sign(privateKey, { alg });
+    expect(await speaks(jwtSpeaker({ key: publicKey, audience }), token)).toEqual(ada);
+    const other = jwtSpeaker({ key: publicKey, audience, algorithms: ["RS384"] });
+    expect(await speaks(other, token)).toBeUndefined();
+  });
+
+  it("takes a secret as bytes, from 32 on of which 8 differ", async () => {
+    const secretOf = (length: number, different: number) =>
+      Uint8Array.from({ length }, (_, index) => 97 + (index % different));
+    const least = secretOf(32, 8);
+    for (const each of [least, new TextDecoder().decode(least)])
+      expect(await speaks(jwtSpeaker({ secret: each, audience }), await sign(least))).toEqual(ada);
+    // Bytes count, and not characters.
+    expect(() => jwtSpeaker({ secret: `abcdefgh${"é".repeat(12)}`, audience })).not.toThrow();
+    for (const short of [secretOf(31, 8), "abcdefghijklmnopqrstuvwxyz01234", 7, {}])
+      expect(() => jwtSpeaker({ secret: short as never, audience })).toThrow("must have at least 32 bytes");
+    for (const length of [32, 64])
+      expect(() => jwtSpeaker({ secret: secretOf(length, 7), audience })).toThrow(
+        "is too easy to guess. This makes a good one: node -p",
+      );
+  });
+
+  it("takes a JWKS of 512 KiB, and none that is a byte longer", async () => {
+    const keys = JSON.stringify({ keys: [{ ...(await exportJWK(rsa.publicKey)), kid: "k1" }] });
+    let length = 512 * 1024;
+    const jwks = await listen(async () => new Response(keys.padEnd(length)));
+    closers.push(() => jwks.close());
+    const token = await sign(rsa.privateKey, { alg: "RS256" });
+    const speaker = () => jwtSpeaker({ jwksUrl: jwks.url, audience });
+    expect(await speaks(speaker(), token)).toEqual(ada);
+    length += 1;
+    await expect(speaks(speaker(), token)).rejects.toThrow("JWKS");
+  });
+
+  it("takes a token of an algorithm that nobody knows for nobody's, and the JWKS' server for there", async () => {
+    const keys = [{ ...(await exportJWK(rsa.publicKey)), kid: "k1" }];
+    const jwks = await listen(async () => Response.json({ keys }));
+    closers.push(() => jwks.close());
+    const exp = Math.floor(Date.now() / 1000) + 300;
+    const unheard = `${unsigned({ alg: "XY256", kid: "k1" }, { sub: "ada", aud: audience, exp })}c2ln`;
+    const unknownKey = new SignJWT({ sub: "ada", aud: audience }).setProtectedHeader({
+      ...{ alg: "RS256", kid: "k2" },
+    });
+    const unknown = await unknownKey.setExpirationTime("5m").sign(rsa.privateKey);
+    for (const algorithms of [undefined, ["RS256", "XY256"]]) {
+      const speaker = jwtSpeaker({
+        ...{ jwksUrl: jwks.url, audience },
+        ...(algorithms === undefined ? {} : { algorithms }),
+      });
+      expect(await speaks(speaker, await sign(rsa.privateKey, { alg: "RS256" }))).toEqual(ada);
+      expect(await speaks(speaker, unheard)).toBeUndefined();
+      // Were the server taken to be away, nothing would be known of this one.
+      expect(await speaks(speaker, unknown)).toBeUndefined();
+    }
+  });
+
   it("takes tokens by a JWKS, and says 503 when it cannot be fetched", async () => {
     let isDown = false;
     const jwks = await listen(async () => {
@@ -273,6 +340,28 @@ describe("jwtSpeaker", () => {
     expect(sent).toBeLessThan(20_000_000);
   });
 
+  it.each([
+    ["", "must be an object", null],
+    ["", "must be an object", "secret"],
+    ["secret", "or `key` or `jwksUrl` must be given, and only one of them", { audience }],
+    ["algorithms", "must be a list of HS256, HS384, HS512", { secret, algorithms: "HS256" }],
+    [
+      "algorithms",
+      "must be a list of RS256, PS256, ES256, EdDSA and their like",
+      { key: rsa.publicKey, algorithms: [] },
+    ],
+    ["audience", "must be the `aud` of your tokens: without it any token would do", { secret, audience: "" }],
+    ["issuer", "must be the tokens' `iss`", { secret, issuer: "" }],
+    ["cookie", "must be the cookie's name", { secret, cookie: 7 }],
+    ["speaker", "must be a function of the claims", { secret, speaker: "ada" }],
+  ])("says of a wrong option %s that it %s", (name, problem, options) => {
+    const field = name === "" ? "jwtSpeaker" : `jwtSpeaker.${name}`;
+    const given = typeof options === "object" && options !== null ? { audience, ...options } : options;
+    expect(() => jwtSpeaker(given as never)).toThrow(
+      expect.objectContaining({ field, message: expect.stringContaining(` ${problem}`) }),
+    );
+  });
+
   it("refuses options that would let tokens through", () => {
     const fieldOf = (options: object): unknown => {
       try {
@@ -290,6 +379,10 @@ describe("jwtSpeaker", () => {
     expect(fieldOf({ secret, audience: [] })).toBe("jwtSpeaker.audience");
     expect(fieldOf({ secret, audience, algorithms: ["none"] })).toBe("jwtSpeaker.algorithms");
     expect(fieldOf({ secret, audience, algorithms: ["RS256"] })).toBe("jwtSpeaker.algorithms");
+    for (const algorithms of [[], "RS256", [7], ["RS256", 7]]) {
+      const options = { key: rsa.publicKey, audience, algorithms };
+      expect(fieldOf(options)).toBe("jwtSpeaker.algorithms");
+    }
     for (const name of ["HS256", "none"]) {
       const options = { key: rsa.publicKey, audience, algorithms: [name] };
       expect(fieldOf(options)).toBe("jwtSpeaker.algorithms");
