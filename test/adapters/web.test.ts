@@ -6,6 +6,7 @@ import { readSaid } from "../../adapters/web/body.ts";
 import { KeptReply, type ReplyName } from "../../adapters/web/kept-reply.ts";
 import { readOptions } from "../../adapters/web/options.ts";
 import { Replies } from "../../adapters/web/replies.ts";
+import { eventStream } from "../../adapters/web/stream.ts";
 import { WaitingBytes } from "../../adapters/web/waiting-bytes.ts";
 import { type CozeEmulator, startCozeEmulator } from "../../src/emulators/coze/index.ts";
 import { memoryStore } from "../../src/stores/memory.ts";
@@ -510,6 +511,12 @@ describe("web", () => {
     for (const stream of streams) await stream.body?.cancel();
   });
 
+  it("says to who is nobody how to say who they are", async () => {
+    const response = await again(await start({ authenticate: () => undefined }), "1");
+    expect(response.status).toBe(401);
+    expect(response.headers.get("www-authenticate")).toBe("Bearer");
+  });
+
   it("keeps no more bytes of one person, and of all, than may wait at one time", async () => {
     const options = { maxPersonBytes: 5_000, maxBytes: 8_000, graceTime: 0 };
     const server = await start(options);
@@ -533,7 +540,7 @@ describe("web", () => {
     }
     for (const stream of streams) await stream.body?.cancel();
     // Their bytes are free when the turns have ended.
-    const later = { id: newId(), text: "hello" };
+    const later = { id: newId(), text: "x".repeat(4_900) };
     await vi.waitFor(async () => expect((await post(server, later, whole)).status).toBe(200), 5_000);
     // So are at once those of what is refused.
     for (let time = 0; time < 4; time++) {
@@ -579,6 +586,21 @@ describe("web", () => {
     expect((await errorOf(refused)).code).toBe("overloaded");
     expect(refused.headers.get("retry-after")).toBe("5");
     await running.body?.cancel();
+  });
+
+  it.each([
+    ["authenticate", "must be a function that tells who makes a request; see jwtSpeaker", undefined],
+    ["authorize", "must be a function", true],
+    ["platform", "must be a text that is not empty", ""],
+    ["logger", "must have a function `error`", {}],
+    ["origins", 'must be a list of origins such as "https://app.example", without "*" and path', ["*"]],
+    ["graceTime", "must be a whole number from 0", -1],
+    ["heartbeat", "must be a whole number from 1", 0],
+  ])("says of a wrong option %s that it %s", (field, problem, value) => {
+    const message = `Option "${field}" ${problem}.`;
+    expect(() => readOptions({ authenticate: byHeader, [field]: value } as WebOptions)).toThrow(
+      expect.objectContaining({ field, message }),
+    );
   });
 
   it("refuses options that are wrong, by their name", () => {
@@ -880,7 +902,11 @@ describe("What the web handler keeps", () => {
       },
       async *[Symbol.asyncIterator]() {
         for (;;) {
-          yield* events.splice(0);
+          const event = events.shift();
+          if (event !== undefined) {
+            yield event;
+            continue;
+          }
           if (isOver) return;
           await new Promise<void>((resolve) => {
             wake = resolve;
@@ -888,11 +914,15 @@ describe("What the web handler keeps", () => {
         }
       },
     } as unknown as Reply;
+    const say = (...more: ReplyEvent[]) => {
+      events.push(...more);
+      wake();
+    };
     const end = () => {
       isOver = true;
       wake();
     };
-    return { reply, counts, end };
+    return { reply, counts, say, end };
   }
 
   beforeEach(() => {
@@ -932,6 +962,43 @@ describe("What the web handler keeps", () => {
     kept.attach()();
     expect(vi.getTimerCount()).toBe(0);
     expect([kept.hasEnded, kept.events]).toEqual([true, [{ name: "done", data: {} }]]);
+  });
+
+  const word: ReplyEvent = { type: "text", delta: "x" };
+
+  it("is waited for until there is more or the time is over, and no timer is left of it", async () => {
+    const { reply, say } = speech();
+    const kept = new KeptReply(name, reply, texts as never, graceTime);
+    const silent = kept.moreThan(0, 1_000);
+    vi.advanceTimersByTime(999);
+    expect(vi.getTimerCount()).toBe(1);
+    vi.advanceTimersByTime(1);
+    expect([await silent, vi.getTimerCount()]).toEqual([false, 0]);
+    const both = [kept.moreThan(0, 1_000), kept.moreThan(0, 2_000)];
+    say(word);
+    expect([await Promise.all(both), vi.getTimerCount()]).toEqual([[true, true], 0]);
+    const there = kept.moreThan(0, 1_000);
+    expect([vi.getTimerCount(), await there]).toEqual([0, true]);
+  });
+
+  it("is sent a hundred events at a time, to its end", async () => {
+    const { reply, say, end } = speech();
+    const kept = new KeptReply(name, reply, texts as never, graceTime);
+    say(...Array<ReplyEvent>(250).fill(word));
+    end();
+    await kept.ended;
+    let left = 0;
+    const stream = eventStream(kept, 0, 1_000, () => {
+      left += 1;
+    });
+    const numbers: string[][] = [];
+    for await (const piece of stream)
+      numbers.push(
+        [...new TextDecoder().decode(piece).matchAll(/^id: \w+\.(\d+)$/gm)].map(([, n = ""]) => n),
+      );
+    expect(numbers.map(({ length }) => length)).toEqual([0, 100, 100, 51]);
+    expect(numbers.flat()).toEqual(Array.from({ length: 251 }, (_, index) => `${index + 1}`));
+    expect(left).toBe(1);
   });
 
   const limits = { graceTime, keepTime: 60_000, maxReplies: 3, maxPersonReplies: 2 };
@@ -1080,6 +1147,14 @@ describe("What the web handler takes", () => {
       });
     },
   );
+
+  it("has a name for a file that came without one", async () => {
+    const headers = { "content-type": "multipart/form-data; boundary=b", "x-aparte": "1" };
+    const file = 'content-disposition: form-data; name="files"; filename=""\r\ncontent-type: text/plain';
+    const id = 'content-disposition: form-data; name="id"\r\n\r\n1';
+    const { files } = await said(`--b\r\n${id}\r\n--b\r\n${file}\r\n\r\nx\r\n--b--\r\n`, headers);
+    expect(files).toMatchObject([{ name: "file", type: "text/plain" }]);
+  });
 
   it("is refused with the part of a form that is wrong, and what is wrong with it", async () => {
     const file = new File(["x"], "x");
