@@ -112,7 +112,7 @@ export interface MapperOptions<Agent extends string = string> {
   readonly texts?: TextsOption;
   /** The language for people of whom no other is known: English, or Chinese for `"zh"`, `"zh-CN"` … @default "en" */
   readonly locale?: string;
-  /** @default warnings and errors to the console */
+  /** @default the console */
   readonly logger?: Logger | FieldsFirstLogger;
   /**
    * Gets what a turn failed with, to report it elsewhere, beside the log: the error itself, with what was thrown underneath

@@ -38,7 +38,9 @@ if version <= seen then version = string.format('%.0f', tonumber(seen) + 1) end
 local known = redis.call('GET', record)
 -- What takes no more room than before is written also where the server's memory is full: a script that has removed
 -- something may. So turns can end, and make room.
-if seen ~= '' and redis.call('STRLEN', document) >= #version + #ARGV[4] then redis.call('DEL', document) end
+if seen ~= '' and (ARGV[4] == '' or redis.call('STRLEN', document) >= #version + #ARGV[4]) then
+  redis.call('DEL', document)
+end
 if ARGV[4] == '' then
   version = '0'
 elseif ARGV[5] == '' then

@@ -23,7 +23,7 @@ export interface RedisStoreOptions {
    * @default "aparte"
    */
   readonly namespace?: string;
-  /** @default warnings and errors to the console */
+  /** @default the console */
   readonly logger?: Logger;
 }
 
