@@ -43,7 +43,7 @@ export class DigestSet {
   /** Where it stands, or where there is room for it. */
   #find([first, second, third, fourth]: Digest): number {
     const words = this.#words;
-    const last = words.length - 1;
+    const last = words.length - 4;
     for (let at = (second << 2) & last; ; at = (at + 4) & last) {
       if (words[at] === 0) return at;
       if (words[at] !== first || words[at + 1] !== second) continue;
@@ -54,7 +54,7 @@ export class DigestSet {
   #grow(): void {
     const old = this.#words;
     const words = new Int32Array(old.length * 2);
-    const last = words.length - 1;
+    const last = words.length - 4;
     for (let from = 0; from < old.length; from += 4) {
       const first = old[from] as number;
       if (first === 0) continue;

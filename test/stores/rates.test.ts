@@ -1,6 +1,6 @@
 import { RateLimiterMemory } from "rate-limiter-flexible";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { limiterRates, memoryRates, type RateOptions } from "../../src/stores/rates.ts";
+import { limiterRates, loadLimiter, memoryRates, type RateOptions } from "../../src/stores/rates.ts";
 
 describe("Rates of the limiter", () => {
   beforeEach(() => {
@@ -70,4 +70,18 @@ describe("Rates of the limiter", () => {
     });
     expect(await take("ada", 1, 1_000)).toBe(1);
   });
+});
+
+it("Rates without the limiter's package say which option needs it, and how to have it", async () => {
+  vi.doMock("rate-limiter-flexible", () => {
+    throw new Error("Cannot find package");
+  });
+  try {
+    await expect(loadLimiter()).rejects.toMatchObject({
+      ...{ code: "option-invalid", field: "limits" },
+      message: 'Limits need the package "rate-limiter-flexible". Install it: npm i rate-limiter-flexible',
+    });
+  } finally {
+    vi.doUnmock("rate-limiter-flexible");
+  }
 });

@@ -12,6 +12,7 @@ interface Waiting {
   readonly send: () => void;
   readonly refuse: (error: AparteError) => void;
   readonly since: number;
+  next?: Waiting;
 }
 
 /**
@@ -25,8 +26,9 @@ export class Commands {
   readonly #underWay = new Map<object, { readonly since: number; readonly giveUp: () => void }>();
   /** How many are under way, with those whose turn has just come: a place that becomes free goes to who waits. */
   #taken = 0;
-  #waiting: Waiting[] = [];
-  #next = 0;
+  /** Those that wait, each with the one after it: an array would move all that are left, for each one that goes. */
+  #first: Waiting | undefined;
+  #last: Waiting | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(refused: (word: string) => void) {
@@ -57,23 +59,19 @@ export class Commands {
 
   #turn(): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ send: resolve, refuse: reject, since: performance.now() });
+      const waiting: Waiting = { send: resolve, refuse: reject, since: performance.now() };
+      if (this.#last !== undefined) this.#last.next = waiting;
+      this.#last = waiting;
+      this.#first ??= waiting;
       this.#watch();
     });
   }
 
   #sendNext(): void {
-    const waiting = this.#waiting[this.#next];
-    if (waiting === undefined) {
-      this.#taken -= 1;
-      return;
-    }
-    this.#next += 1;
-    if (this.#next > 1_000 && this.#next * 2 > this.#waiting.length) {
-      this.#waiting = this.#waiting.slice(this.#next);
-      this.#next = 0;
-    }
-    waiting.send();
+    const first = this.#first;
+    this.#first = first?.next;
+    if (first === undefined) this.#taken -= 1;
+    else first.send();
   }
 
   /** One timer for all: those that were sent first are late first. */
@@ -86,12 +84,8 @@ export class Commands {
         if (now - since < callTimeout) break;
         giveUp();
       }
-      for (
-        let first = this.#waiting[this.#next];
-        first !== undefined && now - first.since > maxWaitMs;
-        first = this.#waiting[this.#next]
-      ) {
-        this.#next += 1;
+      for (let first = this.#first; first && now - first.since > maxWaitMs; first = first.next) {
+        this.#first = first.next;
         first.refuse(
           new AparteError(
             "store-timeout",

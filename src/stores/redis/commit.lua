@@ -51,7 +51,7 @@ end
 local change = string.sub(ARGV[6], 1, 1)
 if change == '=' then
   redis.call('SET', record, string.sub(ARGV[6], 2))
-elseif change == '-' then
+elseif change ~= '' then
   redis.call('DEL', record)
 end
 

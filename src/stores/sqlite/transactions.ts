@@ -14,6 +14,8 @@ interface Call {
   readonly resolve: (result: never) => void;
   readonly reject: (error: unknown) => void;
   readonly since: number;
+  /** Since one of those that came with it failed. */
+  readonly isAlone?: boolean;
 }
 
 /**
@@ -62,7 +64,7 @@ export class Transactions {
           (error) => this.#giveUp(started, error),
         );
       } catch (error) {
-        for (const { reject } of this.#calls.splice(0)) reject(error);
+        for (const { reject } of this.#next()) reject(error);
       }
       // Also where none waits: one who asks again and again without end would keep all else from being done.
       await otherWork();
@@ -70,46 +72,35 @@ export class Transactions {
     this.#isWorking = false;
   }
 
-  #transact(): void {
-    this.#checkPlace();
-    this.#begin(this.#calls.slice(0, callsAtOnce));
-    this.#carry(this.#calls.splice(0, callsAtOnce));
+  /** Those that the next transaction carries, which do not wait any longer. */
+  #next(): readonly Call[] {
+    return this.#calls.splice(0, this.#calls[0]?.isAlone ? 1 : callsAtOnce);
   }
 
-  #begin(calls: readonly Call[]): void {
-    this.#file.exec(calls.some(({ writes }) => writes) ? "BEGIN IMMEDIATE" : "BEGIN");
+  /** @throws {unknown} where it cannot begin: its calls go on waiting then */
+  #transact(): void {
+    this.#checkPlace();
+    const calls = this.#next();
+    const writes = calls.some((call) => call.writes);
     try {
+      this.#file.exec(writes ? "BEGIN IMMEDIATE" : "BEGIN");
       this.#clock.read();
     } catch (error) {
       this.#file.rollBack();
+      this.#calls.unshift(...calls);
       throw error;
     }
-  }
-
-  #carry(calls: readonly Call[]): void {
-    let results: unknown[];
     try {
-      results = calls.map(({ run }) => run());
-      if (calls.some(({ writes }) => writes)) this.#clock.write();
+      const results = calls.map(({ run }) => run());
+      if (writes) this.#clock.write();
       this.#file.exec("COMMIT");
+      for (const [index, { resolve }] of calls.entries()) resolve(results[index] as never);
     } catch (error) {
       this.#file.rollBack();
       // One call that fails must not fail the others.
-      if (calls.length === 1) calls[0]?.reject(asAparteError(error, "store-failed", "The call failed."));
-      else for (const call of calls) this.#carryAlone(call);
-      return;
+      if (calls.length > 1) this.#calls.unshift(...calls.map((call) => ({ ...call, isAlone: true })));
+      else calls[0]?.reject(asAparteError(error, "store-failed", "The call failed."));
     }
-    for (const [index, { resolve }] of calls.entries()) resolve(results[index] as never);
-  }
-
-  #carryAlone(call: Call): void {
-    try {
-      this.#begin([call]);
-    } catch (error) {
-      call.reject(error);
-      return;
-    }
-    this.#carry([call]);
   }
 
   #checkPlace(): void {

@@ -3,7 +3,7 @@ import { join, relative } from "node:path";
 import { openStore } from "aparte";
 import { Keyv, type KeyvStoreAdapter } from "keyv";
 import Database from "libsql";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { sessionKey } from "../../../src/stores/store.ts";
 import { commit, onFile } from "../../support/sqlite.ts";
 
@@ -70,6 +70,28 @@ describe("A SQLite file", () => {
         message: expect.stringContaining("no SQLite file"),
       });
       expect(await readFile(path, "utf8")).toBe("Dear diary, ".repeat(1000));
+    }));
+
+  it("is refused where processes cannot share memory, as on a network disk", () =>
+    onFile(async ({ open }) => {
+      // SQLite answers with the mode that it was in.
+      class OnNetworkDisk extends Database {
+        constructor(path: string) {
+          super(path);
+          const prepare = this.prepare.bind(this);
+          this.prepare = ((sql: string) =>
+            prepare(sql.replace("journal_mode = WAL", "journal_mode"))) as typeof prepare;
+        }
+      }
+      vi.doMock("libsql", () => ({ default: OnNetworkDisk }));
+      try {
+        await expect(open()).rejects.toMatchObject({
+          code: "store-failed",
+          message: expect.stringMatching(/cannot share memory beside this file.*local disk/),
+        });
+      } finally {
+        vi.doUnmock("libsql");
+      }
     }));
 
   it("is refused when it is a directory", () =>

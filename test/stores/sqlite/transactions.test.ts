@@ -166,6 +166,23 @@ describe("Transactions of SQLite", () => {
       expect(await transactions.run(() => 4)).toBe(4);
     }));
 
+  it("that are tried alone, since one that came with them failed, wait for another process, too", () =>
+    onTransactions(async ({ transactions, other }) => {
+      const time = stopTime();
+      later(() => other.exec("BEGIN IMMEDIATE"));
+      const calls = [
+        () => "one",
+        () => {
+          throw new Error("refused");
+        },
+        () => "two",
+      ].map((run) => watched(transactions.run(run)));
+      await tried(time);
+      expect(calls.map(({ is }) => is)).toEqual(["waits", "waits", "waits"]);
+      other.exec("COMMIT");
+      await expect.poll(() => calls.map(({ is }) => is)).toEqual(["done", "store-failed", "done"]);
+    }));
+
   it("that only read do not wait for another process that writes, and write nothing themselves", () =>
     onTransactions(async ({ transactions, other }) => {
       const time = stopTime();
