@@ -15,7 +15,6 @@ import { type InLane, type Mapping, mappingIn, mappingOf } from "./session/mappi
 import {
   applies,
   checkFilter,
-  clearConversation,
   type Erasure,
   eraseSession,
   exportSession,
@@ -343,7 +342,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
     return this.#operations.runWith(who, "reset", agent, async (session, name, backend) => {
       if (session.record.isPaused) session.pause(false);
       if (options.keep === true) leaveConversation(session, name, backend, true);
-      else await clearConversation(session, name, backend);
+      else await this.#operations.clear(session, name, backend);
     });
   }
 

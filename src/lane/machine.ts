@@ -90,11 +90,13 @@ export type Command =
    * @param isUnsent it was interrupted before the agent was asked: the words go to the turn that interrupted it. Where
    * that one was taken back, this one runs again.
    * @param mayComeAgain its caller may send it again; where no agent was asked, also those whose words it carries
+   * @param forgets nothing is kept of the person any more, and so of no turn that is parked
    */
   | {
       readonly do: "end";
       readonly key: string;
       readonly owner: string;
+      readonly forgets?: boolean;
       readonly isUnsent?: boolean;
       readonly mayComeAgain?: "own" | "all" | undefined;
     }
@@ -257,13 +259,16 @@ function advance(lane: LaneDocument, key: string, owner: string, progress: Progr
   return changed({ ...lane, running: { ...running, ...progress } }, "done");
 }
 
-function end(
-  lane: LaneDocument,
-  { key, owner, isUnsent, mayComeAgain }: Command & { readonly do: "end" },
-  now: number,
-): Transition {
+function end(lane: LaneDocument, command: Command & { readonly do: "end" }, now: number): Transition {
+  const { key, owner, forgets, isUnsent, mayComeAgain } = command;
   const { running, ...rest } = lane;
   if (running === undefined || running.key !== key || running.owner !== owner) return unchanged(lane, "lost");
+  if (forgets && lane.parked !== undefined) {
+    const { parked, ...others } = lane;
+    const ended = end(others, { ...command, forgets: false }, now);
+    const gone = parked.flatMap(({ turn }) => carriedOf(turn)).map((turn) => turn.key);
+    return { ...ended, freed: [...ended.freed, ...gone] };
+  }
   if (mayComeAgain !== undefined) {
     if (wasParked(running, "runs")) return parkedAgain(lane, running, now);
     const freed = mayComeAgain === "own" ? [key] : carriedOf(running).map((turn) => turn.key);

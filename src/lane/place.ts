@@ -152,7 +152,8 @@ export class Place {
   ): Promise<void> {
     this.isEnding = true;
     try {
-      const end = { do: "end", key: this.key, owner: this.#owner.id, ...how } as const;
+      const forgets = record === null;
+      const end = { do: "end", key: this.key, owner: this.#owner.id, forgets, ...how } as const;
       const outcome = await this.#lane.change(end, record);
       // It runs again, as a turn that nobody in this process waits for. The lane is not let go of before it has looked.
       if (outcome === "runs") this.#lane.look();

@@ -116,7 +116,7 @@ export async function clearConversation(session: Session, agent: string, backend
   if (conversation?.id === undefined) return;
   const { id, state: _, ...kept } = conversation;
   try {
-    await backend.clear(callOf(session, agent, id));
+    await backend.clear(conversationCall(session, agent, id));
     session.changeConversation(agent, { ...kept, id });
     return;
   } catch (error) {
@@ -144,7 +144,7 @@ export async function renameConversation(
   const conversation = session.conversation(agent);
   const named =
     conversation?.id !== undefined &&
-    (await backend.rename({ ...callOf(session, agent, conversation.id), title }));
+    (await backend.rename({ ...conversationCall(session, agent, conversation.id), title }));
   const name = named || title;
   session.changeConversation(agent, { ...conversation, title: name });
   return name;
@@ -173,7 +173,7 @@ export async function giveFeedback(
     throw new AparteError("conversation-lost", "There is no conversation with that agent any more.");
   }
   await backend.feedback({
-    ...callOf(session, agent, id),
+    ...conversationCall(session, agent, id),
     answer,
     rating,
     ...(words === undefined ? {} : { words }),
@@ -223,7 +223,7 @@ export async function eraseSession(
     else if (backend.remove === undefined) fates.set(agent, "unsupported");
     else {
       for (const each of ids) {
-        const isErased = await backend.remove(callOf(session, agent, each)).then(
+        const isErased = await backend.remove(conversationCall(session, agent, each)).then(
           () => true,
           (error) => {
             // Whoever waits for it is gone: then it is not known what is to be done.
@@ -244,6 +244,6 @@ export async function eraseSession(
   return { at: Date.now(), found, conversations: Object.fromEntries(fates) };
 }
 
-function callOf(session: Session, agent: string, id: string): ConversationCall {
+export function conversationCall(session: Session, agent: string, id: string): ConversationCall {
   return { sessionName: session.name, agent, conversationId: id, signal: session.signal };
 }

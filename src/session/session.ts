@@ -1,5 +1,6 @@
 import { AparteError } from "../errors.ts";
 import type { JsonValue } from "../json.ts";
+import type { LaneTurn } from "../lane/machine.ts";
 import type { Place } from "../lane/place.ts";
 import type { ScopedSpeaker } from "../speaker/scope.ts";
 import {
@@ -50,6 +51,11 @@ export class Session {
 
   get signal(): AbortSignal {
     return this.#stop.signal;
+  }
+
+  /** See {@link Place.parkedWithin}. */
+  parkedWithin(ms: number): readonly LaneTurn[] {
+    return this.#place.parkedWithin(ms);
   }
 
   get record(): SessionRecord {

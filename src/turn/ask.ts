@@ -1,14 +1,12 @@
 import type { AskCall, Backend, RecoverCall } from "../backends/backend.ts";
 import { AparteError } from "../errors.ts";
 import type { JsonValue } from "../json.ts";
-import type { LaneTurn } from "../lane/machine.ts";
-import { markOf } from "../lane/place.ts";
 import { describeError } from "../logger.ts";
 import { conversationId, dropConversation, keepState } from "../session/conversation.ts";
 import type { RunningTurn } from "./host.ts";
-import type { StoredTurn } from "./message.ts";
 import type { TurnContext } from "./middleware.ts";
 import { notice } from "./notices.ts";
+import { untilAnswered } from "./parked.ts";
 import type { ReplyEvent } from "./reply-event.ts";
 import { withSignal } from "./stop.ts";
 
@@ -56,8 +54,7 @@ export class Question {
     try {
       // Not awaited where it is known: the agent is asked at once.
       const id = this.#knownId ?? (await this.#opened());
-      const parked = this.#turn.place.parkedWithin(this.#turn.host.settings.turnTimeout);
-      if (parked.length > 0) await this.#untilAnswered(parked, id);
+      await this.#untilParkedAnswered(id);
       await this.#beforeAsk();
       this.#turn.stop.throwIfStopped();
       this.isSent = true;
@@ -117,19 +114,14 @@ export class Question {
     this.#turn.stop.release();
   }
 
-  /** What a caller that died had asked may not be answered yet: the service is asked until it is. */
-  async #untilAnswered(parked: readonly LaneTurn[], id: string): Promise<void> {
-    const { host, place, stop } = this.#turn;
-    for (const turn of parked) {
-      try {
-        await place.permit();
-        const recovered = await this.#backend.recover?.(this.#callOfParked(turn, id));
-        if (typeof recovered === "object") for await (const _ of recovered) stop.throwIfStopped();
-      } catch (error) {
-        stop.throwIfStopped();
-        host.settings.logger.warn("an earlier turn's end could not be waited for", describeError(error));
-      }
-    }
+  /** Not awaited where nothing is parked: the agent is asked at once. */
+  #untilParkedAnswered(id: string): Promise<void> | undefined {
+    const { session, host } = this.#turn;
+    const parked = session.parkedWithin(host.settings.turnTimeout);
+    if (parked.length === 0) return undefined;
+    // Nothing is kept of what is only waited for.
+    const { keep: _, note: __, ...call } = this.#callOf(id);
+    return untilAnswered(parked, session, this.#backend, call, host.settings.logger);
   }
 
   /** Where the service cannot be asked for the turn afterwards, it is written down that it got it. */
@@ -183,15 +175,6 @@ export class Question {
         return host.pace.turn({ key, perSecond, tenant, signal: stop.signal });
       },
       permit: session.permit,
-    });
-  }
-
-  /** As its caller will ask when it comes again: nothing is kept of what is only waited for. */
-  #callOfParked({ key, body, known }: LaneTurn, conversationId: string): RecoverCall {
-    const { text, context = {} } = (body as unknown as StoredTurn).message;
-    return Object.assign(this.#callOf(conversationId), {
-      ...{ turnId: markOf(this.#turn.place.lane, key), text, context, files: [] },
-      ...{ keep: () => {}, note: () => {}, ...(known === undefined ? {} : { facts: known }) },
     });
   }
 

@@ -4,11 +4,13 @@ import { within } from "../clock.ts";
 import { AparteError } from "../errors.ts";
 import { leaseLost } from "../lane/place.ts";
 import { describeError } from "../logger.ts";
+import { clearConversation, conversationCall } from "../session/operations.ts";
 import { Session } from "../session/session.ts";
 import { isSessionName } from "../speaker/session-name.ts";
 import type { SessionIdentity } from "../speaker/session-names.ts";
 import { checkSpeaker, type Speaker } from "../speaker/speaker.ts";
 import type { TurnHost } from "./host.ts";
+import { untilAnswered } from "./parked.ts";
 
 /** Runs operations on sessions: each in the session's lane, as a turn of its own, or as part of the turn that it is called in. */
 export class Operations {
@@ -70,6 +72,17 @@ export class Operations {
       const agent = named ?? (await this.agentFor(session.name, session.record.agent, who));
       return run(session, agent, this.#host.agents.backend(agent));
     });
+  }
+
+  /** The agent forgets what was said, once it is at work on nothing any more. */
+  async clear(session: Session, agent: string, backend: Backend): Promise<void> {
+    const { turnTimeout, logger } = this.#host.settings;
+    const id = session.conversation(agent)?.id;
+    if (backend.clear !== undefined && id !== undefined) {
+      const call = conversationCall(session, agent, id);
+      await untilAnswered(session.parkedWithin(turnTimeout), session, backend, call, logger);
+    }
+    await clearConversation(session, agent, backend);
   }
 
   /** Runs an operation in a session's lane, from wherever it is called. */

@@ -70,6 +70,13 @@ const rows: Readonly<Record<string, readonly Row[]>> = {
     ["end q1@A", "q1@A, h2@B#1", "done", "h2@B#2", "B"],
     ["end q1@A", "q1@A, q2@A", "done", "q2@A", "A"],
   ],
+  "the end of a turn that forgets its person": [
+    ["end o1@A forgets", "o1@A, q2@B, (h1@A:asked), (h3@A+h2)", "done", "q2@B", "B", "h1, h2, h3"],
+    ["end o1@A forgets", "o1@A, (h1@A)", "done", "idle", "", "h1"],
+    ["end o1@A forgets", "o1@A, q2@B", "done", "q2@B", "B"],
+    ["end o1@B forgets", "o1@A, (h1@A)", "lost", "same"],
+    ["end q1@A", "q1@A, (h1@A)", "done", "(h1@A)"],
+  ],
   "turns that merge": [
     ["end q1@A", "q1@A, m2@B, m3@D, m4@E, q5@B", "done", "m4@E+m2^+m3^, q5@B", "E, B, D"],
     ["end q1@A", "q1@A, m2@B#1, m3@D", "done", "m2@B#2, m3@D", "B"],

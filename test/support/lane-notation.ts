@@ -67,6 +67,7 @@ export function laneOf(written: string): LaneDocument | undefined {
 
 const endings: Record<string, object> = {
   unsent: { isUnsent: true },
+  forgets: { forgets: true },
   refused: { mayComeAgain: "all" },
   failed: { mayComeAgain: "own" },
 };
@@ -76,7 +77,7 @@ const withdrawals: Record<string, object> = {
   untaken: { isUntaken: true },
 };
 
-/** `take q1@A` (also `… a day later`), `advance q1@A asked`, `end q1@A` (also `… unsent`, `… refused`, `… failed`), … */
+/** `take q1@A` (also `… a day later`), `advance q1@A asked`, `end q1@A` (also `… unsent`, `… refused`, `… failed`, `… forgets`), … */
 export function commandOf(written: string): { command: Command; now: number } {
   const isLater = written.endsWith(" a day later");
   const [verb, turn = "", ...rest] = written.replace(/ a day later$/, "").split(" ");

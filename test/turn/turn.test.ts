@@ -1436,6 +1436,32 @@ describe("A successor", () => {
       expect(b.log.said).toEqual(["warn: an earlier turn's end could not be waited for"]);
     });
 
+    it("is waited for before what the agent knows is cleared, and by nobody who only goes on elsewhere", async () => {
+      const { turnId, conversationId } = a.agent.last.call;
+      const cleared: string[] = [];
+      b.agent.clear = async (call) => void cleared.push(call.conversationId);
+      const ann = { platform: "chat", tenant: "acme", user: "ann" };
+      const reset = b.mapper.reset(ann);
+      await settled();
+      expect([cleared, looked]).toMatchObject([
+        [],
+        [{ turnId, conversationId, text: "first", facts: { chat: 7 } }],
+      ]);
+      end();
+      await reset;
+      expect(cleared).toEqual([conversationId]);
+      await b.mapper.reset(ann, undefined, { keep: true });
+      expect(looked).toHaveLength(1);
+    });
+
+    it("is no longer kept once its person is forgotten, and its event may come again", async () => {
+      await b.mapper.forget({ platform: "chat", tenant: "acme", user: "ann" });
+      expect(await lane(a)).toBeUndefined();
+      b.agent.reply = (text) => text;
+      const again = messageOf("m1", "first", { platform: "chat" });
+      expect(await b.mapper.handle(again).text()).toBe("first");
+    });
+
     it("holds nobody who stops the turn that waits for it", async () => {
       await b.receive("m2", "next");
       await settled();

@@ -1,0 +1,33 @@
+import type { Backend, ConversationCall } from "../backends/backend.ts";
+import type { LaneTurn } from "../lane/machine.ts";
+import { markOf } from "../lane/place.ts";
+import { describeError, type Logger } from "../logger.ts";
+import type { Session } from "../session/session.ts";
+import type { StoredTurn } from "./message.ts";
+
+/**
+ * What callers that died had asked may not be answered yet: the service is asked until it is, as those callers will ask
+ * when they come again. A conversation's turns run one at a time, and nothing is cleared away from under one.
+ * @param call keeps and notes nothing
+ */
+export async function untilAnswered(
+  parked: readonly LaneTurn[],
+  session: Session,
+  backend: Backend,
+  call: ConversationCall,
+  logger: Logger,
+): Promise<void> {
+  for (const { key, body, known } of parked) {
+    const { text, context = {} } = (body as unknown as StoredTurn).message;
+    const facts = known === undefined ? {} : { facts: known };
+    try {
+      await session.permit();
+      const turnId = markOf(session.name, key);
+      const recovered = await backend.recover?.({ ...call, turnId, text, context, files: [], ...facts });
+      if (typeof recovered === "object") for await (const _ of recovered) call.signal.throwIfAborted();
+    } catch (error) {
+      call.signal.throwIfAborted();
+      logger.warn("an earlier turn's end could not be waited for", describeError(error));
+    }
+  }
+}
