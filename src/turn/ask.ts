@@ -1,4 +1,4 @@
-import type { AskCall, Backend, RecoverCall } from "../backends/backend.ts";
+import type { AskCall, Backend } from "../backends/backend.ts";
 import { AparteError } from "../errors.ts";
 import type { JsonValue } from "../json.ts";
 import { describeError } from "../logger.ts";
@@ -81,18 +81,19 @@ export class Question {
     const { place, texts } = this.#turn;
     const { known, phase } = place.turn ?? {};
     const id = this.#knownId;
-    // Without a conversation there was nothing the turn could have been sent to.
+    // Without a conversation there was nothing that the turn could have been sent to, unless it was left since.
     const isUnsent = id === undefined || (this.#backend.recover === undefined && phase !== "asked");
-    if (isUnsent) {
+    if (isUnsent && known === undefined) {
       yield* this.#askAfterAll();
       return;
     }
-    const call: RecoverCall = { ...this.#callOf(id), ...(known === undefined ? {} : { facts: known }) };
     // What it asks the service for may go on there: a tool is called, a question answered.
     await place.permit();
-    const recovered = (await this.#backend.recover?.(call)) ?? "unknown";
+    const facts = known === undefined ? {} : { facts: known };
+    const recovered =
+      id === undefined ? "unknown" : await this.#backend.recover?.({ ...this.#callOf(id), ...facts });
     if (recovered === "not-sent") yield* this.#askAfterAll();
-    else if (recovered === "unknown") {
+    else if (recovered === undefined || recovered === "unknown") {
       yield notice("answer-lost", texts);
       this.#found(true);
     } else {

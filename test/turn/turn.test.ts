@@ -1454,6 +1454,13 @@ describe("A successor", () => {
       expect(looked).toHaveLength(1);
     });
 
+    it("is not asked once more where its conversation was left meanwhile", async () => {
+      await b.mapper.reset({ platform: "chat", tenant: "acme", user: "ann" }, undefined, { keep: true });
+      const again = b.mapper.handle(messageOf("m1", "first", { platform: "chat" }));
+      await expect(again.text()).rejects.toMatchObject({ code: "answer-lost" });
+      expect([b.agent.asked, looked]).toEqual([[], []]);
+    });
+
     it("is no longer kept once its person is forgotten, and its event may come again", async () => {
       await b.mapper.forget({ platform: "chat", tenant: "acme", user: "ann" });
       expect(await lane(a)).toBeUndefined();
