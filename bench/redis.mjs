@@ -95,10 +95,10 @@ async function besideGet(person, way, goal, turns = 2_000) {
   row("  the same, as a multiple of GET", `${(own / bare).toFixed(2)} x`, goal);
 }
 
-/** What turns of known people are for the server. What scripts call within is part of one command. */
+/** What turns of known people are for the server, so many that its tables are neither full nor empty. */
 async function costs(person) {
   const { client, turn } = person;
-  const turns = 10_000;
+  const turns = 50_000;
   person.whenAsked = () => {};
   const start = await statsOf(client);
   for (let index = 0; index < turns; index += 1) await turn();

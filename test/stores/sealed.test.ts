@@ -80,6 +80,29 @@ describe("A sealed store", () => {
     expect(found).toMatchObject({ document: written.document, record: written.record });
   });
 
+  it("is the store that it seals in all else", () => {
+    const store = { ...inner(), shared: true, durable: true };
+    const { name, shared, durable, rates } = sealedStore(store, [secret]);
+    expect({ name, shared, durable, rates }).toEqual({
+      ...{ name: "memory", shared: true, durable: true, rates: store.rates },
+    });
+    expect("rates" in sealedStore({ ...store, rates: undefined } as never, [secret])).toBe(false);
+  });
+
+  it("tells whose document or record only an older secret opens", async () => {
+    const store = inner();
+    const rotated = sealedStore(store, [secret, oldSecret]);
+    const old = sealedStore(store, [oldSecret]);
+    await rotated.commit({ ...written, lane: "new" });
+    await old.commit({ ...written, lane: "old" });
+    await old.commit({ ...written, lane: "document", record: undefined } as never);
+    await old.records.set("session:record", written.record);
+    const told = await Promise.all(
+      ["new", "old", "document", "record", "nobody"].map((lane) => rotated.needsOther?.(lane)),
+    );
+    expect(told).toEqual([false, true, true, true, false]);
+  });
+
   it("takes nothing that was changed, or that is another session's, for a session's own", async () => {
     const store = inner();
     const sealed = sealedStore(store, [secret]);

@@ -81,7 +81,7 @@ describeWithRedis("A store on Redis", () => {
     const keys = (await server.command("KEYS", "*")) as string[];
     expect(keys.filter((key) => !/^(aparte|My\.bot_1-x)[-:]/.test(key))).toEqual([]);
     expect(keys.filter((key) => key.startsWith("aparte")).sort()).toEqual([
-      ...["aparte-lane:lane", "aparte-m:event", "aparte-own:ada", "aparte-owners"],
+      ...["aparte-lane:lane", "aparte-mevent", "aparte-own:ada", "aparte-owners"],
       ...["aparte-rate:1/60000:key", "aparte::session:lane"],
     ]);
     expect(one).toMatchObject({ name: "redis", shared: true, durable: true });

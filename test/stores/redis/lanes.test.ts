@@ -141,7 +141,7 @@ describeWithRedis("Lanes on a cluster of Redis", () => {
     await store.commit({ ...base, marks: ["event"], record: 1, entering: ["ada"] });
     const keys = (await server.command("KEYS", "*")) as string[];
     expect(keys.sort()).toEqual([
-      ...["bot-lane:{bot::session:lane}", "bot-m:{bot::session:lane}event", "bot-own:ada"],
+      ...["bot-lane:{bot::session:lane}", "bot-m{bot::session:lane}event", "bot-own:ada"],
       ...["bot-owners", "bot::session:lane"],
     ]);
   });

@@ -62,6 +62,29 @@ describe("A SQLite file", () => {
     }),
   );
 
+  it.each([
+    [undefined, "NORMAL"],
+    ["normal", "NORMAL"],
+    ["full", "FULL"],
+  ] as const)("has what was committed on the disk as its durability says: %s", async (durability, told) => {
+    const said: string[] = [];
+    class Telling extends Database {
+      override exec(sql: string): this {
+        said.push(sql);
+        return super.exec(sql) as unknown as this;
+      }
+    }
+    vi.doMock("libsql", () => ({ default: Telling }));
+    try {
+      await onFile(async ({ open }) => {
+        await open(durability === undefined ? {} : { durability });
+        expect(said.filter((sql) => sql.includes("synchronous"))).toEqual([`PRAGMA synchronous = ${told}`]);
+      });
+    } finally {
+      vi.doUnmock("libsql");
+    }
+  });
+
   it("is refused when it is no database, and stays as it was", () =>
     onFile(async ({ path, open }) => {
       await writeFile(path, "Dear diary, ".repeat(1000));
