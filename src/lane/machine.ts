@@ -96,7 +96,7 @@ export type Command =
       readonly do: "end";
       readonly key: string;
       readonly owner: string;
-      readonly forgets?: boolean;
+      readonly forgets?: boolean | undefined;
       readonly isUnsent?: boolean;
       readonly mayComeAgain?: "own" | "all" | undefined;
     }

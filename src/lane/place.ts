@@ -2,7 +2,7 @@ import { hash } from "node:crypto";
 import { AparteError } from "../errors.ts";
 import type { JsonValue } from "../json.ts";
 import type { Lane } from "./lane.ts";
-import { type LaneTurn, type ParkedTurn, type Progress, parkedMs } from "./machine.ts";
+import { type Command, type LaneTurn, type ParkedTurn, type Progress, parkedMs } from "./machine.ts";
 import type { Owner } from "./owner.ts";
 
 /** How a turn's waiting ended. */
@@ -144,16 +144,16 @@ export class Place {
   /**
    * Ends the turn: the next one runs.
    * @param record the session's, if it changed; null deletes it
-   * @param how whether it was interrupted before the agent was asked, and whether the event may come again
+   * @param how whether it was interrupted before the agent was asked, whether the event may come again, and whether the
+   * person was forgotten
    */
   async end(
     record?: JsonValue | null,
-    how: { readonly isUnsent?: boolean; readonly mayComeAgain?: "own" | "all" | undefined } = {},
+    how: Pick<Command & { do: "end" }, "isUnsent" | "mayComeAgain" | "forgets"> = {},
   ): Promise<void> {
     this.isEnding = true;
     try {
-      const forgets = record === null;
-      const end = { do: "end", key: this.key, owner: this.#owner.id, forgets, ...how } as const;
+      const end = { do: "end", key: this.key, owner: this.#owner.id, ...how } as const;
       const outcome = await this.#lane.change(end, record);
       // It runs again, as a turn that nobody in this process waits for. The lane is not let go of before it has looked.
       if (outcome === "runs") this.#lane.look();

@@ -24,6 +24,7 @@ export class Session {
   #record: SessionRecord;
   #isChanged = false;
   #isErased = false;
+  #forgets = false;
 
   /**
    * @param stop has the signal that ends what runs in the lane
@@ -53,9 +54,9 @@ export class Session {
     return this.#stop.signal;
   }
 
-  /** See {@link Place.parkedWithin}. */
+  /** See {@link Place.parkedWithin}. Those of a person who was forgotten are nobody's any more. */
   parkedWithin(ms: number): readonly LaneTurn[] {
-    return this.#place.parkedWithin(ms);
+    return this.#forgets ? [] : this.#place.parkedWithin(ms);
   }
 
   get record(): SessionRecord {
@@ -66,6 +67,11 @@ export class Session {
   get changed(): JsonValue | null | undefined {
     if (this.#isErased) return null;
     return this.#isChanged ? (this.#record as unknown as JsonValue) : undefined;
+  }
+
+  /** Whether its person was forgotten meanwhile, also where something is kept of them again since. */
+  get forgets(): boolean {
+    return this.#forgets;
   }
 
   /** How long ago the last turn was, or the session began where there was none, in milliseconds. */
@@ -121,6 +127,7 @@ export class Session {
     const { speaker } = this.#record;
     this.#record = { v: 1, speaker, createdAt: this.#place.storeNow(), conversations: {} };
     this.#isErased = true;
+    this.#forgets = true;
   }
 
   #change(record: SessionRecord): void {

@@ -131,7 +131,7 @@ export class Operations {
       const session = new Session(name, speaker, place, stop, place.record, operation === "forget");
       const result = await run(session);
       // Where it came too late, the lane has gone on, and may have been let go of.
-      if (!place.isEnding) await place.end(session.changed);
+      if (!place.isEnding) await place.end(session.changed, { forgets: session.forgets });
       return result;
     };
     try {

@@ -384,7 +384,8 @@ export class Turn {
     if (this.#adapter === undefined && !hasFailed && session?.changed !== null) {
       this.#host.answers.add(`${place.lane} ${place.key}`, this.#log.stored(0));
     }
-    await place.end(session?.changed, { isUnsent: this.#isUnsent, mayComeAgain });
+    const how = { isUnsent: this.#isUnsent, mayComeAgain, forgets: session?.forgets };
+    await place.end(session?.changed, how);
   }
 
   /**

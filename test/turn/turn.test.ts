@@ -1469,6 +1469,20 @@ describe("A successor", () => {
       expect(await b.mapper.handle(again).text()).toBe("first");
     });
 
+    it("is no longer kept either once its person is forgotten in a turn that goes on", async () => {
+      const ann = { platform: "chat", tenant: "acme", user: "ann" };
+      b.mapper.use(async (_, next) => {
+        await b.mapper.forget(ann);
+        await next();
+      });
+      b.agent.reply = (text) => text;
+      await b.receive("m2", "next");
+      await settled();
+      expect(b.platform.shown).toEqual(["next"]);
+      expect(await lane(a)).toBeUndefined();
+      expect((await b.mapper.export(ann))?.conversations).toEqual({ helper: "c1" });
+    });
+
     it("holds nobody who stops the turn that waits for it", async () => {
       await b.receive("m2", "next");
       await settled();
