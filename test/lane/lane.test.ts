@@ -748,6 +748,19 @@ describe("A turn that waits", () => {
     expect((await take(a, "q2")).isRunning).toBe(false);
   });
 
+  it("can be taken back by its person: should its event come again, it is not run", async () => {
+    await take(a, "q1");
+    const place = await take(a, "q2");
+    expect(await place.withdraw(true)).toBe(true);
+    expect(await a.owner.lane("lane").take(newTurn("q2"), 10, storeTimeout)).toEqual({ is: "duplicate" });
+    expect(await keysIn(store, "lane")).toEqual(["q1"]);
+  });
+
+  it("waits for a store that fails for a while where its caller reads it, and as long as it must otherwise", async () => {
+    const [first, second] = [await take(a, "h1"), await take(a, "q2")];
+    expect([first.patienceMs, second.patienceMs]).toEqual([storeTimeout, Number.POSITIVE_INFINITY]);
+  });
+
   it("cannot be taken back once it runs, or another one carries its words", async () => {
     const first = await take(a, "m1");
     expect(await first.withdraw()).toBe(false);

@@ -71,8 +71,16 @@ describe("An owner that lives", () => {
     // The sign was sent after a third of a lease, and answered a second later.
     await clock.pass(leaseTime * 0.9 - 1_000 - 1);
     expect(a.owner.isAlive).toBe(true);
-    await clock.pass(2);
+    await clock.pass(1);
     expect(a.owner.isAlive).toBe(false);
+  });
+
+  it("keeps no process alive by its signs, its lapse and what it looks at", async () => {
+    const b = await started();
+    await take(a, "q1");
+    await take(b, "q2");
+    await clock.pass(leaseTime * 3);
+    expect([a.owner.isAlive, b.owner.isAlive, clock.isHeld]).toEqual([true, true, false]);
   });
 
   it("permits nothing after its lease, until it was heard again", async () => {

@@ -3,6 +3,7 @@ import type { Clock } from "../../src/clock.ts";
 interface Planned {
   readonly at: number;
   readonly run: () => void;
+  readonly isBackground: boolean;
 }
 
 /** A clock that stands still until the test lets time pass. */
@@ -20,8 +21,8 @@ export class TestClock implements Clock {
     return this.chance;
   }
 
-  after(ms: number, run: () => void): () => void {
-    const planned = { at: this.#now + Math.max(ms, 0), run };
+  after(ms: number, run: () => void, isBackground = false): () => void {
+    const planned = { at: this.#now + Math.max(ms, 0), run, isBackground };
     this.#planned.push(planned);
     return () => {
       this.#planned = this.#planned.filter((one) => one !== planned);
@@ -31,6 +32,11 @@ export class TestClock implements Clock {
   /** How long until each thing that is planned, in milliseconds, soonest first. */
   get planned(): number[] {
     return this.#planned.map(({ at }) => at - this.#now).sort((one, other) => one - other);
+  }
+
+  /** Whether something is planned that keeps the process alive. */
+  get isHeld(): boolean {
+    return this.#planned.some(({ isBackground }) => !isBackground);
   }
 
   /** Lets time pass, with all that happens in it. Resolves when everything has come to rest. */
