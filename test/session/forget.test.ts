@@ -117,6 +117,17 @@ describe("forget", () => {
     expect(await opening.forget(ada)).toEqual({ at: expect.any(Number), found: true, conversations: {} });
   });
 
+  it("has only that agent forget the session where one is named, and all of them otherwise", async () => {
+    const forgotten: string[] = [];
+    const forgetful = (name: string) => ({ ...echo, forget: async () => void forgotten.push(name) });
+    const mapper = mapperOf({ helper: forgetful("helper"), other: forgetful("other") }, memoryStore());
+    await mapper.resolve(ada, "helper");
+    await mapper.forget(ada, "helper");
+    expect(forgotten).toEqual(["helper"]);
+    await mapper.forget(ada);
+    expect(forgotten).toEqual(["helper", "helper", "other"]);
+  });
+
   it("erases here although the service fails, and there when the next process starts", async () => {
     const store = memoryStore();
     const removed: string[] = [];

@@ -505,14 +505,17 @@ describe("resolve", () => {
     });
     const { sessionName } = await a.mapper.resolve(ann);
     const call = { sessionName, agent: "helper", conversationId: "c1" };
+    const ask = a.agent.ask.bind(a.agent);
+    a.agent.ask = (asked) => {
+      asked.keep?.({ page: 7 });
+      return ask(asked);
+    };
     await say("m1");
-    a.agent.last.call.keep?.({ page: 7 });
-    await say("m2");
     expect(await a.mapper.resolve(ann)).toEqual({
       ...{ sessionName, conversationId: "projects/p/sessions/c1", start: { page: "start" } },
       ...{ accessToken: undefined, expiresAt: undefined },
     });
-    expect(located).toStrictEqual([call, call]);
+    expect(located).toStrictEqual([call, { ...call, state: { page: 7 } }]);
   });
 
   it("opens a conversation once, and gives a token where the service has one", async () => {

@@ -189,6 +189,18 @@ describe("Secrets that rotate", () => {
     expect(await nameOf(copy([oldSecret, newSecret]))).toBe(under(oldSecret));
   });
 
+  it("is the one that was kept when a rotation ended, in processes that never had the old secret", async () => {
+    const kept = memoryStore().records;
+    const rekeyed = () => new RekeyedNames(kept, newSecret, clock, 0);
+    await rekeyed().keep(under(oldSecret), scoped(ann, "user"));
+    const bob = { ...ann, user: "bob" };
+    const names = copy([newSecret], { rekeyed: rekeyed() });
+    expect([await nameOf(names), await nameOf(names, bob)]).toEqual([
+      under(oldSecret),
+      under(newSecret, bob),
+    ]);
+  });
+
   it("are looked for once for each session", async () => {
     let reads = 0;
     const records: Store["records"] = {
