@@ -239,7 +239,7 @@ function take(lane: LaneDocument, taken: LaneTurn, limit: number, now: number): 
   const rest = withoutParked(before, taken.key);
   const { running, waiting } = rest;
   if (running === undefined && waiting.length === 0) {
-    return changed({ ...rest, running: begun(turn) }, "runs");
+    return changed({ running: begun(turn), ...rest }, "runs");
   }
   if (taken.overlap === "reject") return unchanged(lane, "busy");
   if (waiting.length >= limit) return unchanged(lane, "full");

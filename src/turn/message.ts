@@ -99,9 +99,9 @@ interface StoredFile {
 export function storeMessage(message: Message): StoredMessage {
   const { id, text, agent, context, replyTo, files } = message;
   return {
-    ...speakerOf(message),
     id,
     text,
+    ...speakerOf(message),
     ...(agent === undefined ? {} : { agent }),
     ...(context === undefined ? {} : { context }),
     ...(replyTo === undefined ? {} : { replyTo }),

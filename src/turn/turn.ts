@@ -318,8 +318,15 @@ export class Turn {
     }
     if (this.#hasWaited && !(await this.#reread())) return;
     this.#answering = new Answering({
-      ...{ host: this.#host, place, session, message: this.message, adapter: this.#adapter },
-      ...{ texts: this.#texts, log: this.#log, stop: this.#stop, watch },
+      host: this.#host,
+      place,
+      session,
+      message: this.message,
+      adapter: this.#adapter,
+      texts: this.#texts,
+      log: this.#log,
+      stop: this.#stop,
+      watch,
     });
     await this.#answering.run();
   }
