@@ -33,6 +33,15 @@ describe("A set of digests", () => {
     expect(all.map((digest) => set.has(digest))).toEqual([true, true, true, true]);
   });
 
+  it("has none of which a word differs", () => {
+    const set = new DigestSet();
+    const digest: Digest = [1, 2, 3, 4];
+    set.add(digest);
+    const others = digest.map((word, at) => digest.with(at, word + 64) as unknown as Digest);
+    expect(others.map((other) => set.has(other))).toEqual([false, false, false, false]);
+    expect(set.has(digest)).toBe(true);
+  });
+
   it("deletes nothing where it has nothing", () => {
     const set = new DigestSet();
     set.add(before as Digest);

@@ -126,6 +126,8 @@ describe("A sealed store", () => {
     const { version } = await store.read("a");
     await store.commit({ lane: "a", version, document: changed, until });
     expect((await sealed.read("a")).document).toBe(changed);
+    await store.commit({ lane: "b", version: 0, document, until });
+    expect((await sealed.read("b")).document).toBe(document);
   });
 });
 

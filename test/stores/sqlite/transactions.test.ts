@@ -199,7 +199,12 @@ describe("Transactions of SQLite", () => {
     onTransactions(async ({ transactions, other }) => {
       const time = stopTime();
       other.exec("BEGIN IMMEDIATE");
-      const first = watched(transactions.run(() => 1));
+      let isRun = false;
+      const first = watched(
+        transactions.run(() => {
+          isRun = true;
+        }),
+      );
       await tried(time);
       time.now += 600;
       const second = watched(transactions.run(() => 2));
@@ -212,6 +217,7 @@ describe("Transactions of SQLite", () => {
       expect(second.is).toBe("waits");
       other.exec("COMMIT");
       await expect.poll(() => second.is).toBe("done");
+      expect(isRun).toBe(false);
       // All of them are late.
       other.exec("BEGIN IMMEDIATE");
       const third = watched(transactions.run(() => 3));
