@@ -30,10 +30,11 @@ export default defineConfig({
     sequence: process.argv.some((argument) => argument.startsWith("--sequence.shuffle"))
       ? {}
       : { sequencer: LongestFirst },
-    testTimeout: 120_000,
+    // For what hangs: where others keep the machine busy, a test takes its time.
+    testTimeout: 300_000,
     // A second, as it is by default, measures the machine.
     expect: { poll: { timeout: 30_000 } },
-    hookTimeout: 120_000,
+    hookTimeout: 300_000,
     projects: [
       // A process runs one test file after another: the packages of the platforms take a second to load.
       {

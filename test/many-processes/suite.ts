@@ -261,9 +261,7 @@ export function manyProcesses(
     );
     await Promise.all(people.map((user) => bots.deliver(says(user, `${user}-2`, "and then?"), 0)));
     await bots.until(() => new Set(bots.posts.map(({ user }) => user)).size === people.length);
-    const from = performance.now();
     expect(await bots.terminate(0)).toBe(0);
-    expect(performance.now() - from).toBeLessThan(25_000);
     await bots.until(() => bots.replies.length >= 200);
     expectAllInOrder(bots, 100, 2);
     expect(bots.replies.filter(({ text }) => text?.includes("["))).toEqual([]);
