@@ -43,6 +43,7 @@ export class DigestSet {
   /** Where it stands, or where there is room for it. */
   #find([first, second, third, fourth]: Digest): number {
     const words = this.#words;
+    // Where the last entry stands; and, since lengths are powers of two, the bits that a place may have.
     const last = words.length - 4;
     for (let at = (second << 2) & last; ; at = (at + 4) & last) {
       if (words[at] === 0) return at;

@@ -4,7 +4,7 @@ export interface RedisKeys {
   readonly owners: string;
   document(lane: string): string;
   record(lane: string): string;
-  /** There is one for each event, of at most 30 characters: Redis takes 17 bytes more for one of 31. */
+  /** One for each event. In the default namespace it has 30 characters: Redis takes 17 bytes more for 31. */
   mark(lane: string, mark: string): string;
   /** The lanes of an owner. */
   list(owner: string): string;
