@@ -405,7 +405,7 @@ export class Lane {
       else if (found === undefined || isOlder) this.#restore(place);
       else if (!isOwn) place.lose();
       else if (found.is === "runs") {
-        if (!this.#isHeldBack(found.turn)) place.run(found.turn, this.#seen.record, document?.parked);
+        if (!this.#isHeldBack(found.turn)) place.run(found.turn, this.#seen.record, document);
       } else if (place.isRunning) place.lose();
       else place.wait(found.turn);
     }
@@ -414,7 +414,7 @@ export class Lane {
     if (this.#isHeldBack(running)) return;
     const place = new Place(running.key, this, this.#owner);
     this.#places.set(running.key, place);
-    place.run(running, this.#seen.record, document?.parked);
+    place.run(running, this.#seen.record, document);
     this.#owner.adopt(place);
   }
 

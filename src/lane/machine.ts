@@ -334,8 +334,8 @@ function withdraw(
   return isStopped ? after : { ...after, freed: [key] };
 }
 
-/** Whether it went on with what a process that died had begun: the agent may have its words. */
-function wasParked({ place, isOperation, attempt }: LaneTurn, state: "runs" | "waits"): boolean {
+/** Whether it goes on with what a process that died had begun: the agent may have its words. */
+export function wasParked({ place, isOperation, attempt }: LaneTurn, state: "runs" | "waits"): boolean {
   return place === undefined && !isOperation && attempt > (state === "runs" ? 1 : 0);
 }
 

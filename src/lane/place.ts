@@ -2,7 +2,14 @@ import { hash } from "node:crypto";
 import { AparteError } from "../errors.ts";
 import type { JsonValue } from "../json.ts";
 import type { Lane } from "./lane.ts";
-import { type Command, type LaneTurn, type ParkedTurn, type Progress, parkedMs } from "./machine.ts";
+import {
+  type Command,
+  type LaneDocument,
+  type LaneTurn,
+  type Progress,
+  parkedMs,
+  wasParked,
+} from "./machine.ts";
 import type { Owner } from "./owner.ts";
 
 /** How a turn's waiting ended. */
@@ -33,7 +40,8 @@ export class Place {
   #turn: LaneTurn | undefined;
   #mark: string | undefined;
   #record: JsonValue | null | undefined;
-  #parked: readonly ParkedTurn[] = [];
+  /** As it was when the turn began to run. */
+  #document: LaneDocument | undefined;
   #state: "waits" | "runs" | "lost" = "waits";
   #permission: AbortController | undefined;
 
@@ -96,10 +104,15 @@ export class Place {
     return this.#record;
   }
 
-  /** Turns of callers that died, which the agent may still be at work on: those left at most so many milliseconds ago. */
+  /**
+   * Turns of callers that died, which the agent may still be at work on: those left at most so many milliseconds ago, and
+   * those that came again and wait.
+   */
   parkedWithin(ms: number): readonly LaneTurn[] {
+    const { parked = [], waiting = [] } = this.#document ?? {};
     const since = this.storeNow() - ms;
-    return this.#parked.filter(({ until }) => until - parkedMs >= since).map(({ turn }) => turn);
+    const left = parked.filter(({ until }) => until - parkedMs >= since).map(({ turn }) => turn);
+    return [...left, ...waiting.filter((turn) => wasParked(turn, "waits"))];
   }
 
   /**
@@ -190,12 +203,12 @@ export class Place {
     if (turn.isStopped) this.#stop("stopped");
   }
 
-  run(turn: LaneTurn, record: JsonValue | null | undefined, parked: readonly ParkedTurn[] = []): void {
+  run(turn: LaneTurn, record: JsonValue | null | undefined, document?: LaneDocument): void {
     if (this.#state === "waits") {
       this.#state = "runs";
       this.#turn = turn;
       this.#record = record;
-      this.#parked = parked;
+      this.#document = document;
       this.#begin("runs");
     }
     const { isInterrupted, isStopped } = turn;

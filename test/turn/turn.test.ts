@@ -1454,6 +1454,26 @@ describe("A successor", () => {
       expect(looked).toHaveLength(1);
     });
 
+    it("is waited for also where it came again meanwhile, and waits itself", async () => {
+      const cleared: string[] = [];
+      b.agent.clear = async (call) => void cleared.push(call.conversationId);
+      const ann = { platform: "chat", tenant: "acme", user: "ann" };
+      let free = () => {};
+      const busy = b.mapper.inLane(ann, () => new Promise<void>((resolve) => (free = resolve)));
+      await settled();
+      const reset = b.mapper.reset(ann);
+      const again = b.mapper.handle(messageOf("m1", "first", { platform: "chat" }));
+      await settled();
+      free();
+      await busy;
+      await settled();
+      expect([cleared, looked]).toMatchObject([[], [{ text: "first", facts: { chat: 7 } }]]);
+      end();
+      await reset;
+      expect(cleared).toHaveLength(1);
+      expect(await again.text()).toBe("one");
+    });
+
     it("is not asked once more where its conversation was left meanwhile", async () => {
       await b.mapper.reset({ platform: "chat", tenant: "acme", user: "ann" }, undefined, { keep: true });
       const again = b.mapper.handle(messageOf("m1", "first", { platform: "chat" }));
