@@ -1474,6 +1474,23 @@ describe("A successor", () => {
       expect(await again.text()).toBe("one");
     });
 
+    it("is asked for with what the agent waits for, before that is cleared", async () => {
+      b.agent.clear = async () => {};
+      const ann = { platform: "chat", tenant: "acme", user: "ann" };
+      b.agent.recover = async () => "unknown";
+      await b.receive("m2", "next");
+      await settled();
+      b.agent.last.call.keep?.("a question");
+      b.agent.last.answer("two");
+      await settled();
+      b.agent.recover = async (call) => {
+        looked.push(call);
+        return "unknown";
+      };
+      await b.mapper.reset(ann);
+      expect(looked).toMatchObject([{ state: "a question" }]);
+    });
+
     it("is not asked once more where its conversation was left meanwhile", async () => {
       await b.mapper.reset({ platform: "chat", tenant: "acme", user: "ann" }, undefined, { keep: true });
       const again = b.mapper.handle(messageOf("m1", "first", { platform: "chat" }));
