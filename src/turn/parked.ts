@@ -20,14 +20,17 @@ export async function untilAnswered(
   for (const { key, body, known } of parked) {
     const { text, context = {} } = (body as unknown as StoredTurn).message;
     const facts = known === undefined ? {} : { facts: known };
+    await session.permit();
     try {
-      await session.permit();
       const turnId = markOf(session.name, key);
       const recovered = await backend.recover?.({ ...call, turnId, text, context, files: [], ...facts });
       if (typeof recovered === "object") for await (const _ of recovered) call.signal.throwIfAborted();
     } catch (error) {
-      call.signal.throwIfAborted();
-      logger.warn("an earlier turn's end could not be waited for", describeError(error));
+      if (!call.signal.aborted) {
+        logger.warn("an earlier turn's end could not be waited for", describeError(error));
+      }
     }
+    // Nobody waits any more: whoever called does nothing after it either.
+    call.signal.throwIfAborted();
   }
 }

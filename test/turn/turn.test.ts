@@ -1491,6 +1491,18 @@ describe("A successor", () => {
       expect(looked).toMatchObject([{ state: "a question" }]);
     });
 
+    it("holds nothing that is cleared past its time", async () => {
+      const cleared: string[] = [];
+      b.agent.clear = async (call) => void cleared.push(call.conversationId);
+      b.agent.recover = ({ signal }) =>
+        new Promise((resolve) => signal.addEventListener("abort", () => resolve("unknown")));
+      const reset = b.mapper.reset({ platform: "chat", tenant: "acme", user: "ann" });
+      const told = reset.catch((error: unknown) => error);
+      await clock.pass(turnTimeout);
+      expect(await told).toMatchObject({ code: "turn-timeout" });
+      expect(cleared).toEqual([]);
+    });
+
     it("is not asked once more where its conversation was left meanwhile", async () => {
       await b.mapper.reset({ platform: "chat", tenant: "acme", user: "ann" }, undefined, { keep: true });
       const again = b.mapper.handle(messageOf("m1", "first", { platform: "chat" }));
