@@ -265,12 +265,12 @@ function end(lane: LaneDocument, command: Command & { readonly do: "end" }, now:
   if (running === undefined || running.key !== key || running.owner !== owner) return unchanged(lane, "lost");
   if (forgets && lane.parked !== undefined) {
     const { parked, ...others } = lane;
-    const ended = end(others, { ...command, forgets: false }, now);
+    const ended = end(others, command, now);
     const gone = parked.flatMap(({ turn }) => carriedOf(turn)).map((turn) => turn.key);
     return { ...ended, freed: [...ended.freed, ...gone] };
   }
   if (mayComeAgain !== undefined) {
-    if (wasParked(running, "runs")) return parkedAgain(lane, running, now);
+    if (!forgets && wasParked(running, "runs")) return parkedAgain(lane, running, now);
     const freed = mayComeAgain === "own" ? [key] : carriedOf(running).map((turn) => turn.key);
     return { ...next(rest), freed };
   }

@@ -77,7 +77,7 @@ const withdrawals: Record<string, object> = {
   untaken: { isUntaken: true },
 };
 
-/** `take q1@A` (also `… a day later`), `advance q1@A asked`, `end q1@A` (also `… unsent`, `… refused`, `… failed`, `… forgets`), … */
+/** `take q1@A` (also `… a day later`), `advance q1@A asked`, `end q1@A` (also `… unsent`, `… refused`, `… failed`, `… forgets`, several of them), … */
 export function commandOf(written: string): { command: Command; now: number } {
   const isLater = written.endsWith(" a day later");
   const [verb, turn = "", ...rest] = written.replace(/ a day later$/, "").split(" ");
@@ -98,7 +98,7 @@ function commandFor(verb: string | undefined, written: string, rest: string): Co
   if (verb === "take") return { do: "take", turn: turnOf(written), limit };
   if (verb === "advance") return { do: "advance", key, owner, progress: { phase: rest as Phase } };
   if (verb === "end") {
-    return { do: "end", key, owner, ...endings[rest] };
+    return Object.assign({ do: "end", key, owner } as const, ...rest.split(" ").map((how) => endings[how]));
   }
   if (verb === "withdraw") return { do: "withdraw", key, owner, ...withdrawals[rest] };
   if (verb === "release") return { do: "release", key, owner, to: rest.replace("to ", "") };

@@ -1532,6 +1532,19 @@ describe("A successor", () => {
       expect((await b.mapper.export(ann))?.conversations).toEqual({ helper: "c1" });
     });
 
+    it("is not kept once more where it came again, its person was forgotten in it, and it failed", async () => {
+      b.mapper.use(async (_, next) => {
+        await b.mapper.forget({ platform: "chat", tenant: "acme", user: "ann" });
+        await next();
+        throw new AparteError("backend-unavailable", "The service is away.");
+      });
+      b.agent.reply = (text) => text;
+      const again = b.mapper.handle(messageOf("m1", "first", { platform: "chat" }));
+      await expect(again.text()).rejects.toMatchObject({ retryable: true });
+      await settled();
+      expect(await lane(a)).toBeUndefined();
+    });
+
     it("holds nobody who stops the turn that waits for it", async () => {
       await b.receive("m2", "next");
       await settled();
