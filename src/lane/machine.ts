@@ -244,13 +244,16 @@ function take(lane: LaneDocument, taken: LaneTurn, limit: number, now: number): 
   if (taken.overlap === "reject") return unchanged(lane, "busy");
   if (waiting.length >= limit) return unchanged(lane, "full");
   const next = { ...rest, waiting: [...waiting, turn] };
-  if (running === undefined || !interrupts(taken, running)) return changed(next, "waits");
+  if (running === undefined || running.phase === "answered" || running.isInterrupted) {
+    return changed(next, "waits");
+  }
+  if (!interrupts(turn, running)) return changed(next, "waits");
   return changed({ ...next, running: { ...running, isInterrupted: true } }, "waits", [running.owner]);
 }
 
-function interrupts(turn: LaneTurn, running: LaneTurn): boolean {
-  if (turn.overlap !== "interrupt" || turn.mergeKey !== running.mergeKey) return false;
-  return running.phase !== "answered" && !running.isInterrupted;
+/** What was begun before came before the running turn, and takes none of its words along: the agent may have its own. */
+function interrupts({ overlap, mergeKey, attempt }: LaneTurn, running: LaneTurn): boolean {
+  return overlap === "interrupt" && mergeKey === running.mergeKey && attempt === 0;
 }
 
 function advance(lane: LaneDocument, key: string, owner: string, progress: Progress): Transition {
@@ -285,7 +288,7 @@ function end(lane: LaneDocument, command: Command & { readonly do: "end" }, now:
 /** The words of a turn that was interrupted before it was sent go with the next one to the same place, if there is one. */
 function carriedOn(rest: LaneDocument, interrupted: LaneTurn): LaneDocument | undefined {
   const at = rest.waiting.findIndex(
-    ({ mergeKey, isStopped }) => mergeKey === interrupted.mergeKey && !isStopped,
+    ({ mergeKey, isStopped, attempt }) => mergeKey === interrupted.mergeKey && !isStopped && attempt === 0,
   );
   if (at < 0) return undefined;
   const waiting = rest.waiting.map((turn, index) =>
@@ -354,9 +357,7 @@ function parkedAgain({ parked = [], ...lane }: LaneDocument, turn: LaneTurn, now
 function stillInterrupted(lane: LaneDocument): LaneDocument {
   const { running, waiting } = lane;
   if (!running?.isInterrupted) return lane;
-  const interrupts = ({ overlap, mergeKey }: LaneTurn) =>
-    overlap === "interrupt" && mergeKey === running.mergeKey;
-  if (waiting.some(interrupts)) return lane;
+  if (waiting.some((turn) => interrupts(turn, running))) return lane;
   const { isInterrupted: _, ...left } = running;
   return { ...lane, running: left };
 }

@@ -1474,6 +1474,37 @@ describe("A successor", () => {
       expect(await again.text()).toBe("one");
     });
 
+    it("interrupts nothing when it comes again, and takes no words along that the agent has not got", async () => {
+      const c = bot({ overlap: "interrupt" });
+      c.agent.recover = b.agent.recover as NonNullable<TestAgent["recover"]>;
+      c.agent.reply = (text) => `re ${text}`;
+      await c.receive("m2", "next");
+      await settled();
+      const again = c.mapper.handle(messageOf("m1", "first", { platform: "chat" }));
+      await settled();
+      end();
+      expect(await again.text()).toBe("one");
+      await settled();
+      expect(c.agent.texts).toEqual(["next"]);
+      expect(c.platform.shown).toEqual(["re next"]);
+    });
+
+    it("carries no words of one that another one interrupted meanwhile", async () => {
+      const c = bot({ overlap: "interrupt" });
+      c.agent.recover = b.agent.recover as NonNullable<TestAgent["recover"]>;
+      c.agent.reply = (text) => `re ${text}`;
+      await c.receive("m2", "next");
+      await settled();
+      const again = c.mapper.handle(messageOf("m1", "first", { platform: "chat" }));
+      await settled();
+      await c.receive("m3", "last");
+      await settled();
+      end();
+      expect(await again.text()).toBe("one");
+      await settled();
+      expect(c.agent.texts).toEqual(["next\nlast"]);
+    });
+
     it("is asked for with what the agent waits for, before that is cleared", async () => {
       b.agent.clear = async () => {};
       const ann = { platform: "chat", tenant: "acme", user: "ann" };
