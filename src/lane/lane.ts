@@ -282,7 +282,11 @@ export class Lane {
           this.#mustLook = false;
           answer = await store.read(this.name);
         } else {
-          for (const pending of batch) pending.sentUntil = plan.commit.until;
+          for (const [index, pending] of batch.entries()) {
+            // What is not taken by it, since it is here already or refused, need not be taken back either.
+            const isInIt = pending.command?.do !== "take" || isHeld(plan.outcomes[index] ?? "lost");
+            if (isInIt) pending.sentUntil = plan.commit.until;
+          }
           answer = await store.commit(plan.commit);
         }
       } catch (error) {

@@ -594,6 +594,26 @@ describe("A store that is away", () => {
     expect((await documentOf("lane"))?.running?.carries).toMatchObject([{ key: "m2" }]);
   });
 
+  it("takes nothing back that it had before, where the same came again in vain beside something else", async () => {
+    const first = await take(a, "m0");
+    const one = await take(a, "m1");
+    const two = await take(a, "m2");
+    await first.end();
+    expect([await one.begun, await two.begun]).toEqual(["merged", "runs"]);
+    a.view.intercept = cut;
+    const lane = a.owner.lane("lane");
+    const again = lane.take(newTurn("m1"), 100, storeTimeout).catch((error) => error);
+    const other = lane.take(newTurn("m3"), 100, storeTimeout).catch((error) => error);
+    await clock.pass(storeTimeout);
+    expect([await again, await other]).toMatchObject([{ retryable: true }, { retryable: true }]);
+    a.view.intercept = (_, run) => run();
+    await clock.pass(storeTimeout);
+    expect(await documentOf("lane")).toMatchObject({ running: { key: "m2", carries: [{ key: "m1" }] } });
+    expect((await a.owner.lane("lane").take(newTurn("m1"), 100, storeTimeout)).is).toBe("duplicate");
+    await two.end();
+    expect((await a.owner.lane("lane").take(newTurn("m1"), 100, storeTimeout)).is).toBe("duplicate");
+  });
+
   it("says that it was away where no sign of life got through in time", async () => {
     a.view.intercept = cut;
     await clock.pass(leaseTime);
