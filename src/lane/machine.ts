@@ -85,12 +85,19 @@ export interface Progress {
 export type Command =
   /** @param limit how many turns may wait */
   | { readonly do: "take"; readonly turn: LaneTurn; readonly limit: number }
-  | { readonly do: "advance"; readonly key: string; readonly owner: string; readonly progress: Progress }
+  /** @param forgets nothing is kept of the person any more, and so of no turn that is parked */
+  | {
+      readonly do: "advance";
+      readonly key: string;
+      readonly owner: string;
+      readonly progress: Progress;
+      readonly forgets?: boolean | undefined;
+    }
   /**
    * @param isUnsent it was interrupted before the agent was asked: the words go to the turn that interrupted it. Where
    * that one was taken back, this one runs again.
    * @param mayComeAgain its caller may send it again; where no agent was asked, also those whose words it carries
-   * @param forgets nothing is kept of the person any more, and so of no turn that is parked
+   * @param forgets as where it advances; nor is it parked itself
    */
   | {
       readonly do: "end";
@@ -172,7 +179,7 @@ function applied(lane: LaneDocument, command: Command, now: number): Transition 
     case "take":
       return take(lane, command.turn, command.limit, now);
     case "advance":
-      return advance(lane, command.key, command.owner, command.progress);
+      return advance(lane, command);
     case "end":
       return end(lane, command, now);
     case "withdraw":
@@ -256,10 +263,14 @@ function interrupts({ overlap, mergeKey, attempt }: LaneTurn, running: LaneTurn)
   return overlap === "interrupt" && mergeKey === running.mergeKey && attempt === 0;
 }
 
-function advance(lane: LaneDocument, key: string, owner: string, progress: Progress): Transition {
+function advance(lane: LaneDocument, command: Command & { readonly do: "advance" }): Transition {
+  const { key, owner, progress, forgets } = command;
   const { running } = lane;
   if (running === undefined || running.key !== key || running.owner !== owner) return unchanged(lane, "lost");
-  return changed({ ...lane, running: { ...running, ...progress } }, "done");
+  const after = { ...lane, running: { ...running, ...progress } };
+  if (!forgets) return changed(after, "done");
+  const { parked, ...others } = after;
+  return { ...changed(others, "done"), freed: keysOf(parked) };
 }
 
 function end(lane: LaneDocument, command: Command & { readonly do: "end" }, now: number): Transition {
@@ -269,8 +280,7 @@ function end(lane: LaneDocument, command: Command & { readonly do: "end" }, now:
   if (forgets && lane.parked !== undefined) {
     const { parked, ...others } = lane;
     const ended = end(others, command, now);
-    const gone = parked.flatMap(({ turn }) => carriedOf(turn)).map((turn) => turn.key);
-    return { ...ended, freed: [...ended.freed, ...gone] };
+    return { ...ended, freed: [...ended.freed, ...keysOf(parked)] };
   }
   if (mayComeAgain !== undefined) {
     if (!forgets && wasParked(running, "runs")) return parkedAgain(lane, running, now);
@@ -472,6 +482,10 @@ function adopted(turn: LaneTurn, owner: string): LaneTurn {
 
 function carriedOf({ key, body, isAdopted, carries = [] }: LaneTurn): CarriedTurn[] {
   return [...carries, { key, body, ...(isAdopted && { isAdopted }) }];
+}
+
+function keysOf(parked: readonly ParkedTurn[] = []): readonly string[] {
+  return parked.flatMap(({ turn }) => carriedOf(turn)).map(({ key }) => key);
 }
 
 /** What a turn carries of one before it. */

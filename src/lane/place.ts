@@ -142,13 +142,19 @@ export class Place {
   /**
    * Writes how far the turn is, and the session's record if it is given.
    * @param patienceMs how long a store that fails is waited for; otherwise as long as it must
+   * @param forgets whether the person was forgotten
    */
-  async advance(progress: Progress, record?: JsonValue, patienceMs?: number): Promise<void> {
+  async advance(
+    progress: Progress,
+    record?: JsonValue | null,
+    patienceMs?: number,
+    forgets?: boolean,
+  ): Promise<void> {
     // Its lane may have been let go of: asked once more, it would take a turn that came since for one that nobody runs.
     if (this.isEnding) return;
     if (this.#turn !== undefined) this.#turn = { ...this.#turn, ...progress };
     await this.#lane.change(
-      { do: "advance", key: this.key, owner: this.#owner.id, progress },
+      { do: "advance", key: this.key, owner: this.#owner.id, progress, ...(forgets ? { forgets } : {}) },
       record,
       patienceMs,
     );

@@ -138,8 +138,8 @@ export class Session {
 
   /** Writes the record now. */
   async save(): Promise<void> {
-    const record = this.#record as unknown as JsonValue;
-    await this.#place.advance({}, record, this.#place.patienceMs);
+    const record = this.#isErased ? null : (this.#record as unknown as JsonValue);
+    await this.#place.advance({}, record, this.#place.patienceMs, this.#forgets);
     this.#isChanged = false;
   }
 }

@@ -53,7 +53,12 @@ export class Operations {
     const found = this.find(who);
     const identity = found instanceof Promise ? await found : found;
     const session = current.getStore()?.session;
-    if (session?.name === identity.name) return run(session);
+    if (session?.name === identity.name) {
+      const result = await run(session);
+      // Whoever is told so must not be remembered for the turn's process dying.
+      if (operation === "forget") await session.save();
+      return result;
+    }
     const isByName = typeof who === "string" && operation !== "forget";
     return this.runIn(identity, operation, (its) => {
       if (!isByName || !its.isNew) return run(its);

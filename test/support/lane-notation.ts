@@ -77,7 +77,7 @@ const withdrawals: Record<string, object> = {
   untaken: { isUntaken: true },
 };
 
-/** `take q1@A` (also `… a day later`), `advance q1@A asked`, `end q1@A` (also `… unsent`, `… refused`, `… failed`, `… forgets`, several of them), … */
+/** `take q1@A` (also `… a day later`), `advance q1@A asked` (also `… forgets`), `end q1@A` (also `… unsent`, `… refused`, `… failed`, `… forgets`, several of them), … */
 export function commandOf(written: string): { command: Command; now: number } {
   const isLater = written.endsWith(" a day later");
   const [verb, turn = "", ...rest] = written.replace(/ a day later$/, "").split(" ");
@@ -96,7 +96,10 @@ function commandFor(verb: string | undefined, written: string, rest: string): Co
   }
   const { key, owner } = turnOf(written);
   if (verb === "take") return { do: "take", turn: turnOf(written), limit };
-  if (verb === "advance") return { do: "advance", key, owner, progress: { phase: rest as Phase } };
+  if (verb === "advance") {
+    if (rest === "forgets") return { do: "advance", key, owner, progress: {}, forgets: true };
+    return { do: "advance", key, owner, progress: { phase: rest as Phase } };
+  }
   if (verb === "end") {
     return Object.assign({ do: "end", key, owner } as const, ...rest.split(" ").map((how) => endings[how]));
   }

@@ -1563,6 +1563,24 @@ describe("A successor", () => {
       expect((await b.mapper.export(ann))?.conversations).toEqual({ helper: "c1" });
     });
 
+    it("is no longer kept once forget has told so in a turn, also where the turn's process dies then", async () => {
+      const ann = { platform: "chat", tenant: "acme", user: "ann" };
+      const c = bot();
+      b.mapper.use(async () => {
+        await b.mapper.forget(ann);
+        b.view.intercept = cut;
+        await never();
+      });
+      b.mapper
+        .handle(messageOf("m2", "next", { platform: "chat" }))
+        .text()
+        .catch(() => {});
+      await settled();
+      await clock.pass(leaseTime * 2);
+      expect(JSON.stringify(await lane(a))).not.toContain("first");
+      expect(await c.mapper.export(ann)).toBeUndefined();
+    });
+
     it("is not kept once more where it came again, its person was forgotten in it, and it failed", async () => {
       b.mapper.use(async (_, next) => {
         await b.mapper.forget({ platform: "chat", tenant: "acme", user: "ann" });
