@@ -69,7 +69,7 @@ export class Session {
     return this.#isChanged ? (this.#record as unknown as JsonValue) : undefined;
   }
 
-  /** Whether its person was forgotten meanwhile, also where something is kept of them again since. */
+  /** Whether its person was forgotten meanwhile, by all agents, also where something is kept of them again since. */
   get forgets(): boolean {
     return this.#forgets;
   }
@@ -97,6 +97,12 @@ export class Session {
     const { [agent]: _, ...others } = this.#record.conversations;
     const conversations = conversation === undefined ? others : { ...others, [agent]: conversation };
     this.#change({ ...this.#record, conversations });
+  }
+
+  /** The agent has forgotten its conversations. Where there is no other one, nobody has the words of parked turns any more. */
+  forgetConversation(agent: string): void {
+    this.changeConversation(agent, undefined);
+    if (Object.keys(this.#record.conversations).length === 0) this.#forgets = true;
   }
 
   /** The person's own choice of agent. */

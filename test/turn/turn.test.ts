@@ -1563,6 +1563,16 @@ describe("A successor", () => {
       expect((await b.mapper.export(ann))?.conversations).toEqual({ helper: "c1" });
     });
 
+    it("is no longer kept either once the only agent that can have it has forgotten its person", async () => {
+      const ann = { platform: "chat", tenant: "acme", user: "ann" };
+      const c = bot({ agents: { helper: b.agent, another: new TestAgent() } });
+      await c.mapper.forget(ann, "another");
+      expect((await lane(a))?.parked).toHaveLength(1);
+      await c.mapper.forget(ann, "helper");
+      expect(await lane(a)).toBeUndefined();
+      expect((await c.mapper.export(ann))?.conversations).toEqual({});
+    });
+
     it("is no longer kept once forget has told so in a turn, also where the turn's process dies then", async () => {
       const ann = { platform: "chat", tenant: "acme", user: "ann" };
       const c = bot();
