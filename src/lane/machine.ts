@@ -363,7 +363,7 @@ function parkedAgain({ parked = [], ...lane }: LaneDocument, turn: LaneTurn, now
   return changed(stillInterrupted({ ...rest, ...(running && { running }), waiting }), "done");
 }
 
-/** Where whoever interrupted the running turn was taken back, it is not interrupted any more. */
+/** Where whoever interrupted the running turn was taken back, or died, it is not interrupted any more. */
 function stillInterrupted(lane: LaneDocument): LaneDocument {
   const { running, waiting } = lane;
   if (!running?.isInterrupted) return lane;
@@ -411,8 +411,9 @@ function takeOver(
   };
   let taken: Transition;
   if (running === undefined || isLeft(running)) taken = next(after);
-  else if (isRunningTaken) taken = changed({ ...after, running: begun(adopted(running, owner)) }, "runs");
-  else taken = changed({ ...after, running }, "done");
+  else if (isRunningTaken) {
+    taken = changed(stillInterrupted({ ...after, running: begun(adopted(running, owner)) }), "runs");
+  } else taken = changed(stillInterrupted({ ...after, running }), "done");
   return { ...taken, freed: freed.flatMap(carriedOf).map(({ key }) => key) };
 }
 

@@ -138,7 +138,8 @@ const rows: Readonly<Record<string, readonly Row[]>> = {
   "turns of a dead owner that can be delivered": [
     ["takeOver A to B", "q1@A", "runs", "q1@B^#2"],
     ["takeOver A to B", "q1@A:asked#2, q2@A, q3@D", "runs", "q1@B^:asked#3, q2@B^, q3@D"],
-    ["takeOver A to B", "q1@A:answered!, m2@D+m1", "runs", "q1@B^:answered!#2, m2@D+m1"],
+    ["takeOver A to B", "q1@A:answered!, i2@D+i1", "runs", "q1@B^:answered!#2, i2@D+i1"],
+    ["takeOver A to B", "i1@A!, q2@D", "runs", "i1@B^#2, q2@D"],
     ["takeOver A to B", "q1@D, q2@A, q3@A", "done", "q1@D, q2@B^, q3@B^"],
     ["takeOver A to B", "q1@D, q2@E", "lost", "same"],
     ["takeOver A to B", "idle", "lost", "same"],

@@ -1360,6 +1360,30 @@ describe("A successor", () => {
     expect(b.agent.asked).toEqual([]);
   });
 
+  it("goes on with a turn that was interrupted by one that died with it", async () => {
+    const [a, b] = [bot({ overlap: "interrupt" }), bot({ overlap: "interrupt" })];
+    a.agent.recover = async () => "unknown";
+    b.agent.recover = async () =>
+      (async function* () {
+        yield { type: "message", text: "one" } as const;
+      })();
+    await a.receive("m1");
+    await settled();
+    a.view.intercept = async ({ name }, run) => {
+      if (name === "commit") a.view.intercept = cut;
+      await run();
+      throw storeAway();
+    };
+    a.mapper
+      .handle(messageOf("m2", "m2", { platform: "chat" }))
+      .text()
+      .catch(() => {});
+    await settled();
+    expect((await lane(a))?.running).toMatchObject({ isInterrupted: true });
+    await die(a);
+    expect(b.platform.shown).toEqual(["one"]);
+  });
+
   describe("whose caller died while the agent may be at work on it", () => {
     let a: BotInTest;
     let b: BotInTest;
