@@ -35,6 +35,8 @@ export interface LaneTurn {
   readonly phase: Phase;
   /** What was said, by whom, and where the answer goes. */
   readonly body: JsonValue;
+  /** The agent that has the turn, once that is written. */
+  readonly agent?: string;
   /** What the service said of the turn, by which it can be asked for it. */
   readonly known?: JsonValue;
   /** The whole answer, from the phase `answered` on. */
@@ -77,6 +79,7 @@ export interface LaneDocument {
 /** How far the running turn is, and what a successor needs. What is missing stays as it is. */
 export interface Progress {
   readonly phase?: Phase;
+  readonly agent?: string;
   readonly known?: JsonValue;
   readonly answer?: JsonValue;
   readonly posts?: JsonValue;

@@ -50,7 +50,10 @@ export class Answering implements CurrentLane {
       this.isLimited = true;
       return;
     }
-    const found = host.agents.reachedBy(message, session.record.agent);
+    // What became of a turn is known to the agent that has it, whichever is chosen by now.
+    const { agent: before } = place.turn ?? {};
+    const isKept = before !== undefined && host.settings.agents.has(before);
+    const found = isKept ? before : host.agents.reachedBy(message, session.record.agent);
     const agent = typeof found === "string" ? found : await found;
     watch.agent = agent;
     const asked: Asked = {

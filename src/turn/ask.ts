@@ -128,8 +128,9 @@ export class Question {
   /** Where the service cannot be asked for the turn afterwards, it is written down that it got it. */
   #beforeAsk(): Promise<void> | undefined {
     const { host, place } = this.#turn;
+    const { agent } = this.#asked;
     const isUnwritten = this.#backend.recover === undefined && place.turn?.phase === "taken";
-    if (isUnwritten) return place.advance({ phase: "asked" }, undefined, place.patienceMs);
+    if (isUnwritten) return place.advance({ phase: "asked", agent }, undefined, place.patienceMs);
     return host.owner.isAlive ? undefined : place.permit();
   }
 
@@ -185,7 +186,7 @@ export class Question {
     const { clock, logger } = host.settings;
     this.#cancelNote?.();
     this.#cancelNote = clock.after(gatherMs, () => {
-      place.advance({ phase: "asked", known }).catch((error) => {
+      place.advance({ phase: "asked", agent: this.#asked.agent, known }).catch((error) => {
         if (!place.isLost) logger.warn("a turn could not be noted", describeError(error));
       });
     });

@@ -17,7 +17,8 @@ export async function untilAnswered(
   call: ConversationCall,
   logger: Logger,
 ): Promise<void> {
-  for (const { key, body, known } of parked) {
+  for (const { key, agent, body, known } of parked) {
+    if (agent !== undefined && agent !== call.agent) continue;
     const { text, context = {} } = (body as unknown as StoredTurn).message;
     const facts = known === undefined ? {} : { facts: known };
     await session.permit();

@@ -1558,6 +1558,24 @@ describe("A successor", () => {
       expect(cleared).toEqual([]);
     });
 
+    it("is asked for at its own agent alone, also where its person has chosen another one since", async () => {
+      const other = new TestAgent();
+      const c = bot({ agents: { helper: b.agent, other } });
+      const foreign: RecoverCall[] = [];
+      other.recover = async (call) => {
+        foreign.push(call);
+        return "unknown";
+      };
+      other.reply = (text) => `re ${text}`;
+      await c.mapper.select({ platform: "chat", tenant: "acme", user: "ann" }, "other");
+      await c.receive("m2", "next");
+      await settled();
+      expect(c.platform.shown).toEqual(["re next"]);
+      end();
+      expect(await c.mapper.handle(messageOf("m1", "first", { platform: "chat" })).text()).toBe("one");
+      expect([other.texts, foreign, looked.length]).toEqual([["next"], [], 1]);
+    });
+
     it("is not asked once more where its conversation was left meanwhile", async () => {
       await b.mapper.reset({ platform: "chat", tenant: "acme", user: "ann" }, undefined, { keep: true });
       const again = b.mapper.handle(messageOf("m1", "first", { platform: "chat" }));
