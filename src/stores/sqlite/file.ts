@@ -83,9 +83,10 @@ export class SqliteFile {
   /**
    * Whether the file is still where it was opened. One that was deleted or replaced goes on being written by those that
    * have it open, and those that come find another one.
+   * @throws {AparteError} `closed`; `store-failed` where its path cannot be looked at
    */
   isInPlace(): boolean {
-    return this.#placeNow() === this.#place;
+    return this.#checked(() => this.#placeNow() === this.#place);
   }
 
   #placeNow(): string | undefined {

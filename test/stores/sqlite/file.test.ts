@@ -1,4 +1,4 @@
-import { copyFile, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { copyFile, readdir, readFile, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { openStore } from "aparte";
 import { Keyv, type KeyvStoreAdapter } from "keyv";
@@ -178,6 +178,27 @@ describe("A SQLite file", () => {
       await expect(other.read("lane")).rejects.toEqual(failed);
     }),
   );
+
+  it("fails every call as a failure of the store where its path cannot be looked at", () =>
+    onFile(async ({ path, open }) => {
+      const store = await open();
+      await rename(path, `${path}.old`);
+      // A link to itself: stat() throws.
+      await symlink(path, path);
+      const failed = { code: "store-failed", cause: { code: "ELOOP" } };
+      const calls = [store.read("lane"), store.beat("ada", 1_000), store.records.set("key", 1)];
+      for (const call of calls) await expect(call).rejects.toMatchObject(failed);
+      await rm(path);
+    }));
+
+  it("is not missed where it is deleted once the store is closed", () =>
+    onFile(async ({ folder, open, logged }) => {
+      const store = await open();
+      await store.close();
+      for (const name of await readdir(folder)) await rm(join(folder, name));
+      await expect(store.read("lane")).rejects.toMatchObject({ code: "closed" });
+      expect(logged).toEqual([]);
+    }));
 
   it("holds no words of a document or a record that was deleted", () =>
     onFile(async ({ path, open, inFile }) => {
