@@ -8,6 +8,8 @@ export class RedisListener {
   readonly #client: RedisClient;
   readonly #connected: Promise<unknown>;
   readonly #wakes = new Map<string, Wake>();
+  /** By channel, what came to be after it was given up, until it is ended. */
+  readonly #late = new Map<string, Promise<void>>();
 
   /**
    * @param client that listens
@@ -35,7 +37,15 @@ export class RedisListener {
     const hear: Wake = (lane) => {
       if (this.#wakes.get(channel) === hear) wake(lane);
     };
-    await withDeadline("listen", () => this.#client.subscribe(channel, hear));
+    // After one that was given up: what ends that one would end this one as well.
+    const before = this.#late.get(channel) ?? Promise.resolve();
+    const listening = before.then(() => this.#client.subscribe(channel, hear));
+    try {
+      await withDeadline("listen", () => listening);
+    } catch (error) {
+      this.#endLate(channel, hear, listening);
+      throw error;
+    }
     this.#wakes.set(channel, hear);
     return () => {
       if (this.#wakes.get(channel) !== hear) return;
@@ -43,6 +53,17 @@ export class RedisListener {
       // This listener alone: the channel's would take with it one that begins to listen meanwhile.
       this.#client.unsubscribe(channel, hear).catch(() => {}); // A connection that is away listens to nothing either.
     };
+  }
+
+  /** Others would take its owner for one that hears, for as long as the client lives. */
+  #endLate(channel: string, hear: Wake, listening: Promise<unknown>): void {
+    const ended = listening
+      .then(() => this.#client.unsubscribe(channel, hear))
+      .catch(() => {}) // It never came to be.
+      .then(() => {
+        if (this.#late.get(channel) === ended) this.#late.delete(channel);
+      });
+    this.#late.set(channel, ended);
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,7 @@
+import { createClient } from "@keyv/redis";
 import { openStore, type Store } from "aparte";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import type { RedisClient } from "../../../src/stores/redis/client.ts";
 import { LogLines } from "../../support/log-lines.ts";
 import { describeWithRedis, RedisServer } from "../../support/redis.ts";
 
@@ -74,9 +76,10 @@ describeWithRedis("Listening on Redis", () => {
       await store.listen("ada", wake);
       await server.command("CLIENT", "KILL", "TYPE", type, "SKIPME", "yes");
       await next;
-      expect(heard).toEqual([undefined]);
+      // A busy machine may break it once more: a reply that takes a second counts as a broken connection.
+      expect(heard.filter((lane) => lane !== undefined)).toEqual([]);
       await expect.poll(() => tell("ada", "lane")).toBe(1);
-      await expect.poll(() => heard.filter((lane) => lane !== undefined)).toContain("lane");
+      await expect.poll(() => heard).toContain("lane");
     },
   );
 
@@ -86,7 +89,7 @@ describeWithRedis("Listening on Redis", () => {
     end();
     await server.command("CLIENT", "KILL", "TYPE", "pubsub");
     await next;
-    expect(heard).toEqual([undefined]);
+    expect(new Set(heard)).toEqual(new Set([undefined]));
   });
 
   it("cannot begin while the connection is away, says so at once, and can when it is back", async () => {
@@ -104,5 +107,32 @@ describeWithRedis("Listening on Redis", () => {
     await next;
     await expect.poll(listen, { timeout: 20_000 }).toBe("listens");
     await expect.poll(() => tell("ada", "lane")).toBeGreaterThan(0);
+  });
+
+  it("that was given up ends when it comes to be, and goes on for who tried again meanwhile", async () => {
+    const client = createClient({ url: server.url });
+    client.on("error", () => {});
+    const given = await openStore(client as unknown as RedisClient, {
+      namespace: "bot",
+      logger: new LogLines(),
+    });
+    const late = { code: "store-timeout" };
+    try {
+      await vi.waitUntil(() => given.listen("bob", () => {}).then(Boolean, () => false), 30_000);
+      server.freeze();
+      const givenUp = ["ada", "cid"].map((owner) => given.listen(owner, () => heard.push("late")));
+      for (const call of givenUp) await expect(call).rejects.toMatchObject(late);
+      const again = given.listen("ada", wake);
+      server.thaw();
+      await again;
+      await expect.poll(() => tell("cid", "lane")).toBe(0);
+      expect(await tell("ada", "lane")).toBe(1);
+      await next;
+      expect(heard).toEqual(["lane"]);
+    } finally {
+      server.thaw();
+      await given.close();
+      client.destroy();
+    }
   });
 });
