@@ -9,15 +9,20 @@ export const callTimeout = 1_000;
  * Runs one call of a store with a deadline, and every failure as an {@link AparteError}: `store-failed`, or
  * `store-timeout` when no answer came in time. A call that ran out of time may still have been carried out.
  * @param what for people: "read", "write" …
+ * @param ms how long it may take
  */
-export async function withDeadline<T>(what: string, run: () => Promise<T>): Promise<T> {
+export async function withDeadline<T>(
+  what: string,
+  run: () => Promise<T>,
+  ms: number = callTimeout,
+): Promise<T> {
   const late = () =>
     new AparteError(
       "store-timeout",
-      `The store did not answer within ${callTimeout} ms (${what}). Look whether its server is up.`,
+      `The store did not answer within ${ms} ms (${what}). Look whether its server is up.`,
     );
   try {
-    return await within(systemClock, callTimeout, run(), late);
+    return await within(systemClock, ms, run(), late);
   } catch (error) {
     throw asAparteError(error, "store-failed", `The store failed (${what}). The cause is kept in the error.`);
   }
@@ -27,7 +32,10 @@ export async function withDeadline<T>(what: string, run: () => Promise<T>): Prom
 type Run = <T>(what: string, call: () => Promise<T>) => Promise<T>;
 
 /** The same records, with every call run so: by default, with a deadline. */
-export function boundedRecords(records: Records, run: Run = withDeadline): Records {
+export function boundedRecords(
+  records: Records,
+  run: Run = (what, call) => withDeadline(what, call),
+): Records {
   return {
     get: <T>(key: string) => run("read", () => records.get<T>(key)),
     set: (key, value, ttlMs) => run("write", () => records.set(key, value, ttlMs)),

@@ -6,6 +6,7 @@ import { createClient } from "@keyv/redis";
 import { openStore, type Store } from "aparte";
 import type { OpenedStore } from "aparte/testing";
 import Database from "libsql";
+import { openPatientRedis } from "./redis.ts";
 
 const broken = '{"value":';
 
@@ -64,5 +65,5 @@ export function openRedis(url: string): Promise<OpenedStore> {
     client.destroy();
     return answer !== null;
   };
-  return openedBy(() => openStore(url, { namespace, logger: quiet }), spoil);
+  return openedBy(() => openPatientRedis(url, { namespace, logger: quiet }), spoil);
 }

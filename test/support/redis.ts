@@ -1,5 +1,19 @@
+import type { Store } from "aparte";
 import { afterAll, describe } from "vitest";
+import type { RedisClient } from "../../src/stores/redis/client.ts";
+import { openRedisStore, type RedisStoreOptions } from "../../src/stores/redis/index.ts";
 import { hasRedis, RedisServer } from "./redis-server.ts";
+
+/** How long a server may take to answer that is not away, in milliseconds. */
+export const patientMs = 60_000;
+
+/**
+ * A store whose server may take its time to answer: beside busy processes it takes more than the second that it
+ * has by default. For tests in which no server is away.
+ */
+export function openPatientRedis(target: string | RedisClient, options?: RedisStoreOptions): Promise<Store> {
+  return openRedisStore(target, options, patientMs);
+}
 
 export { hasRedis, RedisServer, startRedisCluster, startRedisSentinel } from "./redis-server.ts";
 

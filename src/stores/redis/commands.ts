@@ -22,6 +22,7 @@ interface Waiting {
 export class Commands {
   /** Called with the first word of what Redis refused, where it refused something. */
   readonly #refused: (word: string) => void;
+  readonly #answerMs: number;
   /** Those under way, oldest first, each with when it was sent and what gives it up. */
   readonly #underWay = new Map<object, { readonly since: number; readonly giveUp: () => void }>();
   /** How many are under way, with those whose turn has just come: a place that becomes free goes to who waits. */
@@ -31,8 +32,10 @@ export class Commands {
   #last: Waiting | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(refused: (word: string) => void) {
+  /** @param answerMs how long the server may take to answer, in milliseconds */
+  constructor(refused: (word: string) => void, answerMs: number = callTimeout) {
     this.#refused = refused;
+    this.#answerMs = answerMs;
   }
 
   /**
@@ -44,7 +47,10 @@ export class Commands {
     else await this.#turn();
     const ticket = {};
     const late = new Promise<never>((_, reject) => {
-      this.#underWay.set(ticket, { since: performance.now(), giveUp: () => reject(tooLate(what)) });
+      this.#underWay.set(ticket, {
+        since: performance.now(),
+        giveUp: () => reject(tooLate(what, this.#answerMs)),
+      });
     });
     this.#watch();
     try {
@@ -81,7 +87,7 @@ export class Commands {
       this.#timer = undefined;
       const now = performance.now();
       for (const { since, giveUp } of this.#underWay.values()) {
-        if (now - since < callTimeout) break;
+        if (now - since < this.#answerMs) break;
         giveUp();
       }
       for (let first = this.#first; first && now - first.since > maxWaitMs; first = first.next) {
@@ -94,7 +100,7 @@ export class Commands {
         );
       }
       if (this.#underWay.size > 0) this.#watch();
-    }, callTimeout / 10);
+    }, this.#answerMs / 10);
     this.#timer.unref();
   }
 
@@ -127,9 +133,9 @@ const remedies: Readonly<Record<string, string>> = {
   BUSY: "A script of somebody else keeps it busy.",
 };
 
-function tooLate(what: string): AparteError {
+function tooLate(what: string, ms: number): AparteError {
   return new AparteError(
     "store-timeout",
-    `Redis did not answer within ${callTimeout} ms (${what}). Look whether it is up.`,
+    `Redis did not answer within ${ms} ms (${what}). Look whether it is up.`,
   );
 }

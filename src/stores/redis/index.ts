@@ -3,6 +3,7 @@ import { Keyv } from "keyv";
 import { systemClock, timer } from "../../clock.ts";
 import { AparteError } from "../../errors.ts";
 import { consoleLogger, type Logger } from "../../logger.ts";
+import { callTimeout } from "../deadline.ts";
 import { limiterRates } from "../rates.ts";
 import { namespace as defaultNamespace, type Store } from "../store.ts";
 import { closeClient, firstWord, type RedisClient, watchConnection } from "./client.ts";
@@ -27,23 +28,20 @@ export interface RedisStoreOptions {
   readonly logger?: Logger;
 }
 
-/** How long the first connection is waited for, in milliseconds. Later ones are made in the background. */
-const connectMs = 800;
-
 /**
  * Settings with which no call hangs, and none is carried out long after it was given up: by default a client
  * keeps its calls while the server is away, for ever.
  */
-const connection = {
+const connection = (answerMs: number) => ({
   disableOfflineQueue: true,
-  // Pings keep a healthy connection from looking idle; without an answer for a second it is made anew.
-  pingInterval: 400,
+  // Pings keep a healthy connection from looking idle; without an answer in time it is made anew.
+  pingInterval: 0.4 * answerMs,
   socket: {
-    connectTimeout: 1000,
-    socketTimeout: 1000,
+    connectTimeout: answerMs,
+    socketTimeout: answerMs,
     reconnectStrategy: (attempts: number): number => Math.min(50 * 2 ** attempts, 2000),
   },
-};
+});
 
 /**
  * Opens a store on Redis (or Valkey), for any number of processes and machines. Taken turns outlive them.
@@ -51,12 +49,14 @@ const connection = {
  * A server that is away does not fail this: calls fail until it is back, and then work again.
  * @param target `redis://…` or `rediss://…`, or a client, cluster or sentinel of node-redis (5 or later), which
  * stays the caller's: it is connected if it is not, and left open.
+ * @param answerMs how long the server may take to answer, in milliseconds: tests on a busy machine give it more
  * @throws {AparteError} `option-invalid` when the URL is wrong, the server refuses the credentials, or the
  * package `@keyv/redis` is missing.
  */
 export async function openRedisStore(
   target: string | RedisClient,
   { namespace = defaultNamespace, logger = consoleLogger }: RedisStoreOptions = {},
+  answerMs: number = callTimeout,
 ): Promise<Store> {
   if (!/^[\w.-]+$/.test(namespace)) {
     throw invalid("namespace", "A namespace consists of letters, digits, dots, hyphens and underscores.");
@@ -65,7 +65,7 @@ export async function openRedisStore(
   const isOwn = typeof target === "string";
   let client: RedisClient;
   try {
-    client = isOwn ? createClient({ url: target, ...connection }) : target;
+    client = isOwn ? createClient({ url: target, ...connection(answerMs) }) : target;
   } catch {
     // The cause is not kept: it holds the URL, and that the password.
     throw invalid("store", 'The store\'s URL is wrong. It looks like "redis://user:password@host:6379/0".');
@@ -77,7 +77,7 @@ export async function openRedisStore(
     serialize: JSON.stringify,
     deserialize: JSON.parse,
   });
-  const { store, connected } = redisStore(keyv, adapter, client, { isOwn, logger });
+  const { store, connected } = redisStore(keyv, adapter, client, { isOwn, logger, answerMs });
   try {
     await connected;
   } catch (error) {
@@ -112,7 +112,11 @@ export function redisStore(
   keyv: Keyv,
   adapter: RedisAdapter,
   client: RedisClient,
-  { isOwn, logger }: { readonly isOwn: boolean; readonly logger: Logger },
+  {
+    isOwn,
+    logger,
+    answerMs = callTimeout,
+  }: { readonly isOwn: boolean; readonly logger: Logger; readonly answerMs?: number },
 ): { store: Store; connected: Promise<void> } {
   adapter.throwOnErrors = true;
   keyv.throwOnErrors = true;
@@ -128,12 +132,12 @@ export function redisStore(
   const commands = new Commands((word) => {
     // A planned failover: the server became a replica and keeps its clients, while its name leads elsewhere.
     if (word === "READONLY" && hasOwnListener) for (const each of clients) void connectAnew(each);
-  });
+  }, answerMs);
   const records = new RedisRecords(keyv, adapter, client, commands);
   const keys = redisKeys(namespace, (lane) => records.sessionKey(lane), isCluster);
-  const connecting = connect(clients);
+  const connecting = connect(clients, 0.8 * answerMs);
   const settled = connecting.catch(() => {}); // Whoever opens the store is told; later calls fail by themselves.
-  const listener = new RedisListener(listening, client, settled);
+  const listener = new RedisListener(listening, client, settled, answerMs);
   const lanes = new RedisLanes({ client, commands, keys, records, listener, isCluster });
   const store: Store = {
     name: "redis",
@@ -182,9 +186,12 @@ async function connectAnew(client: RedisClient): Promise<void> {
   }
 }
 
-/** Connects those that are not. Resolves when all are, or after {@link connectMs}; rejects when one is refused. */
-async function connect(clients: ReadonlySet<RedisClient>): Promise<void> {
-  const late = timer(systemClock, connectMs);
+/**
+ * Connects those that are not. Resolves when all are, or after that time: it goes on in the background. Rejects when one
+ * is refused.
+ */
+async function connect(clients: ReadonlySet<RedisClient>, ms: number): Promise<void> {
+  const late = timer(systemClock, ms);
   // A client that is refused goes on trying, and tells of it only here.
   const refused = [...clients].map(
     (client) =>

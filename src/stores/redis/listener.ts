@@ -7,6 +7,7 @@ import type { RedisClient } from "./client.ts";
 export class RedisListener {
   readonly #client: RedisClient;
   readonly #connected: Promise<unknown>;
+  readonly #answerMs: number;
   readonly #wakes = new Map<string, Wake>();
   /** By channel, what came to be after it was given up, until it is ended. */
   readonly #late = new Map<string, Promise<void>>();
@@ -15,10 +16,12 @@ export class RedisListener {
    * @param client that listens
    * @param main that sends commands
    * @param connected resolves when both are connected, or when that takes too long
+   * @param answerMs how long the server may take to answer, in milliseconds
    */
-  constructor(client: RedisClient, main: RedisClient, connected: Promise<unknown>) {
+  constructor(client: RedisClient, main: RedisClient, connected: Promise<unknown>, answerMs: number) {
     this.#client = client;
     this.#connected = connected;
+    this.#answerMs = answerMs;
     for (const each of new Set([client, main])) {
       // Wakes may have been missed, or the server is another one.
       each.on("ready", () => {
@@ -41,7 +44,7 @@ export class RedisListener {
     const before = this.#late.get(channel) ?? Promise.resolve();
     const listening = before.then(() => this.#client.subscribe(channel, hear));
     try {
-      await withDeadline("listen", () => listening);
+      await withDeadline("listen", () => listening, this.#answerMs);
     } catch (error) {
       this.#endLate(channel, hear, listening);
       throw error;

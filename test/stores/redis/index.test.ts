@@ -5,7 +5,13 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { RedisClient } from "../../../src/stores/redis/client.ts";
 import { redisOf, redisStore } from "../../../src/stores/redis/index.ts";
 import { LogLines } from "../../support/log-lines.ts";
-import { describeWithRedis, RedisServer, startRedisSentinel } from "../../support/redis.ts";
+import {
+  describeWithRedis,
+  openPatientRedis,
+  patientMs,
+  RedisServer,
+  startRedisSentinel,
+} from "../../support/redis.ts";
 
 const base = { lane: "lane", version: 0, document: 1, until: 1e300 };
 
@@ -25,8 +31,12 @@ describeWithRedis("A store on Redis", () => {
     await server.close();
   });
 
-  async function open(target: string | RedisClient = server.url, namespace?: string): Promise<Store> {
-    const store = await openStore(target, { logger: log, ...(namespace === undefined ? {} : { namespace }) });
+  async function open(
+    target: string | RedisClient = server.url,
+    namespace?: string,
+    openedBy = openPatientRedis,
+  ): Promise<Store> {
+    const store = await openedBy(target, { logger: log, ...(namespace === undefined ? {} : { namespace }) });
     closers.push(() => store.close());
     return store;
   }
@@ -123,7 +133,7 @@ describeWithRedis("A store on Redis", () => {
 
   it("is opened where the server is away, fails each call meanwhile, and works when it is there", async () => {
     await server.kill();
-    const store = await open();
+    const store = await open(server.url, undefined, openStore);
     for (const call of [
       () => store.read("lane"),
       () => store.commit(base),
@@ -204,7 +214,9 @@ describeWithRedis("A store on Redis", () => {
     const keyv = new Keyv(new KeyvRedis(client()), { serialize: () => 5 as never });
     const redis = redisOf(keyv);
     if (redis === undefined) throw new Error("It was not known as a Keyv on Redis.");
-    const { store, connected } = redisStore(keyv, redis.adapter, redis.client, { isOwn: false, logger: log });
+    const { store, connected } = redisStore(keyv, redis.adapter, redis.client, {
+      ...{ isOwn: false, logger: log, answerMs: patientMs },
+    });
     closers.push(() => store.close());
     await connected;
     await expect(store.commit({ ...base, record: 1 })).rejects.toMatchObject({
@@ -219,7 +231,9 @@ describeWithRedis("A store on Redis", () => {
     const keyv = new Keyv(adapter, { namespace: "bot" });
     const redis = redisOf(keyv);
     if (redis === undefined) throw new Error("It was not known as a Keyv on Redis.");
-    const { store, connected } = redisStore(keyv, redis.adapter, redis.client, { isOwn: false, logger: log });
+    const { store, connected } = redisStore(keyv, redis.adapter, redis.client, {
+      ...{ isOwn: false, logger: log, answerMs: patientMs },
+    });
     closers.push(() => store.close());
     await connected;
     // Keyv's own prefix is within the key: who has used the Keyv so far finds all where it was.
@@ -242,7 +256,7 @@ describeWithRedis("A store on a Redis sentinel", () => {
     const { name, port, close } = await startRedisSentinel();
     const sentinel = createSentinel({ name, sentinelRootNodes: [{ host: "127.0.0.1", port }] });
     sentinel.on("error", () => {});
-    const store = await openStore(sentinel as unknown as RedisClient, { logger: new LogLines() });
+    const store = await openPatientRedis(sentinel as unknown as RedisClient, { logger: new LogLines() });
     const heard: unknown[] = [];
     // Its connection may still be on its way.
     const listen = () =>

@@ -1,9 +1,9 @@
 import { createCluster } from "@keyv/redis";
-import { openStore, type Store } from "aparte";
+import type { Store } from "aparte";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from "vitest";
 import { burialMs } from "../../../src/stores/store.ts";
 import { LogLines } from "../../support/log-lines.ts";
-import { describeWithRedis, RedisServer } from "../../support/redis.ts";
+import { describeWithRedis, openPatientRedis, RedisServer } from "../../support/redis.ts";
 
 const base = { lane: "lane", version: 0, document: 1, until: 1e300 };
 const options = () => ({ namespace: "bot", logger: new LogLines() });
@@ -14,7 +14,7 @@ describeWithRedis("Lanes on Redis", () => {
 
   beforeEach(async () => {
     server = await RedisServer.start();
-    store = await openStore(server.url, options());
+    store = await openPatientRedis(server.url, options());
     await server.command("FLUSHALL");
   });
 
@@ -125,7 +125,7 @@ describeWithRedis("Lanes on a cluster of Redis", () => {
   beforeEach(async () => {
     await server.command("FLUSHALL");
     client = createCluster({ rootNodes: [{ url: server.url }] });
-    store = await openStore(client as never, options());
+    store = await openPatientRedis(client as never, options());
   });
 
   afterEach(async () => {

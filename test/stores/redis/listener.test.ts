@@ -3,7 +3,7 @@ import { openStore, type Store } from "aparte";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { RedisClient } from "../../../src/stores/redis/client.ts";
 import { LogLines } from "../../support/log-lines.ts";
-import { describeWithRedis, RedisServer } from "../../support/redis.ts";
+import { describeWithRedis, openPatientRedis, RedisServer } from "../../support/redis.ts";
 
 describeWithRedis("Listening on Redis", () => {
   let server: RedisServer;
@@ -13,7 +13,7 @@ describeWithRedis("Listening on Redis", () => {
 
   beforeEach(async () => {
     server = await RedisServer.start();
-    store = await openStore(server.url, { namespace: "bot", logger: new LogLines() });
+    store = await openPatientRedis(server.url, { namespace: "bot", logger: new LogLines() });
     heard = [];
     let resolve = () => {};
     let promise: Promise<void>;
@@ -76,8 +76,7 @@ describeWithRedis("Listening on Redis", () => {
       await store.listen("ada", wake);
       await server.command("CLIENT", "KILL", "TYPE", type, "SKIPME", "yes");
       await next;
-      // A busy machine may break it once more: a reply that takes a second counts as a broken connection.
-      expect(heard.filter((lane) => lane !== undefined)).toEqual([]);
+      expect(heard).toEqual([undefined]);
       await expect.poll(() => tell("ada", "lane")).toBe(1);
       await expect.poll(() => heard).toContain("lane");
     },
@@ -89,7 +88,7 @@ describeWithRedis("Listening on Redis", () => {
     end();
     await server.command("CLIENT", "KILL", "TYPE", "pubsub");
     await next;
-    expect(new Set(heard)).toEqual(new Set([undefined]));
+    expect(heard).toEqual([undefined]);
   });
 
   it("cannot begin while the connection is away, says so at once, and can when it is back", async () => {
@@ -118,13 +117,14 @@ describeWithRedis("Listening on Redis", () => {
     });
     const late = { code: "store-timeout" };
     try {
-      await vi.waitUntil(() => given.listen("bob", () => {}).then(Boolean, () => false), 30_000);
+      const listens = (owner: string) => given.listen(owner, wake).then(Boolean, () => false);
+      await vi.waitUntil(() => listens("bob"), 30_000);
       server.freeze();
       const givenUp = ["ada", "cid"].map((owner) => given.listen(owner, () => heard.push("late")));
       for (const call of givenUp) await expect(call).rejects.toMatchObject(late);
-      const again = given.listen("ada", wake);
+      const again = listens("ada");
       server.thaw();
-      await again;
+      if (!(await again)) await vi.waitUntil(() => listens("ada"), 30_000);
       await expect.poll(() => tell("cid", "lane")).toBe(0);
       expect(await tell("ada", "lane")).toBe(1);
       await next;

@@ -1,7 +1,7 @@
-import { openStore, type Store } from "aparte";
+import type { Store } from "aparte";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { LogLines } from "../../support/log-lines.ts";
-import { describeWithRedis, RedisServer } from "../../support/redis.ts";
+import { describeWithRedis, openPatientRedis, RedisServer } from "../../support/redis.ts";
 
 const evicts = "warn: Redis drops conversations when its memory is full; set maxmemory-policy to noeviction";
 const drops =
@@ -24,7 +24,7 @@ describeWithRedis("A Redis server that is looked at when the store is opened", (
   });
 
   async function open(url = server.url): Promise<Store> {
-    const store = await openStore(url, { logger: log, namespace: "bot" });
+    const store = await openPatientRedis(url, { logger: log, namespace: "bot" });
     stores.push(store);
     return store;
   }
