@@ -1,4 +1,4 @@
-import type { Keyv } from "keyv";
+import type { DeserializedData, Keyv } from "keyv";
 import { AparteError } from "../errors.ts";
 import type { JsonValue } from "../json.ts";
 import { boundedRecords } from "./deadline.ts";
@@ -84,6 +84,35 @@ function hidesFailures(adapter: unknown): boolean {
   );
 }
 
+/**
+ * The key that a Keyv's adapter is handed. Keyv makes it so itself, but of one that begins with the namespace already,
+ * which it takes for another one: so it is given this one.
+ */
+export function adapterKey({ namespace, useKeyPrefix }: Keyv, key: string): string {
+  return useKeyPrefix && namespace ? `${namespace}:${key}` : key;
+}
+
+/**
+ * What lies in a Keyv, as its adapter lists it. Keyv's own iterator ends with the first value that is damaged, lists
+ * namespaces that have its own one within their keys, and takes off all up to the first colon, also where the namespace
+ * has one itself or there is none.
+ * @returns of a damaged record its text: one must not keep all others from being listed
+ */
+async function* listed<T>(keyv: Keyv, prefix: string): AsyncGenerator<[string, T]> {
+  const start = adapterKey(keyv, prefix);
+  const { store } = keyv;
+  const all: AsyncIterable<[unknown, unknown]> =
+    store instanceof Map ? store : store.iterator(store.namespace);
+  for await (const [key, raw] of all) {
+    if (typeof key !== "string" || !key.startsWith(start)) continue;
+    const damaged = (): DeserializedData<T> => ({ value: raw as T, expires: undefined });
+    const { value, expires } = (await keyv.deserializeData<T>(raw as string).catch(damaged)) ?? {};
+    if (typeof expires === "number" && expires < Date.now()) continue;
+    // Undefined: deleted since its key was listed.
+    if (value !== undefined) yield [prefix + key.slice(start.length), value];
+  }
+}
+
 /** The records of a Keyv. `setIfAbsent` is atomic within this process only. */
 export function keyvRecords(keyv: Keyv): Records {
   /** Of each key, the last write that was made only if nothing is there. */
@@ -91,19 +120,19 @@ export function keyvRecords(keyv: Keyv): Records {
   const set = async (key: string, value: unknown, ttlMs?: number) => {
     // Redis refuses fractions of a millisecond, and Keyv says nothing of it.
     const ttl = ttlMs === undefined ? undefined : Math.max(1, Math.floor(ttlMs));
-    if ((await keyv.set(key, value, ttl)) === false) {
+    if ((await keyv.set(adapterKey(keyv, key), value, ttl)) === false) {
       throw new AparteError("store-failed", "The store did not keep a record. Look at its own log.");
     }
   };
   return {
-    get: (key) => keyv.get(key),
+    get: (key) => keyv.get(adapterKey(keyv, key)),
     set,
     setIfAbsent: (key, value, ttlMs) => {
       const before = writes.get(key) ?? Promise.resolve();
       const write = before
         .catch(() => {}) // Told to whoever made that write.
         .then(async () => {
-          if ((await keyv.get(key)) !== undefined) return false;
+          if ((await keyv.get(adapterKey(keyv, key))) !== undefined) return false;
           await set(key, value, ttlMs);
           return true;
         })
@@ -114,15 +143,13 @@ export function keyvRecords(keyv: Keyv): Records {
       return write;
     },
     delete: async (key) => {
-      await keyv.delete(key);
+      await keyv.delete(adapterKey(keyv, key));
     },
-    entries: async function* entries<T>(prefix: string) {
+    async *entries<T>(prefix: string) {
       if (keyv.iterator === undefined) {
         throw new AparteError("backend-unsupported", "This Keyv's adapter cannot list its keys.");
       }
-      for await (const [key, value] of keyv.iterator({})) {
-        if (typeof key === "string" && key.startsWith(prefix)) yield [key, value as T];
-      }
+      yield* listed<T>(keyv, prefix);
     },
   };
 }

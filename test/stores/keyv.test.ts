@@ -231,11 +231,48 @@ describe("A Keyv that is handed over", () => {
     await records.set("d", 1);
     await records.setIfAbsent("e", 1, 2.5);
     expect(set).toEqual([
-      ["a", 1_500],
-      ["b", 1],
-      ["c", 1],
-      ["d", undefined],
-      ["e", 2],
+      ["keyv:a", 1_500],
+      ["keyv:b", 1],
+      ["keyv:c", 1],
+      ["keyv:d", undefined],
+      ["keyv:e", 2],
+    ]);
+  });
+
+  it.each(["bot", "bot:1", "session", "session:x", ""])(
+    "lists what lies in its namespace, and in no other one: %j",
+    async (namespace) => {
+      const map = new Map();
+      const [mine, other] = [new Keyv(map, { namespace }), new Keyv(map, { namespace: `a ${namespace}` })];
+      const [{ records }, others] = [keyvStore(mine), keyvStore(other)];
+      await records.set(sessionKey("x:1"), 1);
+      await records.set("token", 2);
+      await others.records.set(sessionKey("y"), 3);
+      const list = async () => {
+        const found: unknown[] = [];
+        for await (const entry of records.entries(sessionKey(""))) found.push(entry);
+        return found;
+      };
+      expect(await list()).toEqual([[sessionKey("x:1"), 1]]);
+      await records.set(sessionKey("z"), 4);
+      expect(await list()).toContainEqual([sessionKey("z"), 4]);
+    },
+  );
+
+  it("lists all that can be read, of what is damaged its text, and nothing whose time is over", async () => {
+    const map = new Map();
+    const { records } = keyvStore(new Keyv(map));
+    for (const key of ["a", "b", "c", "d"]) await records.set(key, key);
+    map.set("keyv:b", '{"value":');
+    map.set("keyv:c", "null");
+    map.set("keyv:d", '{"value":"d","expires":1}');
+    await records.set("e", "e", 60_000);
+    const found: unknown[] = [];
+    for await (const entry of records.entries("")) found.push(entry);
+    expect(found).toEqual([
+      ["a", "a"],
+      ["b", '{"value":'],
+      ["e", "e"],
     ]);
   });
 

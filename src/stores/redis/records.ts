@@ -2,7 +2,7 @@ import type { Keyv } from "keyv";
 import { AparteError } from "../../errors.ts";
 import type { JsonValue } from "../../json.ts";
 import { boundedRecords } from "../deadline.ts";
-import { keyvRecords } from "../keyv.ts";
+import { adapterKey, keyvRecords } from "../keyv.ts";
 import { type Records, sessionKey } from "../store.ts";
 import type { Commands } from "./commands.ts";
 
@@ -62,8 +62,6 @@ export class RedisRecords {
   }
 
   #key(key: string): string {
-    const { namespace, useKeyPrefix } = this.#keyv;
-    const prefixed = useKeyPrefix && namespace !== undefined ? `${namespace}:${key}` : key;
-    return this.#adapter.createKeyPrefix(prefixed, namespace);
+    return this.#adapter.createKeyPrefix(adapterKey(this.#keyv, key), this.#keyv.namespace);
   }
 }

@@ -226,6 +226,31 @@ describeWithRedis("A store on Redis", () => {
     expect(await store.read(base.lane)).toMatchObject({ version: 0, record: null });
   });
 
+  it.each(["bot:1", "session"])(
+    "finds what it committed by a Keyv with the namespace %j",
+    async (namespace) => {
+      const keyv = new Keyv(new KeyvRedis(client()), { namespace });
+      const redis = redisOf(keyv);
+      if (redis === undefined) throw new Error("It was not known as a Keyv on Redis.");
+      const { store, connected } = redisStore(keyv, redis.adapter, redis.client, {
+        ...{ isOwn: false, logger: log, answerMs: patientMs },
+      });
+      closers.push(() => store.close());
+      await connected;
+      await store.commit({ ...base, record: { v: 1 } });
+      expect(await store.records.get("session:lane")).toEqual({ v: 1 });
+      // One that is damaged keeps no other from being listed.
+      await store.records.set("session:bad", 1);
+      const [bad = ""] = (await server.command("KEYS", "*session:bad")) as string[];
+      await server.command("SET", bad, '{"value":');
+      const listed: unknown[] = [];
+      for await (const entry of store.records.entries("session:")) listed.push(entry);
+      expect(listed).toHaveLength(2);
+      expect(listed).toContainEqual(["session:lane", { v: 1 }]);
+      expect(listed).toContainEqual(["session:bad", '{"value":']);
+    },
+  );
+
   it("tells of a failure in a Keyv that hid it before", async () => {
     const adapter = new KeyvRedis(client());
     const keyv = new Keyv(adapter, { namespace: "bot" });
