@@ -22,9 +22,11 @@ export interface RateOptions {
  * Rates that `rate-limiter-flexible` counts: in fixed spans of time, each of which begins with its first use. The
  * package is loaded with the first use, since most bots set no limits.
  * @param make a limiter for one limit
+ * @param run runs one call to the database, with its deadline
  */
 export function limiterRates(
   make: (library: Library, options: RateOptions) => RateLimiterAbstract | Promise<RateLimiterAbstract>,
+  run: (count: () => Promise<number>) => Promise<number> = (count) => count(),
 ): Rates {
   const limiters = new Map<string, Promise<RateLimiterAbstract>>();
   const rates: Rates = {
@@ -37,14 +39,17 @@ export function limiterRates(
         limiters.set(name, limiter);
         limiter.catch(() => limiters.delete(name)); // Tried again with the next use.
       }
-      try {
-        await (await limiter).consume(`${name}:${key}`);
-        return 0;
-      } catch (error) {
-        // The library rejects with the state of the key where the limit is reached, and with an error otherwise.
-        if (error instanceof Error) throw error;
-        return Math.max(1, (error as { readonly msBeforeNext: number }).msBeforeNext);
-      }
+      const ready = await limiter;
+      return run(async () => {
+        try {
+          await ready.consume(`${name}:${key}`);
+          return 0;
+        } catch (error) {
+          // The library rejects with the state of the key where the limit is reached, and with an error otherwise.
+          if (error instanceof Error) throw error;
+          return Math.max(1, (error as { readonly msBeforeNext: number }).msBeforeNext);
+        }
+      });
     },
   };
   limiting.add(rates);

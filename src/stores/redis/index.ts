@@ -152,6 +152,7 @@ export function redisStore(
           storeClient: client,
           useRedisPackage: true,
         }),
+      (count) => commands.run("count", count),
     ),
     commit: (commit) => lanes.commit(commit),
     read: (lane) => lanes.read(lane),

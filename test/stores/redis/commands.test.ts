@@ -1,6 +1,8 @@
-import { AparteError } from "aparte";
+import { AparteError, openStore } from "aparte";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { RedisClient } from "../../../src/stores/redis/client.ts";
 import { Commands } from "../../../src/stores/redis/commands.ts";
+import { LogLines } from "../../support/log-lines.ts";
 import { describeWithRedis, RedisServer } from "../../support/redis.ts";
 import { settled } from "../../support/test-clock.ts";
 
@@ -221,6 +223,32 @@ describe("Commands to Redis", () => {
 });
 
 describeWithRedis("Commands to a Redis server that stands still", () => {
+  it("are given up also where they count uses of a limit", async () => {
+    const { createClient } = await import("@keyv/redis");
+    const server = await RedisServer.start();
+    // It has no timeouts of its own, as one that is handed in.
+    const client = createClient({ url: server.url });
+    client.on("error", () => {});
+    const store = await openStore(client as unknown as RedisClient, { logger: new LogLines() });
+    try {
+      const take = () => store.rates?.take("key", 1, 60_000);
+      await vi.waitUntil(() => take()?.then(Boolean, () => false), 30_000);
+      server.freeze();
+      await expect(take()).rejects.toMatchObject({
+        code: "store-timeout",
+        message: "Redis did not answer within 1000 ms (count). Look whether it is up.",
+      });
+      server.thaw();
+      await server.command("CONFIG", "SET", "maxmemory", "1");
+      await expect(store.rates?.take("other", 1, 60_000)).rejects.toMatchObject({ code: "store-failed" });
+    } finally {
+      server.thaw();
+      await store.close();
+      client.destroy();
+      await server.close();
+    }
+  });
+
   it("are given up, and reach it again when it goes on", async () => {
     const { createClient } = await import("@keyv/redis");
     const server = await RedisServer.start();
