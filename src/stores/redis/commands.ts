@@ -106,6 +106,10 @@ export class Commands {
 
   #failed(what: string, error: unknown): AparteError {
     if (error instanceof AparteError) return error;
+    // Its text is no JSON: the server is there.
+    if (error instanceof SyntaxError) {
+      return new AparteError("store-failed", `A record on Redis is damaged (${what}).`, { cause: error });
+    }
     const word = firstWord(error);
     if (word === undefined) {
       return new AparteError("store-failed", `Redis could not be reached (${what}). Look whether it is up.`, {

@@ -206,6 +206,19 @@ describe("Commands to Redis", () => {
     expect(calls.refused).toEqual([word]);
   });
 
+  it("whose answer cannot be understood do not say that the server was away", async () => {
+    const cause = new SyntaxError("Unexpected end of JSON input");
+    calls.call(1);
+    calls.fail(0, cause);
+    await settled();
+    expect(calls.outcomes.get(0)).toMatchObject({
+      code: "store-failed",
+      message: "A record on Redis is damaged (read).",
+      cause,
+    });
+    expect(calls.refused).toEqual([]);
+  });
+
   it("that do not reach the server say so, and an error of ours stays what it is", async () => {
     const cause = new Error("connect ECONNREFUSED 127.0.0.1:6379");
     const ours = new AparteError("closed", "It was closed.");
