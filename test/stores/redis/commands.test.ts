@@ -253,7 +253,9 @@ describeWithRedis("Commands to a Redis server that stands still", () => {
       });
       server.thaw();
       await server.command("CONFIG", "SET", "maxmemory", "1");
-      await expect(store.rates?.take("other", 1, 60_000)).rejects.toMatchObject({ code: "store-failed" });
+      // Where the machine is busy, the first answers come late.
+      const other = () => store.rates?.take("other", 1, 60_000).catch(({ code }) => code);
+      await expect.poll(other).toBe("store-failed");
     } finally {
       server.thaw();
       await store.close();
@@ -274,7 +276,8 @@ describeWithRedis("Commands to a Redis server that stands still", () => {
         code: "store-timeout",
       });
       server.thaw();
-      expect(await commands.run("read", () => client.get("key"))).toBeNull();
+      const read = () => commands.run("read", () => client.get("key")).catch(({ code }) => code);
+      await expect.poll(read).toBeNull();
     } finally {
       server.thaw();
       client.destroy();
