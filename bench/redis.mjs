@@ -40,10 +40,11 @@ const people = 100;
 async function withPerson(url, measure) {
   const client = createClient({ url });
   await client.connect();
-  const person = { client, whenAsked: () => {}, turn };
+  const store = await openStore(client, { logger: quiet });
+  const person = { client, store, whenAsked: () => {}, turn };
   const mapper = new SessionMapper({
     agents: { helper: instantAgent(() => person.whenAsked()) },
-    store: await openStore(client, { logger: quiet }),
+    store,
     secret: "a secret for the benchmark",
     logger: quiet,
   });
@@ -63,9 +64,9 @@ async function withPerson(url, measure) {
   client.destroy();
 }
 
-/** The way to the agent, beside one bare GET of the same client. */
+/** The way to the agent, beside one bare GET of the same client, and beside the one commit that it cannot do without. */
 async function besideGet(person, way, goal, turns = 2_000) {
-  const { client, turn } = person;
+  const { client, store, turn } = person;
   let asked = 0;
   person.whenAsked = () => {
     asked = performance.now();
@@ -85,6 +86,13 @@ async function besideGet(person, way, goal, turns = 2_000) {
       await client.get("bench:key");
       return (performance.now() - from) * 1_000;
     }),
+    timed("commit", async () => {
+      const from = performance.now();
+      const { version } = await take(store);
+      const micros = (performance.now() - from) * 1_000;
+      await store.commit({ ...lane, version, document: undefined, leaving: [owner] });
+      return micros;
+    }),
     timed("turn", async () => {
       const from = performance.now();
       await turn();
@@ -92,10 +100,33 @@ async function besideGet(person, way, goal, turns = 2_000) {
     }),
   ];
   const medians = await sideBySide(contenders, { turns });
-  const [bare, own] = [medians.get("GET"), medians.get("turn")];
+  const [bare, commit, own] = ["GET", "commit", "turn"].map((name) => medians.get(name));
   row(`one bare GET of the same client, ${way}`, `${bare.toFixed(1)} µs`);
+  row("one commit of the store, with no turn around it", `${commit.toFixed(1)} µs`);
+  row(
+    "  the same, as a multiple of GET",
+    `${(commit / bare).toFixed(2)} x`,
+    "the least that a turn can take",
+  );
   row("before the agent is asked: aparte, Redis store", `${own.toFixed(1)} µs`);
   row("  the same, as a multiple of GET", `${(own / bare).toFixed(2)} x`, goal);
+}
+
+const owner = "owner";
+const lane = { lane: "lane", until: Number.MAX_SAFE_INTEGER };
+
+/** As a turn of one short message is taken. */
+function take(store) {
+  const body = { speaker: { scope: "user", platform: "web", tenant: randomUUID(), user: "u1" }, text: "hi" };
+  const running = { owner, attempt: 1, phase: "taken", key: "m1", overlap: "queue", mergeKey: "web", body };
+  const document = { v: 1, running, waiting: [] };
+  return store.commit({
+    ...lane,
+    version: 0,
+    document,
+    marks: [randomUUID().slice(0, 22)],
+    entering: [owner],
+  });
 }
 
 /** What turns are for an empty server: so many that its tables, which double, are neither full nor half empty then. */

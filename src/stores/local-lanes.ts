@@ -153,6 +153,11 @@ export class LocalLanes implements LaneStore {
   }
 
   #commit(commit: Commit): Committed | Promise<Committed> {
+    const now = this.#now();
+    // Nobody needs the record of an idle lane.
+    if (commit.document === undefined && this.#refusal(commit, now) === undefined) {
+      return this.#write(commit, now);
+    }
     const record = this.#readRecord(sessionKey(commit.lane));
     // Read first: where the Keyv fails, nothing was done.
     return record instanceof Promise
@@ -162,28 +167,31 @@ export class LocalLanes implements LaneStore {
 
   #decide(commit: Commit, record: JsonValue | null | undefined): Committed | Promise<Committed> {
     const now = this.#now();
-    const { lane, marks = [] } = commit;
-    const kept = this.#kept(lane, now);
-    const refuse = (is: "changed" | "duplicate" | "late", duplicates: readonly string[] = []): Committed => ({
-      is,
-      duplicates,
-      version: kept?.version ?? 0,
-      document: kept?.document,
-      record,
-      now,
-    });
-    if (now >= commit.until) return refuse("late");
-    if ((kept?.version ?? 0) !== commit.version) return refuse("changed");
-    const duplicates = marks.filter((mark) => this.#marks.has(mark));
-    if (duplicates.length > 0) return refuse("duplicate", duplicates);
-    if (commit.record === undefined) return this.#write(commit, record, now);
-    const key = sessionKey(lane);
-    const written =
-      commit.record === null ? this.#records.delete(key) : this.#records.set(key, commit.record);
-    return written.then(() => this.#write(commit, record, now));
+    const refusal = this.#refusal(commit, now);
+    if (refusal === undefined) return this.#write(commit, now, record);
+    const { version = 0, document } = this.#kept(commit.lane, now) ?? {};
+    return { version, document, record, now, ...refusal };
   }
 
-  #write(commit: Commit, record: JsonValue | null | undefined, now: number): Committed {
+  #refusal(
+    { lane, version, until, marks = [] }: Commit,
+    now: number,
+  ): Pick<Committed & { is: "changed" | "duplicate" | "late" }, "is" | "duplicates"> | undefined {
+    if (now >= until) return { is: "late", duplicates: [] };
+    if ((this.#kept(lane, now)?.version ?? 0) !== version) return { is: "changed", duplicates: [] };
+    const duplicates = marks.filter((mark) => this.#marks.has(mark));
+    return duplicates.length > 0 ? { is: "duplicate", duplicates } : undefined;
+  }
+
+  #write(commit: Commit, now: number, record?: JsonValue | null): Committed | Promise<Committed> {
+    if (commit.record === undefined) return this.#written(commit, now, record);
+    const key = sessionKey(commit.lane);
+    const writing =
+      commit.record === null ? this.#records.delete(key) : this.#records.set(key, commit.record);
+    return writing.then(() => this.#written(commit, now, record));
+  }
+
+  #written(commit: Commit, now: number, record: JsonValue | null | undefined): Committed {
     const { lane, document, marks, restoredMarks, removedMarks, entering, leaving, wakes, ttlMs } = commit;
     const unheard = wakes?.filter((owner) => !this.#listeners.tell(owner, lane)) ?? [];
     this.#lastVersion = Math.max(this.#lastVersion + 1, Math.floor(now * 1000));

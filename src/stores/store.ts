@@ -73,8 +73,11 @@ export type Committed =
       readonly is: "done";
       /** The new document's; 0 where there is none. */
       readonly version: number;
-      /** The session's record as it stood before. */
-      readonly record: JsonValue | null | undefined;
+      /**
+       * The session's record as it stood before. Of a lane that is idle now it may be left out: nobody runs in it who
+       * would need the record.
+       */
+      readonly record?: JsonValue | null | undefined;
       readonly now: number;
       /** Owners that were to be woken, and did not listen. */
       readonly unheard: readonly string[];

@@ -168,7 +168,9 @@ class ComparedStore {
     // Whether somebody who is alive listens in another process, not every store knows at once.
     const isSure = (owner: string) => this.#listeners.has(owner) === this.#alive.has(owner);
     const unheard = answer.unheard.filter(isSure).sort();
-    return { is: "done", version: this.#place(lane, answer.version), record: answer.record, unheard };
+    // Of an idle lane's record not every store tells.
+    const record = document === undefined ? {} : { record: answer.record };
+    return { is: "done", version: this.#place(lane, answer.version), unheard, ...record };
   }
 
   /** Waits until all who are alive and listen are told. */

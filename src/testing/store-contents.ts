@@ -114,8 +114,7 @@ export function contentContract({ it, itSpoilt }: StoreSuite): void {
     const three = await commits(store, { lane, version: two.version, document: 3, record: { n: 3 } });
     expectAnswer("commit(third).record", three.record, { n: 1 });
     await other.records.set(sessionKey(lane), { by: "records.set" });
-    const four = await commits(other, { lane, version: three.version, document: undefined });
-    expectAnswer("commit(fourth).record", four.record, { by: "records.set" });
+    await commits(other, { lane, version: three.version, document: undefined });
     await stands(store, lane, { ...nothing, record: { by: "records.set" } });
     const five = await commits(store, { lane, version: 0, document: 5, record: null });
     expectAnswer("commit(fifth).record", five.record, { by: "records.set" });

@@ -81,16 +81,17 @@ export class RedisLanes implements Pick<Store, "commit" | "read" | "beat" | "bur
 
   async #committed(commit: Commit, wakes: readonly string[], answer: Answer): Promise<Committed> {
     const [is, first, record = null, now, ...places] = answer;
-    const known = await this.#parts.records.parse(record);
+    const parse = () => this.#parts.records.parse(record);
     if (is === "done") {
       const unheard = places.map((place) => wakes[Number(place) - 1] ?? "");
-      return { is, version: Number(first), record: known, now: Number(now), unheard };
+      const done = { is, version: Number(first), now: Number(now), unheard } as const;
+      return commit.document === undefined ? done : { record: await parse(), ...done };
     }
     const duplicates = places.map((place) => commit.marks?.[Number(place) - 1] ?? "");
     return {
       is: is as "changed" | "duplicate" | "late",
       ...parseDocument(first ?? ""),
-      record: known,
+      record: await parse(),
       now: Number(now),
       duplicates,
     };

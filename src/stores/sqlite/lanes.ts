@@ -40,8 +40,8 @@ export class SqliteLanes implements Pick<Store, "commit" | "read" | "beat" | "bu
 
   read(lane: string): Promise<FoundLane> {
     return this.#transactions.read(() => {
-      const [version, record] = this.#seen(lane);
-      return { version, document: this.#document(lane), record, now: this.#clock.now };
+      const [version, row] = this.#seen(lane);
+      return { version, document: this.#document(lane), record: recordIn(row), now: this.#clock.now };
     });
   }
 
@@ -86,13 +86,13 @@ export class SqliteLanes implements Pick<Store, "commit" | "read" | "beat" | "bu
   #commit(commit: Commit): Committed {
     const { now } = this.#clock;
     const { lane, document, wakes = [] } = commit;
-    const [version, record] = this.#seen(lane);
+    const [version, row] = this.#seen(lane);
     const refuse = (is: "changed" | "duplicate" | "late", duplicates: readonly string[] = []): Committed => ({
       is,
       duplicates,
       version,
       document: this.#document(lane),
-      record,
+      record: recordIn(row),
       now,
     });
     if (now >= commit.until) return refuse("late");
@@ -106,7 +106,8 @@ export class SqliteLanes implements Pick<Store, "commit" | "read" | "beat" | "bu
     } else if (version !== 0) this.#sql.deleteDocument.run(lane);
     this.#writeBeside(commit);
     const unheard = wakes.filter((owner) => !this.#wakes.leave(owner, lane, now));
-    return { is: "done", version: newVersion, record, now, unheard };
+    const record = document === undefined ? {} : { record: recordIn(row) };
+    return { is: "done", version: newVersion, now, unheard, ...record };
   }
 
   #writeBeside({ lane, record, marks, restoredMarks, removedMarks, entering, leaving }: Commit): void {
@@ -124,10 +125,11 @@ export class SqliteLanes implements Pick<Store, "commit" | "read" | "beat" | "bu
     return Math.floor(this.#clock.now / eventMemoryMs);
   }
 
-  #seen(lane: string): [version: number, record: JsonValue | null | undefined] {
+  /** @returns the version of the document, and the record's row; null where there is none */
+  #seen(lane: string): [version: number, row: string | null] {
     const key = rowKey(sessionKey(lane));
     const [version, row = null] = this.#sql.seen.first(lane, key, this.#clock.now) ?? [];
-    return [Number(version), row === null ? null : readable(() => parseRow<JsonValue>(String(row)) ?? null)];
+    return [Number(version), row === null ? null : String(row)];
   }
 
   #document(lane: string): JsonValue | undefined {
@@ -140,6 +142,11 @@ export class SqliteLanes implements Pick<Store, "commit" | "read" | "beat" | "bu
     const [until, buriedAt = null] = this.#sql.owner.first(owner) ?? [];
     return { until: typeof until === "number" ? until : undefined, isBuried: buriedAt !== null };
   }
+}
+
+/** @returns null where there is none, undefined where it cannot be understood */
+function recordIn(row: string | null): JsonValue | null | undefined {
+  return row === null ? null : readable(() => parseRow<JsonValue>(row) ?? null);
 }
 
 function readable<T>(read: () => T): T | undefined {

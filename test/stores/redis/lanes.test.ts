@@ -93,7 +93,8 @@ describeWithRedis("Lanes on Redis", () => {
     const next = await store.commit({ ...base, version: found.version, document: ["other"], record: "new" });
     expect(next).toMatchObject({ is: "done" });
     const end = { ...base, version: (next as typeof found).version, document: undefined, leaving: ["ada"] };
-    expect(await store.commit(end)).toMatchObject({ is: "done", record: "new", version: 0 });
+    expect(await store.commit(end)).toMatchObject({ is: "done", version: 0 });
+    expect(await store.read(base.lane)).toMatchObject({ record: "new", version: 0 });
     expect(await server.command("KEYS", "bot-lane:*")).toEqual([]);
   });
 
