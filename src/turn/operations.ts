@@ -56,7 +56,7 @@ export class Operations {
     if (session?.name === identity.name) {
       const result = await run(session);
       // Whoever is told so must not be remembered for the turn's process dying.
-      if (operation === "forget") await session.save();
+      if (operation === "forget" && session.changed !== undefined) await session.save();
       return result;
     }
     const isByName = typeof who === "string" && operation !== "forget";

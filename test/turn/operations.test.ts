@@ -24,6 +24,16 @@ function bot(options: Partial<MapperOptions> = {}): BotInTest {
 }
 
 describe("An operation on a session", () => {
+  it("keeps nothing where there was nothing to forget, also in a turn", async () => {
+    const { mapper, receive } = bot();
+    mapper.use(async () => {
+      await mapper.forget(ann, "helper");
+    });
+    await receive("m1");
+    await settled();
+    for await (const session of mapper.sessions()) expect(session).toBeUndefined();
+  });
+
   it("is over when what it changed is written, and leaves no timer", async () => {
     const { mapper, view } = bot();
     await settled();
