@@ -22,6 +22,12 @@ export type Begun =
   /** It was taken back while it waited. */
   | "withdrawn";
 
+/** A turn whose caller died, and for how long the agent is taken to be at work on it, in milliseconds. */
+export interface LeftTurn {
+  readonly turn: LaneTurn;
+  readonly leftMs: number;
+}
+
 /** Why a turn must stop: an {@link AparteError} is what its reply ends with. */
 export type StopReason = "interrupted" | "stopped" | AparteError;
 
@@ -106,13 +112,14 @@ export class Place {
 
   /**
    * Turns of callers that died, which the agent may still be at work on: those left at most so many milliseconds ago, and
-   * those that came again and wait.
+   * those that came again and wait. With how much of that time is left.
    */
-  parkedWithin(ms: number): readonly LaneTurn[] {
+  parkedWithin(ms: number): readonly LeftTurn[] {
     const { parked = [], waiting = [] } = this.#document ?? {};
     const since = this.storeNow() - ms;
-    const left = parked.filter(({ until }) => until - parkedMs >= since).map(({ turn }) => turn);
-    return [...left, ...waiting.filter((turn) => wasParked(turn, "waits"))];
+    const left = parked.map(({ turn, until }) => ({ turn, leftMs: until - parkedMs - since }));
+    const again = waiting.filter((turn) => wasParked(turn, "waits")).map((turn) => ({ turn, leftMs: ms }));
+    return [...left.filter(({ leftMs }) => leftMs > 0), ...again];
   }
 
   /**

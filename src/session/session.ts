@@ -1,7 +1,6 @@
 import { AparteError } from "../errors.ts";
 import type { JsonValue } from "../json.ts";
-import type { LaneTurn } from "../lane/machine.ts";
-import type { Place } from "../lane/place.ts";
+import type { LeftTurn, Place } from "../lane/place.ts";
 import type { ScopedSpeaker } from "../speaker/scope.ts";
 import {
   type ConversationRecord,
@@ -55,7 +54,7 @@ export class Session {
   }
 
   /** See {@link Place.parkedWithin}. Those of a person who was forgotten are nobody's any more. */
-  parkedWithin(ms: number): readonly LaneTurn[] {
+  parkedWithin(ms: number): readonly LeftTurn[] {
     return this.#forgets ? [] : this.#place.parkedWithin(ms);
   }
 

@@ -122,7 +122,7 @@ export class Question {
     if (parked.length === 0) return undefined;
     // Nothing is kept of what is only waited for.
     const { keep: _, note: __, ...call } = this.#callOf(id);
-    return untilAnswered(parked, session, this.#backend, call, host.settings.logger);
+    return untilAnswered(parked, session, this.#backend, call, host.settings);
   }
 
   /** Where the service cannot be asked for the turn afterwards, it is written down that it got it. */

@@ -81,12 +81,12 @@ export class Operations {
 
   /** The agent forgets what was said, once it is at work on nothing any more. */
   async clear(session: Session, agent: string, backend: Backend): Promise<void> {
-    const { turnTimeout, logger } = this.#host.settings;
+    const { settings } = this.#host;
     const { id, state } = session.conversation(agent) ?? {};
     if (backend.clear !== undefined && id !== undefined) {
       const kept = state === undefined ? {} : { state };
       const call = { ...conversationCall(session, agent, id), ...kept };
-      await untilAnswered(session.parkedWithin(turnTimeout), session, backend, call, logger);
+      await untilAnswered(session.parkedWithin(settings.turnTimeout), session, backend, call, settings);
     }
     await clearConversation(session, agent, backend);
   }

@@ -1,6 +1,6 @@
 import type { Backend, ConversationCall } from "../backends/backend.ts";
-import type { LaneTurn } from "../lane/machine.ts";
-import { markOf } from "../lane/place.ts";
+import type { Clock } from "../clock.ts";
+import { type LeftTurn, markOf } from "../lane/place.ts";
 import { describeError, type Logger } from "../logger.ts";
 import type { Session } from "../session/session.ts";
 import type { StoredTurn } from "./message.ts";
@@ -11,26 +11,40 @@ import type { StoredTurn } from "./message.ts";
  * @param call keeps and notes nothing
  */
 export async function untilAnswered(
-  parked: readonly LaneTurn[],
+  parked: readonly LeftTurn[],
   session: Session,
   backend: Backend,
   call: ConversationCall,
-  logger: Logger,
+  { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
 ): Promise<void> {
-  for (const { key, agent, body, known } of parked) {
+  const from = clock.now();
+  for (const { turn, leftMs } of parked) {
+    const { key, agent, body, known } = turn;
     if (agent !== undefined && agent !== call.agent) continue;
     const { text, context = {} } = (body as unknown as StoredTurn).message;
     const facts = known === undefined ? {} : { facts: known };
     await session.permit();
+    const late = new AbortController();
+    const cancel = clock.after(from + leftMs - clock.now(), () => late.abort());
+    const signal = AbortSignal.any([call.signal, late.signal]);
     try {
       const turnId = markOf(session.name, key);
-      const recovered = await backend.recover?.({ ...call, turnId, text, context, files: [], ...facts });
-      if (typeof recovered === "object") for await (const _ of recovered) call.signal.throwIfAborted();
+      const recovered = await backend.recover?.({
+        ...call,
+        signal,
+        turnId,
+        text,
+        context,
+        files: [],
+        ...facts,
+      });
+      if (typeof recovered === "object") for await (const _ of recovered) signal.throwIfAborted();
     } catch (error) {
       if (!call.signal.aborted) {
         logger.warn("an earlier turn's end could not be waited for", describeError(error));
       }
     }
+    cancel();
     // Nobody waits any more: whoever called does nothing after it either.
     call.signal.throwIfAborted();
   }

@@ -1448,6 +1448,16 @@ describe("A successor", () => {
       expect(looked).toEqual([]);
     });
 
+    it("is not waited for any longer once a turn's whole time has passed since", async () => {
+      b.agent.recover = ({ signal }) =>
+        new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+      b.agent.reply = (text) => `re ${text}`;
+      await clock.pass(turnTimeout / 2);
+      await b.receive("m2", "next");
+      await clock.pass(turnTimeout / 2);
+      expect(b.platform.shown).toEqual(["re next"]);
+    });
+
     it("is not waited for where the service cannot say", async () => {
       const away = () => Promise.reject(new AparteError("backend-unavailable", "The service is away."));
       for (const [index, recover] of [async () => "unknown" as const, away].entries()) {
@@ -1546,15 +1556,17 @@ describe("A successor", () => {
       expect(looked).toMatchObject([{ state: "a question" }]);
     });
 
-    it("holds nothing that is cleared past its time", async () => {
+    it("lets nothing be cleared by a process that closed while it waited for it", async () => {
       const cleared: string[] = [];
       b.agent.clear = async (call) => void cleared.push(call.conversationId);
       b.agent.recover = ({ signal }) =>
         new Promise((resolve) => signal.addEventListener("abort", () => resolve("unknown")));
       const reset = b.mapper.reset({ platform: "chat", tenant: "acme", user: "ann" });
       const told = reset.catch((error: unknown) => error);
-      await clock.pass(turnTimeout);
-      expect(await told).toMatchObject({ code: "turn-timeout" });
+      await settled();
+      void b.mapper.close({ drainTimeout: 1_000 });
+      await clock.pass(1_000);
+      expect(await told).toMatchObject({ code: "lease-lost" });
       expect(cleared).toEqual([]);
     });
 
