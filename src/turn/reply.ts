@@ -45,7 +45,10 @@ export class Reply implements AsyncIterable<ReplyEvent>, AsyncDisposable {
     if (notice === undefined)
       throw new AparteError(code, "The agent said nothing. Look at the events for what it did.");
     const { text, retryAfterMs } = notice;
-    throw new AparteError(code, `There is no answer: ${text}`, {
+    // Nobody can tell here whether it was answered, or its process died a moment ago.
+    const advice =
+      notice.code === "duplicate" ? " If its process died, hand it in again once leaseTime is over." : "";
+    throw new AparteError(code, `There is no answer: ${text}${advice}`, {
       // The person reads the notice as it is.
       texts: () => text,
       ...(retryAfterMs === undefined ? {} : { retryAfterMs }),

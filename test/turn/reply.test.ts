@@ -74,6 +74,15 @@ describe("A reply's text", () => {
     });
   });
 
+  it("says when a message that was handled before may be handed in again", async () => {
+    await expect(replyOf(notice("duplicate")).text()).rejects.toThrow(
+      "If its process died, hand it in again once leaseTime is over.",
+    );
+    await expect(replyOf(notice("merged")).text()).rejects.toMatchObject({
+      message: "There is no answer: It is merged.",
+    });
+  });
+
   it("throws what the turn failed with", async () => {
     const failure = new AparteError("backend-quota", "Used up.");
     const reply = new Reply(logOf([text("he")], failure), Promise.resolve(true), () => {});
