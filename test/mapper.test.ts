@@ -29,6 +29,15 @@ function parrot(): Backend & { opened: number; log: string[] } {
 }
 
 describe("SessionMapper", () => {
+  it("tells times in whole milliseconds", async () => {
+    const mapper = new SessionMapper({ agents: { helper: parrot() }, secret });
+    const ann: Speaker = { platform: "web", tenant: "acme", user: "ann" };
+    for (const id of ["m1", "m2"]) await mapper.handle({ ...ann, id, text: "hi" }).text();
+    const { createdAt, lastTurnAt } = (await mapper.export(ann)) ?? {};
+    expect([createdAt, lastTurnAt].map(Number.isInteger)).toEqual([true, true]);
+    await mapper.close();
+  });
+
   it("opens one conversation for fifty first messages at once, and answers in order", async () => {
     const backend = parrot();
     const mapper = new SessionMapper({ agents: { helper: backend }, secret });

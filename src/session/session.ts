@@ -43,7 +43,7 @@ export class Session {
     this.#stop = stop;
     this.#place = place;
     this.isNew = record === null;
-    this.#record = known(record, isToGo) ?? { v: 1, speaker, createdAt: place.storeNow(), conversations: {} };
+    this.#record = known(record, isToGo) ?? { v: 1, speaker, createdAt: wholeMs(place), conversations: {} };
   }
 
   /** See {@link SessionCall.permit}. */
@@ -81,7 +81,7 @@ export class Session {
   /** An agent is asked now. */
   touch(): void {
     const { lastTurnAt = Number.NEGATIVE_INFINITY } = this.#record;
-    const now = this.#place.storeNow();
+    const now = wholeMs(this.#place);
     if (now - lastTurnAt < exactness) return;
     this.#record = { ...this.#record, lastTurnAt: now };
     this.#isChanged = true;
@@ -130,7 +130,7 @@ export class Session {
   /** Deletes the record when the turn ends. What is changed in the turn afterwards begins a new one. */
   erase(): void {
     const { speaker } = this.#record;
-    this.#record = { v: 1, speaker, createdAt: this.#place.storeNow(), conversations: {} };
+    this.#record = { v: 1, speaker, createdAt: wholeMs(this.#place), conversations: {} };
     this.#isErased = true;
     this.#forgets = true;
   }
@@ -147,6 +147,11 @@ export class Session {
     await this.#place.advance({}, record, this.#place.patienceMs, this.#forgets);
     this.#isChanged = false;
   }
+}
+
+/** The store's time; within a process it has fractions. */
+function wholeMs(place: Place): number {
+  return Math.floor(place.storeNow());
 }
 
 /** What cannot be read is not overwritten. */

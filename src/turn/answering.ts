@@ -5,7 +5,7 @@ import type { Session } from "../session/session.ts";
 import { type Asked, Question } from "./ask.ts";
 import { checkContext } from "./context.ts";
 import type { CurrentLane, RunningTurn } from "./host.ts";
-import { mergeKey, restoreMessage, type StoredMessage, type StoredTurn } from "./message.ts";
+import { mergeKey, restoreMessage, saidIn, storedIn } from "./message.ts";
 import { type Emit, through, turnOver } from "./middleware.ts";
 import { conversationOver, fileLost, limited, notice, undelivered } from "./notices.ts";
 import type { ReplyEvent } from "./reply-event.ts";
@@ -58,12 +58,8 @@ export class Answering implements CurrentLane {
     watch.agent = agent;
     const asked: Asked = {
       agent,
-      text: [...carries.map(storedIn), message]
-        .map(({ text }) => text)
-        .filter((text) => text !== "")
-        .join("\n"),
       files: this.#files(carries),
-      context: Object.assign({}, ...[...carries.map(storedIn), message].map(({ context }) => context)),
+      ...saidIn([...carries.map(storedIn), message]),
     };
     const emit = (event: ReplyEvent) => this.#say(event);
     const last = (into: Emit) => this.#ask(asked, into);
@@ -167,8 +163,4 @@ export class Answering implements CurrentLane {
     await session.save();
     if (hadConversation) emit(conversationOver(texts));
   }
-}
-
-function storedIn({ body }: CarriedTurn): StoredMessage {
-  return (body as unknown as StoredTurn).message;
 }

@@ -1,5 +1,5 @@
 import type { Adapter } from "../adapter/adapter.ts";
-import type { FileInput } from "../backends/backend.ts";
+import type { AskCall, FileInput } from "../backends/backend.ts";
 import { AparteError } from "../errors.ts";
 import type { JsonObject, JsonValue } from "../json.ts";
 import type { ScopedSpeaker } from "../speaker/scope.ts";
@@ -88,6 +88,19 @@ export interface StoredTurn {
 export function isAsked(body: JsonValue, speaker: Speaker): boolean {
   const { message, isOutgoing } = body as unknown as StoredTurn;
   return isOutgoing !== true && isFrom(message, speaker);
+}
+
+/** What the agent is asked with a message, and with those before it whose words its turn carries. */
+export function saidIn(
+  messages: readonly Pick<StoredMessage, "text" | "context">[],
+): Required<Pick<AskCall, "text" | "context">> {
+  const texts = messages.map(({ text }) => text).filter((text) => text !== "");
+  return { text: texts.join("\n"), context: Object.assign({}, ...messages.map(({ context }) => context)) };
+}
+
+/** The message of a turn, as its lane has it. */
+export function storedIn({ body }: { readonly body: JsonValue }): StoredMessage {
+  return (body as unknown as StoredTurn).message;
 }
 
 interface StoredFile {

@@ -3,7 +3,7 @@ import type { Clock } from "../clock.ts";
 import { type LeftTurn, markOf } from "../lane/place.ts";
 import { describeError, type Logger } from "../logger.ts";
 import type { Session } from "../session/session.ts";
-import type { StoredTurn } from "./message.ts";
+import { saidIn, storedIn } from "./message.ts";
 
 /**
  * What callers that died had asked may not be answered yet: the service is asked until it is, as those callers will ask
@@ -19,24 +19,20 @@ export async function untilAnswered(
 ): Promise<void> {
   const from = clock.now();
   for (const { turn, leftMs } of parked) {
-    const { key, agent, body, known } = turn;
+    const { key, agent, known, carries = [] } = turn;
     if (agent !== undefined && agent !== call.agent) continue;
-    const { text, context = {} } = (body as unknown as StoredTurn).message;
-    const facts = known === undefined ? {} : { facts: known };
     await session.permit();
     const late = new AbortController();
     const cancel = clock.after(from + leftMs - clock.now(), () => late.abort());
     const signal = AbortSignal.any([call.signal, late.signal]);
     try {
-      const turnId = markOf(session.name, key);
       const recovered = await backend.recover?.({
         ...call,
         signal,
-        turnId,
-        text,
-        context,
+        turnId: markOf(session.name, key),
         files: [],
-        ...facts,
+        ...saidIn([...carries, turn].map(storedIn)),
+        ...(known === undefined ? {} : { facts: known }),
       });
       if (typeof recovered === "object") for await (const _ of recovered) signal.throwIfAborted();
     } catch (error) {

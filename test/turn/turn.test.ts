@@ -1440,6 +1440,31 @@ describe("A successor", () => {
       expect((await lane(b))?.parked).toMatchObject([{ turn: { known: { chat: 7 } } }]);
     });
 
+    it("is waited for with all the words and the context that it carries", async () => {
+      const c = bot({ overlap: "merge" });
+      c.agent.recover = async () => "unknown";
+      const said = (id: string, text: string, context: Record<string, string>) => {
+        const message = messageOf(id, text, { platform: "chat", user: "bob", context });
+        c.mapper
+          .handle(message)
+          .text()
+          .catch(() => {});
+      };
+      said("x0", "zero", {});
+      await settled();
+      said("x1", "one", { plan: "free", at: "work" });
+      said("x2", "two", { plan: "paid" });
+      await settled();
+      c.agent.last.answer("0");
+      await settled();
+      expect(c.agent.last.call).toMatchObject({ text: "one\ntwo", context: { plan: "paid", at: "work" } });
+      await die(c);
+      looked = [];
+      await b.receive("x3", "next", { user: "bob" });
+      await settled();
+      expect(looked).toMatchObject([{ text: "one\ntwo", context: { plan: "paid", at: "work" } }]);
+    });
+
     it("is not waited for when a turn's whole time has passed since", async () => {
       await clock.pass(turnTimeout);
       await b.receive("m2", "next");
