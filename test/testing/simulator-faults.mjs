@@ -33,15 +33,15 @@ export const faults = [
   {
     name: "a store that does not compare versions",
     file: "stores/local-lanes.js",
-    from: "if ((kept?.version ?? 0) !== commit.version)",
+    from: "if ((this.#kept(lane, now)?.version ?? 0) !== version)",
     to: "if (false)",
     within: 20,
   },
   {
     name: "a store that forgets which events it took",
     file: "stores/local-lanes.js",
-    from: "if (duplicates.length > 0)",
-    to: "if (false)",
+    from: "return duplicates.length > 0 ?",
+    to: "return false ?",
     within: 20,
   },
   {
