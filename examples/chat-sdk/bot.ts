@@ -40,12 +40,7 @@ const chat = new Chat({
 /** The words of a reply as they come, for the SDK to show; where there is no answer, why. */
 async function* words(reply: Reply): AsyncGenerator<string> {
   try {
-    let hasSpoken = false;
-    for await (const delta of reply.textStream) {
-      hasSpoken = true;
-      yield delta;
-    }
-    if (!hasSpoken) yield await reply.text();
+    yield* reply.textStream;
   } catch (error) {
     yield error instanceof AparteError ? error.say : "Something went wrong.";
   }

@@ -187,7 +187,10 @@ export interface Backend {
   /** Gives a file to the service and returns the service's id for it. */
   upload?(session: SessionCall & { readonly file: FileInput }): Promise<string>;
 
-  /** Stops what runs in this conversation at the service. Nothing running is no error. */
+  /**
+   * Stops what runs in this conversation at the service, for code that calls the service itself: a turn that is stopped
+   * aborts the `signal` of its `ask`. Nothing running is no error.
+   */
   cancel?(conversation: ConversationCall & { readonly facts?: JsonValue }): Promise<void>;
 
   /**

@@ -34,28 +34,15 @@ export class Reply implements AsyncIterable<ReplyEvent>, AsyncDisposable {
    * `stopped`, `answer-lost`, `paused`, `no-answer` …
    */
   async text(): Promise<string> {
-    const transcript = new Transcript();
-    let notice: (ReplyEvent & { readonly type: "notice" }) | undefined;
-    for await (const event of this) {
-      transcript.add(event);
-      if (event.type === "notice" && Object.hasOwn(unanswered, event.code)) notice = event;
-    }
-    if (transcript.answer !== "") return transcript.answer;
-    const code = notice === undefined ? "no-answer" : (unanswered[notice.code] ?? "no-answer");
-    if (notice === undefined)
-      throw new AparteError(code, "The agent said nothing. Look at the events for what it did.");
-    const { text, retryAfterMs } = notice;
-    // Nobody can tell here whether it was answered, or its process died a moment ago.
-    const advice =
-      notice.code === "duplicate" ? " If its process died, hand it in again once leaseTime is over." : "";
-    throw new AparteError(code, `There is no answer: ${text}${advice}`, {
-      // The person reads the notice as it is.
-      texts: () => text,
-      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-    });
+    const said = new Said();
+    for await (const event of this) said.add(event);
+    return said.answer();
   }
 
-  /** The answer as it comes, in pieces that make the whole of it, for services that do not stream as well. */
+  /**
+   * The answer as it comes, in pieces that make the whole of it, for services that do not stream as well. Throws as
+   * {@link Reply.text} does.
+   */
   get textStream(): AsyncIterable<string> {
     return texts(this);
   }
@@ -85,12 +72,42 @@ const unanswered: { readonly [Code in NoticeCode]?: AparteErrorCode } = {
   "too-long": "input-invalid",
 };
 
+/** What a reply says, and, where that is no answer, why. */
+class Said {
+  readonly #transcript = new Transcript();
+  #why: (ReplyEvent & { readonly type: "notice" }) | undefined;
+
+  add(event: ReplyEvent): void {
+    this.#transcript.add(event);
+    if (event.type === "notice" && Object.hasOwn(unanswered, event.code)) this.#why = event;
+  }
+
+  /** @throws {AparteError} where there is none */
+  answer(): string {
+    const { answer } = this.#transcript;
+    if (answer !== "") return answer;
+    if (this.#why === undefined) {
+      throw new AparteError("no-answer", "The agent said nothing. Look at the events for what it did.");
+    }
+    const { code, text, retryAfterMs } = this.#why;
+    // Nobody can tell here whether it was answered, or its process died a moment ago.
+    const advice = code === "duplicate" ? " If its process died, hand it in again once leaseTime is over." : "";
+    throw new AparteError(unanswered[code] ?? "no-answer", `There is no answer: ${text}${advice}`, {
+      // The person reads the notice as it is.
+      texts: () => text,
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    });
+  }
+}
+
 /** A message replaces the draft before it: what was streamed is not said again, and what it lacked is. */
 async function* texts(reply: Reply): AsyncGenerator<string> {
+  const said = new Said();
   let draft = "";
   // Whether something ends here, so that a blank line comes before what is said next.
   let isApart = false;
   for await (const event of reply) {
+    said.add(event);
     if (event.type === "text") {
       if (isApart) yield "\n\n";
       isApart = false;
@@ -107,4 +124,5 @@ async function* texts(reply: Reply): AsyncGenerator<string> {
       isApart = true;
     }
   }
+  said.answer();
 }

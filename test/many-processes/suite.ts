@@ -290,7 +290,7 @@ export function manyProcesses(
   it("interrupt a turn of another process, at the service too", async () => {
     const bots = await start(2, { overlap: "interrupt" });
     const began = emulator.once("chat");
-    await bots.deliver(says("ada", "one", "slow: 50 one two three four five six seven eight nine ten"), 0);
+    await bots.deliver(says("ada", "one", "slow: 5000 one two three four five six seven eight nine ten"), 0);
     const { id } = await began;
     await bots.until(() => bots.posts.length === 1);
     await bots.deliver(says("ada", "two", "never mind"), 1);

@@ -130,6 +130,16 @@ describe("A reply's stream of texts", () => {
   ])("is %j", async (expected, events) => {
     expect(await all(replyOf(...events).textStream)).toEqual(expected);
   });
+
+  it.each(["busy", "full", "limited", "duplicate", "paused", "answer-lost"] as const)(
+    "throws as text() does where there is no answer, but %s",
+    async (code) => {
+      const reply = replyOf(notice(code));
+      const error = await reply.text().catch((thrown) => thrown);
+      expect(error).toMatchObject({ code });
+      await expect(all(reply.textStream)).rejects.toMatchObject({ code, message: error.message });
+    },
+  );
 });
 
 describe("Notices", () => {
