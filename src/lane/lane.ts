@@ -123,6 +123,9 @@ export class Lane {
     }
     const { outcome, place } = applied;
     if (place !== undefined) return { is: "taken", place };
+    if (outcome === "duplicate" && (await this.#isLeft(turn.key))) {
+      return this.#owner.lane(this.name).take(turn, limit, patienceMs);
+    }
     return { is: outcome === "busy" || outcome === "full" ? outcome : "duplicate" };
   }
 
@@ -161,10 +164,22 @@ export class Lane {
     return true;
   }
 
-  /** Goes on with the turns of an owner that is dead. */
-  async takeOver(from: string): Promise<void> {
-    const { id, canDeliver } = this.#owner;
-    await this.#apply({ do: "takeOver", from, owner: id, canDeliver }, Number.POSITIVE_INFINITY);
+  /** Whether a turn was that of an owner that is dead: where its event comes again, nobody may have looked yet. */
+  async #isLeft(key: string): Promise<boolean> {
+    const { is, turn } = findTurn(this.#document, key) ?? {};
+    // What its person wanted to stop is not gone on with for this call.
+    if (turn === undefined || is === "parked" || turn.isStopped) return false;
+    // A store that fails does not say that it is dead.
+    return this.#owner.succeed(turn.owner, this).catch(() => false);
+  }
+
+  /**
+   * Goes on with the turns of an owner that is dead.
+   * @param patienceMs how long a store that fails is waited for; otherwise as long as it must
+   */
+  async takeOver(from: string, patienceMs: number = Number.POSITIVE_INFINITY): Promise<void> {
+    const { id, canDeliver, clock } = this.#owner;
+    await this.#apply({ do: "takeOver", from, owner: id, canDeliver }, clock.now() + patienceMs);
   }
 
   /** Wants turns to stop, of whichever owner. @param isMeant tells which, by their bodies. @returns whether there were any */

@@ -175,12 +175,18 @@ export class Owner {
 
   /** Somebody did not listen, or keeps others waiting: is it still alive? */
   suspect(owner: string, lane: Lane): void {
-    if (owner === this.#id || this.#suspected.has(owner) || this.#isLeaving || this.#isStopped) return;
+    if (this.#suspected.has(owner)) return;
     this.#suspected.add(owner);
-    this.#bury(owner)
-      .then((isDead) => (isDead ? this.lane(lane.name).takeOver(owner) : undefined))
+    this.succeed(owner, lane)
       .catch(() => {}) // Looked at again, as long as somebody waits.
       .finally(() => this.#suspected.delete(owner));
+  }
+
+  /** Goes on with the turns of another owner in a lane, if it is dead. @returns whether it is */
+  async succeed(owner: string, { name }: Lane): Promise<boolean> {
+    if (owner === this.#id || this.#isLeaving || this.#isStopped || !(await this.#bury(owner))) return false;
+    await this.lane(name).takeOver(owner, this.storeTimeout);
+    return true;
   }
 
   /**

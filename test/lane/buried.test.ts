@@ -58,11 +58,12 @@ describe("An owner that is buried while it takes a turn", () => {
     expect(document).toMatchObject({ running: { key: "q1", owner: id() } });
   });
 
-  it("leaves it to others where the store has it, and says so", async () => {
-    const { taken, former, memory } = await buriedInCommit(true);
-    expect(await taken).toEqual({ is: "duplicate" });
+  it("goes on with it under its new id where the store has it", async () => {
+    const { taken, id, former, memory } = await buriedInCommit(true);
+    expect(await taken).toMatchObject({ is: "taken", place: { attempt: 2 } });
+    expect(id()).not.toBe(former);
     const { document } = await memory.read("lane");
-    expect(document).toMatchObject({ running: { key: "q1", owner: former } });
+    expect(document).toMatchObject({ running: { key: "q1", owner: id() } });
   });
 });
 

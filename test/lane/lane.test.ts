@@ -48,6 +48,30 @@ async function documentOf(lane: string): Promise<LaneDocument | undefined> {
 }
 
 describe("A lane", () => {
+  it("goes on with a turn whose owner is dead by now when its event comes again, also as a process's first act", async () => {
+    await take(a, "h1");
+    a.view.intercept = cut;
+    await b.owner.stop();
+    const early = ownerOf(clock, store);
+    expect(await early.owner.lane("lane").take(newTurn("h1"), 100, storeTimeout)).toEqual({
+      is: "duplicate",
+    });
+    await early.owner.stop();
+    await clock.pass(leaseTime);
+    const late = ownerOf(clock, store);
+    const again = await late.owner.lane("lane").take(newTurn("h1"), 100, storeTimeout);
+    expect(again).toMatchObject({ is: "taken", place: { isRunning: true, attempt: 2 } });
+  });
+
+  it("says of a turn as well that it was taken when it cannot be known whether its owner lives", async () => {
+    await take(a, "h1");
+    b.view.intercept = async (call, run) => {
+      if (call.name === "bury") throw storeAway();
+      return run();
+    };
+    expect(await b.owner.lane("lane").take(newTurn("h1"), 100, storeTimeout)).toEqual({ is: "duplicate" });
+  });
+
   it("takes a turn that runs by one command, and ends it by one", async () => {
     const before = a.view.calls.length;
     const place = await take(a, "q1");

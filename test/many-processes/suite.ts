@@ -254,7 +254,7 @@ export function manyProcesses(
   });
 
   it("end in order when one is told to stop amid 100 running turns, and hand over what waits", async () => {
-    const bots = await start(2);
+    const bots = await start(2, patient);
     const people = Array.from({ length: 100 }, (_, index) => `u${index}`);
     await Promise.all(
       people.map((user) => bots.deliver(says(user, `${user}-1`, "slow: 30 one two three four five"), 0)),
@@ -269,7 +269,7 @@ export function manyProcesses(
   });
 
   it("lose nothing when the clock of one is an hour ahead, and of another an hour behind", async () => {
-    const bots = await start(2);
+    const bots = await start(2, patient);
     const shifted = (hours: number) =>
       `--import=data:text/javascript,${encodeURIComponent(`
         const RealDate = Date;
@@ -288,7 +288,7 @@ export function manyProcesses(
   });
 
   it("interrupt a turn of another process, at the service too", async () => {
-    const bots = await start(2, { overlap: "interrupt" });
+    const bots = await start(2, { ...patient, overlap: "interrupt" });
     const began = emulator.once("chat");
     await bots.deliver(says("ada", "one", "slow: 5000 one two three four five six seven eight nine ten"), 0);
     const { id } = await began;
@@ -303,7 +303,7 @@ export function manyProcesses(
   });
 
   it("merge what waits, in whatever process it waits", async () => {
-    const bots = await start(2, { overlap: "merge" });
+    const bots = await start(2, { ...patient, overlap: "merge" });
     await bots.deliver(says("ada", "one", "slow: 50 one two three four five"), 0);
     const ids = ["two", "three", "four"];
     for (const [index, id] of ids.entries()) await bots.deliver(says("ada", id, `word-${id}`), index);
@@ -314,7 +314,7 @@ export function manyProcesses(
   });
 
   it("reject what may not wait, whichever process runs the turn", async () => {
-    const bots = await start(2, { overlap: "reject" });
+    const bots = await start(2, { ...patient, overlap: "reject" });
     const began = emulator.once("chat");
     await bots.deliver(says("ada", "one", "slow: 50 one two three four five"), 0);
     await began;
