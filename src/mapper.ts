@@ -521,7 +521,9 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
   #adapterOf(speaker: Speaker): Adapter {
     const adapter = this.#adapters.get(deliveryPlace(speaker ?? {}));
     if (adapter !== undefined) return adapter;
-    throw new AparteError("input-invalid", "No adapter is connected for this platform and bot.", {
+    const { platform, bot } = speaker ?? {};
+    const which = `the platform ${JSON.stringify(platform)}${bot === undefined ? "" : ` and the bot ${JSON.stringify(bot)}`}`;
+    throw new AparteError("input-invalid", `No adapter is connected for ${which}: connect() one first.`, {
       field: "platform",
     });
   }

@@ -375,17 +375,36 @@ function checkSecrets(secret: MapperOptions["secret"]): readonly [string, ...str
   return [first, ...others];
 }
 
+const storeMembers = [
+  "name",
+  "records",
+  "commit",
+  "read",
+  "beat",
+  "bury",
+  "dead",
+  "listen",
+  "close",
+] as const;
+
 function checkStore(store: MapperOptions["store"], logger: Logger): Store {
   if (store === undefined) return memoryStore();
   if (typeof store === "object" && store !== null) {
-    if ("records" in store && typeof store.commit === "function") return store;
+    if ("commit" in store || "records" in store) {
+      const missing = storeMembers.filter((member) => !(member in store));
+      if (missing.length === 0) return store as Store;
+      throw optionInvalid("store", `lacks ${missing.join(", ")}: docs/store.md says what a store is`);
+    }
     if (isKeyv(store)) {
       const redis = redisOf(store);
       if (redis === undefined) return keyvStore(store);
       return redisStore(store, redis.adapter, redis.client, { isOwn: false, logger }).store;
     }
   }
-  throw optionInvalid("store", "must be a Keyv, or what openStore(url) returns (await it)");
+  throw optionInvalid(
+    "store",
+    "must be a Keyv, what openStore(url) returns (await it), or a Store of your own",
+  );
 }
 
 /** By shape: a Keyv of another copy of the package is a Keyv too. */

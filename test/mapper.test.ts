@@ -29,6 +29,31 @@ function parrot(): Backend & { opened: number; log: string[] } {
 }
 
 describe("SessionMapper", () => {
+  it("says what is wrong with a backend of one's own that yields or returns something else", async () => {
+    const ann: Speaker = { platform: "web", tenant: "acme", user: "ann" };
+    const askedOf = (ask: unknown) => {
+      const backend = { ...parrot(), ask } as Backend;
+      const mapper = new SessionMapper({ agents: { helper: backend }, secret });
+      return mapper.handle({ ...ann, id: "m1", text: "hi" }).text();
+    };
+    const yielding = (event: unknown) =>
+      askedOf(async function* () {
+        yield event;
+      });
+    for (const event of ["hello", null, { type: "words", text: "hello" }, { text: "hello" }]) {
+      await expect(yielding(event)).rejects.toMatchObject({
+        code: "backend-failed",
+        message: expect.stringContaining('The backend of the agent "helper" yielded what is no reply event.'),
+      });
+    }
+    await expect(askedOf(async () => "hello")).rejects.toMatchObject({
+      code: "backend-failed",
+      message: expect.stringContaining(
+        '"ask" of the backend of the agent "helper" must be an async generator',
+      ),
+    });
+  });
+
   it("tells times in whole milliseconds", async () => {
     const mapper = new SessionMapper({ agents: { helper: parrot() }, secret });
     const ann: Speaker = { platform: "web", tenant: "acme", user: "ann" };

@@ -1,4 +1,5 @@
 import type { FileInput } from "../backends/backend.ts";
+import { AparteError } from "../errors.ts";
 import type { CarriedTurn } from "../lane/machine.ts";
 import { clearConversation } from "../session/operations.ts";
 import type { Session } from "../session/session.ts";
@@ -8,7 +9,7 @@ import type { CurrentLane, RunningTurn } from "./host.ts";
 import { mergeKey, restoreMessage, saidIn, storedIn } from "./message.ts";
 import { type Emit, through, turnOver } from "./middleware.ts";
 import { conversationOver, fileLost, limited, notice, undelivered } from "./notices.ts";
-import type { ReplyEvent } from "./reply-event.ts";
+import { isReplyEvent, type ReplyEvent } from "./reply-event.ts";
 import { SeenTurn } from "./seen-turn.ts";
 
 /** How a turn that runs gets its answer: limits, the agent that is meant, the middlewares, and the agent within them. */
@@ -137,6 +138,7 @@ export class Answering implements CurrentLane {
     let hasSpoken = false;
     for await (const event of question.answer()) {
       stop.throwIfStopped();
+      if (!isReplyEvent(event)) throw noEvent(asked.agent);
       if (event.type === "usage") {
         const { type: _, ...usage } = event;
         watch.tell("usage", { usage });
@@ -163,4 +165,11 @@ export class Answering implements CurrentLane {
     await session.save();
     if (hadConversation) emit(conversationOver(texts));
   }
+}
+
+function noEvent(agent: string): AparteError {
+  return new AparteError(
+    "backend-failed",
+    `The backend of the agent "${agent}" yielded what is no reply event. One is { type: "message", text: "…" }, for example.`,
+  );
 }

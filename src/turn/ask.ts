@@ -59,7 +59,7 @@ export class Question {
       this.#turn.stop.throwIfStopped();
       this.isSent = true;
       this.#turn.watch.tell("asked");
-      for await (const event of this.#backend.ask(this.#callOf(id))) {
+      for await (const event of this.#said(id)) {
         hasSpoken = true;
         yield event;
       }
@@ -69,8 +69,18 @@ export class Question {
       // Before one is opened: where that fails, the person's next turn opens it, and does not know of this.
       yield notice("new-conversation", this.#turn.texts);
       const id = await this.#opened();
-      yield* this.#backend.ask(this.#callOf(id));
+      yield* this.#said(id);
     }
+  }
+
+  #said(id: string): AsyncIterable<ReplyEvent> {
+    const said = this.#backend.ask(this.#callOf(id));
+    // A backend of one's own may be no TypeScript.
+    if (typeof said?.[Symbol.asyncIterator] === "function") return said;
+    throw new AparteError(
+      "backend-failed",
+      `"ask" of the backend of the agent "${this.#asked.agent}" must be an async generator (async *ask) or return an AsyncIterable.`,
+    );
   }
 
   /**

@@ -32,6 +32,16 @@ export type ReplyEvent =
   /** What the turn cost, in tokens of the service's model. */
   | { readonly type: "usage"; readonly input?: number; readonly output?: number; readonly total?: number };
 
+const eventTypes: { readonly [Type in ReplyEvent["type"]]: true } = {
+  ...{ text: true, message: true, file: true, suggestions: true, status: true },
+  ...{ notice: true, handoff: true, end: true, usage: true },
+};
+
+/** Whether a backend of one's own yielded what it may. */
+export function isReplyEvent(event: unknown): event is ReplyEvent {
+  return typeof event === "object" && event !== null && Object.hasOwn(eventTypes, (event as ReplyEvent).type);
+}
+
 /**
  * Why a notice is given:
  * - `new-conversation`: a new conversation began: the service had lost the old one, or it was silent for `freshAfter`.

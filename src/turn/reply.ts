@@ -91,7 +91,8 @@ class Said {
     }
     const { code, text, retryAfterMs } = this.#why;
     // Nobody can tell here whether it was answered, or its process died a moment ago.
-    const advice = code === "duplicate" ? " If its process died, hand it in again once leaseTime is over." : "";
+    const advice =
+      code === "duplicate" ? " If its process died, hand it in again once leaseTime is over." : "";
     throw new AparteError(unanswered[code] ?? "no-answer", `There is no answer: ${text}${advice}`, {
       // The person reads the notice as it is.
       texts: () => text,
