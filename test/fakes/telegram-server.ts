@@ -66,7 +66,7 @@ export class TelegramServer {
 
   /** Resolves with what `look` finds; it looks again whenever something happened here. */
   until<T>(look: () => T | undefined | false): Promise<T> {
-    return this.#watch.until(look, 30_000);
+    return this.#watch.until(look);
   }
 
   /** What is shown in one chat, together. */

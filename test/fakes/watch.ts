@@ -15,7 +15,7 @@ export class Watch {
   }
 
   /** Resolves with what `look` finds; it looks again whenever something happened. */
-  async until<T>(look: () => T | undefined | false, withinMs = 15_000): Promise<T> {
+  async until<T>(look: () => T | undefined | false, withinMs = 120_000): Promise<T> {
     const over = performance.now() + withinMs;
     for (;;) {
       const found = look();
