@@ -36,7 +36,7 @@ interface Told {
 }
 
 /** How long is waited for what must happen, in milliseconds. */
-const patienceMs = 60_000;
+const patienceMs = 120_000;
 
 /** Several processes of one bot, and the chat platform that they serve. */
 export class Copies {

@@ -1,10 +1,7 @@
 import { type Message, openStore } from "aparte";
 import { type CozeEmulator, startCozeEmulator } from "aparte/testing";
-import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, expect, it } from "vitest";
 import { Copies, type CopiesOptions, type Post } from "../copies.ts";
-
-// A thousand people talk for half a minute where the machine is slow.
-vi.setConfig({ testTimeout: 180_000 });
 
 let emulator: CozeEmulator;
 let copies: Copies | undefined;
