@@ -169,6 +169,8 @@ export class Lane {
     const { is, turn } = findTurn(this.#document, key) ?? {};
     // What its person wanted to stop is not gone on with for this call.
     if (turn === undefined || is === "parked" || turn.isStopped) return false;
+    // It stays the dead one's, however often it is looked at here.
+    if (turn.place !== undefined && !this.#owner.canDeliver(turn.place)) return false;
     // A store that fails does not say that it is dead.
     return this.#owner.succeed(turn.owner, this).catch(() => false);
   }

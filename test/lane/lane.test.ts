@@ -72,6 +72,22 @@ describe("A lane", () => {
     expect(await b.owner.lane("lane").take(newTurn("h1"), 100, storeTimeout)).toEqual({ is: "duplicate" });
   });
 
+  it("looks once whether an owner is dead whose turn it cannot deliver", async () => {
+    await take(a, "q1");
+    a.view.intercept = cut;
+    await b.owner.stop();
+    await clock.pass(leaseTime);
+    const silent = ownerOf(clock, store, { canDeliver: () => false });
+    let calls = 0;
+    silent.view.intercept = (_, run) => {
+      calls += 1;
+      return calls > 20 ? new Promise(() => {}) : run();
+    };
+    const taken = silent.owner.lane("lane").take(newTurn("q1"), 100, storeTimeout);
+    await settled();
+    expect(await Promise.race([taken, "waits"])).toEqual({ is: "duplicate" });
+  });
+
   it("takes a turn that runs by one command, and ends it by one", async () => {
     const before = a.view.calls.length;
     const place = await take(a, "q1");
