@@ -238,7 +238,8 @@ export class Lane {
     restoredMarks?: readonly string[],
     sentUntil?: number,
   ): Promise<Applied> {
-    if (this.#isLost) return Promise.reject(leaseLost());
+    // One that was asked for only after its owner stopped would wait for a sign of life that never comes.
+    if (this.#isLost || this.#owner.isStopped) return Promise.reject(leaseLost());
     return new Promise((resolve, reject) => {
       const pending: Pending = {
         command,

@@ -88,6 +88,24 @@ describe("A lane", () => {
     expect(await Promise.race([taken, "waits"])).toEqual({ is: "duplicate" });
   });
 
+  it("waits for no store where its owner stops while it looks whether another one is dead", async () => {
+    await take(a, "q1");
+    a.view.intercept = cut;
+    await clock.pass(leaseTime * 0.9);
+    const buries: (() => void)[] = [];
+    b.view.intercept = async (call, run) => {
+      if (call.name === "bury") await new Promise<void>((resolve) => buries.push(resolve));
+      return run();
+    };
+    const taken = b.owner.lane("lane").take(newTurn("q1"), 100, storeTimeout);
+    await clock.pass(leaseTime * 0.2);
+    await b.owner.stop();
+    for (const bury of buries) bury();
+    await settled();
+    expect(await Promise.race([taken, "waits"])).toEqual({ is: "duplicate" });
+    expect(clock.isHeld).toBe(false);
+  });
+
   it("takes a turn that runs by one command, and ends it by one", async () => {
     const before = a.view.calls.length;
     const place = await take(a, "q1");
