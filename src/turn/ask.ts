@@ -89,7 +89,13 @@ export class Question {
    */
   async *#recover(): AsyncGenerator<ReplyEvent> {
     const { place, texts } = this.#turn;
-    const { known, phase } = place.turn ?? {};
+    const { known, phase, agent = this.#asked.agent } = place.turn ?? {};
+    // No other agent knows what became of it, where the one that has it is gone or a middleware took another.
+    if (agent !== this.#asked.agent) {
+      this.#found(true);
+      yield notice("answer-lost", texts);
+      return;
+    }
     const id = this.#knownId;
     // Without a conversation there was nothing that the turn could have been sent to, unless it was left since.
     const isUnsent = id === undefined || (this.#backend.recover === undefined && phase !== "asked");

@@ -1613,6 +1613,31 @@ describe("A successor", () => {
       expect([other.texts, foreign, looked.length]).toEqual([["next"], [], 1]);
     });
 
+    it.each([
+      ["a middleware takes another agent", true, true],
+      ["its agent is no longer there", false, true],
+      ["its agent is no longer there, and nobody has spoken to the other one", false, false],
+    ])("is asked for, and asked, at no other agent, though %s", async (_, isThere, isKnown) => {
+      const other = new TestAgent();
+      const agents: Record<string, TestAgent> = isThere ? { helper: b.agent, other } : { other };
+      const c = bot({ agents });
+      const foreign: RecoverCall[] = [];
+      other.recover = async (call) => {
+        foreign.push(call);
+        return "not-sent";
+      };
+      other.reply = (text) => `re ${text}`;
+      c.mapper.use(async (turn, next) => {
+        turn.agent = "other";
+        await next();
+      });
+      if (isKnown) await c.receive("m2", "next");
+      await settled();
+      const again = c.mapper.handle(messageOf("m1", "first", { platform: "chat" }));
+      await expect(again.text()).rejects.toMatchObject({ code: "answer-lost" });
+      expect([other.texts, foreign, looked]).toEqual([isKnown ? ["next"] : [], [], []]);
+    });
+
     it("is not asked once more where its conversation was left meanwhile", async () => {
       await b.mapper.reset({ platform: "chat", tenant: "acme", user: "ann" }, undefined, { keep: true });
       const again = b.mapper.handle(messageOf("m1", "first", { platform: "chat" }));
