@@ -24,9 +24,10 @@ export class Answering implements CurrentLane {
     this.#turn = turn;
   }
 
-  /** The session, while the turn has not ended and is this process's: what is changed later would be written nowhere. */
+  /** The session, while the turn is not ended and is this process's: what is changed later would be written nowhere. */
   get session(): Session | undefined {
-    return this.#isOver || this.#turn.place.isLost ? undefined : this.#turn.session;
+    const { place, session } = this.#turn;
+    return this.#isOver || place.isEnding || place.isLost ? undefined : session;
   }
 
   /** The agent that is asked, once it is known. */

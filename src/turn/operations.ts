@@ -55,6 +55,9 @@ export class Operations {
     const session = current.getStore()?.session;
     if (session?.name === identity.name) {
       const result = await run(session);
+      // Nobody waited for it: what it changed of a turn that has ended since is written nowhere.
+      const isOver = current.getStore()?.session !== session;
+      if (operation === "forget" && isOver) return this.runIn(identity, operation, run);
       // Whoever is told so must not be remembered for the turn's process dying.
       if (operation === "forget" && session.changed !== undefined) await session.save();
       return result;

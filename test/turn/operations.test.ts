@@ -34,6 +34,40 @@ describe("An operation on a session", () => {
     for await (const session of mapper.sessions()) expect(session).toBeUndefined();
   });
 
+  it.each(["has ended", "is being ended"])(
+    "forgets also what is kept of a turn that did not wait for it, and %s by then",
+    async (when) => {
+      const { mapper, agent, view, receive } = bot();
+      agent.reply = (text) => `re ${text}`;
+      await receive("m1");
+      await settled();
+      const removals: (() => void)[] = [];
+      agent.remove = () => new Promise<void>((resolve) => removals.push(resolve));
+      let forgot: Promise<unknown> | undefined;
+      mapper.use(async (_, next) => {
+        forgot = mapper.forget(ann);
+        await next();
+      });
+      const writes: (() => void)[] = [];
+      view.intercept = async ({ name }, run) => {
+        const isHeld = when === "is being ended" && name === "commit" && agent.asked.length === 2;
+        if (isHeld) await new Promise<void>((resolve) => writes.push(resolve));
+        return run();
+      };
+      await receive("m2");
+      await settled();
+      expect(agent.texts).toEqual(["m1", "m2"]);
+      agent.remove = async () => {};
+      for (const remove of removals) remove();
+      await settled();
+      view.intercept = (_, run) => run();
+      for (const write of writes) write();
+      await settled();
+      expect(await Promise.race([forgot, "waits"])).toMatchObject({ conversations: { helper: "erased" } });
+      expect(await mapper.export(ann)).toBeUndefined();
+    },
+  );
+
   it("is over when what it changed is written, and leaves no timer", async () => {
     const { mapper, view } = bot();
     await settled();
