@@ -52,9 +52,9 @@ export class Answering implements CurrentLane {
       this.isLimited = true;
       return;
     }
-    // What became of a turn is known to the agent that has it, whichever is chosen by now.
+    // What became of a turn is known to the agent that has it, whichever is chosen by now. It may be denied by now.
     const { agent: before } = place.turn ?? {};
-    const isKept = before !== undefined && host.settings.agents.has(before);
+    const isKept = before !== undefined && (await host.agents.allowedTo(message)).includes(before);
     const found = isKept ? before : host.agents.reachedBy(message, session.record.agent);
     const agent = typeof found === "string" ? found : await found;
     watch.agent = agent;

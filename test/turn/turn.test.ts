@@ -1638,6 +1638,19 @@ describe("A successor", () => {
       expect([other.texts, foreign, looked]).toEqual([isKnown ? ["next"] : [], [], []]);
     });
 
+    it("is not asked at its agent any more where its person may not talk to that one by now", async () => {
+      const other = new TestAgent();
+      const c = bot({ agents: { helper: b.agent, other }, allow: () => ["other"] });
+      b.agent.recover = async (call) => {
+        looked.push(call);
+        return "not-sent";
+      };
+      b.agent.reply = other.reply = (text) => text;
+      const again = c.mapper.handle(messageOf("m1", "first", { platform: "chat" }));
+      await expect(again.text()).rejects.toMatchObject({ code: "answer-lost" });
+      expect([b.agent.texts, other.texts, looked]).toEqual([[], [], []]);
+    });
+
     it("is not asked once more where its conversation was left meanwhile", async () => {
       await b.mapper.reset({ platform: "chat", tenant: "acme", user: "ann" }, undefined, { keep: true });
       const again = b.mapper.handle(messageOf("m1", "first", { platform: "chat" }));
