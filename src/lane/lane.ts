@@ -238,8 +238,11 @@ export class Lane {
     restoredMarks?: readonly string[],
     sentUntil?: number,
   ): Promise<Applied> {
-    // One that was asked for only after its owner stopped would wait for a sign of life that never comes.
-    if (this.#isLost || this.#owner.isStopped) return Promise.reject(leaseLost());
+    if (this.#isLost) return Promise.reject(leaseLost());
+    // It would wait for a sign of life that never comes.
+    if (this.#owner.isStopped) {
+      return Promise.reject(new AparteError("closed", "The mapper is closing and takes nothing new."));
+    }
     return new Promise((resolve, reject) => {
       const pending: Pending = {
         command,

@@ -103,6 +103,7 @@ describe("A lane", () => {
     for (const bury of buries) bury();
     await settled();
     expect(await Promise.race([taken, "waits"])).toEqual({ is: "duplicate" });
+    await expect(take(b, "q2")).rejects.toMatchObject({ code: "closed" });
     expect(clock.isHeld).toBe(false);
   });
 
