@@ -123,8 +123,9 @@ export class Lane {
     }
     const { outcome, place } = applied;
     if (place !== undefined) return { is: "taken", place };
-    if (outcome === "duplicate" && (await this.#isLeft(turn.key))) {
-      return this.#owner.lane(this.name).take(turn, limit, patienceMs);
+    const leftMs = () => Math.max(0, giveUpAt - this.#owner.clock.now());
+    if (outcome === "duplicate" && (await this.#isLeft(turn.key, leftMs()))) {
+      return this.#owner.lane(this.name).take(turn, limit, leftMs());
     }
     return { is: outcome === "busy" || outcome === "full" ? outcome : "duplicate" };
   }
@@ -165,14 +166,14 @@ export class Lane {
   }
 
   /** Whether a turn was that of an owner that is dead: where its event comes again, nobody may have looked yet. */
-  async #isLeft(key: string): Promise<boolean> {
+  async #isLeft(key: string, patienceMs: number): Promise<boolean> {
     const { is, turn } = findTurn(this.#document, key) ?? {};
     // What its person wanted to stop is not gone on with for this call.
     if (turn === undefined || is === "parked" || turn.isStopped) return false;
     // It stays the dead one's, however often it is looked at here.
     if (turn.place !== undefined && !this.#owner.canDeliver(turn.place)) return false;
     // A store that fails does not say that it is dead.
-    return this.#owner.succeed(turn.owner, this).catch(() => false);
+    return this.#owner.succeed(turn.owner, this, patienceMs).catch(() => false);
   }
 
   /**

@@ -177,15 +177,19 @@ export class Owner {
   suspect(owner: string, lane: Lane): void {
     if (this.#suspected.has(owner)) return;
     this.#suspected.add(owner);
-    this.succeed(owner, lane)
+    this.succeed(owner, lane, this.storeTimeout)
       .catch(() => {}) // Looked at again, as long as somebody waits.
       .finally(() => this.#suspected.delete(owner));
   }
 
-  /** Goes on with the turns of another owner in a lane, if it is dead. @returns whether it is */
-  async succeed(owner: string, { name }: Lane): Promise<boolean> {
+  /**
+   * Goes on with the turns of another owner in a lane, if it is dead.
+   * @param patienceMs how long a store that fails is waited for
+   * @returns whether it is
+   */
+  async succeed(owner: string, { name }: Lane, patienceMs: number): Promise<boolean> {
     if (owner === this.#id || this.#isLeaving || this.#isStopped || !(await this.#bury(owner))) return false;
-    await this.lane(name).takeOver(owner, this.storeTimeout);
+    await this.lane(name).takeOver(owner, patienceMs);
     return true;
   }
 

@@ -88,6 +88,32 @@ describe("A lane", () => {
     expect(await Promise.race([taken, "waits"])).toEqual({ is: "duplicate" });
   });
 
+  it("waits for a store that fails no longer where it goes on with a dead owner's turn first", async () => {
+    await take(a, "h1");
+    a.view.intercept = cut;
+    await b.owner.stop();
+    await clock.pass(leaseTime);
+    const late = ownerOf(clock, store);
+    const from = clock.now();
+    late.view.intercept = async (call, run) => {
+      const isTakeOver = call.name === "commit" && call.commit?.marks === undefined;
+      if (call.name === "dead" || (isTakeOver && clock.now() < from + storeTimeout - 1_000))
+        throw storeAway();
+      if (isTakeOver) late.view.intercept = cut;
+      return run();
+    };
+    const told = late.owner
+      .lane("lane")
+      .take(newTurn("h1"), 100, storeTimeout)
+      .then(
+        () => "taken",
+        (error) => error.code,
+      );
+    await clock.pass(storeTimeout + 10);
+    expect(await Promise.race([told, "waits"])).toBe("store-failed");
+    expect((await documentOf("lane"))?.parked).toMatchObject([{ turn: { key: "h1" } }]);
+  });
+
   it("waits for no store where its owner stops while it looks whether another one is dead", async () => {
     await take(a, "q1");
     a.view.intercept = cut;
