@@ -254,10 +254,8 @@ function take(lane: LaneDocument, taken: LaneTurn, limit: number, now: number): 
   if (taken.overlap === "reject") return unchanged(lane, "busy");
   if (waiting.length >= limit) return unchanged(lane, "full");
   const next = { ...rest, waiting: [...waiting, turn] };
-  if (running === undefined || running.phase === "answered" || running.isInterrupted) {
-    return changed(next, "waits");
-  }
-  if (!interrupts(turn, running)) return changed(next, "waits");
+  const isAnswering = running !== undefined && running.phase !== "answered" && !running.isInterrupted;
+  if (!isAnswering || !interrupts(turn, running)) return changed(next, "waits");
   return changed({ ...next, running: { ...running, isInterrupted: true } }, "waits", [running.owner]);
 }
 

@@ -24,7 +24,7 @@ export class Answering implements CurrentLane {
     this.#turn = turn;
   }
 
-  /** The session, while the turn is not ended and is this process's: what is changed later would be written nowhere. */
+  /** The session, while the turn goes on and is this process's: what is changed later would be written nowhere. */
   get session(): Session | undefined {
     const { place, session } = this.#turn;
     return this.#isOver || place.isEnding || place.isLost ? undefined : session;
