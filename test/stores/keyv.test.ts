@@ -305,4 +305,26 @@ describe("A Keyv that is handed over", () => {
     await records.delete("key");
     expect(await records.setIfAbsent("key", 4)).toBe(true);
   });
+
+  it("is written by one of those that come while another one writes, also after one that ended meanwhile", async () => {
+    const database = new Database();
+    const { records } = keyvStore(database.keyv);
+    const looks: (() => void)[] = [];
+    const run = () => new Promise<void>((resolve) => looks.push(resolve));
+    database.fault = { name: "get", run };
+    const first = records.setIfAbsent("key", 1);
+    const second = records.setIfAbsent("key", 2);
+    await vi.waitUntil(() => looks.length === 1);
+    looks[0]?.();
+    expect(await first).toBe(true);
+    await records.delete("key");
+    // The second one looks now, and the third one must wait for it.
+    await vi.waitUntil(() => looks.length === 2);
+    const third = records.setIfAbsent("key", 3);
+    await new Promise((resolve) => setImmediate(resolve));
+    database.fault = undefined;
+    for (const look of looks) look();
+    expect(await Promise.all([second, third])).toEqual([true, false]);
+    expect(await records.get("key")).toBe(2);
+  });
 });

@@ -2,6 +2,7 @@ import { createClient } from "@keyv/redis";
 import { openStore, type Store } from "aparte";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { RedisClient } from "../../../src/stores/redis/client.ts";
+import { RedisListener } from "../../../src/stores/redis/listener.ts";
 import { LogLines } from "../../support/log-lines.ts";
 import { describeWithRedis, openPatientRedis, RedisServer } from "../../support/redis.ts";
 
@@ -106,6 +107,19 @@ describeWithRedis("Listening on Redis", () => {
     await next;
     await expect.poll(listen, { timeout: 20_000 }).toBe("listens");
     await expect.poll(() => tell("ada", "lane")).toBeGreaterThan(0);
+  });
+
+  it("begins as soon as a connection that is still being made is there", async () => {
+    const client = createClient({ url: server.url }) as unknown as RedisClient;
+    const listener = new RedisListener(client, client, client.connect(), 60_000);
+    try {
+      await listener.listen("bot-wake:ada", wake);
+      expect(await tell("ada", "lane")).toBe(1);
+      await next;
+      expect(heard).toEqual(["lane"]);
+    } finally {
+      client.destroy();
+    }
   });
 
   it("that was given up ends when it comes to be, and goes on for who tried again meanwhile", async () => {

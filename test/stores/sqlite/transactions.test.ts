@@ -135,6 +135,18 @@ describe("Transactions of SQLite", () => {
       other.exec("BEGIN IMMEDIATE; COMMIT");
     }));
 
+  it("of two calls fail the one that cannot be done, and not the other", () =>
+    onTransactions(async ({ transactions }) => {
+      const bad = transactions.run(() => {
+        throw new Error("no such word");
+      });
+      const good = transactions.run(() => "good");
+      expect(await Promise.allSettled([bad, good])).toMatchObject([
+        { status: "rejected", reason: { code: "store-failed" } },
+        { status: "fulfilled", value: "good" },
+      ]);
+    }));
+
   it("that cannot begin fail their calls, and leave the file free", () =>
     onTransactions(async ({ transactions, other, failClock }) => {
       failClock(1);
