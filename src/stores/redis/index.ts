@@ -39,6 +39,7 @@ const connection = (answerMs: number) => ({
   socket: {
     connectTimeout: answerMs,
     socketTimeout: answerMs,
+    // By default a client whose server was silent for too long is closed for good.
     reconnectStrategy: (attempts: number): number => Math.min(50 * 2 ** attempts, 2000),
   },
 });

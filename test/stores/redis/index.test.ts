@@ -159,6 +159,26 @@ describeWithRedis("A store on Redis", () => {
     }
   });
 
+  it("connects anew to a server that was silent for too long", async () => {
+    const store = await open(server.url, undefined, openStore);
+    await listens(store);
+    server.freeze();
+    try {
+      for (const what of ["connection", "connection for wakes"]) {
+        await vi.waitUntil(
+          () => log.said.includes(`warn: the ${what} to Redis is lost; it is being made again`),
+          {
+            timeout: 30_000,
+          },
+        );
+      }
+    } finally {
+      server.thaw();
+    }
+    await expect.poll(() => store.commit(base).catch(({ code }) => code)).toMatchObject({ is: "done" });
+    await listens(store);
+  });
+
   it("closes the connections that it made, also while they are made again", async () => {
     const store = await open();
     await listens(store);
