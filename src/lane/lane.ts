@@ -176,13 +176,10 @@ export class Lane {
     return this.#owner.succeed(turn.owner, this, patienceMs).catch(() => false);
   }
 
-  /**
-   * Goes on with the turns of an owner that is dead.
-   * @param patienceMs how long a store that fails is waited for; otherwise as long as it must
-   */
-  async takeOver(from: string, patienceMs: number = Number.POSITIVE_INFINITY): Promise<void> {
-    const { id, canDeliver, clock } = this.#owner;
-    await this.#apply({ do: "takeOver", from, owner: id, canDeliver }, clock.now() + patienceMs);
+  /** Goes on with the turns of an owner that is dead. */
+  async takeOver(from: string): Promise<void> {
+    const { id, canDeliver } = this.#owner;
+    await this.#apply({ do: "takeOver", from, owner: id, canDeliver }, Number.POSITIVE_INFINITY);
   }
 
   /** Wants turns to stop, of whichever owner. @param isMeant tells which, by their bodies. @returns whether there were any */
@@ -542,7 +539,7 @@ function broughtKey(command: Command | undefined): string | undefined {
   return isTaking(command) ? command.turn.key : undefined;
 }
 
-function storeWasAway(): AparteError {
+export function storeWasAway(): AparteError {
   return new AparteError(
     "store-timeout",
     "The store was away for longer than `storeTimeout`. Look whether its server is up.",

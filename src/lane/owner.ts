@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { BriefMap } from "../brief-map.ts";
-import { type Clock, timer } from "../clock.ts";
+import { type Clock, timer, within } from "../clock.ts";
 import { describeError, type Logger } from "../logger.ts";
 import type { Store } from "../stores/store.ts";
-import { Lane } from "./lane.ts";
+import { Lane, storeWasAway } from "./lane.ts";
 import type { Place } from "./place.ts";
 
 export interface OwnerOptions {
@@ -184,12 +184,13 @@ export class Owner {
 
   /**
    * Goes on with the turns of another owner in a lane, if it is dead.
-   * @param patienceMs how long a store that fails is waited for
+   * @param patienceMs how long a store that fails is waited for. It goes on with them all the same: should the store have
+   * done it, nobody else does.
    * @returns whether it is
    */
   async succeed(owner: string, { name }: Lane, patienceMs: number): Promise<boolean> {
     if (owner === this.#id || this.#isLeaving || this.#isStopped || !(await this.#bury(owner))) return false;
-    await this.lane(name).takeOver(owner, patienceMs);
+    await within(this.clock, patienceMs, this.lane(name).takeOver(owner), storeWasAway);
     return true;
   }
 

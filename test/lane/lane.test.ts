@@ -114,6 +114,28 @@ describe("A lane", () => {
     expect((await documentOf("lane"))?.parked).toMatchObject([{ turn: { key: "h1" } }]);
   });
 
+  it("goes on with a dead owner's turn that it took over, also where it heard of that too late", async () => {
+    await take(a, "q1");
+    a.view.intercept = cut;
+    await b.owner.stop();
+    await clock.pass(leaseTime);
+    const late = ownerOf(clock, store);
+    late.view.intercept = async (call, run) => {
+      if (call.name === "dead") throw storeAway();
+      if (call.name !== "commit" || call.commit?.marks !== undefined) return run();
+      late.view.intercept = cut;
+      await run();
+      throw storeAway();
+    };
+    const again = late.owner.lane("lane").take(newTurn("q1"), 100, storeTimeout);
+    await clock.pass(storeTimeout + 10);
+    expect(await Promise.race([again, "waits"])).toEqual({ is: "duplicate" });
+    expect((await documentOf("lane"))?.running?.owner).toBe(late.owner.id);
+    late.view.intercept = (_, run) => run();
+    await clock.pass(leaseTime);
+    expect(late.adopted).toMatchObject([{ key: "q1", isRunning: true, attempt: 2 }]);
+  });
+
   it("waits for no store where its owner stops while it looks whether another one is dead", async () => {
     await take(a, "q1");
     a.view.intercept = cut;
