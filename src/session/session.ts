@@ -143,9 +143,11 @@ export class Session {
 
   /** Writes the record now. */
   async save(): Promise<void> {
-    const record = this.#isErased ? null : (this.#record as unknown as JsonValue);
+    const saved = this.#record;
+    const record = this.#isErased ? null : (saved as unknown as JsonValue);
     await this.#place.advance({}, record, this.#place.patienceMs, this.#forgets);
-    this.#isChanged = false;
+    // What was changed meanwhile is written when the turn ends.
+    if (this.#record === saved) this.#isChanged = false;
   }
 }
 

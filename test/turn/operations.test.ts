@@ -68,6 +68,27 @@ describe("An operation on a session", () => {
     },
   );
 
+  it("keeps what is changed in a turn while the store writes what was forgotten", async () => {
+    const { mapper, view, receive } = bot();
+    let write = () => {};
+    mapper.use(async () => {
+      view.intercept = async ({ name }, run) => {
+        if (name === "commit") await new Promise<void>((resolve) => (write = resolve));
+        return run();
+      };
+      const forgot = mapper.forget(ann);
+      await settled();
+      view.intercept = (_, run) => run();
+      await mapper.select(ann, "helper");
+      write();
+      await forgot;
+    });
+    await receive("m1");
+    await settled();
+    await settled();
+    expect(await mapper.export(ann)).toMatchObject({ agent: "helper" });
+  });
+
   it("is over when what it changed is written, and leaves no timer", async () => {
     const { mapper, view } = bot();
     await settled();
