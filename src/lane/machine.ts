@@ -51,6 +51,8 @@ export interface LaneTurn {
   readonly isStopped?: true;
   /** Another owner took it, and may have said so: whatever the present one took in vain, it was not this. */
   readonly isAdopted?: true;
+  /** When it was parked, by the store's time, while it waits after its event came again: the agent is at work since then. */
+  readonly leftAt?: number;
 }
 
 export interface CarriedTurn {
@@ -245,7 +247,8 @@ function take(lane: LaneDocument, taken: LaneTurn, limit: number, now: number): 
     // Of the same owner's own: the answer of an earlier commit was lost, and it was done.
     return unchanged(lane, found.turn.owner === taken.owner ? found.is : "duplicate");
   }
-  const turn = found === undefined ? taken : resumed(found.turn, taken);
+  const left = before.parked?.find(({ turn }) => turn.key === taken.key);
+  const turn = left === undefined ? taken : resumed(left, taken);
   const rest = withoutParked(before, taken.key);
   const { running, waiting } = rest;
   if (running === undefined && waiting.length === 0) {
@@ -357,7 +360,7 @@ export function wasParked({ place, isOperation, attempt }: LaneTurn, state: "run
 function parkedAgain({ parked = [], ...lane }: LaneDocument, turn: LaneTurn, now: number): Transition {
   const isRunning = turn === lane.running;
   const attempt = isRunning ? turn.attempt - 1 : turn.attempt;
-  const all = [...parked, { turn: { ...turn, attempt }, until: now + parkedMs }];
+  const all = [...parked, parkedTurn({ ...turn, attempt }, now)];
   const { running, ...rest } = { ...lane, parked: all };
   if (isRunning) return next(rest);
   const waiting = rest.waiting.filter((other) => other !== turn);
@@ -402,7 +405,7 @@ function takeOver(
   // What began to run may have been asked: only its own event may go on with it. An operation ends with its caller.
   const began = left.filter(({ isOperation, attempt }) => !isOperation && attempt > 0);
   const freed = left.filter(({ isOperation, attempt }) => !isOperation && attempt === 0);
-  const allParked = [...parked, ...began.map((turn) => ({ turn, until: now + parkedMs }))];
+  const allParked = [...parked, ...began.map((turn) => parkedTurn(turn, now))];
   const after: LaneDocument = {
     ...rest,
     waiting: lane.waiting
@@ -459,15 +462,21 @@ function restore(lane: LaneDocument, turn: LaneTurn, wasRunning: boolean): Trans
 }
 
 /** A parked turn whose event came again: whoever wanted it to stop has been answered since. */
-function resumed(
-  { isInterrupted: _, isStopped: __, ...parked }: LaneTurn,
-  { owner, body }: LaneTurn,
-): LaneTurn {
-  return { ...parked, owner, body };
+function resumed({ turn, until }: ParkedTurn, { owner, body }: LaneTurn): LaneTurn {
+  const { isInterrupted: _, isStopped: __, ...parked } = turn;
+  return { ...parked, owner, body, leftAt: until - parkedMs };
+}
+
+/** One that only waited since its event came again was parked when it was parked first. */
+function parkedTurn({ leftAt, ...turn }: LaneTurn, now: number): ParkedTurn {
+  return { turn, until: (leftAt ?? now) + parkedMs };
 }
 
 function begun(turn: LaneTurn): LaneTurn {
-  return { ...turn, attempt: turn.attempt + 1 };
+  const { attempt } = turn;
+  if (turn.leftAt === undefined) return { ...turn, attempt: attempt + 1 };
+  const { leftAt: _, ...left } = turn;
+  return { ...left, attempt: attempt + 1 };
 }
 
 /** A turn that goes to another owner than the one that took it. */

@@ -118,8 +118,9 @@ export class Place {
     const { parked = [], waiting = [] } = this.#document ?? {};
     const since = this.storeNow() - ms;
     const left = parked.map(({ turn, until }) => ({ turn, leftMs: until - parkedMs - since }));
-    const again = waiting.filter((turn) => wasParked(turn, "waits")).map((turn) => ({ turn, leftMs: ms }));
-    return [...left.filter(({ leftMs }) => leftMs > 0), ...again];
+    const again = waiting.filter((turn) => wasParked(turn, "waits"));
+    const all = [...left, ...again.map((turn) => ({ turn, leftMs: (turn.leftAt ?? since + ms) - since }))];
+    return all.filter(({ leftMs }) => leftMs > 0);
   }
 
   /**

@@ -47,6 +47,8 @@ export function turnOf(written: string, state: "runs" | "waits" | "parked" = "wa
     ...(rest.includes("!") ? { isInterrupted: true } : {}),
     ...(rest.includes("~") ? { isStopped: true } : {}),
     ...(rest.startsWith("^") ? { isAdopted: true } : {}),
+    // Whatever began and waits has come again since it was parked.
+    ...(kind === "h" && state === "waits" && attempt !== undefined ? { leftAt: 0 } : {}),
   };
 }
 

@@ -1483,6 +1483,31 @@ describe("A successor", () => {
       expect(b.platform.shown).toEqual(["re next"]);
     });
 
+    it("is waited for no longer either where it came again meanwhile, and waits itself", async () => {
+      b.agent.recover = ({ signal }) =>
+        new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+      b.agent.reply = (text) => `re ${text}`;
+      const again = () => {
+        const controller = new AbortController();
+        const { signal } = controller;
+        b.mapper
+          .handle(messageOf("m1", "first", { platform: "chat", signal }))
+          .text()
+          .catch(() => {});
+        return () => controller.abort();
+      };
+      await clock.pass(turnTimeout / 2);
+      await b.receive("m2", "next");
+      await b.receive("m3", "last");
+      const cancel = again();
+      await settled();
+      cancel();
+      await settled();
+      again();
+      await clock.pass(turnTimeout / 2);
+      expect(b.platform.shown).toEqual(["re next", "re last"]);
+    });
+
     it("is not waited for where the service cannot say", async () => {
       const away = () => Promise.reject(new AparteError("backend-unavailable", "The service is away."));
       for (const [index, recover] of [async () => "unknown" as const, away].entries()) {
