@@ -240,7 +240,7 @@ export async function eraseSession(
     if (only === undefined || agent === only) await backend.forget?.({ sessionName: name });
   }
   if (only === undefined) session.erase();
-  else if (found) session.forgetConversation(only);
+  else session.forgetConversation(only);
   return { at: Date.now(), found, conversations: Object.fromEntries(fates) };
 }
 

@@ -100,7 +100,7 @@ export class Session {
 
   /** The agent has forgotten its conversations. Where there is no other one, nobody has the words of parked turns any more. */
   forgetConversation(agent: string): void {
-    this.changeConversation(agent, undefined);
+    if (this.conversation(agent) !== undefined) this.changeConversation(agent, undefined);
     if (Object.keys(this.#record.conversations).length === 0) this.#forgets = true;
   }
 
@@ -141,11 +141,10 @@ export class Session {
     this.#isErased = false;
   }
 
-  /** Writes the record now. */
+  /** Writes the record now, where it changed. */
   async save(): Promise<void> {
     const saved = this.#record;
-    const record = this.#isErased ? null : (saved as unknown as JsonValue);
-    await this.#place.advance({}, record, this.#place.patienceMs, this.#forgets);
+    await this.#place.advance({}, this.changed, this.#place.patienceMs, this.#forgets);
     // What was changed meanwhile is written when the turn ends.
     if (this.#record === saved) this.#isChanged = false;
   }

@@ -59,7 +59,8 @@ export class Operations {
       const isOver = current.getStore()?.session !== session;
       if (operation === "forget" && isOver) return this.runIn(identity, operation, run);
       // Whoever is told so must not be remembered for the turn's process dying.
-      if (operation === "forget" && session.changed !== undefined) await session.save();
+      const isToWrite = session.changed !== undefined || session.forgets;
+      if (operation === "forget" && isToWrite) await session.save();
       return result;
     }
     const isByName = typeof who === "string" && operation !== "forget";

@@ -1715,6 +1715,35 @@ describe("A successor", () => {
       expect((await c.mapper.export(ann))?.conversations).toEqual({});
     });
 
+    it.each(["as an operation", "in a turn"])(
+      "is no longer kept either once an agent has forgotten its person, where none had it yet, %s",
+      async (how) => {
+        const cy = { platform: "chat", tenant: "acme", user: "cy" };
+        const [c, d] = [bot(), bot()];
+        c.mapper.use(never);
+        c.mapper
+          .handle(messageOf("m1", "first", cy))
+          .text()
+          .catch(() => {});
+        await clock.pass(leaseTime / 3);
+        await die(c);
+        if (how === "in a turn") {
+          d.mapper.use(async () => {
+            await d.mapper.forget(cy, "helper");
+            await never();
+          });
+          await d.receive("m2", "next", { user: "cy" });
+          await settled();
+        } else expect(await d.mapper.forget(cy, "helper")).toMatchObject({ found: false });
+        const { commit } = d.view.calls.findLast(({ name }) => name === "commit") ?? {};
+        const { document } = await store.direct.read(commit?.lane ?? "");
+        expect(document).toEqual(
+          how === "in a turn" ? { running: expect.anything(), v: 1, waiting: [] } : undefined,
+        );
+        expect(await d.mapper.export(cy)).toBeUndefined();
+      },
+    );
+
     it("is no longer kept once forget has told so in a turn, also where the turn's process dies then", async () => {
       const ann = { platform: "chat", tenant: "acme", user: "ann" };
       const c = bot();
