@@ -98,8 +98,7 @@ export class Question {
     }
     const id = this.#knownId;
     // Without a conversation there was nothing that the turn could have been sent to, unless it was left since.
-    const isUnsent = id === undefined || (this.#backend.recover === undefined && phase !== "asked");
-    if (isUnsent && known === undefined) {
+    if (phase !== "asked" && (id === undefined || this.#backend.recover === undefined)) {
       yield* this.#askAfterAll();
       return;
     }

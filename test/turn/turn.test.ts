@@ -1683,6 +1683,23 @@ describe("A successor", () => {
       expect([b.agent.asked, looked]).toEqual([[], []]);
     });
 
+    it("is not asked once more either where its agent cannot be asked for it", async () => {
+      const cy = { platform: "chat", tenant: "acme", user: "cy" };
+      const [c, d] = [bot(), bot()];
+      c.mapper
+        .handle(messageOf("m1", "first", cy))
+        .text()
+        .catch(() => {});
+      await settled();
+      expect(c.agent.texts).toEqual(["first"]);
+      await die(c);
+      await d.mapper.reset(cy);
+      d.agent.reply = (text) => text;
+      const again = d.mapper.handle(messageOf("m1", "first", cy));
+      await expect(again.text()).rejects.toMatchObject({ code: "answer-lost" });
+      expect(d.agent.asked).toEqual([]);
+    });
+
     it("is no longer kept once its person is forgotten, and its event may come again", async () => {
       await b.mapper.forget({ platform: "chat", tenant: "acme", user: "ann" });
       expect(await lane(a)).toBeUndefined();
