@@ -89,8 +89,8 @@ export const faults = [
   {
     name: "a turn that is taken over and asked again",
     file: "turn/ask.js",
-    from: "const isUnsent = id === undefined ||",
-    to: "const isUnsent = true ||",
+    from: 'if (phase !== "asked" && (id === undefined || this.#backend.recover === undefined)) {',
+    to: "if (true) {",
     within: 50,
   },
   {
@@ -187,8 +187,8 @@ export const faults = [
   {
     name: "a turn that begins anew where its caller asks again",
     file: "lane/machine.js",
-    from: "return { ...parked, owner, body };",
-    to: "return { ...parked, owner, body, attempt: 0 };",
+    from: "return { ...parked, owner, body, leftAt: until - parkedMs };",
+    to: "return { ...parked, owner, body, leftAt: until - parkedMs, attempt: 0 };",
     within: 20,
   },
   {
