@@ -117,6 +117,7 @@ describeWithRedis("A store on Redis", () => {
     expect(failure).toMatchObject({
       ...{ code: "option-invalid", field: "store" },
       message: expect.stringContaining(message),
+      cause: expect.any(Error),
     });
     const connected = createClient({ url: server.url.replace("//", "//:right@") });
     closers.push(() => connected.destroy());
@@ -191,6 +192,14 @@ describeWithRedis("A store on Redis", () => {
     await server.command("CLIENT", "KILL", "TYPE", "normal");
     await other.close();
     await expect.poll(connections).toEqual({ normal: [], pubsub: [] });
+  });
+
+  it("has Redis forget what is written if nothing is there, in its time and no earlier", async () => {
+    const { records } = await open();
+    expect(await records.setIfAbsent("lock", 1, 3_600_000)).toBe(true);
+    const left = Number(await server.command("PTTL", "aparte::lock"));
+    expect(left).toBeGreaterThan(3_000_000);
+    expect(left).toBeLessThanOrEqual(3_600_000);
   });
 
   it("connects a client that it was given, and leaves it open", async () => {
