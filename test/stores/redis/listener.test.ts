@@ -122,6 +122,26 @@ describeWithRedis("Listening on Redis", () => {
     }
   });
 
+  it("waits for the server as long as it may take to answer", async () => {
+    const client = createClient({ url: server.url }) as unknown as RedisClient;
+    const listener = new RedisListener(client, client, client.connect(), 60_000);
+    try {
+      await listener.listen("bot-wake:bob", () => {});
+      server.freeze();
+      vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+      const listening = listener.listen("bot-wake:ada", wake);
+      await vi.advanceTimersByTimeAsync(59_999);
+      vi.useRealTimers();
+      server.thaw();
+      await listening;
+      expect(await tell("ada", "lane")).toBe(1);
+    } finally {
+      vi.useRealTimers();
+      server.thaw();
+      client.destroy();
+    }
+  });
+
   it("that was given up ends when it comes to be, and goes on for who tried again meanwhile", async () => {
     const client = createClient({ url: server.url });
     client.on("error", () => {});

@@ -158,7 +158,9 @@ describe("A SQLite file", () => {
       }
       const failed = expect.objectContaining({
         code: "store-failed",
-        message: expect.stringMatching(/deleted or replaced .* Stop all processes/),
+        message: expect.stringMatching(
+          /deleted or replaced .* Stop all processes .*, and start them anew\.$/,
+        ),
       });
       const calls = () => [
         store.commit({ lane: "other", version: 0, document: 1, until: 1e300 }),
