@@ -1,82 +1,82 @@
-import { afterEach, describe, expect, it } from "vitest";
-import { systemClock } from "../../src/clock.ts";
-import { Owner } from "../../src/lane/owner.ts";
-import { memoryStore } from "../../src/stores/memory.ts";
-import type { Store } from "../../src/stores/store.ts";
+import { beforeEach, describe, expect, it } from "vitest";
+import { leaseTime, newTurn, type OwnerInTest, ownerOf, storeTimeout } from "../support/owner.ts";
+import { settled, TestClock } from "../support/test-clock.ts";
+import { TestStore } from "../support/test-store.ts";
 
-const turn = { key: "q1", overlap: "queue", mergeKey: "m", body: { text: "hello" } } as const;
-const endings: (() => unknown)[] = [];
+let clock: TestClock;
+let store: TestStore;
+let a: OwnerInTest;
+let former: string;
 
-afterEach(async () => {
-  for (const end of endings.splice(0)) await end();
+beforeEach(async () => {
+  clock = new TestClock();
+  store = new TestStore(clock);
+  a = ownerOf(clock, store);
+  a.owner.start();
+  await settled();
+  former = a.owner.id;
 });
 
+const documentOf = async (lane: string) => (await store.direct.read(lane)).document;
+
 /**
- * An owner whose first commit is done or not, and never answered; others bury it meanwhile.
- * @param then what it does besides before it is buried
+ * Takes a turn; its commit is done or not, and never answered, and others bury the owner meanwhile.
+ * @param written whose answer its caller reads, or its platform gets
+ * @param then what the owner does besides before it is buried
  */
-async function buriedInCommit(isDone: boolean, then: (owner: Owner) => void = () => {}) {
-  const memory = memoryStore();
-  let firstIsSent = () => {};
-  const sent = new Promise<void>((resolve) => {
-    firstIsSent = resolve;
-  });
-  let commits = 0;
-  const store: Store = {
-    ...memory,
-    ...{ read: (lane) => memory.read(lane), beat: (id, leaseMs) => memory.beat(id, leaseMs) },
-    ...{ bury: (id, isUnknownToo) => memory.bury(id, isUnknownToo), dead: async () => [] },
-    listen: (id, wake) => memory.listen(id, wake),
-    commit: async (commit) => {
-      commits += 1;
-      if (commits > 1) return memory.commit(commit);
-      if (isDone) await memory.commit(commit);
-      firstIsSent();
-      return new Promise(() => {});
-    },
+async function buriedInCommit(isDone: boolean, written: "h1" | "q1", then: () => void = () => {}) {
+  a.view.intercept = async ({ name }, run) => {
+    if (name !== "commit") return run();
+    // Nor does it look for dead ones itself, before the turn is taken again.
+    a.view.intercept = async (call, again) => (call.name === "dead" ? [] : again());
+    if (isDone) await run();
+    return new Promise(() => {});
   };
-  const owner = new Owner({
-    ...{ store, leaseTime: 150, storeTimeout: 5_000, clock: systemClock },
-    ...{ logger: { info() {}, warn() {}, error() {} }, canDeliver: () => true, adopt: () => {} },
-  });
-  endings.push(() => owner.stop());
-  const taken = owner.lane("lane").take(turn, 100, 5_000);
-  await sent;
-  then(owner);
-  // No sign of life is in between: the next one comes after a third of the lease.
-  await memory.beat(owner.id, 0);
-  expect(await memory.bury(owner.id)).toBe("dead");
-  return { taken, id: () => owner.id, former: owner.id, memory };
+  const taken = a.owner.lane("lane").take(newTurn(written), 100, storeTimeout);
+  await settled();
+  then();
+  await store.direct.beat(former, 0);
+  expect(await store.direct.bury(former)).toBe("dead");
+  return taken;
 }
 
 describe("An owner that is buried while it takes a turn", () => {
-  it("takes it under its new id where the store does not have it", async () => {
-    const { taken, id, former, memory } = await buriedInCommit(false);
-    expect(await taken).toMatchObject({ is: "taken" });
-    expect(id()).not.toBe(former);
-    const { document } = await memory.read("lane");
-    expect(document).toMatchObject({ running: { key: "q1", owner: id() } });
-  });
+  async function expectTaken(isDone: boolean, attempt: number) {
+    const taken = buriedInCommit(isDone, "h1");
+    await clock.pass(leaseTime / 2);
+    expect(await taken).toMatchObject({ is: "taken", place: { attempt } });
+    expect(a.owner.id).not.toBe(former);
+    expect(await documentOf("lane")).toMatchObject({ running: { key: "h1", owner: a.owner.id } });
+  }
 
-  it("goes on with it under its new id where the store has it", async () => {
-    const { taken, id, former, memory } = await buriedInCommit(true);
-    expect(await taken).toMatchObject({ is: "taken", place: { attempt: 2 } });
-    expect(id()).not.toBe(former);
-    const { document } = await memory.read("lane");
-    expect(document).toMatchObject({ running: { key: "q1", owner: id() } });
+  it("takes it under its new id where the store does not have it", () => expectTaken(false, 1));
+
+  it("goes on with it under its new id where the store has it", () => expectTaken(true, 2));
+
+  it("leaves it for a lease to others where it was without the store itself, and then goes on with it", async () => {
+    const taken = buriedInCommit(true, "q1");
+    await settled();
+    a.view.intercept = () => Promise.reject(new Error("The store is away."));
+    await clock.pass(leaseTime);
+    a.view.intercept = (_, run) => run();
+    await clock.pass(leaseTime / 2);
+    expect(await taken).toEqual({ is: "duplicate" });
+    expect(a.adopted).toEqual([]);
+    await clock.pass(leaseTime * 1.5);
+    expect(a.adopted).toMatchObject([{ key: "q1", isRunning: true, attempt: 2 }]);
   });
 });
 
 describe("An owner that is buried while it stops a turn", () => {
   it("stops it under its new id", async () => {
     let stopped: Promise<boolean> | undefined;
-    const { taken, memory } = await buriedInCommit(true, (owner) => {
-      stopped = owner.lane("lane").stop(() => true);
+    const taken = buriedInCommit(true, "h1", () => {
+      stopped = a.owner.lane("lane").stop(() => true);
     });
+    await clock.pass(leaseTime / 2);
     await taken;
     expect(await stopped).toBe(true);
-    const { document } = await memory.read("lane");
     // It runs, or waits for its event to come again.
-    expect(JSON.stringify(document)).toContain('"isStopped":true');
+    expect(JSON.stringify(await documentOf("lane"))).toContain('"isStopped":true');
   });
 });
