@@ -317,6 +317,17 @@ describe("transition", () => {
     });
   });
 
+  it("interrupts the running turn by one whose event comes again only where it had not begun", () => {
+    const interruptedBy = (attempt: number) => {
+      const turn = { ...turnOf("i2@A", "parked"), attempt };
+      const parked = [{ turn, until: dayMs }];
+      const command = { do: "take", turn: turnOf("i2@B"), limit: 1 } as const;
+      const lane = { v: 1, running: turnOf("i1@A", "runs"), waiting: [], parked } as const;
+      return transition(lane, command, 0).lane?.running?.isInterrupted;
+    };
+    expect([0, 1].map(interruptedBy)).toEqual([true, undefined]);
+  });
+
   it("parks a turn for a day from the moment that it is parked", () => {
     const command = { do: "takeOver", from: "A", owner: "B", canDeliver: () => true } as const;
     const { lane } = transition(laneOf("h1@A"), command, 5_000);
