@@ -15,14 +15,22 @@ export interface FieldsFirstLogger {
   bindings(): object;
 }
 
-/** A logger of either order, as one that takes the message first. */
+/**
+ * A logger of either order, as one that takes the message first. What it throws is told on the console: a turn that is
+ * about to tell its person what failed must not fail over its log line.
+ */
 export function messageFirst(logger: Logger | FieldsFirstLogger): Logger {
-  if (!("bindings" in logger)) return logger;
-  return {
-    info: (message, fields = {}) => logger.info(fields, message),
-    warn: (message, fields = {}) => logger.warn(fields, message),
-    error: (message, fields = {}) => logger.error(fields, message),
+  if (logger === consoleLogger) return consoleLogger;
+  const tell = (level: keyof Logger) => (message: string, fields?: Record<string, unknown>) => {
+    try {
+      if ("bindings" in logger) logger[level](fields ?? {}, message);
+      else if (fields === undefined) logger[level](message);
+      else logger[level](message, fields);
+    } catch (error) {
+      consoleLogger.error("the option logger failed", describeError(error));
+    }
   };
+  return { info: tell("info"), warn: tell("warn"), error: tell("error") };
 }
 
 /** The default: the console. */

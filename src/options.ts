@@ -192,7 +192,7 @@ const overlaps: readonly string[] = ["queue", "merge", "interrupt", "reject"] sa
 export function checkOptions(options: MapperOptions): Settings {
   refuseUnknown(options, known);
   const { scope = "user", overlap = "queue", recover = "intent" } = options;
-  const logger = messageFirst(options.logger ?? consoleLogger);
+  const logger = checkLogger(options.logger);
   if (typeof scope !== "function" && !scopes.includes(scope)) {
     throw optionInvalid("scope", `must be a function or one of: ${scopes.join(", ")}`);
   }
@@ -239,6 +239,16 @@ export function checkOptions(options: MapperOptions): Settings {
       ? sealedStore(checkStore(options.store, logger), secrets)
       : checkStore(options.store, logger),
   };
+}
+
+function checkLogger(logger: MapperOptions["logger"] = consoleLogger): Logger {
+  const given: { readonly [Level in keyof Logger]?: unknown } | null = logger;
+  for (const level of ["info", "warn", "error"] as const) {
+    if (typeof given?.[level] !== "function") {
+      throw optionInvalid("logger", "must have the functions info, warn and error, as the console has");
+    }
+  }
+  return messageFirst(logger);
 }
 
 /** A function of the application's. What it throws becomes `hook-failed`, which names the option. */

@@ -27,8 +27,25 @@ describe("A logger", () => {
     said.mockRestore();
   });
 
-  it("that takes the message first stays what it is", () => {
+  it("that takes the message first is given what there is, and the console stays what it is", () => {
+    const told: unknown[][] = [];
+    const tell = (...args: unknown[]) => void told.push(args);
+    const logger = messageFirst({ info: tell, warn: tell, error: tell });
+    logger.info("one", { a: 1 });
+    logger.warn("two");
+    expect(told).toEqual([["one", { a: 1 }], ["two"]]);
     expect(messageFirst(consoleLogger)).toBe(consoleLogger);
+  });
+
+  it("that throws harms nothing, and the console is told of it", () => {
+    const said = vi.spyOn(console, "error").mockReturnValue();
+    const fails = () => {
+      throw new TypeError("no disk");
+    };
+    const logger = messageFirst({ info: fails, warn: fails, error: fails });
+    logger.error("one", { a: 1 });
+    expect(said.mock.calls).toEqual([["aparte: the option logger failed { error: 'TypeError' }"]]);
+    said.mockRestore();
   });
 });
 

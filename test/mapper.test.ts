@@ -1,6 +1,6 @@
 import { type Backend, SessionMapper, type Speaker } from "aparte";
 import { Keyv } from "keyv";
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import { type BotInTest, botOf, TestAgent } from "./support/bot.ts";
 import { LogLines } from "./support/log-lines.ts";
 import { leaseTime } from "./support/owner.ts";
@@ -52,6 +52,29 @@ describe("SessionMapper", () => {
         '"ask" of the backend of the agent "helper" must be an async generator',
       ),
     });
+  });
+
+  it("answers on where the logger throws", async () => {
+    const said = vi.spyOn(console, "error").mockReturnValue();
+    const fails = () => {
+      throw new Error("no disk");
+    };
+    const backend: Backend = {
+      name: "moody",
+      open: async () => "c1",
+      async *ask({ text }) {
+        if (text === "fail") throw new Error("boom");
+        yield { type: "message", text };
+      },
+    };
+    const logger = { info: fails, warn: fails, error: fails };
+    const mapper = new SessionMapper({ agents: { backend }, secret, logger });
+    const ann: Speaker = { platform: "web", user: "ann" };
+    const failed = mapper.handle({ ...ann, id: "m1", text: "fail" }).text();
+    await expect(failed).rejects.toMatchObject({ code: "backend-failed" });
+    expect(await mapper.handle({ ...ann, id: "m2", text: "hi" }).text()).toBe("hi");
+    await mapper.close();
+    said.mockRestore();
   });
 
   it("tells times in whole milliseconds", async () => {
