@@ -40,7 +40,13 @@ describe("SessionMapper", () => {
       askedOf(async function* () {
         yield event;
       });
-    for (const event of ["hello", null, { type: "words", text: "hello" }, { text: "hello" }]) {
+    const wrong = [
+      ...["hello", null, { type: "words", text: "hello" }, { text: "hello" }],
+      ...[{ type: "text", text: "hello" }, { type: "message" }, { type: "message", text: "hello", id: 7n }],
+      ...[{ type: "file", kind: "image" }, { type: "suggestions", items: "hello" }, { type: "notice" }],
+      ...[{ type: "handoff", detail: 7n }, { type: "status" }],
+    ];
+    for (const event of wrong) {
       await expect(yielding(event)).rejects.toMatchObject({
         code: "backend-failed",
         message: expect.stringContaining('The backend of the agent "helper" yielded what is no reply event.'),
@@ -53,6 +59,30 @@ describe("SessionMapper", () => {
       ),
     });
   });
+
+  it.each(["keep", "note"] as const)(
+    "fails a turn in which a backend gave to %s what is no JSON",
+    async (call) => {
+      const endless: { itself?: object } = {};
+      endless.itself = endless;
+      const backend: Backend = {
+        name: "untyped",
+        open: async () => "c1",
+        async *ask({ text, [call]: give }) {
+          if (text === "fail") give?.(endless as never);
+          yield { type: "message", text };
+        },
+      };
+      const mapper = new SessionMapper({ agents: { backend }, secret, logger: new LogLines() });
+      const ann: Speaker = { platform: "web", user: "ann" };
+      await expect(mapper.handle({ ...ann, id: "m1", text: "fail" }).text()).rejects.toMatchObject({
+        code: "backend-failed",
+        message: `The backend of the agent "backend" gave to "${call}" what is no JSON.`,
+      });
+      expect(await mapper.handle({ ...ann, id: "m2", text: "hi" }).text()).toBe("hi");
+      await mapper.close();
+    },
+  );
 
   it("answers on where the logger throws", async () => {
     const said = vi.spyOn(console, "error").mockReturnValue();

@@ -171,6 +171,6 @@ export class Answering implements CurrentLane {
 function noEvent(agent: string): AparteError {
   return new AparteError(
     "backend-failed",
-    `The backend of the agent "${agent}" yielded what is no reply event. One is { type: "message", text: "…" }, for example.`,
+    `The backend of the agent "${agent}" yielded what is no reply event. { type: "text", delta: "…" } and { type: "message", text: "…" } are two.`,
   );
 }

@@ -1,6 +1,6 @@
 import type { AskCall, Backend } from "../backends/backend.ts";
 import { AparteError } from "../errors.ts";
-import type { JsonValue } from "../json.ts";
+import { isJson, type JsonValue } from "../json.ts";
 import { describeError } from "../logger.ts";
 import { conversationId, dropConversation, keepState } from "../session/conversation.ts";
 import type { RunningTurn } from "./host.ts";
@@ -185,14 +185,23 @@ export class Question {
       context,
       texts,
       ...(state === undefined ? {} : { state }),
-      keep: (kept) => keepState(session, agent, kept),
-      note: (known) => this.#note(known),
+      keep: (kept) => keepState(session, agent, this.#json("keep", kept)),
+      note: (known) => this.#note(this.#json("note", known)),
       pace: (key, perSecond) => {
         const tenant = JSON.stringify([message.platform, message.tenant]);
         return host.pace.turn({ key, perSecond, tenant, signal: stop.signal });
       },
       permit: session.permit,
     });
+  }
+
+  /** No store could write anything else down: the lane would stand for good. */
+  #json(call: "keep" | "note", value: JsonValue): JsonValue {
+    if (isJson(value)) return value;
+    throw new AparteError(
+      "backend-failed",
+      `The backend of the agent "${this.#asked.agent}" gave to "${call}" what is no JSON.`,
+    );
   }
 
   /** Writes down what the service said of the turn. */

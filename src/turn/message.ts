@@ -1,7 +1,7 @@
 import type { Adapter } from "../adapter/adapter.ts";
 import type { AskCall, FileInput } from "../backends/backend.ts";
 import { AparteError } from "../errors.ts";
-import type { JsonObject, JsonValue } from "../json.ts";
+import { isJson, type JsonObject, type JsonValue } from "../json.ts";
 import type { ScopedSpeaker } from "../speaker/scope.ts";
 import { checkSpeaker, isFrom, type Speaker, speakerOf } from "../speaker/speaker.ts";
 import { checkContext } from "./context.ts";
@@ -40,6 +40,7 @@ export function checkMessage(message: Message): void {
   if (message.signal !== undefined && !(message.signal instanceof AbortSignal))
     throw invalid("signal", "must be an AbortSignal");
   if (message.context !== undefined) checkContext(message.context);
+  if (message.replyTo !== undefined && !isJson(message.replyTo)) throw invalid("replyTo", "must be JSON");
   const { files = [] } = message;
   if (!Array.isArray(files)) throw invalid("files", "must be a list");
   for (const [index, file] of files.entries()) checkFile(file, `files[${index}]`);
@@ -54,6 +55,7 @@ function checkFile(file: FileInput, field: string): void {
   const hasData = file.data instanceof Uint8Array;
   if (!hasData && typeof file.load !== "function")
     throw invalid(field, "needs `data` (bytes) or a `load` function");
+  if (file.ref !== undefined && !isJson(file.ref)) throw invalid(`${field}.ref`, "must be JSON");
 }
 
 function invalid(field: string, problem: string): AparteError {

@@ -1,3 +1,5 @@
+import { isJson } from "../json.ts";
+
 /** What a reply is made of, in the order it happens. Adapters render what their platform can. */
 export type ReplyEvent =
   /** More of the answer. The deltas since the last `message` are a draft of the next one. */
@@ -32,14 +34,28 @@ export type ReplyEvent =
   /** What the turn cost, in tokens of the service's model. */
   | { readonly type: "usage"; readonly input?: number; readonly output?: number; readonly total?: number };
 
-const eventTypes: { readonly [Type in ReplyEvent["type"]]: true } = {
-  ...{ text: true, message: true, file: true, suggestions: true, status: true },
-  ...{ notice: true, handoff: true, end: true, usage: true },
+const isText = (value: unknown): boolean => typeof value === "string";
+
+/** What each event must have, since it is shown to people. */
+const isWhole: { readonly [Type in ReplyEvent["type"]]: (event: Record<string, unknown>) => boolean } = {
+  text: ({ delta }) => isText(delta),
+  message: ({ text }) => isText(text),
+  file: ({ url }) => isText(url),
+  suggestions: ({ items }) => Array.isArray(items) && items.every(isText),
+  status: ({ text }) => isText(text),
+  notice: ({ code, text }) => isText(code) && isText(text),
+  handoff: () => true,
+  end: () => true,
+  usage: () => true,
 };
 
 /** Whether a backend of one's own yielded what it may. */
 export function isReplyEvent(event: unknown): event is ReplyEvent {
-  return typeof event === "object" && event !== null && Object.hasOwn(eventTypes, (event as ReplyEvent).type);
+  if (typeof event !== "object" || event === null) return false;
+  const { type } = event as ReplyEvent;
+  if (!Object.hasOwn(isWhole, type) || !isWhole[type](event as Record<string, unknown>)) return false;
+  // All but drafts are kept until their platform takes them.
+  return type === "text" || isJson(event);
 }
 
 /**
