@@ -222,9 +222,15 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
 
   /**
    * Registers the adapter that delivers the replies of its platform, and bot.
-   * @throws {AparteError} `option-invalid` where another one does that already: one bot's answers would go by the other
+   * @throws {AparteError} `option-invalid` where it is no adapter, or another one does that already: one bot's answers would
+   * go by the other
    */
   connect<ReplyTo>(adapter: Adapter<ReplyTo>): void {
+    if (typeof adapter?.platform !== "string" || typeof adapter.deliver !== "function") {
+      throw new AparteError("option-invalid", "An adapter must be an object with platform and deliver.", {
+        field: "connect",
+      });
+    }
     const place = deliveryPlace(adapter);
     // What it finds in `replyTo` is what it put there.
     const connected = adapter as unknown as Adapter;

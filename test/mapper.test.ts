@@ -346,6 +346,16 @@ describe("close()", () => {
 });
 
 describe("An adapter", () => {
+  it.each([undefined, {}, { platform: "chat" }, { deliver: async () => {} }])(
+    "is refused that is %o",
+    (adapter) => {
+      const { mapper } = botOf(new TestClock(), new TestStore(new TestClock()));
+      expect(() => mapper.connect(adapter as never)).toThrow(
+        expect.objectContaining({ code: "option-invalid", field: "connect" }),
+      );
+    },
+  );
+
   it("is connected once for each bot of a platform: another one would take its answers", async () => {
     const { mapper, platform } = botOf(new TestClock(), new TestStore(new TestClock()));
     const other = (bot?: string) => ({ ...(bot && { bot }), platform: "chat", deliver: async () => {} });

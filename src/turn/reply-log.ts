@@ -154,5 +154,9 @@ export class ReplyLog {
 
 /** What a turn failed with. */
 export function turnFailed(error: unknown): AparteError {
-  return asAparteError(error, "backend-failed", "The turn failed. The cause is kept in the error.");
+  return asAparteError(
+    error,
+    "backend-failed",
+    'The turn failed. The cause is kept in the error, which the option "onError" gets.',
+  );
 }

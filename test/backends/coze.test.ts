@@ -172,6 +172,7 @@ describe("coze after a refusal", () => {
       expect(conversationId).toBe(before.conversationId);
     }
     const { expiresAt } = await mapper.resolve(ada);
+    expect(Number.isInteger(expiresAt)).toBe(true);
     const minutes = ((expiresAt ?? 0) - Date.now()) / 60_000;
     // An hour, of which the last seconds are not used.
     expect(minutes).toBeGreaterThan(50);

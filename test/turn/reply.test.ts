@@ -192,7 +192,8 @@ describe("A log of a reply", () => {
     const cause = new Error("raw");
     const { failure } = logOf([], cause);
     expect(failure).toMatchObject({
-      ...{ code: "backend-failed", cause, message: "The turn failed. The cause is kept in the error." },
+      ...{ code: "backend-failed", cause },
+      message: 'The turn failed. The cause is kept in the error, which the option "onError" gets.',
     });
   });
 

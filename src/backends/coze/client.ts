@@ -78,7 +78,7 @@ export class CozeClient {
     const current = () => this.#withToken(sessionName, signal, async (token) => token);
     const { key } = this.#tokenOf(sessionName);
     if (isFresh) this.#tokens.refused(key, await current());
-    return { token: await current(), expiresAt: Date.now() + this.#tokens.lifeMs(key) };
+    return { token: await current(), expiresAt: Math.floor(Date.now() + this.#tokens.lifeMs(key)) };
   }
 
   /** Forgets the session's token. */
