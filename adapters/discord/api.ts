@@ -63,8 +63,7 @@ export class DiscordApi {
     signal: AbortSignal,
     isAside = false,
   ): Promise<APIMessage> {
-    const { body, files } = this.#shownAs(text);
-    const flags = this.#flags | (isAside ? suppressNotifications : 0);
+    const { body, files } = this.#shownAs(text, isAside);
     const { messageId, channelId } = address;
     const interaction = tokenOf(address);
     if (interaction !== undefined) return this.#respond(interaction, text, isReply, signal);
@@ -73,7 +72,7 @@ export class DiscordApi {
       (await this.#rest.post(path, {
         files,
         signal,
-        body: { ...body, flags, nonce, enforce_nonce: true, ...more },
+        body: { ...body, nonce, enforce_nonce: true, ...more },
       })) as APIMessage;
     // A thread that was opened for the message has its id; there is nothing to refer to in it.
     const isOwnThread = channelId === messageId;
@@ -116,9 +115,16 @@ export class DiscordApi {
     await this.post({ channelId, messageId }, { content: text }, `${messageId}-why`, false, signal);
   }
 
-  async edit(address: ReplyAddress, id: string, text: PostText, signal: AbortSignal): Promise<void> {
+  /** @param isAside as it was posted: an edit names all flags that the message keeps */
+  async edit(
+    address: ReplyAddress,
+    id: string,
+    text: PostText,
+    signal: AbortSignal,
+    isAside: boolean,
+  ): Promise<void> {
     const { path, auth } = messageAt(address, id);
-    await this.#rest.patch(path, { ...this.#shownAs(text), auth, signal });
+    await this.#rest.patch(path, { ...this.#shownAs(text, isAside), auth, signal });
   }
 
   /** What a bot has posted since a message came, as far as it is among the first hundred; nothing where that is not to be read. */
@@ -218,14 +224,17 @@ export class DiscordApi {
     }
   }
 
-  #shownAs({ content, files = [], rows = [] }: PostText): {
+  #shownAs(
+    { content, files = [], rows = [] }: PostText,
+    isAside = false,
+  ): {
     readonly body: object;
     readonly files: RawFile[];
   } {
     return {
       body: {
         content,
-        flags: this.#flags,
+        flags: this.#flags | (isAside ? suppressNotifications : 0),
         allowed_mentions: allowedMentions,
         components: rows,
         attachments: files.map(({ name }, id) => ({ id, filename: name })),

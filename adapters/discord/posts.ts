@@ -33,6 +33,8 @@ export class Posts {
   readonly #showing: Showing;
   #known: Post[] | undefined;
   #isReposted = false;
+  /** What it shows stands in place of an answer. */
+  #isAside = false;
   #isReopened = false;
   #canAttach = true;
   #found: APIMessage[] | undefined;
@@ -105,10 +107,11 @@ export class Posts {
     // What is said in place of an answer, where the message was not taken here, is no part of the answer that another
     // process may give.
     const isTaken = await delivery.taken.catch(() => false);
+    this.#isAside = !isTaken;
     const lost = isTaken && !this.#isReposted ? await this.#find(index, text, signal) : undefined;
     const nonce = `${address.messageId}-${index}${isTaken ? "" : "n"}${this.#isReposted ? "r" : ""}`;
     const to = partAddress(address, index);
-    const found = lost ?? (await api.post(to, text, nonce, index === 0, signal, !isTaken));
+    const found = lost ?? (await api.post(to, text, nonce, index === 0, signal, this.#isAside));
     // Where the post is found again it may show an earlier text.
     this.#posts[index] = { id: found.id, shown: shows(found, text) ? text : undefined };
     delivery.posted({ posts: this.#posts.map((post) => post.id) });
@@ -139,7 +142,7 @@ export class Posts {
   async #edit(index: number, { id }: Post, text: PostText, signal: AbortSignal): Promise<void> {
     const { api, address } = this.#options;
     try {
-      await api.edit(partAddress(address, index), id, text, signal);
+      await api.edit(partAddress(address, index), id, text, signal, this.#isAside);
       this.#posts[index] = { id, shown: text };
     } catch (error) {
       if (isArchived(error) && !this.#isReopened) {

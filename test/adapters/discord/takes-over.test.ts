@@ -172,9 +172,12 @@ describe("discord delivers for another process", () => {
     const server = await startServer();
     const bot = await startBot(server);
     const message = question(server);
-    const refusal = deliveryOf({ isTaken: false });
-    refusal.log.fail(new AparteError("store-failed", "The store is away."));
-    await bot.adapter.deliver(message, refusal.delivery);
+    // Two could not take it: the second one finds the message of the first one, and changes it.
+    for (const code of ["store-failed", "store-timeout"] as const) {
+      const refusal = deliveryOf({ isTaken: false });
+      refusal.log.fail(new AparteError(code, "The store is away."));
+      await bot.adapter.deliver(message, refusal.delivery);
+    }
     const first = reply({ type: "text", delta: "Half of" });
     const left = bot.adapter.deliver(message, first.delivery);
     await shows(server, "Half of");
