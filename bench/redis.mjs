@@ -158,7 +158,10 @@ async function costs(person) {
   const from = await statsOf(client);
   for (let index = 0; index < turns; index += 1) await client.evalSha(idle);
   const to = await statsOf(client);
-  row("  the same of a script that does nothing", `${((to.micros - from.micros) / turns).toFixed(1)} µs`);
+  row(
+    "  the same of a script that does nothing, without keys",
+    `${((to.micros - from.micros) / turns).toFixed(1)} µs`,
+  );
   row(
     "memory of Redis per remembered event",
     `${((end.bytes - start.bytes) / turns).toFixed(0)} bytes`,

@@ -106,10 +106,9 @@ export class Posts {
     // is found by it and not made twice.
     // What is said in place of an answer, where the message was not taken here, is no part of the answer that another
     // process may give.
-    const isTaken = await delivery.taken.catch(() => false);
-    this.#isAside = !isTaken;
-    const lost = isTaken && !this.#isReposted ? await this.#find(index, text, signal) : undefined;
-    const nonce = `${address.messageId}-${index}${isTaken ? "" : "n"}${this.#isReposted ? "r" : ""}`;
+    this.#isAside = !(await delivery.taken.catch(() => false));
+    const lost = !this.#isAside && !this.#isReposted ? await this.#find(index, text, signal) : undefined;
+    const nonce = `${address.messageId}-${index}${this.#isAside ? "n" : ""}${this.#isReposted ? "r" : ""}`;
     const to = partAddress(address, index);
     const found = lost ?? (await api.post(to, text, nonce, index === 0, signal, this.#isAside));
     // Where the post is found again it may show an earlier text.
