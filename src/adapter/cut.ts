@@ -167,11 +167,11 @@ export function cut(
     return open === undefined ? part : `${part}\n${open.marker}`;
   }
 
-  /** What closing takes at most, wherever the part ends. */
+  /** What closing takes at most, wherever the part ends: within a marker too, which leaves one that is short enough. */
   function closingSize(part: string): number {
     let most = 0;
     for (const [, marker = ""] of part.matchAll(/^ {0,3}(`{3,}|~{3,})/gm)) {
-      if (isShort(marker)) most = Math.max(most, size(`\n${marker}`));
+      if (isShort(marker.slice(0, 3))) most = Math.max(most, Math.min(size(`\n${marker}`), limit / 8));
     }
     return most;
   }

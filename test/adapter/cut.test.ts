@@ -251,6 +251,13 @@ describe("Whatever the text, its parts", () => {
     );
   });
 
+  it("keep to the limit where one ends within a marker that is too long for a fence", () => {
+    const text = `\`\`\`\ncode\n\`\`\`${" ".repeat(50)}\n${"`".repeat(50)}`;
+    for (const limit of [72, 76, 80]) {
+      for (const part of cut(text, limit)) expect(part.length).toBeLessThanOrEqual(limit);
+    }
+  });
+
   it("say nothing twice where the last line closes a fence and has no end", () => {
     expect(cut(`${"a".repeat(15)}\n\`\`\`\`\n${"`".repeat(50)}`, 40)).toEqual([
       `${"a".repeat(15)}\n\`\`\`\`\n\`\`\`\``,
