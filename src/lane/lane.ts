@@ -1,3 +1,4 @@
+import { timer } from "../clock.ts";
 import { AparteError, asAparteError } from "../errors.ts";
 import type { JsonValue } from "../json.ts";
 import type { Commit, Committed, FoundLane } from "../stores/store.ts";
@@ -22,6 +23,8 @@ export type Taken =
 interface Pending extends Wanted {
   /** The owner's clock, from which on the command is given up while the store fails. */
   readonly giveUpAt: number;
+  /** Of a take: tells whoever brought the turn that it is not taken. */
+  readonly tell: (() => Promise<unknown>) | undefined;
   /** It was sent to the store, which may do it until then, by the store's time. */
   sentUntil: number | undefined;
   isUnsure: boolean;
@@ -99,10 +102,16 @@ export class Lane {
    * Takes a turn. Resolves when it is recorded, or not taken.
    * @param limit how many turns may wait
    * @param patienceMs how long a store that fails is waited for
+   * @param tell tells the person of a turn that is not taken
    * @throws {AparteError} `store-failed`, `store-timeout`: it was not taken. Should the store have done it all the
-   * same, it is taken back.
+   * same, it is taken back once its person was told.
    */
-  async take(turn: NewTurn, limit: number, patienceMs: number): Promise<Taken> {
+  async take(
+    turn: NewTurn,
+    limit: number,
+    patienceMs: number,
+    tell?: () => Promise<unknown>,
+  ): Promise<Taken> {
     const known = this.#places.get(turn.key);
     if (known !== undefined) return { is: "duplicate", place: known };
     const isTaking = this.#pending.some(({ command }) => broughtKey(command) === turn.key);
@@ -114,18 +123,18 @@ export class Lane {
     let applied: Applied;
     try {
       // It may be wanted again, after it was taken in vain: then it was sent before.
-      applied = await this.#apply(command, giveUpAt, undefined, undefined, this.#withdrawn.get(turn.key));
+      applied = await this.#apply(command, giveUpAt, { sentUntil: this.#withdrawn.get(turn.key), tell });
     } catch (error) {
       if (!this.#isLost || this.#owner.isStopped) throw error;
       // The owner was taken for dead, and goes on under a new id. Should the store have the turn under the former one,
       // it tells, and others go on with it: so its time begins anew, since nobody may be told before that it was not taken.
-      return this.#owner.lane(this.name).take(turn, limit, patienceMs);
+      return this.#owner.lane(this.name).take(turn, limit, patienceMs, tell);
     }
     const { outcome, place } = applied;
     if (place !== undefined) return { is: "taken", place };
     const leftMs = () => Math.max(0, giveUpAt - this.#owner.clock.now());
     if (outcome === "duplicate" && (await this.#isLeft(turn.key, leftMs()))) {
-      return this.#owner.lane(this.name).take(turn, limit, leftMs());
+      return this.#owner.lane(this.name).take(turn, limit, leftMs(), tell);
     }
     return { is: outcome === "busy" || outcome === "full" ? outcome : "duplicate" };
   }
@@ -141,7 +150,7 @@ export class Lane {
     record?: JsonValue | null,
     patienceMs: number = Number.POSITIVE_INFINITY,
   ): Promise<Outcome> {
-    const { outcome } = await this.#apply(command, this.#owner.clock.now() + patienceMs, record);
+    const { outcome } = await this.#apply(command, this.#owner.clock.now() + patienceMs, { record });
     if (outcome === "lost") throw leaseLost();
     return outcome;
   }
@@ -196,7 +205,7 @@ export class Lane {
 
   /** Puts marks of events that ended a moment ago back into a store that lost them. */
   async restoreMarks(restoredMarks: readonly string[]): Promise<void> {
-    await this.#apply(undefined, Number.POSITIVE_INFINITY, undefined, restoredMarks);
+    await this.#apply(undefined, Number.POSITIVE_INFINITY, { restoredMarks });
   }
 
   /** Looks what the store has, after other commands that are under way. */
@@ -232,9 +241,7 @@ export class Lane {
   #apply(
     command: Command | undefined,
     giveUpAt: number,
-    record?: JsonValue | null,
-    restoredMarks?: readonly string[],
-    sentUntil?: number,
+    { record, restoredMarks, sentUntil, tell }: Partial<Pending> = {},
   ): Promise<Applied> {
     if (this.#isLost) return Promise.reject(leaseLost());
     // It would wait for a sign of life that never comes.
@@ -247,6 +254,7 @@ export class Lane {
         record,
         restoredMarks,
         giveUpAt,
+        tell,
         sentUntil,
         isUnsure: sentUntil !== undefined,
         isMarked: false,
@@ -384,11 +392,12 @@ export class Lane {
   #settle(batch: readonly Pending[], outcomes: readonly Outcome[]): void {
     // What came meanwhile stands behind the batch; what was given up meanwhile is no longer in it.
     this.#pending = this.#pending.filter((pending) => !batch.includes(pending));
-    for (const [index, { command, isUnsure, sentUntil, resolve }] of batch.entries()) {
+    for (const [index, pending] of batch.entries()) {
+      const { command, isUnsure, resolve } = pending;
       const outcome = outcomes[index] ?? "lost";
       // An earlier try was sent, and may come to the store once more.
       const isRefused = outcome === "busy" || outcome === "full";
-      if (command?.do === "take" && isRefused) this.#takeBack(command.turn.key, sentUntil);
+      if (command?.do === "take" && isRefused) this.#takeBack(pending);
       if (command?.do === "take" && isHeld(outcome)) {
         const { key } = command.turn;
         const place = new Place(key, this, this.#owner);
@@ -488,10 +497,9 @@ export class Lane {
     const over = this.#pending.filter(({ giveUpAt }) => giveUpAt <= now);
     if (over.length === 0) return;
     this.#pending = this.#pending.filter((pending) => !over.includes(pending));
-    for (const { command, sentUntil, reject } of over) {
-      const key = broughtKey(command);
-      if (key !== undefined) this.#takeBack(key, sentUntil);
-      reject(error);
+    for (const pending of over) {
+      this.#takeBack(pending);
+      pending.reject(error);
     }
   }
 
@@ -503,19 +511,22 @@ export class Lane {
     this.#pending = this.#pending.filter((pending) => !takesBack(pending));
   }
 
-  /**
-   * Takes back what is not wanted any more. A request that is late, or comes twice, may still do it until then.
-   * @param sentUntil by the store's time; undefined where it was never sent
-   */
-  #takeBack(key: string, sentUntil: number | undefined): void {
-    if (sentUntil === undefined) return;
+  /** Takes back what is not wanted any more. A request that is late, or comes twice, may still do it until then. */
+  #takeBack({ command, sentUntil, tell }: Pending): void {
+    const key = broughtKey(command);
+    if (key === undefined || sentUntil === undefined) return;
     this.#withdrawn.set(key, sentUntil);
-    const withdraw = () => {
+    const { clock, storeTimeout } = this.#owner;
+    const withdraw = async () => {
+      // Others may have seen it taken: should this process die before its person was told, they go on with it.
+      const late = timer(clock, storeTimeout);
+      await Promise.race([Promise.allSettled([tell?.()]), late.over]);
+      late.end();
       if (!this.#withdrawn.has(key)) return;
       const command: Command = { do: "withdraw", key, owner: this.#owner.id, isUntaken: true };
-      this.#apply(command, Number.POSITIVE_INFINITY).catch(() => {});
+      await this.#apply(command, Number.POSITIVE_INFINITY);
     };
-    this.#owner.clock.after(Math.max(0, sentUntil - this.#owner.storeNow()), withdraw, true);
+    clock.after(Math.max(0, sentUntil - this.#owner.storeNow()), () => void withdraw().catch(() => {}), true);
   }
 }
 

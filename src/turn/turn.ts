@@ -206,6 +206,7 @@ export class Turn {
         },
         settings.queueLimit,
         settings.storeTimeout,
+        this.#adapter && (() => this.#deliverer.run()),
       );
       if (taken.is === "taken") {
         this.#place = taken.place;

@@ -596,6 +596,30 @@ describe("A store that is away", () => {
     expect(await (await take(b, "q1")).begun).toBe("runs");
   });
 
+  it("takes a turn back that it did all the same once its person was told, or could not be told for a while", async () => {
+    for (const isTold of [true, false]) {
+      loseAnswer(a);
+      let toldNow = () => {};
+      const telling = new Promise<void>((resolve) => {
+        toldNow = resolve;
+      });
+      const taking = a.owner.lane("lane").take(newTurn("q1"), 9, 100, () => telling);
+      taking.catch(() => {});
+      await settled();
+      a.view.intercept = cut;
+      await clock.pass(100);
+      await expect(taking).rejects.toMatchObject({ retryable: true });
+      a.view.intercept = (_, run) => run();
+      await clock.pass(storeTimeout - 1);
+      expect(await keysIn(store, "lane")).toEqual(["q1"]);
+      if (isTold) toldNow();
+      else await clock.pass(1_000);
+      await settled();
+      expect(await keysIn(store, "lane")).toEqual([]);
+    }
+    expect(a.adopted).toEqual([]);
+  });
+
   it("has no turn that was refused, where an earlier try comes late and the lane is idle by then", async () => {
     const running = await take(b, "q1");
     let arrive: () => Promise<unknown> = async () => {};

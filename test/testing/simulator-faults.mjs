@@ -138,8 +138,8 @@ export const faults = [
   {
     name: "a message that was given up and is not taken back",
     file: "lane/lane.js",
-    from: "if (key !== undefined)\n                this.#takeBack(key, sentUntil);",
-    to: "",
+    from: "this.#takeBack(pending);\n            pending.reject(error);",
+    to: "pending.reject(error);",
     within: 200,
   },
   {

@@ -8,7 +8,7 @@ import { ReplyLog } from "../../src/turn/reply-log.ts";
 import { type BotInTest, botOf, messageOf, PlatformError, TestAgent } from "../support/bot.ts";
 import { leaseTime, newTurn, ownerOf, storeTimeout } from "../support/owner.ts";
 import { settled, TestClock } from "../support/test-clock.ts";
-import { cut, TestStore } from "../support/test-store.ts";
+import { cut, storeAway, TestStore } from "../support/test-store.ts";
 
 const turnTimeout = 60_000;
 const undeliveredTime = 600_000;
@@ -208,6 +208,26 @@ describe("An answer that the platform does not take", () => {
     await received;
     expect(a.platform.shown).toEqual(["failed: store-failed"]);
     expect(heard).toMatchObject({ code: "store-failed" });
+  });
+
+  it("comes from another process where the store took the message all the same, and its own died before it told", async () => {
+    const b = bot();
+    a.platform.beforePost = () => new Promise(() => {});
+    a.view.intercept = async (call, run) => {
+      if (call.name !== "commit") return run();
+      await run();
+      throw storeAway();
+    };
+    a.receive("m1").catch(() => {});
+    await clock.pass(storeTimeout);
+    // It has heard that the store failed, and tells.
+    expect(a.platform.deliveries.length).toBe(1);
+    a.view.intercept = (_, run) => run();
+    expect(await b.receive("m1")).toBe(false);
+    await clock.pass(1_000);
+    a.view.intercept = cut;
+    await clock.pass(leaseTime * 2);
+    expect(b.platform.shown).toEqual(["re m1"]);
   });
 });
 

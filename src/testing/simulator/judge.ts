@@ -1,5 +1,5 @@
 import type { Heard } from "./agent.ts";
-import { usualMs } from "./link.ts";
+import { type Server, usualMs } from "./link.ts";
 import { type Post, toldPrefix } from "./platform.ts";
 import type { Schedule } from "./schedule.ts";
 
@@ -86,11 +86,12 @@ export function isSettled(evidence: Evidence): boolean {
 
 /**
  * Whether a process said that it will be answered, or that another one has said so. That other one may have had to take
- * it back since, and says so.
+ * it back since: it tells first, where the platform lets it.
  */
 function isTaken({ acceptedAt, isKnown, isRefused }: SaidEvent, { schedule }: Evidence): boolean {
   if (schedule.setting.isRead) return true;
-  return acceptedAt !== undefined || (isKnown && !isRefused && schedule.setting.overlap !== "reject");
+  const mayBeTakenBack = isRefused && isAway(schedule, "platform");
+  return acceptedAt !== undefined || (isKnown && !mayBeTakenBack && schedule.setting.overlap !== "reject");
 }
 
 function isAnswered(event: SaidEvent, evidence: Evidence): boolean {
@@ -106,7 +107,7 @@ function isAnswered(event: SaidEvent, evidence: Evidence): boolean {
   if (schedule.setting.overlap !== "interrupt") return false;
   // Whom a later message interrupts has said all there is to say with it: the words reached the agent. Where the agent
   // was away, a request that was broken off may have reached it or not.
-  return isAgentAway(schedule) || heard.some(({ words }) => words.includes(word));
+  return isAway(schedule, "agent") || heard.some(({ words }) => words.includes(word));
 }
 
 /** Whether the person wanted to stop something after they said it. */
@@ -191,7 +192,8 @@ export function judge(evidence: Evidence): Violation[] {
         continue;
       const [asked, askedOther] = [placeIn(heard, one.word), placeIn(heard, other.word)];
       // A request that was broken off may still be on its way when the next one is there.
-      const isInterrupted = overlap === "interrupt" && (isAgentAway(schedule) || areClose(heard, one, other));
+      const isInterrupted =
+        overlap === "interrupt" && (isAway(schedule, "agent") || areClose(heard, one, other));
       const isOvertaken = isInterrupted || isStopWanted(one, evidence);
       if (!isOvertaken && asked !== undefined && askedOther !== undefined && asked > askedOther) {
         found("out-of-order", `${other.word} was asked before ${one.word}`);
@@ -242,8 +244,8 @@ function isCalm(schedule: Schedule): boolean {
   return schedule.steps.every(isHarmless);
 }
 
-function isAgentAway({ steps }: Schedule): boolean {
-  return steps.some((step) => (step.do === "cut" || step.do === "fault") && step.server === "agent");
+function isAway({ steps }: Schedule, server: Server): boolean {
+  return steps.some((step) => (step.do === "cut" || step.do === "fault") && step.server === server);
 }
 
 function countDeaths({ steps }: Schedule): number {
