@@ -26,6 +26,10 @@ export type BotReport =
   | { readonly is: "ready"; readonly slackUrl: string }
   /** Others took it for dead: it did not reach the store for longer than its lease. */
   | { readonly is: "buried" }
+  /** It begins to write something to its store. */
+  | { readonly is: "writing"; readonly write: number }
+  /** The store has answered, or failed. */
+  | { readonly is: "written"; readonly write: number }
   | { readonly is: "received"; readonly platform: string; readonly id: string; readonly outcome: string };
 
 const settings = JSON.parse(process.env.SETTINGS ?? "{}") as BotSettings;
@@ -43,9 +47,22 @@ const logger = {
 };
 log("info")(`pid ${process.pid} starts`);
 
+const store = await openStore(settings.store, { logger });
+const commit = store.commit.bind(store);
+let writes = 0;
+store.commit = async (what) => {
+  const write = writes++;
+  report({ is: "writing", write });
+  try {
+    return await commit(what);
+  } finally {
+    report({ is: "written", write });
+  }
+};
+
 const mapper = new SessionMapper({
   agents: { helper: coze(settings.agent) },
-  store: await openStore(settings.store, { logger }),
+  store,
   secret: "a secret of the chaos program",
   leaseTime: settings.leaseMs,
   logger,

@@ -9,6 +9,7 @@ import type { BotReport, BotSettings } from "./bot.ts";
 import { seconds, sinceStart, startOfRun } from "./clock.ts";
 import type { FaultLog } from "./fault-log.ts";
 import type { Ledger } from "./ledger.ts";
+import type { Troubles } from "./store-faults.ts";
 
 /** A process was killed, or stood still for longer than its lease: what it had in hand it could not note. */
 export interface Death {
@@ -33,6 +34,8 @@ interface Bot {
   isFrozen: boolean;
   /** Its end is our doing. */
   isKilled: boolean;
+  /** What its store has not answered yet: each is called when it has. */
+  readonly writes: Map<number, () => void>;
 }
 
 /** The processes of one bot. Each is started again when it ends, as a supervisor does. */
@@ -48,6 +51,7 @@ export class Bots {
   readonly #settings: (bot: number) => BotSettings;
   readonly #folder: string;
   readonly #ledger: Ledger;
+  readonly #troubles: Troubles;
   readonly #log: FaultLog;
   readonly #events = new EventEmitter().setMaxListeners(0);
   #isOver = false;
@@ -58,14 +62,16 @@ export class Bots {
     settings: (bot: number) => BotSettings,
     folder: string,
     ledger: Ledger,
+    troubles: Troubles,
     log: FaultLog,
   ) {
     this.#bots = Array.from({ length: count }, () => ({
-      ...{ process: undefined, slackUrl: undefined, isFrozen: false, isKilled: false },
+      ...{ process: undefined, slackUrl: undefined, isFrozen: false, isKilled: false, writes: new Map() },
     }));
     this.#settings = settings;
     this.#folder = folder;
     this.#ledger = ledger;
+    this.#troubles = troubles;
     this.#log = log;
     process.once("exit", () => {
       for (const bot of this.#bots) bot.process?.kill("SIGKILL");
@@ -103,6 +109,8 @@ export class Bots {
       }
       bot.slackUrl = undefined;
       bot.isFrozen = false;
+      for (const written of bot.writes.values()) written();
+      bot.writes.clear();
       this.#events.emit(`gone ${index}`);
       await sleep(300);
     }
@@ -119,6 +127,17 @@ export class Bots {
     if (report.is === "buried") {
       this.deaths.push({ bot: index, at: sinceStart(), isBuried: true });
       this.#ledger.buried(index, sinceStart() - thawingMs);
+      return;
+    }
+    if (report.is === "writing") {
+      // However long that takes, on a machine whose processes take turns: while it writes, it can have noted nothing.
+      this.#bots[index]?.writes.set(report.write, this.#troubles.begin(index));
+      return;
+    }
+    if (report.is === "written") {
+      const writes = this.#bots[index]?.writes;
+      writes?.get(report.write)?.();
+      writes?.delete(report.write);
       return;
     }
     const { platform, id, outcome } = report;

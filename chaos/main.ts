@@ -66,6 +66,7 @@ export async function main(args: readonly string[]): Promise<number> {
     }),
     folder,
     ledger,
+    store.troubles,
     log,
   );
   ledger.frozenAt = (bot) => bots?.frozenAt(bot);
