@@ -89,6 +89,7 @@ export class SessionMapper<Agent extends string = string> implements AsyncDispos
       ...{ store, leaseTime, storeTimeout, clock, logger },
       canDeliver: (place) => this.#adapters.has(place),
       adopt: (place) => this.#takeOver(place),
+      track: (work) => this.#closing.track(work),
     });
     this.#agents = new Agents(this.#settings);
     this.#host = {

@@ -518,6 +518,7 @@ export class Lane {
     this.#withdrawn.set(key, sentUntil);
     const { clock, storeTimeout } = this.#owner;
     const withdraw = async () => {
+      await timer(clock, Math.max(0, sentUntil - this.#owner.storeNow())).over;
       // Others may have seen it taken: should this process die before its person was told, they go on with it.
       const late = timer(clock, storeTimeout);
       await Promise.race([Promise.allSettled([tell?.()]), late.over]);
@@ -526,7 +527,7 @@ export class Lane {
       const command: Command = { do: "withdraw", key, owner: this.#owner.id, isUntaken: true };
       await this.#apply(command, Number.POSITIVE_INFINITY);
     };
-    clock.after(Math.max(0, sentUntil - this.#owner.storeNow()), () => void withdraw().catch(() => {}), true);
+    this.#owner.track(withdraw());
   }
 }
 

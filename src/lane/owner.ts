@@ -18,6 +18,8 @@ export interface OwnerOptions {
   readonly canDeliver: (place: string) => boolean;
   /** Runs a turn that nobody in this process waits for: another owner of it died. */
   readonly adopt: (place: Place) => void;
+  /** What is to end before this process does. */
+  readonly track: (work: Promise<unknown>) => void;
 }
 
 /** The part of a lease that is kept free: what is sent later might reach the platform after its end. */
@@ -159,6 +161,10 @@ export class Owner {
 
   adopt(place: Place): void {
     this.#options.adopt(place);
+  }
+
+  track(work: Promise<unknown>): void {
+    this.#options.track(work);
   }
 
   failed(message: string, error: unknown, fields: Record<string, unknown> = {}): void {

@@ -34,6 +34,7 @@ export function ownerOf(
       if (made.adoptFails) throw new Error("It cannot be gone on with.");
       made.adopted.push(place);
     },
+    track: () => {},
   });
   const made: OwnerInTest = { owner, view, log, adopted: [], adoptFails: false };
   return made;

@@ -229,6 +229,28 @@ describe("An answer that the platform does not take", () => {
     await clock.pass(leaseTime * 2);
     expect(b.platform.shown).toEqual(["re m1"]);
   });
+
+  it("comes from no other process where its own closes, and has told that it did not take the message", async () => {
+    const b = bot();
+    let show = () => {};
+    a.platform.beforePost = () => new Promise((resolve) => (show = resolve));
+    a.view.intercept = async (call, run) => {
+      if (call.name !== "commit") return run();
+      await run();
+      throw storeAway();
+    };
+    a.receive("m1").catch(() => {});
+    await clock.pass(storeTimeout);
+    a.view.intercept = (_, run) => run();
+    const closed = a.mapper.close();
+    show();
+    await clock.pass(1_000);
+    await closed;
+    expect(a.platform.shown).toEqual(["failed: store-failed"]);
+    await clock.pass(leaseTime * 2);
+    expect(b.platform.shown).toEqual([]);
+    expect(b.agent.asked).toEqual([]);
+  });
 });
 
 describe("An answer that is given up", () => {
