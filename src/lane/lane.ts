@@ -407,7 +407,7 @@ export class Lane {
         resolve({ outcome, place });
         continue;
       }
-      if (command?.do === "withdraw") this.#withdrawn.delete(command.key);
+      if (command?.do === "withdraw" && !this.#mayCome(command.key)) this.#withdrawn.delete(command.key);
       if (command?.do === "restore") {
         if (outcome === "lost") this.#places.get(command.turn.key)?.lose();
         else this.#owner.lostByStore();
@@ -517,17 +517,26 @@ export class Lane {
     if (key === undefined || sentUntil === undefined) return;
     this.#withdrawn.set(key, sentUntil);
     const { clock, storeTimeout } = this.#owner;
+    const overdue = () => timer(clock, Math.max(0, sentUntil - this.#owner.storeNow())).over;
     const withdraw = async () => {
-      await timer(clock, Math.max(0, sentUntil - this.#owner.storeNow())).over;
+      await overdue();
       // Others may have seen it taken: should this process die before its person was told, they go on with it.
       const late = timer(clock, storeTimeout);
       await Promise.race([Promise.allSettled([tell?.()]), late.over]);
       late.end();
-      if (!this.#withdrawn.has(key)) return;
-      const command: Command = { do: "withdraw", key, owner: this.#owner.id, isUntaken: true };
-      await this.#apply(command, Number.POSITIVE_INFINITY);
+      while (this.#withdrawn.get(key) === sentUntil) {
+        const command: Command = { do: "withdraw", key, owner: this.#owner.id, isUntaken: true };
+        await this.#apply(command, Number.POSITIVE_INFINITY);
+        // The store has told its time: it may be earlier than was believed.
+        await overdue();
+      }
     };
     this.#owner.track(withdraw());
+  }
+
+  /** Whether the store may still do what it was asked for, and is no more to do. */
+  #mayCome(key: string): boolean {
+    return (this.#withdrawn.get(key) ?? Number.NEGATIVE_INFINITY) > this.#owner.storeNow();
   }
 }
 

@@ -620,6 +620,31 @@ describe("A store that is away", () => {
     expect(a.adopted).toEqual([]);
   });
 
+  it("takes a turn back that comes late by its own clock, which is behind what was believed", async () => {
+    let arrive: () => Promise<unknown> = async () => {};
+    a.view.intercept = async (call, run) => {
+      if (call.name !== "commit") return run();
+      a.view.intercept = cut;
+      arrive = run;
+      throw storeAway();
+    };
+    const taking = take(a, "q1", 1_000);
+    taking.catch(() => {});
+    await settled();
+    store.jump(-3_000);
+    await clock.pass(1_000);
+    await expect(taking).rejects.toMatchObject({ retryable: true });
+    a.view.intercept = (_, run) => run();
+    // It looks, and hears what time it is.
+    await clock.pass(1_000);
+    await arrive();
+    expect(await keysIn(store, "lane")).toEqual(["q1"]);
+    await clock.pass(3_000);
+    expect(await keysIn(store, "lane")).toEqual([]);
+    expect(a.adopted).toEqual([]);
+    expect(await (await take(b, "q1")).begun).toBe("runs");
+  });
+
   it("has no turn that was refused, where an earlier try comes late and the lane is idle by then", async () => {
     const running = await take(b, "q1");
     let arrive: () => Promise<unknown> = async () => {};
