@@ -43,7 +43,7 @@ export function judge(
   const toldAgain = accepted.filter(
     ({ said, isWhole, told }) => said.takenAt !== undefined && !isWhole && told !== undefined,
   );
-  const toldInVain = all.filter(isToldInVain);
+  const toldInVain = all.filter((outcome) => isToldInVain(outcome, deaths));
   const timesAsked = ({ said }: Outcome) => memory.asked.get(said.word)?.length ?? 0;
   const firstAsk = ({ said }: Outcome) => memory.asked.get(said.word)?.[0] ?? Number.NaN;
   const count = (name: string, found: readonly unknown[]): Count => ({ name, count: found.length });
@@ -154,17 +154,28 @@ function isRefused({ said, isWhole }: Outcome): boolean {
  * The answer is there, and so is the news that there is none. A bot that could not reach the store may say so when
  * another one, which the platform told as well, has taken the message.
  */
-function isToldInVain({ said, isWhole, told }: Outcome): boolean {
-  return isWhole && told !== undefined && !(said.takenAt !== undefined && said.refusers.size > 0);
+function isToldInVain(outcome: Outcome, deaths: readonly Death[]): boolean {
+  const { said, isWhole, told, toldAt = 0 } = outcome;
+  // What it sent last may arrive after its end, and that it refused is told when its person was.
+  const isJustDead = ({ at }: Death) => at >= toldAt - arrivalMs && at <= toldAt + arrivalMs;
+  const isRefused = deaths.some((death) => isRefuser(outcome, death.bot) && isJustDead(death));
+  return (
+    isWhole && told !== undefined && !(said.takenAt !== undefined && (said.refusers.size > 0 || isRefused))
+  );
+}
+
+/** Whether a bot refused it: one that died before it could say so is known by its words. */
+function isRefuser({ said, toldBy }: Outcome, bot: number): boolean {
+  return said.refusers.has(bot) || (bot === toldBy && !said.takers.has(bot));
 }
 
 /**
  * A bot gave up taking it, since the store did not answer, and told so; the store had done it, and the bot died before
- * it could take that back: maybe before anything but its words could tell that it had refused.
+ * it could take that back.
  */
-function couldNotTakeBack({ said, toldBy, begun = Infinity }: Outcome, deaths: readonly Death[]): boolean {
-  const isRefuser = (bot: number) => said.refusers.has(bot) || (bot === toldBy && !said.takers.has(bot));
-  return deaths.some(({ bot, at }) => isRefuser(bot) && at >= said.sentAt && at <= begun);
+function couldNotTakeBack(outcome: Outcome, deaths: readonly Death[]): boolean {
+  const { said, begun = Infinity } = outcome;
+  return deaths.some(({ bot, at }) => isRefuser(outcome, bot) && at >= said.sentAt && at <= begun);
 }
 
 /**

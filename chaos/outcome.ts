@@ -11,8 +11,9 @@ export interface Outcome {
   readonly isTwice: boolean;
   /** aparte's own words about a failure, where there are some. */
   readonly told: string | undefined;
-  /** The bot that said so. */
+  /** The bot that said so, and when. */
   readonly toldBy: number | undefined;
+  readonly toldAt: number | undefined;
   /** When the person saw its first words, and when anything of it changed last. */
   readonly begun: number | undefined;
   readonly ended: number | undefined;
@@ -54,6 +55,7 @@ function outcome(said: Said, shown: readonly Shown[], answers: readonly string[]
     isTwice: starts > 1 || (whole !== undefined && told === undefined && all.length > whole.length),
     told,
     toldBy: telling?.changedBy,
+    toldAt: telling?.changedAt,
     begun: posts[0]?.answersSince,
     ended: posts.length === 0 ? undefined : Math.max(...posts.map(({ changedAt }) => changedAt)),
   };

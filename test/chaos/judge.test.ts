@@ -210,6 +210,24 @@ describe("The judge of the chaos program", () => {
     expect(countOf(name)).toBe(0);
     expect(countOf("answered, and told by a bot that died before it could take it back")).toBe(1);
   });
+
+  it("lets a bot tell that it could not take what another one took, also where it dies over it", () => {
+    const one = said(ann, 0);
+    ledger.taken(one, 0);
+    show(one, answer, "p1", 0);
+    show(one, "I cannot reach my memory right now. Please try again in a moment. (ref ABCD2345)", "p2", 1);
+    const name = "answered and told that it failed";
+    expect(countOf(name)).toBe(1);
+    const at = one.sentAt;
+    deaths = [{ bot: 1, at }];
+    expect(countOf(name)).toBe(0);
+    deaths = [
+      { bot: 0, at },
+      { bot: 1, at: at + 5_000 },
+    ];
+    expect(countOf(name)).toBe(1);
+  });
+
   it("knows by its words that a bot refused that died before it could say so", () => {
     const one = said(ann, 0);
     show(one, "I cannot reach my memory right now. Please try again in a moment. (ref ABCD2345)", "p1", 1);
