@@ -134,11 +134,11 @@ export class Turn {
     const place = this.#place;
     if (place === undefined || identity === undefined) return;
     this.#deliverer.place = place;
-    // Begun before the platform is told that the message was taken.
-    void this.#deliverer.run();
-    this.#resolveTaken(true);
     // What came before this process closed, and runs, ends here.
     const isLeft = host.closing.isBegun && (isForOthers || !place.isRunning);
+    // Begun before the platform is told that the message was taken. Of what is left to others nothing is shown here.
+    if (!isLeft) void this.#deliverer.run();
+    this.#resolveTaken(true);
     if (isLeft) await host.owner.release([place]);
     const begun = isLeft ? "lost" : await this.#wait(place);
     if (begun === "runs") await this.#run(place, identity);

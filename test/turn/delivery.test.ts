@@ -230,6 +230,25 @@ describe("An answer that the platform does not take", () => {
     expect(b.platform.shown).toEqual(["re m1"]);
   });
 
+  it("is posted no more by a process that closes and could not leave it to others at first", async () => {
+    failing(1, { passes: true });
+    await a.receive("m1");
+    await settled();
+    await a.receive("m2");
+    a.view.intercept = cut;
+    const closed = a.mapper.close();
+    await settled();
+    a.view.intercept = (_, run) => run();
+    store.tellAll(undefined);
+    await clock.pass(30_000);
+    await closed;
+    const b = bot();
+    await clock.pass(leaseTime);
+    expect(tried.length).toBe(1);
+    expect(b.platform.deliveries.map(({ delivery }) => delivery.isRepeated)).toEqual([true, false]);
+    expect(b.platform.shown).toEqual(["re m1", "re m2"]);
+  });
+
   it("comes from no other process where its own closes, and has told that it did not take the message", async () => {
     const b = bot();
     let show = () => {};
