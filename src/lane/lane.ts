@@ -503,12 +503,14 @@ export class Lane {
     }
   }
 
-  /** It was wanted again, and is taken: what was to take it back, for which nobody waits, is not done. */
+  /** It was wanted again, and is taken: what was to take it back, for which only the end of the process waits, is not done. */
   #keepTaken(key: string): void {
     this.#withdrawn.delete(key);
     const takesBack = ({ command }: Pending) =>
       command?.do === "withdraw" && command.isUntaken === true && command.key === key;
-    this.#pending = this.#pending.filter((pending) => !takesBack(pending));
+    const undone = this.#pending.filter(takesBack);
+    this.#pending = this.#pending.filter((pending) => !undone.includes(pending));
+    for (const { resolve } of undone) resolve({ outcome: "lost" });
   }
 
   /** Takes back what is not wanted any more. A request that is late, or comes twice, may still do it until then. */

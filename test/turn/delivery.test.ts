@@ -270,6 +270,34 @@ describe("An answer that the platform does not take", () => {
     expect(b.platform.shown).toEqual([]);
     expect(b.agent.asked).toEqual([]);
   });
+
+  it("is waited for at the end only as long as it takes, where its message is taken when it comes again", async () => {
+    a.view.intercept = async (call, run) => (call.name === "commit" ? cut(call, run) : run());
+    a.receive("m1").catch(() => {});
+    await clock.pass(storeTimeout);
+    expect(a.platform.shown).toEqual(["failed: store-failed"]);
+    // By its clock the store may do for three seconds more what it was asked for.
+    store.jump(-3_000);
+    let take = () => {};
+    a.view.intercept = async (call, run) => {
+      if (call.name === "commit") await new Promise<void>((resolve) => (take = resolve));
+      return run();
+    };
+    await clock.pass(2_900);
+    const again = a.receive("m1");
+    await clock.pass(1_000);
+    a.view.intercept = (_, run) => run();
+    take();
+    expect(await again).toBe(true);
+    await settled();
+    expect(a.platform.shown.at(-1)).toBe("re m1");
+    let isClosed = false;
+    void a.mapper.close().then(() => {
+      isClosed = true;
+    });
+    await clock.pass(1_000);
+    expect(isClosed).toBe(true);
+  });
 });
 
 describe("An answer that is given up", () => {
