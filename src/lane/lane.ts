@@ -23,8 +23,8 @@ export type Taken =
 interface Pending extends Wanted {
   /** The owner's clock, from which on the command is given up while the store fails. */
   readonly giveUpAt: number;
-  /** Of a take: tells whoever brought the turn that it is not taken. */
-  readonly tell: (() => Promise<unknown>) | undefined;
+  /** Of a take: tells whoever brought the turn that it is not taken. False where that is left to others. */
+  readonly tell: (() => Promise<boolean>) | undefined;
   /** It was sent to the store, which may do it until then, by the store's time. */
   sentUntil: number | undefined;
   isUnsure: boolean;
@@ -102,7 +102,7 @@ export class Lane {
    * Takes a turn. Resolves when it is recorded, or not taken.
    * @param limit how many turns may wait
    * @param patienceMs how long a store that fails is waited for
-   * @param tell tells the person of a turn that is not taken
+   * @param tell tells the person of a turn that is not taken; false where this process closes and could not
    * @throws {AparteError} `store-failed`, `store-timeout`: it was not taken. Should the store have done it all the
    * same, it is taken back once its person was told.
    */
@@ -110,7 +110,7 @@ export class Lane {
     turn: NewTurn,
     limit: number,
     patienceMs: number,
-    tell?: () => Promise<unknown>,
+    tell?: () => Promise<boolean>,
   ): Promise<Taken> {
     const known = this.#places.get(turn.key);
     if (known !== undefined) return { is: "duplicate", place: known };
@@ -524,8 +524,11 @@ export class Lane {
       await overdue();
       // Others may have seen it taken: should this process die before its person was told, they go on with it.
       const late = timer(clock, storeTimeout);
-      await Promise.race([Promise.allSettled([tell?.()]), late.over]);
+      const telling = tell?.().catch(() => false) ?? true;
+      const isTold = await Promise.race([telling, late.over.then(() => false)]);
       late.end();
+      // So they do where it closes: what it still has then is theirs.
+      if (!isTold && this.#owner.isLeaving) return;
       while (this.#withdrawn.get(key) === sentUntil) {
         const command: Command = { do: "withdraw", key, owner: this.#owner.id, isUntaken: true };
         await this.#apply(command, Number.POSITIVE_INFINITY);

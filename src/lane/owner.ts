@@ -105,6 +105,11 @@ export class Owner {
     return this.#isStopped;
   }
 
+  /** Whether it ends soon, and leaves what it has to others. */
+  get isLeaving(): boolean {
+    return this.#isLeaving;
+  }
+
   /** Resolves when the store has heard of this owner, or after a while. */
   async alive(withinMs: number): Promise<void> {
     this.start();

@@ -206,7 +206,7 @@ export class Turn {
         },
         settings.queueLimit,
         settings.storeTimeout,
-        this.#adapter && (() => this.#deliverer.run()),
+        this.#adapter && (async () => (await this.#deliverer.run()) !== "left"),
       );
       if (taken.is === "taken") {
         this.#place = taken.place;

@@ -600,8 +600,8 @@ describe("A store that is away", () => {
     for (const isTold of [true, false]) {
       loseAnswer(a);
       let toldNow = () => {};
-      const telling = new Promise<void>((resolve) => {
-        toldNow = resolve;
+      const telling = new Promise<boolean>((resolve) => {
+        toldNow = () => resolve(true);
       });
       const taking = a.owner.lane("lane").take(newTurn("q1"), 9, 100, () => telling);
       taking.catch(() => {});

@@ -271,6 +271,30 @@ describe("An answer that the platform does not take", () => {
     expect(b.agent.asked).toEqual([]);
   });
 
+  it("comes from another process where its own closes, and could not tell that it did not take the message", async () => {
+    for (const isSilent of [false, true]) {
+      const key = `m${isSilent}`;
+      const [own, other] = [bot(), bot()];
+      own.platform.beforePost = async () => {
+        if (isSilent) await new Promise(() => {});
+        throw new PlatformError({ passes: true });
+      };
+      own.view.intercept = async (call, run) => {
+        if (call.name !== "commit") return run();
+        await run();
+        throw storeAway();
+      };
+      own.receive(key).catch(() => {});
+      await clock.pass(storeTimeout);
+      own.view.intercept = (_, run) => run();
+      void own.mapper.close();
+      await clock.pass(leaseTime * 4);
+      expect(own.platform.shown).toEqual([]);
+      expect([...other.platform.shown, ...a.platform.shown]).toContain(`re ${key}`);
+      await other.mapper.close();
+    }
+  });
+
   it("is waited for at the end only as long as it takes, where its message is taken when it comes again", async () => {
     a.view.intercept = async (call, run) => (call.name === "commit" ? cut(call, run) : run());
     a.receive("m1").catch(() => {});
