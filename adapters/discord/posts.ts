@@ -33,8 +33,6 @@ export class Posts {
   readonly #showing: Showing;
   #known: Post[] | undefined;
   #isReposted = false;
-  /** What it shows stands in place of an answer. */
-  #isAside = false;
   #isReopened = false;
   #canAttach = true;
   #found: APIMessage[] | undefined;
@@ -104,16 +102,22 @@ export class Posts {
     const { api, address, delivery } = this.#options;
     // The same for the same part of the same reply: a post whose answer was lost on its way, or whose process died,
     // is found by it and not made twice.
-    // What is said in place of an answer, where the message was not taken here, is no part of the answer that another
-    // process may give.
-    this.#isAside = !(await delivery.taken.catch(() => false));
-    const lost = !this.#isAside && !this.#isReposted ? await this.#find(index, text, signal) : undefined;
-    const nonce = `${address.messageId}-${index}${this.#isAside ? "n" : ""}${this.#isReposted ? "r" : ""}`;
+    const isAside = await this.#isAside();
+    const lost = !isAside && !this.#isReposted ? await this.#find(index, text, signal) : undefined;
+    const nonce = `${address.messageId}-${index}${isAside ? "n" : ""}${this.#isReposted ? "r" : ""}`;
     const to = partAddress(address, index);
-    const found = lost ?? (await api.post(to, text, nonce, index === 0, signal, this.#isAside));
+    const found = lost ?? (await api.post(to, text, nonce, index === 0, signal, isAside));
     // Where the post is found again it may show an earlier text.
     this.#posts[index] = { id: found.id, shown: shows(found, text) ? text : undefined };
     delivery.posted({ posts: this.#posts.map((post) => post.id) });
+  }
+
+  /**
+   * Whether it is said in place of an answer, where the message was not taken here: it is no part of the answer that
+   * another process may give.
+   */
+  async #isAside(): Promise<boolean> {
+    return !(await this.#options.delivery.taken.catch(() => false));
   }
 
   /** A post whose answer was lost, or that nobody could note. Discord knows a nonce for some minutes only. */
@@ -141,7 +145,7 @@ export class Posts {
   async #edit(index: number, { id }: Post, text: PostText, signal: AbortSignal): Promise<void> {
     const { api, address } = this.#options;
     try {
-      await api.edit(partAddress(address, index), id, text, signal, this.#isAside);
+      await api.edit(partAddress(address, index), id, text, signal, await this.#isAside());
       this.#posts[index] = { id, shown: text };
     } catch (error) {
       if (isArchived(error) && !this.#isReopened) {

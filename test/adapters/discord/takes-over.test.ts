@@ -172,11 +172,13 @@ describe("discord delivers for another process", () => {
     const server = await startServer();
     const bot = await startBot(server);
     const message = question(server);
-    // Two could not take it: the second one finds the message of the first one, and changes it.
-    for (const code of ["store-failed", "store-timeout"] as const) {
-      const refusal = deliveryOf({ isTaken: false });
+    // Two could not take it: the second one finds the message of the first one, and changes it, if only in its second try.
+    let posts: unknown;
+    for (const code of ["store-failed", "store-timeout", "store-timeout"] as const) {
+      const refusal = deliveryOf({ isTaken: false, posts });
       refusal.log.fail(new AparteError(code, "The store is away."));
       await bot.adapter.deliver(message, refusal.delivery);
+      if (code === "store-timeout") posts = refusal.posted();
     }
     const first = reply({ type: "text", delta: "Half of" });
     const left = bot.adapter.deliver(message, first.delivery);
