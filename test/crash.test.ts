@@ -241,28 +241,29 @@ describe("A process that is killed at each step of a turn", () => {
   it.each(Object.keys(services))(
     "runs it once at most on %s, and the person is answered or told",
     async (name) => {
-      const moments = Object.keys((await victimOf(name)).moments);
+      const victim = await victimOf(name);
+      const moments = Object.keys(victim.moments);
       const told: unknown[] = [];
+      const store = `sqlite:${join(folder, `step-${name}.db`)}`;
+      // Each is new to whom it takes over from, and is killed at the next moment, with a person new to it.
+      let running = await start(store, { service: name, agent: victim.agent });
       for (const [index, moment] of moments.entries()) {
-        const victim = await victimOf(name);
+        const [id, person] = [`m${index}`, `person ${index}`];
         const before = victim.runs();
-        const store = `sqlite:${join(folder, `step-${name}-${index}.db`)}`;
         const reached = victim.moments[moment]?.();
-        const first = await start(store, { service: name, agent: victim.agent });
-        void first.say("m1", victim.text, `person ${index}`);
+        void running.say(id, victim.text, person);
         await reached;
-        await first.kill();
-        const second = await start(store, { service: name, agent: victim.agent });
+        await running.kill();
+        running = await start(store, { service: name, agent: victim.agent });
         let last: Answer | undefined;
         const again = async () => {
-          last = await second.say("m1", victim.text, `person ${index}`);
+          last = await running.say(id, victim.text, person);
           return last.code === "busy" || last.code === "duplicate" ? undefined : last;
         };
         await expect.poll(again, { timeout: 20_000 }).toBeDefined();
-        await second.kill();
         told.push([moment, victim.runs() - before, last?.text?.includes("one two three") ?? last?.code]);
-        await victim.close();
       }
+      await victim.close();
       const isAsked = name === "coze";
       expect(told).toEqual(
         moments.map((moment) =>
