@@ -20,13 +20,16 @@ function comeBack(server: DiscordServer): void {
   server.faultOf = () => undefined;
 }
 
-/** Lets time pass in small steps, with a call to the server in each: so what the bot calls has its turn. */
+/**
+ * Lets time pass in small steps, with a call to the server in each: so what the bot calls has its turn. In a long
+ * outage it calls every half minute, to which seconds are small.
+ */
 async function pass(
   server: DiscordServer,
   clock: TestClock,
   ms: number,
   isOver = () => false,
-  step = 500,
+  step = ms > 100_000 ? 2_000 : 500,
 ): Promise<void> {
   for (let passed = 0; passed < ms && !isOver(); passed += step) {
     await clock.pass(step);
