@@ -2,7 +2,7 @@ import type { FileInput } from "../backends/backend.ts";
 import { AparteError, asAparteError } from "../errors.ts";
 import type { JsonObject } from "../json.ts";
 import type { Message } from "./message.ts";
-import type { ReplyEvent } from "./reply-event.ts";
+import { isReplyEvent, type ReplyEvent } from "./reply-event.ts";
 import { ReplyLog } from "./reply-log.ts";
 
 /** What middlewares hand each other in {@link TurnContext.locals}: declare its fields by merging this interface. */
@@ -194,10 +194,8 @@ function isIterable(result: unknown): result is AsyncIterable<ReplyEvent> {
   return typeof result === "object" && result !== null && Symbol.asyncIterator in result;
 }
 
-/** @throws {AparteError} `hook-failed` */
-function checked(event: ReplyEvent): ReplyEvent {
-  const { type } = (event ?? {}) as Partial<ReplyEvent>;
-  const words = event?.type === "text" ? event.delta : event?.type === "message" ? event.text : "";
-  if (typeof type === "string" && typeof words === "string") return event;
+/** @throws {AparteError} `hook-failed` where it is none: it could be shown to nobody, or kept in no store */
+export function checked(event: ReplyEvent): ReplyEvent {
+  if (isReplyEvent(event)) return event;
   throw new AparteError("hook-failed", "A middleware yielded what is not an event of a reply.");
 }

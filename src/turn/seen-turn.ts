@@ -3,7 +3,7 @@ import type { JsonObject } from "../json.ts";
 import type { Asked } from "./ask.ts";
 import type { RunningTurn } from "./host.ts";
 import type { Message } from "./message.ts";
-import type { Emit, TurnContext, TurnLocals } from "./middleware.ts";
+import { checked, type Emit, type TurnContext, type TurnLocals } from "./middleware.ts";
 
 /** A turn as one middleware sees it: what it changes is asked, and what it says goes through those around it. */
 export class SeenTurn implements TurnContext {
@@ -35,7 +35,7 @@ export class SeenTurn implements TurnContext {
     this.sessionName = turn.session.name;
     this.attempt = turn.place.attempt;
     this.locals = locals;
-    this.say = (text) => emit({ type: "message", text });
+    this.say = (text) => emit(checked({ type: "message", text }));
   }
 
   get agent(): string {

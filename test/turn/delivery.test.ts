@@ -295,6 +295,23 @@ describe("An answer that the platform does not take", () => {
     }
   });
 
+  it("is written down, where a middleware yielded what no store can keep: the turn fails, and the next one runs", async () => {
+    a.mapper.use(async function* (turn, next) {
+      yield* next();
+      if (turn.text === "m1") yield { type: "handoff", detail: 7n };
+    });
+    failing(1, { passes: true });
+    a.view.intercept = async ({ commit }, run) => {
+      JSON.stringify(commit);
+      return run();
+    };
+    await a.receive("m1");
+    await clock.pass(5_000);
+    a.receive("m2").catch(() => {});
+    await clock.pass(5_000);
+    expect(a.platform.shown).toEqual(["re m1 failed: hook-failed", "re m2"]);
+  });
+
   it("is waited for at the end only as long as it takes, where its message is taken when it comes again", async () => {
     a.view.intercept = async (call, run) => (call.name === "commit" ? cut(call, run) : run());
     a.receive("m1").catch(() => {});

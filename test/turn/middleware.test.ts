@@ -405,14 +405,16 @@ describe("A middleware and the answer", () => {
         async (_, next) => (await next()).slice(),
         "A middleware returned events: yield them, in an `async function*`.",
       ],
-      ...["hello", null, { type: 7 }, { type: "text" }, { type: "message", text: 7 }].map(
-        (event): [Middleware, string] => [
-          async function* () {
-            yield event as never;
-          },
-          yielded,
-        ],
-      ),
+      ...[
+        ...["hello", null, { type: 7 }, { type: "text" }, { type: "message", text: 7 }],
+        ...[{ type: "suggestions" }, { type: "file", url: 7 }, { type: "handoff", detail: 7n }],
+      ].map((event): [Middleware, string] => [
+        async function* () {
+          yield event as never;
+        },
+        yielded,
+      ]),
+      [(turn) => turn.say(undefined as never), yielded],
     ];
     for (const [middleware, message] of wrong) {
       const b = botOf(clock, new TestStore(clock), { agent: a.agent });
