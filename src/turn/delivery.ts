@@ -1,6 +1,6 @@
 import type { Adapter, DeliveryFailure } from "../adapter/adapter.ts";
 import { timer, within } from "../clock.ts";
-import type { JsonValue } from "../json.ts";
+import { isJson, type JsonValue } from "../json.ts";
 import type { Place } from "../lane/place.ts";
 import { leaseLost } from "../lane/place.ts";
 import { describeError } from "../logger.ts";
@@ -133,6 +133,11 @@ export class Deliverer {
   posted(posts: JsonValue): void {
     const { clock, logger } = this.#options.settings;
     this.#posts = posts;
+    // No store could write anything else down either: the lane would stand for good.
+    if (!isJson(posts)) {
+      logger.error("an adapter told in what is no JSON what was posted, so that it is not written");
+      return;
+    }
     this.#cancelWrite ??= clock.after(0, () => {
       this.place?.advance(this.#postsToWrite()).catch((error) => {
         logger.warn("it could not be written what was posted", describeError(error));
@@ -144,7 +149,7 @@ export class Deliverer {
   #postsToWrite(): { posts?: JsonValue } {
     this.#cancelWrite?.();
     this.#cancelWrite = undefined;
-    return this.#posts === undefined ? {} : { posts: this.#posts };
+    return isJson(this.#posts) ? { posts: this.#posts } : {};
   }
 
   /** Begins to deliver what is said; once, however often it is called. */

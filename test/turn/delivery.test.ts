@@ -490,6 +490,24 @@ describe("A delivery", () => {
     expect(a.platform.shown).toEqual(["one"]);
   });
 
+  it("goes on where its adapter says what stands there in what no store can keep, and the log says so", async () => {
+    a.view.intercept = async ({ commit }, run) => {
+      JSON.stringify(commit);
+      return run();
+    };
+    a.platform.beforePost = ({ id }, delivery) => {
+      delivery.posted([7n] as never);
+      if (id === "m1" && !delivery.isRepeated) throw new PlatformError({ passes: true });
+    };
+    await a.receive("m1");
+    await clock.pass(5_000);
+    a.receive("m2").catch(() => {});
+    await clock.pass(5_000);
+    expect(a.platform.shown).toEqual(["re m1", "re m2"]);
+    const line = "error: an adapter told in what is no JSON what was posted, so that it is not written";
+    expect(a.log.said).toContain(line);
+  });
+
   it("goes on where it cannot be written what stands there, and the log says so", async () => {
     let show = () => {};
     a.platform.beforePost = (_, delivery) => {
