@@ -84,6 +84,31 @@ describe("SessionMapper", () => {
     },
   );
 
+  it.each([
+    [null, "c1"],
+    ["c0", "c0"],
+    ["", "backend-protocol"],
+    [7, "backend-protocol"],
+  ])("asks in a conversation that a backend found as %j: %s", async (found, outcome) => {
+    const backend: Backend = {
+      name: "untyped",
+      open: async () => "c1",
+      find: async () => found as never,
+      async *ask({ conversationId }) {
+        yield { type: "message", text: conversationId };
+      },
+    };
+    const mapper = new SessionMapper({
+      agents: { backend },
+      secret,
+      recover: "always",
+      logger: new LogLines(),
+    });
+    const answer = mapper.handle({ platform: "web", user: "ann", id: "m1", text: "hi" }).text();
+    expect(await answer.catch(({ code }) => code)).toBe(outcome);
+    await mapper.close();
+  });
+
   it("answers on where the logger throws", async () => {
     const said = vi.spyOn(console, "error").mockReturnValue();
     const fails = () => {

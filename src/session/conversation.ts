@@ -30,16 +30,17 @@ export async function conversationId(options: OpenConversation): Promise<string>
     session.changeConversation(agent, { ...known, isOpening: true });
     await session.save();
   }
-  let id = isLookedFor ? await backend.find?.(call) : undefined;
+  // A backend of one's own may be no TypeScript, and say with null that there is none.
+  let id = isLookedFor ? ((await backend.find?.(call)) ?? undefined) : undefined;
   if (id === undefined || known?.earlier?.includes(id)) {
     const name = known?.title ?? title;
     id = await backend.open({ ...call, ...(name === undefined ? {} : { title: name }) });
-    if (typeof id !== "string" || id === "") {
-      throw new AparteError(
-        "backend-protocol",
-        `The backend "${backend.name}" opened a conversation without an id.`,
-      );
-    }
+  }
+  if (typeof id !== "string" || id === "") {
+    throw new AparteError(
+      "backend-protocol",
+      `The backend "${backend.name}" opened a conversation without an id.`,
+    );
   }
   const { isOpening: _, ...kept } = known ?? {};
   session.changeConversation(agent, { ...kept, id });
