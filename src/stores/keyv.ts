@@ -105,7 +105,7 @@ async function* listed<T>(keyv: Keyv, prefix: string): AsyncGenerator<[string, T
     store instanceof Map ? store : store.iterator(store.namespace);
   for await (const [key, raw] of all) {
     if (typeof key !== "string" || !key.startsWith(start)) continue;
-    const damaged = (): DeserializedData<T> => ({ value: raw as T, expires: undefined });
+    const damaged = (): DeserializedData<T> => ({ value: raw as T });
     const { value, expires } = (await keyv.deserializeData<T>(raw as string).catch(damaged)) ?? {};
     if (typeof expires === "number" && expires < Date.now()) continue;
     // Undefined: deleted since its key was listed.

@@ -83,11 +83,13 @@ export class RedisLanes implements Pick<Store, "commit" | "read" | "beat" | "bur
     const [is, first, record = null, now, ...places] = answer;
     const parse = () => this.#parts.records.parse(record);
     if (is === "done") {
-      const unheard = places.map((place) => wakes[Number(place) - 1] ?? "");
+      const unheard = places.map((place) => wakes[Number(place) - 1] as string);
       const done = { is, version: Number(first), now: Number(now), unheard } as const;
       return commit.document === undefined ? done : { record: await parse(), ...done };
     }
-    const duplicates = places.map((place) => commit.marks?.[Number(place) - 1] ?? "");
+    const duplicates = places.map(
+      (place) => (commit.marks as readonly string[])[Number(place) - 1] as string,
+    );
     return {
       is: is as "changed" | "duplicate" | "late",
       ...parseDocument(first ?? ""),

@@ -23,7 +23,7 @@ const scripts = Object.fromEntries(
 export function loadScripts(client: RedisClient): void {
   const load = () => {
     // A cluster has no one server to load them into: there, the first call of each server brings the script.
-    for (const { source } of Object.values(scripts)) client.scriptLoad?.(source)?.catch(() => {});
+    for (const { source } of Object.values(scripts)) client.scriptLoad?.(source).catch(() => {});
   };
   client.on("ready", load);
   if (client.isReady) load();

@@ -76,8 +76,8 @@ export class SqliteFile {
   }
 
   #pragma(pragma: string): SqlValue | undefined {
-    const row = this.#checked(() => this.#database.prepare(`PRAGMA ${pragma}`).raw().get([]));
-    return (row as Row | undefined)?.[0];
+    const row: unknown = this.#checked(() => this.#database.prepare(`PRAGMA ${pragma}`).raw().get());
+    return (row as Row)[0];
   }
 
   /**
@@ -97,7 +97,7 @@ export class SqliteFile {
   /** Statements of statements.sql. */
   prepare<Name extends string>(...names: readonly Name[]): Readonly<Record<Name, Query>> {
     const queries = names.map((name) => {
-      const text = texts.get(name) ?? "";
+      const text = texts.get(name) as string;
       return [name, new Query(() => this.#database.prepare(text), this.#checked)];
     });
     return Object.fromEntries(queries) as Record<Name, Query>;

@@ -20,16 +20,18 @@ export function sweeper(
   let isSweeping = false;
   const step = () => {
     const { now } = clock;
+    const documents = sql.sweepDocuments.change(now);
+    const records = sql.sweepRecords.change(Date.now());
     const removed = [
-      sql.sweepDocuments.change(now),
+      documents,
+      records,
       sql.sweepMarks.change(Math.floor(now / eventMemoryMs) - 1),
       sql.sweepOwners.change(now - burialMs),
       sql.sweepWakes.change(now),
       sql.sweepRates.change(now),
-      sql.sweepRecords.change(Date.now()),
     ];
-    // Documents and records have words.
-    if ((removed[0] ?? 0) > 0 || (removed[5] ?? 0) > 0) erasing.later();
+    // These have words.
+    if (documents + records > 0) erasing.later();
     return removed.some((count) => count >= fullStep);
   };
   return async () => {

@@ -305,6 +305,20 @@ describeWithRedis("A store on Redis", () => {
   });
 });
 
+it("A store on Redis without its package says how to have it", async () => {
+  vi.doMock("@keyv/redis", () => {
+    throw new Error("Cannot find package");
+  });
+  try {
+    await expect(openStore("redis://127.0.0.1:1")).rejects.toMatchObject({
+      ...{ code: "option-invalid", field: "store", cause: expect.any(Error) },
+      message: 'The Redis store needs the package "@keyv/redis". Install it: npm i @keyv/redis@5.1.6',
+    });
+  } finally {
+    vi.doUnmock("@keyv/redis");
+  }
+});
+
 describeWithRedis("A store on a Redis sentinel", () => {
   it("listens by it, and leaves it open", async () => {
     const { name, port, close } = await startRedisSentinel();

@@ -117,6 +117,21 @@ describe("A SQLite file", () => {
       }
     }));
 
+  it("is refused without the package of SQLite, with how to have it", () =>
+    onFile(async ({ open }) => {
+      vi.doMock("libsql", () => {
+        throw new Error("Cannot find package");
+      });
+      try {
+        await expect(open()).rejects.toMatchObject({
+          ...{ code: "option-invalid", field: "store", cause: expect.any(Error) },
+          message: expect.stringMatching(/needs the package "libsql" .* Install it: npm i libsql$/),
+        });
+      } finally {
+        vi.doUnmock("libsql");
+      }
+    }));
+
   it("is refused when it is a directory", () =>
     onFile(async ({ folder }) => {
       await expect(openStore(`sqlite:${folder}`)).rejects.toMatchObject({
