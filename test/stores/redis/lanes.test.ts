@@ -158,6 +158,15 @@ describeWithRedis("Lanes on a cluster of Redis", () => {
     expect([await listOf("ada"), await listOf("bob"), await listOf("cid")]).toEqual([[], ["lane"], []]);
   });
 
+  it("stay as they are where they cannot be listed: nobody would find them", async () => {
+    await server.command("SET", "bot-own:ada", "no set");
+    await expect(store.commit({ ...base, entering: ["ada"] })).rejects.toMatchObject({
+      code: "store-failed",
+      message: "Redis refused a command (list a lane): WRONGTYPE. Look at its log.",
+    });
+    expect(await store.read("lane")).toMatchObject({ version: 0, document: undefined });
+  });
+
   it("are found with their dead owner, and wake the others", async () => {
     const heard: unknown[] = [];
     const end = await store.listen("bob", (lane) => heard.push(lane));
