@@ -108,8 +108,7 @@ async function* listed<T>(keyv: Keyv, prefix: string): AsyncGenerator<[string, T
     const damaged = (): DeserializedData<T> => ({ value: raw as T });
     const { value, expires } = (await keyv.deserializeData<T>(raw as string).catch(damaged)) ?? {};
     if (typeof expires === "number" && expires < Date.now()) continue;
-    // Undefined: deleted since its key was listed.
-    if (value !== undefined) yield [prefix + key.slice(start.length), value];
+    yield [prefix + key.slice(start.length), value as T];
   }
 }
 

@@ -266,6 +266,8 @@ describe("A Keyv that is handed over", () => {
     map.set("keyv:b", '{"value":');
     map.set("keyv:c", "null");
     map.set("keyv:d", '{"value":"d","expires":1}');
+    // Deleted since its key was listed.
+    map.set("keyv:gone", undefined);
     await records.set("e", "e", 60_000);
     const found: unknown[] = [];
     for await (const entry of records.entries("")) found.push(entry);

@@ -9,8 +9,8 @@ export class RedisListener {
   readonly #connected: Promise<unknown>;
   readonly #answerMs: number;
   readonly #wakes = new Map<string, Wake>();
-  /** By channel, what came to be after it was given up, until it is ended. */
-  readonly #late = new Map<string, Promise<void>>();
+  /** By channel, the end of what came to be after it was given up. */
+  readonly #late = new Map<string, Promise<unknown>>();
 
   /**
    * @param client that listens
@@ -60,13 +60,12 @@ export class RedisListener {
 
   /** Others would take its owner for one that hears, for as long as the client lives. */
   #endLate(channel: string, hear: Wake, listening: Promise<unknown>): void {
-    const ended = listening
-      .then(() => this.#client.unsubscribe(channel, hear))
-      .catch(() => {}) // It never came to be.
-      .then(() => {
-        if (this.#late.get(channel) === ended) this.#late.delete(channel);
-      });
-    this.#late.set(channel, ended);
+    const ended = listening.then(() => this.#client.unsubscribe(channel, hear));
+    // It may never come to be.
+    this.#late.set(
+      channel,
+      ended.catch(() => {}),
+    );
   }
 
   async close(): Promise<void> {

@@ -48,9 +48,9 @@ export async function probe(
       await run();
     } catch (error) {
       const cause = error instanceof AparteError ? error.cause : error;
-      const word = firstWord(cause);
+      const word = firstWord(cause) ?? "";
       // A server that is away, or just starting, is there later.
-      if (word === undefined || !refusals.has(word)) return;
+      if (!refusals.has(word)) return;
       throw new AparteError(
         "option-invalid",
         `Redis does not allow ${what}: ${word}. Its user needs: ${rights.replaceAll("NAMESPACE", namespace)}`,

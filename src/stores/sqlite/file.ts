@@ -121,7 +121,6 @@ export class SqliteFile {
   }
 
   close(): void {
-    if (!this.#isOpen) return;
     try {
       // All is in the file itself then, as those who copy or delete it expect: libsql goes on having a file open until
       // the last statement is collected as garbage, and SQLite would do this only then.
