@@ -72,6 +72,15 @@ describe("A lane", () => {
     expect(await b.owner.lane("lane").take(newTurn("h1"), 100, storeTimeout)).toEqual({ is: "duplicate" });
   });
 
+  it("goes on with a dead caller's turn, which nobody delivers, also where it can deliver to no platform", async () => {
+    await take(a, "h1");
+    a.view.intercept = cut;
+    await b.owner.stop();
+    await clock.pass(leaseTime);
+    const silent = ownerOf(clock, store, { canDeliver: () => false });
+    expect((await take(silent, "h1")).isRunning).toBe(true);
+  });
+
   it("looks once whether an owner is dead whose turn it cannot deliver", async () => {
     await take(a, "q1");
     a.view.intercept = cut;

@@ -80,6 +80,7 @@ describe("A batch of commands", () => {
       wanted(advance("A"), { record: 1 }),
       wanted(advance("A")),
       wanted(advance("A"), { record: 2 }),
+      wanted(advance("A")),
       wanted(advance("B"), { record: 3 }),
     );
     expect(commit?.record).toBe(2);
