@@ -527,7 +527,7 @@ export class Lane {
       const telling = tell?.().catch(() => false) ?? true;
       const isTold = await Promise.race([telling, late.over.then(() => false)]);
       late.end();
-      // So they do where it closes: what it still has then is theirs.
+      // A process that closes, and could not tell its person, leaves the turn to others.
       if (!isTold && this.#owner.isLeaving) return;
       while (this.#withdrawn.get(key) === sentUntil) {
         const command: Command = { do: "withdraw", key, owner: this.#owner.id, isUntaken: true };
@@ -539,7 +539,7 @@ export class Lane {
     this.#owner.track(withdraw());
   }
 
-  /** Whether the store may still do what it was asked for, and is no more to do. */
+  /** Whether the store may still take a turn that is not wanted any more. */
   #mayCome(key: string): boolean {
     return (this.#withdrawn.get(key) ?? Number.NEGATIVE_INFINITY) > this.#owner.storeNow();
   }

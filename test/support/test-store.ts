@@ -28,6 +28,13 @@ export const cut: Intercept = async () => {
   throw storeAway();
 };
 
+/** Commits are done, and their answers are lost. */
+export const doneUnheard: Intercept = async (call, run) => {
+  if (call.name !== "commit") return run();
+  await run();
+  throw storeAway();
+};
+
 export function storeAway(): AparteError {
   return new AparteError("store-failed", "The store is away.");
 }

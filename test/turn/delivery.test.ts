@@ -8,7 +8,7 @@ import { ReplyLog } from "../../src/turn/reply-log.ts";
 import { type BotInTest, botOf, messageOf, PlatformError, TestAgent } from "../support/bot.ts";
 import { leaseTime, newTurn, ownerOf, storeTimeout } from "../support/owner.ts";
 import { settled, TestClock } from "../support/test-clock.ts";
-import { cut, storeAway, TestStore } from "../support/test-store.ts";
+import { cut, doneUnheard, TestStore } from "../support/test-store.ts";
 
 const turnTimeout = 60_000;
 const undeliveredTime = 600_000;
@@ -213,11 +213,7 @@ describe("An answer that the platform does not take", () => {
   it("comes from another process where the store took the message all the same, and its own died before it told", async () => {
     const b = bot();
     a.platform.beforePost = () => new Promise(() => {});
-    a.view.intercept = async (call, run) => {
-      if (call.name !== "commit") return run();
-      await run();
-      throw storeAway();
-    };
+    a.view.intercept = doneUnheard;
     a.receive("m1").catch(() => {});
     await clock.pass(storeTimeout);
     // It has heard that the store failed, and tells.
@@ -253,11 +249,7 @@ describe("An answer that the platform does not take", () => {
     const b = bot();
     let show = () => {};
     a.platform.beforePost = () => new Promise((resolve) => (show = resolve));
-    a.view.intercept = async (call, run) => {
-      if (call.name !== "commit") return run();
-      await run();
-      throw storeAway();
-    };
+    a.view.intercept = doneUnheard;
     a.receive("m1").catch(() => {});
     await clock.pass(storeTimeout);
     a.view.intercept = (_, run) => run();
@@ -279,11 +271,7 @@ describe("An answer that the platform does not take", () => {
         if (isSilent) await new Promise(() => {});
         throw new PlatformError({ passes: true });
       };
-      own.view.intercept = async (call, run) => {
-        if (call.name !== "commit") return run();
-        await run();
-        throw storeAway();
-      };
+      own.view.intercept = doneUnheard;
       own.receive(key).catch(() => {});
       await clock.pass(storeTimeout);
       own.view.intercept = (_, run) => run();
